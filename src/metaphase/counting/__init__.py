@@ -1,0 +1,1 @@
+"""Detections and tissue become a mitotic count."""

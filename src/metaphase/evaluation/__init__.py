@@ -1,0 +1,1 @@
+"""Detections and Dataset become Scores."""

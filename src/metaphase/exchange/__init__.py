@@ -1,0 +1,1 @@
+"""Detections to and from other tools' formats."""

@@ -1,0 +1,1 @@
+"""Files of annotations become one Dataset of Cases."""

@@ -1,0 +1,1 @@
+"""A synthetic data set with pixels, made from nothing but a seed."""

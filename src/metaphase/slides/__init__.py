@@ -1,0 +1,1 @@
+"""Files of pixels become one Slide."""

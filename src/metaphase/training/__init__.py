@@ -1,0 +1,1 @@
+"""Dataset and Slides become a model file."""

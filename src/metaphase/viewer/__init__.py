@@ -1,0 +1,1 @@
+"""A local web page to look at slides, detections and counts, and to review them."""
