@@ -30,7 +30,7 @@ class Strict(BaseModel):
 class Level(Strict):
     """One pair of output maps."""
 
-    stride: int = Field(gt=0, description="Tile pixels a cell.")
+    stride: float = Field(gt=0, description="Tile pixels a cell.")
     anchors: tuple[tuple[float, float], ...] = Field(
         default=(), description="Width and height in pixels of each anchor; none for centre heads."
     )

@@ -1,0 +1,62 @@
+"""What can be chosen about a network: plain data that needs no PyTorch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from metaphase.models.spec import Strict
+
+
+class CompactOptions(Strict):
+    """EfficientNet-Lite0 features, a light feature pyramid, centres at stride 8."""
+
+    mpp: float = Field(0.25, gt=0, description="Resolution of the network's input, um/px.")
+    tile_px: int = Field(512, gt=0, multiple_of=32, description="Side of a tile for detection, px.")
+    margin_px: int = Field(32, ge=0, description="Rim of a tile left to the next tile, px.")
+    weights: str = Field(
+        "imagenet", description="`imagenet` (from the installed package), `none`, or a file."
+    )
+    trainable_backbone_layers: int = Field(
+        5, ge=0, le=5, description="Stages of the backbone that are trained, from the last."
+    )
+    width: int = Field(96, ge=8, description="Channels of the pyramid and the head.")
+    depth: int = Field(2, ge=0, le=8, description="3x3 layers before the output maps.")
+    sigma_um: float = Field(2.0, gt=0, description="Width of the bump that a figure paints, um.")
+    hard_negative_weight: float = Field(
+        2.0, ge=0, description="Weight of the loss around labelled hard negatives."
+    )
+    offset_weight: float = Field(0.2, ge=0, description="Weight of the offset loss.")
+    dropout: float = Field(0.1, ge=0, lt=1, description="Channel dropout before the output maps.")
+
+
+class RetinaNetOptions(Strict):
+    """torchvision's RetinaNet with ResNet-50, feature pyramid and v2 head."""
+
+    mpp: float = Field(0.25, gt=0, description="Resolution of the network's input, um/px.")
+    tile_px: int = Field(
+        512, gt=0, multiple_of=128, description="Side of a tile for detection, px."
+    )
+    margin_px: int = Field(32, ge=0, description="Rim of a tile left to the next tile, px.")
+    weights: str = Field(
+        "coco", description="`coco` (fetched from torchvision's address), `none`, or a file."
+    )
+    trainable_backbone_layers: int = Field(
+        3, ge=0, le=5, description="Stages of the backbone that are trained, from the last."
+    )
+    anchors: tuple[tuple[float, ...], ...] = Field(
+        ((50.0,),),
+        min_length=1,
+        max_length=5,
+        description="Anchor sides in px, one list a level, from stride 8 on.",
+    )
+    aspect_ratios: tuple[float, ...] = Field(
+        (1.0,), min_length=1, description="Height over width of the anchors."
+    )
+    resize: Literal["none", "torchvision"] = Field(
+        "none", description="`torchvision`: its unasked resize of a tile to 800 px a side."
+    )
+    head: Literal["v2", "plain"] = Field(
+        "v2", description="`plain` loses GroupNorm and the GIoU loss, as in the report."
+    )
