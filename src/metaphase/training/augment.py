@@ -1,0 +1,251 @@
+"""Variations of a patch: what another lamp, laboratory, scanner or file would have made of it.
+
+Every function takes and returns uint8 RGB [height, width, 3]; those that draw take ``rng``. The
+order of ``STEPS`` is that of the real thing: stain, light, colour profile, optics, camera, file.
+To add a method, write a function (image, settings, strength, rng) -> image and a step.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from metaphase.errors import RecipeError
+from metaphase.training.sections import (
+    Augment,
+    Blur,
+    Colour,
+    Jpeg,
+    Noise,
+    Sharpen,
+    Stain,
+    Tone,
+)
+
+Pixels = NDArray[np.uint8]
+Float = NDArray[np.float32]
+FloatArray = NDArray[np.float64]
+Rng = np.random.Generator
+
+RUIFROK: Float = np.array(
+    [[0.650, 0.704, 0.286], [0.072, 0.990, 0.105], [0.268, 0.570, 0.776]], dtype=np.float32
+)
+"""Optical density of haematoxylin, eosin and DAB in R, G, B (Ruifrok and Johnston 2001); the third
+stands for whatever is neither."""
+
+_OD = -np.log(np.maximum(np.arange(256), 1) / 255).astype(np.float32)
+_FAINT_OD = 0.15
+"""Optical density (sum of R, G, B) below which a pixel counts, in part, as unstained."""
+
+
+def augment(
+    image: Pixels, points: FloatArray, boxes: FloatArray, settings: Augment, rng: Rng
+) -> tuple[Pixels, FloatArray, FloatArray]:
+    """Return a varied patch [size, size, 3] with its points [n, 2] and boxes [n, 4], in pixels."""
+    if settings.symmetries:
+        turn = int(rng.integers(8))
+        size = image.shape[0]
+        image, points = symmetry(image, turn), symmetry_points(points, turn, size)
+        boxes = symmetry_boxes(boxes, turn, size)
+    return vary(image, settings, rng), points, boxes
+
+
+def vary(image: Pixels, settings: Augment, rng: Rng) -> Pixels:
+    """Return the patch with everything varied that leaves its figures where they are."""
+    for name, step in STEPS:
+        section = getattr(settings, name)
+        # Drawn even where nothing is done: switching one step off leaves the others as they were.
+        chosen, own = rng.random() < section.probability, rng.spawn(1)[0]
+        if chosen and settings.strength > 0:
+            image = step(image, section, settings.strength, own)
+    return np.ascontiguousarray(image)
+
+
+# --- symmetries ---------------------------------------------------------------------------------
+
+
+def symmetry(image: Pixels, turn: int) -> Pixels:
+    """Return one of the eight symmetries of a square: mirrored along x if turn >= 4, then turned
+    by ``turn % 4`` quarters, anticlockwise."""
+    mirrored = image[:, ::-1] if turn >= 4 else image
+    return np.ascontiguousarray(np.rot90(mirrored, turn % 4))
+
+
+def symmetry_points(points: FloatArray, turn: int, size: float) -> FloatArray:
+    """Return points [n, 2] where ``symmetry`` puts them; ``size`` is the image's side in pixels."""
+    x, y = points[:, 0], points[:, 1]
+    if turn >= 4:
+        x = size - x
+    for _ in range(turn % 4):
+        x, y = y, size - x
+    return np.stack([x, y], axis=1)
+
+
+def symmetry_boxes(boxes: FloatArray, turn: int, size: float) -> FloatArray:
+    """Return boxes [n, 4] where ``symmetry`` puts them."""
+    a = symmetry_points(boxes[:, :2], turn, size)
+    b = symmetry_points(boxes[:, 2:], turn, size)
+    return np.concatenate([np.minimum(a, b), np.maximum(a, b)], axis=1)
+
+
+# --- stain --------------------------------------------------------------------------------------
+
+
+def stain(image: Pixels, settings: Stain, strength: float, rng: Rng) -> Pixels:
+    """Multiply and shift the concentration of each stain (Tellez et al. 2018, IEEE TMI 37:2126).
+
+    Optical density OD = -ln(I / 255) is unmixed into stains, c = OD M^-1; each is changed to
+    ``c (1 ± multiply) ± shift`` and mixed again. Other than in the paper the shift fades out where
+    there is no stain, so that white stays white.
+    """
+    vectors = stain_vectors(image, settings.vectors)
+    size = min(settings.multiply * strength, 0.95)
+    factors = rng.uniform(1 - size, 1 + size, 3).astype(np.float32)
+    shifts = rng.uniform(-1, 1, 3).astype(np.float32) * np.float32(settings.shift * strength)
+    return mix_stains(image, vectors, factors, shifts)
+
+
+def mix_stains(image: Pixels, vectors: Float, factors: Float, shifts: Float) -> Pixels:
+    """Return the image with the concentration of each stain multiplied and shifted [3 each]."""
+    od = np.take(_OD, image.reshape(-1, 3))
+    change = np.linalg.inv(vectors) @ np.diag(factors) @ vectors
+    mixed = od @ change.astype(np.float32)
+    shift = (shifts @ vectors).astype(np.float32)
+    if shift.any():
+        stained = np.minimum(od.sum(axis=1, keepdims=True) / np.float32(_FAINT_OD), 1)
+        mixed += stained * shift
+    np.negative(mixed, out=mixed)
+    np.exp(mixed, out=mixed)
+    mixed *= 255
+    return _to_bytes(mixed).reshape(image.shape)
+
+
+def stain_vectors(image: Pixels, method: str) -> Float:
+    """Return the optical density [3 stains, RGB] of the stains by one of ``STAIN_METHODS``."""
+    if method not in STAIN_METHODS:
+        raise RecipeError.of(
+            "recipe",
+            f"unknown stain vectors {method!r}",
+            record="augment.stain.vectors",
+            way_out=f"one of {', '.join(STAIN_METHODS)}",
+        )
+    return STAIN_METHODS[method](image)
+
+
+def macenko(image: Pixels, *, faint: float = 0.45, percentile: float = 1.0) -> Float:
+    """Estimate the stains of one image (Macenko et al. 2009, ISBI); Ruifrok's where it cannot.
+
+    The plane of the two strongest directions of the stained pixels' optical density is taken, and
+    in it the extreme angles. Images with too little stain, or one stain only, keep fixed vectors.
+    """
+    od = np.take(_OD, image[::2, ::2].reshape(-1, 3))
+    od = od[od.sum(axis=1) > faint]
+    if len(od) < 64:
+        return RUIFROK
+    plane = np.linalg.eigh(np.cov(od, rowvar=False))[1][:, 1:]
+    plane = plane * np.where(plane.sum(axis=0) < 0, -1, 1)
+    along = od @ plane
+    angle = np.arctan2(along[:, 0], along[:, 1])
+    low, high = np.percentile(angle, [percentile, 100 - percentile])
+    found = np.stack([plane @ [np.sin(a), np.cos(a)] for a in (low, high)])
+    found = np.maximum(found, 1e-3) / np.linalg.norm(np.maximum(found, 1e-3), axis=1)[:, None]
+    if high - low < 0.1:
+        return RUIFROK
+    first, second = found if found[0, 0] > found[1, 0] else found[::-1]  # haematoxylin takes red
+    rest = np.cross(first, second)
+    return np.stack([first, second, rest / np.linalg.norm(rest)]).astype(np.float32)
+
+
+STAIN_METHODS: dict[str, Callable[[Pixels], Float]] = {
+    "ruifrok": lambda image: RUIFROK,
+    "macenko": macenko,
+}
+"""How stain vectors are found, by the name that recipes use. Others may be added."""
+
+
+# --- light and colour ---------------------------------------------------------------------------
+
+
+def tone(image: Pixels, settings: Tone, strength: float, rng: Rng) -> Pixels:
+    """Vary gamma, contrast around middle grey, and brightness, through one table of 256 values."""
+    gamma, contrast, brightness = rng.uniform(-1, 1, 3) * strength
+    grey = np.arange(256) / 255
+    grey = grey ** np.exp(gamma * settings.gamma)
+    grey = (grey - 0.5) * (1 + contrast * settings.contrast) + 0.5
+    grey = grey + brightness * settings.brightness
+    table = _to_bytes((grey * 255).astype(np.float32))
+    return np.asarray(np.take(table, image))
+
+
+_YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+
+
+def colour(image: Pixels, settings: Colour, strength: float, rng: Rng) -> Pixels:
+    """Turn the hue and scale the saturation: a rotation and a factor in the plane of YIQ."""
+    turn, more = rng.uniform(-1, 1, 2) * strength
+    angle = np.deg2rad(turn * settings.hue_deg)
+    scale = max(1 + more * settings.saturation, 0)
+    c, s = scale * np.cos(angle), scale * np.sin(angle)
+    matrix = np.linalg.inv(_YIQ) @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ _YIQ
+    mixed = image.reshape(-1, 3).astype(np.float32) @ matrix.T.astype(np.float32)
+    return _to_bytes(mixed).reshape(image.shape)
+
+
+# --- optics, camera, file -----------------------------------------------------------------------
+
+
+def blur(image: Pixels, settings: Blur, strength: float, rng: Rng) -> Pixels:
+    """Put the patch out of focus."""
+    sigma = rng.uniform(0, settings.sigma_px * strength)
+    return np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(sigma)))
+
+
+def sharpen(image: Pixels, settings: Sharpen, strength: float, rng: Rng) -> Pixels:
+    """Sharpen by an unsharp mask of 1 to 2 px, as scanners do."""
+    percent = int(100 * rng.uniform(0, settings.amount * strength))
+    mask = ImageFilter.UnsharpMask(radius=rng.uniform(1, 2), percent=percent, threshold=0)
+    return np.asarray(Image.fromarray(image).filter(mask))
+
+
+def noise(image: Pixels, settings: Noise, strength: float, rng: Rng) -> Pixels:
+    """Add a camera's noise."""
+    sigma = np.float32(rng.uniform(0, settings.sigma * strength))
+    grain = rng.standard_normal(image.shape, dtype=np.float32)
+    return _to_bytes(image + sigma * grain)
+
+
+def jpeg(image: Pixels, settings: Jpeg, strength: float, rng: Rng) -> Pixels:
+    """Compress and decompress. ``strength`` moves the lowest quality between 100 and its value."""
+    low, high = settings.quality
+    low = max(1, round(high - (high - low) * strength))
+    stream = io.BytesIO()
+    quality = int(rng.integers(low, high, endpoint=True))
+    subsampling = int(rng.choice([0, 2]))  # 4:4:4 or 4:2:0
+    Image.fromarray(image).save(stream, "JPEG", quality=quality, subsampling=subsampling)
+    return np.asarray(Image.open(stream).convert("RGB"))
+
+
+SectionT = TypeVar("SectionT", Stain, Tone, Colour, Blur, Sharpen, Noise, Jpeg)
+Step = Callable[[Pixels, SectionT, float, Rng], Pixels]
+
+STEPS: tuple[tuple[str, Callable[..., Pixels]], ...] = (
+    ("stain", stain),
+    ("tone", tone),
+    ("colour", colour),
+    ("blur", blur),
+    ("sharpen", sharpen),
+    ("noise", noise),
+    ("jpeg", jpeg),
+)
+
+
+def _to_bytes(values: NDArray[np.floating]) -> Pixels:
+    """Round to the nearest grey level in 0..255."""
+    np.clip(values, 0, 255, out=values)
+    values += 0.5
+    return values.astype(np.uint8)

@@ -1,0 +1,268 @@
+"""Patches of pixels with what is in them, for PyTorch's DataLoader but without PyTorch.
+
+The epoch is part of the index: item ``epoch * len(patches) + i`` is patch i of that epoch. Workers
+hold no state that could fall behind, so they can live through all epochs. ``EpochIndices`` gives
+the indices; ``patch_loader`` puts everything together.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaphase.boxes import around, as_boxes, as_points
+from metaphase.labels.dataset import Case, Dataset
+from metaphase.slides.slide import Slide
+from metaphase.training.augment import augment
+from metaphase.training.sampling import (
+    AUGMENT,
+    DEFAULT_BOX_UM,
+    PatchSpec,
+    Sampler,
+    load_mined,
+    rng_for,
+    sampling_case,
+)
+from metaphase.training.sections import Augment
+
+if TYPE_CHECKING:
+    from metaphase.training.recipe import Recipe
+
+Pixels = NDArray[np.uint8]
+FloatArray = NDArray[np.float64]
+OPEN_SLIDES = 16
+"""Slides that one worker keeps open."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patch:
+    """A patch and its figures, in patch pixels.
+
+    image: uint8 [size, size, 3]; points: float [n, 2]; boxes: float [n, 4]; labels: int [n] (codes
+    of ``Label``); ignore: float [m, 4], boxes of figures whose centre lies outside but which reach
+    in, where nothing should be learnt.
+    """
+
+    image: Pixels
+    points: FloatArray
+    boxes: FloatArray
+    labels: NDArray[np.int64]
+    ignore: FloatArray
+    spec: PatchSpec
+
+
+class CaseTargets:
+    """The figures of a case as arrays, in full-resolution pixels."""
+
+    def __init__(self, case: Case, mpp: float, box_um: float | None = None) -> None:
+        side = (box_um or DEFAULT_BOX_UM) / mpp
+        self.mpp = mpp
+        self.points = as_points([(f.x_px, f.y_px) for f in case.figures])
+        own = [f.box if f.box and not box_um else None for f in case.figures]
+        squares = around(self.points, side)
+        self.boxes = as_boxes([b or square for b, square in zip(own, squares, strict=True)])
+        self.labels = np.array([f.label.code for f in case.figures], dtype=np.int64)
+
+    def inside(
+        self, spec: PatchSpec
+    ) -> tuple[FloatArray, FloatArray, NDArray[np.int64], FloatArray]:
+        """Return points, boxes, labels of what is centred in the patch; boxes that reach in."""
+        scale = self.mpp / spec.mpp
+        corner = np.array([spec.x_px, spec.y_px])
+        points = (self.points - corner) * scale
+        boxes = (self.boxes - np.tile(corner, 2)) * scale
+        size = spec.patch_px
+        within = ((points >= 0) & (points < size)).all(axis=1)
+        reach = (boxes[:, :2] < size).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1)
+        return points[within], boxes[within], self.labels[within], boxes[reach & ~within]
+
+
+class SlidePool:
+    """Slides that are open, at most ``limit``; the one unused for longest is closed first.
+
+    Each process opens its own: a pool that is sent to a worker arrives empty.
+    """
+
+    def __init__(self, cases: Mapping[str, Case], limit: int = OPEN_SLIDES) -> None:
+        self._cases = cases
+        self._limit = limit
+        self._open: OrderedDict[str, Slide] = OrderedDict()
+
+    def __getitem__(self, case_id: str) -> Slide:
+        from metaphase.slides.open import open_case
+
+        if case_id in self._open:
+            self._open.move_to_end(case_id)
+        else:
+            while len(self._open) >= self._limit:
+                self._open.popitem(last=False)[1].close()
+            self._open[case_id] = open_case(self._cases[case_id])
+        return self._open[case_id]
+
+    def close(self) -> None:
+        """Close all."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_cases": self._cases, "_limit": self._limit, "_open": OrderedDict()}
+
+
+class PatchDataset:
+    """All patches of all epochs. ``len`` is the patches of one epoch; any index >= 0 is served."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        sampler: Sampler,
+        settings: Augment | None,
+        *,
+        slides: SlidePool | None = None,
+        box_um: float | None = None,
+    ) -> None:
+        cases = {case.id: dataset[case.id] for case in sampler.cases}
+        self.sampler = sampler
+        self.settings = settings
+        self.slides = slides or SlidePool(cases)
+        self._targets = {
+            case.id: CaseTargets(cases[case.id], case.mpp, box_um) for case in sampler.cases
+        }
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def __getitem__(self, index: int) -> Patch:
+        epoch, index = divmod(int(index), len(self))
+        spec = self.sampler.spec(epoch, index)
+        patch = self.read(spec)
+        if self.settings is None:
+            return patch
+        rng = rng_for(self.sampler.seed, epoch, index, AUGMENT)
+        return _augmented(patch, self.settings, rng)
+
+    def read(self, spec: PatchSpec) -> Patch:
+        """Return a patch as it is on the slide."""
+        size = spec.patch_px
+        image = self.slides[spec.case_id].read(spec.x_px, spec.y_px, size, size, spec.mpp)
+        return Patch(image, *self._targets[spec.case_id].inside(spec), spec)
+
+
+def _augmented(patch: Patch, settings: Augment, rng: np.random.Generator) -> Patch:
+    together = np.concatenate([patch.boxes, patch.ignore])
+    image, points, boxes = augment(patch.image, patch.points, together, settings, rng)
+    known = len(patch.boxes)
+    return Patch(image, points, boxes[:known], patch.labels, boxes[known:], patch.spec)
+
+
+class EpochIndices:
+    """The indices that one of ``world`` devices reads in an epoch; a sampler for DataLoader.
+
+    Lightning calls ``set_epoch`` before each epoch. Every device gets as many as the others.
+    """
+
+    def __init__(self, length: int, *, rank: int = 0, world: int = 1, epoch: int = 0) -> None:
+        self.length, self.rank, self.world, self.epoch = length, rank, world, epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to an epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return max(self.length // self.world, 1)
+
+    def __iter__(self) -> Iterator[int]:
+        start = self.epoch * self.length
+        for step in range(len(self)):
+            yield start + (step * self.world + self.rank) % self.length
+
+
+def collate(patches: Sequence[Patch]) -> tuple[Any, list[dict[str, Any]]]:
+    """Return images (uint8 tensor [n, size, size, 3]) and a target a patch, for a network."""
+    import torch
+
+    images = torch.from_numpy(np.stack([patch.image for patch in patches]))
+    targets = [
+        {
+            "points": torch.from_numpy(patch.points).float(),
+            "boxes": torch.from_numpy(patch.boxes).float(),
+            "labels": torch.from_numpy(patch.labels),
+            "ignore": torch.from_numpy(patch.ignore).float(),
+        }
+        for patch in patches
+    ]
+    return images, targets
+
+
+def patch_dataset(recipe: Recipe, dataset: Dataset) -> PatchDataset:
+    """Return the patches of a recipe over its training cases."""
+    mined = load_mined(recipe.sampling.mined) if recipe.sampling.mined else {}
+    slides = SlidePool({case.id: case for case in dataset})
+    by = recipe.sampling.balance_by
+    cases = []
+    for case in dataset:
+        slide = slides[case.id]
+        cases.append(
+            sampling_case(
+                case,
+                width_px=slide.width_px,
+                height_px=slide.height_px,
+                mpp=slide.mpp,
+                domain="" if by == "none" else case.domain(by),
+                mined=mined.get(case.id),
+                ignore_radius_um=recipe.data.ignore_radius_um,
+            )
+        )
+    slides.close()
+    sampler = Sampler(
+        cases,
+        recipe.sampling,
+        mpp=recipe.network.mpp,
+        mpp_jitter=recipe.augment.mpp_jitter,
+        seed=recipe.seed,
+    )
+    return PatchDataset(dataset, sampler, recipe.augment, slides=slides, box_um=recipe.data.box_um)
+
+
+def patch_loader(
+    patches: PatchDataset,
+    *,
+    batch_size: int,
+    workers: int = 0,
+    rank: int = 0,
+    world: int = 1,
+    pin_memory: bool = False,
+) -> Any:
+    """Return a DataLoader of (images, targets). Its ``sampler.set_epoch`` moves on.
+
+    Workers come from a fork server: a clean process, so that no lock or thread of this one is
+    copied into them, and they live through all epochs.
+    """
+    from torch.utils.data import DataLoader
+
+    return DataLoader(
+        patches,  # type: ignore[arg-type]  # it has all that a map-style dataset needs
+        batch_size=batch_size,
+        sampler=EpochIndices(len(patches), rank=rank, world=world),
+        num_workers=workers,
+        collate_fn=collate,
+        drop_last=len(patches) // world >= batch_size,
+        persistent_workers=workers > 0,
+        multiprocessing_context=_context() if workers else None,
+        prefetch_factor=4 if workers else None,
+        pin_memory=pin_memory,
+    )
+
+
+def _context() -> Any:
+    import multiprocessing
+
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", "metaphase.training.patches"])
+    return context

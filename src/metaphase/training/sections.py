@@ -1,0 +1,470 @@
+"""The sections of a training recipe: every field with its meaning, its unit and its default.
+
+TOML has no null: a field that may be absent is absent by default, and "none" is a word.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    model_validator,
+)
+
+BUILT_IN_SPLITS = ("midog21-official", "exercise", "exercise-as-handed-out", "stratified")
+
+
+class Section(BaseModel):
+    """A frozen table of a recipe that refuses unknown keys and does not convert types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def _often(default: float) -> Any:
+    return Field(default, ge=0, le=1, description="Part of the patches it is applied to.")
+
+
+def _expand(value: str, info: ValidationInfo) -> str:
+    """Return an absolute path: variables and ~ expanded, relative to the recipe's folder."""
+    folder = (info.context or {}).get("folder", Path.cwd())
+    text = os.path.expanduser(os.path.expandvars(value))
+    if missing := re.search(r"\$(\w+|\{\w+\})", text):
+        raise ValueError(f"the environment variable {missing.group(1).strip('{}')} is not set")
+    return os.path.normpath(Path(folder, text))
+
+
+def _expand_path(value: Path, info: ValidationInfo) -> Path:
+    return Path(_expand(str(value), info))
+
+
+def _expand_split(value: str, info: ValidationInfo) -> str:
+    return value if value in BUILT_IN_SPLITS else _expand(value, info)
+
+
+def _path_unless(*words: str) -> Any:
+    def expand(value: str, info: ValidationInfo) -> str:
+        return value if value in words else _expand(value, info)
+
+    return AfterValidator(expand)
+
+
+RecipePath = Annotated[Path, AfterValidator(_expand_path)]
+PartOfCases = Annotated[
+    tuple[str, ...],
+    Field(
+        description="Case ids, patterns of them (`A00_*`), or domains (`scanner:Aperio CS2`, "
+        "`group:A00`, `tumour:...`)."
+    ),
+]
+
+
+class Source(Section):
+    """One file of labels with its images."""
+
+    labels: RecipePath = Field(description="The label file. `$VARIABLES` and `~` are expanded.")
+    images: RecipePath | None = Field(default=None, description="Folder of the images.")
+    cases: RecipePath | None = Field(
+        default=None, description="Table of cases, for a plain table of figures or for MIDOG++."
+    )
+    kind: str | None = Field(
+        default=None, description="Format; recognised from the content by default."
+    )
+    name: str | None = Field(
+        default=None, description="What to call the source; needed with several."
+    )
+    mpp: float | None = Field(default=None, gt=0, description="um/px, where the files do not tell.")
+    scanner: str | None = Field(default=None, description="Scanner, where the labels do not tell.")
+    role: Literal["regions", "crops"] = Field(
+        default="regions",
+        description="`regions`: labelled all over, so that what is unlabelled is negative. "
+        "`crops`: small pictures around a figure, whose surroundings tell nothing.",
+    )
+
+
+class SplitTable(Section):
+    """A split written in the recipe itself."""
+
+    training: PartOfCases = ()
+    validation: PartOfCases = ()
+    test: PartOfCases = ()
+    unlabelled: PartOfCases = ()
+
+
+SplitChoice = Annotated[
+    Annotated[str, AfterValidator(_expand_split), Tag("name")]
+    | Annotated[SplitTable, Tag("table")],
+    Discriminator(lambda value: "table" if isinstance(value, dict | SplitTable) else "name"),
+]
+
+
+class Data(Section):
+    """Labels, images and who is trained on."""
+
+    sources: tuple[Source, ...] = Field(description="Where labels and images are.")
+    split: SplitChoice = Field(
+        description="A split file, a table of case ids, or one of "
+        + ", ".join(f"`{name}`" for name in BUILT_IN_SPLITS)
+        + ".",
+    )
+    box_um: float | None = Field(
+        default=None,
+        gt=0,
+        description="Side of the box given to every figure, um. By default the labels' own box, or "
+        "12.5 um where the labels are points.",
+    )
+    ignore_radius_um: float = Field(
+        default=7.5,
+        ge=0,
+        description="Mined places nearer than this to a mitotic figure are dropped, um.",
+    )
+
+    @model_validator(mode="after")
+    def _names(self) -> Data:
+        names = [source.name for source in self.sources]
+        if len(names) > 1 and (None in names or len(set(names)) < len(names)):
+            raise ValueError("several sources need a name each, all different")
+        if all(source.role == "crops" for source in self.sources):
+            raise ValueError("needs a source whose role is 'regions'")
+        return self
+
+
+class _Network(Section):
+    """What the networks share."""
+
+    mpp: float = Field(default=0.25, gt=0, description="Resolution of the network's input, um/px.")
+    tile_px: int = Field(
+        default=512, gt=0, multiple_of=32, description="Side of a tile in detection, px."
+    )
+    margin_px: int = Field(
+        default=32,
+        ge=0,
+        description="Rim of a tile whose detections are left to the next tile, px.",
+    )
+    hard_negative_class: bool = Field(
+        default=False,
+        description="Learn hard negatives as a second class instead of as background.",
+    )
+
+    def options(self) -> dict[str, Any]:
+        """Return what ``build_network`` takes as options."""
+        return self.model_dump(exclude={"kind", "hard_negative_class"}, mode="json")
+
+
+class CompactNetwork(_Network):
+    """EfficientNet-Lite0 features, a light feature pyramid, centres at stride 8."""
+
+    kind: Literal["compact"] = Field(description="The network.")
+    weights: Annotated[str, _path_unless("imagenet", "none")] = Field(
+        default="imagenet",
+        description="`imagenet` (from the installed package), `none`, or a file.",
+    )
+    width: int = Field(default=96, gt=0, description="Channels of the feature pyramid.")
+    head_layers: int = Field(default=2, ge=0, description="3x3 layers before the output maps.")
+    sigma_um: float = Field(
+        default=2.0, gt=0, description="Width of the bump that a figure paints, um."
+    )
+    hard_negative_weight: float = Field(
+        default=2.0, ge=0, description="Weight of the loss around hard negatives; 1: as anywhere."
+    )
+    offset_weight: float = Field(default=0.2, ge=0, description="Weight of the offset loss.")
+    dropout: float = Field(
+        default=0.1, ge=0, lt=1, description="Channel dropout before the output maps."
+    )
+
+
+class RetinaNetwork(_Network):
+    """torchvision's RetinaNet with ResNet-50, feature pyramid and v2 head."""
+
+    kind: Literal["retinanet_resnet50_fpn_v2"] = Field(description="The network.")
+    weights: Annotated[str, _path_unless("coco", "none")] = Field(
+        default="coco", description="`coco` (from torchvision's address), `none`, or a file."
+    )
+    trainable_backbone_layers: int = Field(
+        default=5, ge=0, le=5, description="Stages of the backbone that are trained, from the last."
+    )
+    anchor_sizes_px: tuple[tuple[float, ...], ...] | Literal["from-labels"] = Field(
+        default="from-labels",
+        description="Anchor sizes in px, one list a level from stride 8 on; or measured on the "
+        "labels of the training cases.",
+    )
+    aspect_ratios: tuple[float, ...] = Field(
+        default=(1.0,), min_length=1, description="Height over width of the anchors."
+    )
+    resize_px: int | None = Field(
+        default=None,
+        gt=0,
+        description="Resize tiles to this side, as torchvision does unasked (800).",
+    )
+    head: Literal["v2", "plain"] = Field(
+        default="v2", description="`plain` loses GroupNorm and the GIoU loss, as in the report."
+    )
+
+
+NetworkChoice = Annotated[CompactNetwork | RetinaNetwork, Field(discriminator="kind")]
+
+
+class Shares(Section):
+    """How the patches are parted between what they are drawn around."""
+
+    mitotic: float = Field(default=0.4, ge=0, description="Around a mitotic figure.")
+    hard_negative: float = Field(
+        default=0.3, ge=0, description="Around a hard negative, labelled or mined."
+    )
+    random: float = Field(default=0.3, ge=0, description="Anywhere in a region.")
+
+    @model_validator(mode="after")
+    def _some(self) -> Shares:
+        if self.mitotic + self.hard_negative + self.random <= 0:
+            raise ValueError("one share at least must be positive")
+        return self
+
+
+class Sampling(Section):
+    """Which patches are seen."""
+
+    patch_px: int = Field(
+        default=256, ge=32, description="Side of a patch at the network's resolution, px."
+    )
+    patches_per_epoch: int | None = Field(
+        default=None, gt=0, description="Patches an epoch over all cases."
+    )
+    patches_per_case: int | None = Field(
+        default=None, gt=0, description="Patches an epoch of every case, instead."
+    )
+    scheme: Literal["mixture", "exercise"] = Field(
+        default="mixture",
+        description="`mixture`: by `shares`. `exercise`: half around a random mitotic figure if "
+        "the region has any, else uniform.",
+    )
+    shares: Shares = Field(
+        default=Shares(), description="Parts of the mixture; kinds that are absent fall to random."
+    )
+    offset: Literal["uniform", "centre", "corner-at-centre"] = Field(
+        default="uniform",
+        description="Where in the patch the figure lies: anywhere, in its centre, or with its "
+        "box's top-left corner in the centre (the report's trap).",
+    )
+    rim_px: int = Field(
+        default=24, ge=0, description="With `uniform`, distance kept to the patch's rim, px."
+    )
+    balance_by: Literal["scanner", "tumour", "species", "laboratory", "group", "none"] = Field(
+        default="scanner", description="Domains that are drawn equally often."
+    )
+    balance_cases: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Within a domain: 0 every figure (or mm2) is as likely, 1 every case is.",
+    )
+    mined: RecipePath | None = Field(
+        default=None,
+        description="CSV `case,x_px,y_px` of detections judged false, used as hard negatives.",
+    )
+    mined_weight: float = Field(
+        default=1.0,
+        ge=0,
+        description="How likely a mined place is against a labelled hard negative.",
+    )
+
+    @model_validator(mode="after")
+    def _how_many(self) -> Sampling:
+        if (self.patches_per_epoch is None) == (self.patches_per_case is None):
+            raise ValueError("give either patches_per_epoch or patches_per_case")
+        if 2 * self.rim_px >= self.patch_px:
+            raise ValueError("rim_px leaves no room in patch_px")
+        return self
+
+
+class Stain(Section):
+    """Stain jitter in optical density (Tellez et al. 2018)."""
+
+    multiply: float = Field(
+        default=0.25, ge=0, lt=1, description="Each stain is multiplied by 1 ± this."
+    )
+    shift: float = Field(
+        default=0.03, ge=0, description="And shifted by ± this in optical density."
+    )
+    vectors: str = Field(
+        default="ruifrok",
+        description="Stain vectors: `ruifrok` (fixed) or `macenko` (of each patch).",
+    )
+    probability: float = _often(0.9)
+
+
+class Tone(Section):
+    """Brightness, contrast and gamma, as of a lamp and a camera."""
+
+    brightness: float = Field(default=0.08, ge=0, lt=1, description="± this part of full white.")
+    contrast: float = Field(
+        default=0.15, ge=0, lt=1, description="Multiplied by 1 ± this around grey."
+    )
+    gamma: float = Field(default=0.15, ge=0, lt=1, description="Exponent 1 ± this.")
+    probability: float = _often(0.6)
+
+
+class Colour(Section):
+    """Hue and saturation, as of a colour profile."""
+
+    hue_deg: float = Field(default=8.0, ge=0, le=180, description="Turned by ± this, degrees.")
+    saturation: float = Field(default=0.2, ge=0, le=1, description="Multiplied by 1 ± this.")
+    probability: float = _often(0.5)
+
+
+class Blur(Section):
+    """Out of focus."""
+
+    sigma_px: float = Field(default=1.2, ge=0, description="Gaussian of 0 to this, px.")
+    probability: float = _often(0.25)
+
+
+class Sharpen(Section):
+    """The sharpening inside a scanner."""
+
+    amount: float = Field(default=0.8, ge=0, description="Unsharp mask of 0 to this.")
+    probability: float = _often(0.15)
+
+
+class Noise(Section):
+    """Noise of the camera."""
+
+    sigma: float = Field(
+        default=5.0, ge=0, description="Gaussian of 0 to this, grey levels of 255."
+    )
+    probability: float = _often(0.2)
+
+
+class Jpeg(Section):
+    """Compression once more, so that its traces tell nothing."""
+
+    quality: tuple[int, int] = Field(
+        default=(40, 95), description="Lowest and highest quality, 1 to 100."
+    )
+    probability: float = _often(0.5)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Jpeg:
+        low, high = self.quality
+        if not 1 <= low <= high <= 100:
+            raise ValueError("quality is two numbers, 1 <= lowest <= highest <= 100")
+        return self
+
+
+class Augment(Section):
+    """How patches are varied. `strength = 0` leaves the symmetries and the mpp jitter only."""
+
+    symmetries: bool = Field(
+        default=True, description="The eight turns and mirror images of a square."
+    )
+    mpp_jitter: float = Field(
+        default=0.1, ge=0, lt=0.5, description="Resolution multiplied by exp(± this)."
+    )
+    strength: float = Field(
+        default=1.0, ge=0, le=2, description="Multiplies the ranges of everything below."
+    )
+    stain: Stain = Field(default=Stain(), description="Stain jitter in optical density.")
+    tone: Tone = Field(default=Tone(), description="Brightness, contrast, gamma.")
+    colour: Colour = Field(default=Colour(), description="Hue and saturation.")
+    blur: Blur = Field(default=Blur(), description="Out of focus.")
+    sharpen: Sharpen = Field(default=Sharpen(), description="Sharpening.")
+    noise: Noise = Field(default=Noise(), description="Camera noise.")
+    jpeg: Jpeg = Field(default=Jpeg(), description="JPEG re-compression.")
+
+
+class Optimiser(Section):
+    """How weights follow gradients."""
+
+    kind: Literal["adamw", "adam", "sgd"] = Field(default="adamw", description="The optimiser.")
+    learning_rate: float = Field(default=1e-3, gt=0, description="Peak learning rate.")
+    weight_decay: float = Field(default=1e-4, ge=0, description="Weight decay.")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="Momentum of `sgd`.")
+    backbone_factor: float = Field(
+        default=1.0, ge=0, description="The backbone's learning rate is multiplied by this."
+    )
+    schedule: Literal["onecycle", "cosine", "constant"] = Field(
+        default="onecycle", description="Course of the learning rate over the run."
+    )
+    schedule_step: Literal["step", "epoch"] = Field(
+        default="step",
+        description="When the schedule moves on. `epoch` is the report's trap: the schedule is "
+        "planned over the steps but moved once an epoch.",
+    )
+    warmup: float = Field(
+        default=0.3, ge=0, lt=1, description="Part of the run in which the rate rises to its peak."
+    )
+
+
+class Trainer(Section):
+    """The run: how long, on what, what is kept."""
+
+    epochs: int = Field(default=20, gt=0, description="Epochs.")
+    batch_size: int = Field(default=16, gt=0, description="Patches a step and device.")
+    accumulate: int = Field(default=1, gt=0, description="Batches whose gradients are added up.")
+    precision: Literal["bf16", "fp16", "fp32"] = Field(
+        default="fp32", description="Mixed precision."
+    )
+    gradient_clip: float = Field(
+        default=1.0, ge=0, description="Largest norm of the gradient; 0: free."
+    )
+    workers: int = Field(default=2, ge=0, description="Processes that read patches, each device.")
+    accelerator: Literal["auto", "cpu", "gpu"] = Field(
+        default="auto", description="Where to train."
+    )
+    devices: int | Literal["auto"] = Field(default="auto", description="Devices a machine.")
+    nodes: int = Field(default=1, gt=0, description="Machines.")
+    validate_every: int = Field(default=1, gt=0, description="Epochs between validations.")
+    early_stopping: int | None = Field(
+        default=None, gt=0, description="Validations without a better F1 until the run stops."
+    )
+    ema: float = Field(
+        default=0.0, ge=0, lt=1, description="Decay of the average of the weights; 0: no average."
+    )
+    keep: Literal["best", "last"] = Field(
+        default="best", description="Whose weights become the model file; both stay as checkpoints."
+    )
+    cache_mb: int = Field(
+        default=2048,
+        ge=0,
+        description="Decoded pixels of small images kept on disk for all workers, MB.",
+    )
+
+
+class Validation(Section):
+    """How a run is judged: on whole regions."""
+
+    protocol: Literal["regions", "patches"] = Field(
+        default="regions",
+        description="`regions`: a fixed grid over whole regions. `patches`: placed by the truth, "
+        "as in the report; not an honest score.",
+    )
+    min_score: float = Field(
+        default=0.05, ge=0, lt=1, description="Scores below it are not looked at."
+    )
+    radius_um: float = Field(
+        default=7.5, gt=0, description="Detections this near to a figure match, um."
+    )
+    merge_radius_um: float = Field(
+        default=7.5, gt=0, description="Detections this near are one, um."
+    )
+    threshold: float | Literal["chosen"] = Field(
+        default="chosen",
+        description="`chosen` on the validation cases, or a number fixed beforehand.",
+    )
+    tile_px: int = Field(
+        default=512, gt=0, multiple_of=32, description="Side of the grid's tiles, px."
+    )
+    overlap_px: int = Field(default=64, ge=0, description="Overlap of the tiles, px.")
+    cases_per_epoch: int | None = Field(
+        default=None,
+        gt=0,
+        description="Look at this many cases in an epoch's validation; all at the end.",
+    )
