@@ -44,7 +44,7 @@ def _keep(points: NDArray[np.float64], radius: float) -> NDArray[np.int64]:
     pairs = pairs[_squared(points[pairs[:, 0]], points[pairs[:, 1]]) <= radius * radius]
     pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
     better, first = np.unique(pairs[:, 0], return_index=True)
-    last = np.append(first[1:], len(pairs))
+    last = np.append(first, len(pairs))[1:]
     stays = np.ones(len(points), dtype=bool)
     worse = pairs[:, 1]
     for row, start, stop in zip(better.tolist(), first.tolist(), last.tolist(), strict=True):
