@@ -21,6 +21,8 @@ from pydantic import (
     model_validator,
 )
 
+from metaphase.models.options import CompactOptions, RetinaNetOptions
+
 BUILT_IN_SPLITS = ("midog21-official", "exercise", "exercise-as-handed-out", "stratified")
 
 
@@ -28,6 +30,16 @@ class Section(BaseModel):
     """A frozen table of a recipe that refuses unknown keys and does not convert types."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+Anchors = tuple[tuple[float, ...], ...]
+_SECOND_CLASS = "Learn hard negatives as a second class instead of as background."
+
+
+def _like(section: type[BaseModel], name: str) -> Any:
+    """Return a field's default and description once more, for a stricter type."""
+    field = section.model_fields[name]
+    return Field(default=field.default, description=field.description)
 
 
 def _often(default: float) -> Any:
@@ -138,76 +150,42 @@ class Data(Section):
         return self
 
 
-class _Network(Section):
-    """What the networks share."""
+class CompactNetwork(CompactOptions):
+    """EfficientNet-Lite0 features, a light feature pyramid, centres at stride 8."""
 
-    mpp: float = Field(default=0.25, gt=0, description="Resolution of the network's input, um/px.")
-    tile_px: int = Field(
-        default=512, gt=0, multiple_of=32, description="Side of a tile in detection, px."
-    )
-    margin_px: int = Field(
-        default=32,
-        ge=0,
-        description="Rim of a tile whose detections are left to the next tile, px.",
-    )
-    hard_negative_class: bool = Field(
-        default=False,
-        description="Learn hard negatives as a second class instead of as background.",
-    )
+    model_config = Section.model_config
+
+    kind: Literal["compact"] = Field(description="The network.")
+    weights: Annotated[str, _path_unless("imagenet", "none")] = _like(CompactOptions, "weights")
+    hard_negative_class: bool = Field(default=False, description=_SECOND_CLASS)
 
     def options(self) -> dict[str, Any]:
         """Return what ``build_network`` takes as options."""
-        return self.model_dump(exclude={"kind", "hard_negative_class"}, mode="json")
+        return self.model_dump(include=set(CompactOptions.model_fields), mode="json")
 
 
-class CompactNetwork(_Network):
-    """EfficientNet-Lite0 features, a light feature pyramid, centres at stride 8."""
-
-    kind: Literal["compact"] = Field(description="The network.")
-    weights: Annotated[str, _path_unless("imagenet", "none")] = Field(
-        default="imagenet",
-        description="`imagenet` (from the installed package), `none`, or a file.",
-    )
-    width: int = Field(default=96, gt=0, description="Channels of the feature pyramid.")
-    head_layers: int = Field(default=2, ge=0, description="3x3 layers before the output maps.")
-    sigma_um: float = Field(
-        default=2.0, gt=0, description="Width of the bump that a figure paints, um."
-    )
-    hard_negative_weight: float = Field(
-        default=2.0, ge=0, description="Weight of the loss around hard negatives; 1: as anywhere."
-    )
-    offset_weight: float = Field(default=0.2, ge=0, description="Weight of the offset loss.")
-    dropout: float = Field(
-        default=0.1, ge=0, lt=1, description="Channel dropout before the output maps."
-    )
-
-
-class RetinaNetwork(_Network):
+class RetinaNetwork(RetinaNetOptions):
     """torchvision's RetinaNet with ResNet-50, feature pyramid and v2 head."""
 
+    model_config = Section.model_config
+
     kind: Literal["retinanet_resnet50_fpn_v2"] = Field(description="The network.")
-    weights: Annotated[str, _path_unless("coco", "none")] = Field(
-        default="coco", description="`coco` (from torchvision's address), `none`, or a file."
-    )
-    trainable_backbone_layers: int = Field(
-        default=5, ge=0, le=5, description="Stages of the backbone that are trained, from the last."
-    )
-    anchor_sizes_px: tuple[tuple[float, ...], ...] | Literal["from-labels"] = Field(
+    weights: Annotated[str, _path_unless("coco", "none")] = _like(RetinaNetOptions, "weights")
+    anchors: Anchors | Literal["from-labels"] = Field(  # type: ignore[assignment]  # one more word
         default="from-labels",
-        description="Anchor sizes in px, one list a level from stride 8 on; or measured on the "
+        description="Anchor sides in px, one list a level, from stride 8 on; or measured on the "
         "labels of the training cases.",
     )
-    aspect_ratios: tuple[float, ...] = Field(
-        default=(1.0,), min_length=1, description="Height over width of the anchors."
-    )
-    resize_px: int | None = Field(
-        default=None,
-        gt=0,
-        description="Resize tiles to this side, as torchvision does unasked (800).",
-    )
-    head: Literal["v2", "plain"] = Field(
-        default="v2", description="`plain` loses GroupNorm and the GIoU loss, as in the report."
-    )
+    hard_negative_class: bool = Field(default=False, description=_SECOND_CLASS)
+
+    def options(self, anchors: Anchors | None = None) -> dict[str, Any]:
+        """Return what ``build_network`` takes as options; ``anchors`` are those measured."""
+        options = self.model_dump(include=set(RetinaNetOptions.model_fields), mode="json")
+        if self.anchors == "from-labels":
+            if anchors is None:
+                raise ValueError("anchors 'from-labels' must be measured first")
+            options["anchors"] = anchors
+        return options
 
 
 NetworkChoice = Annotated[CompactNetwork | RetinaNetwork, Field(discriminator="kind")]
