@@ -1,0 +1,226 @@
+"""What runs a network: ONNX Runtime (in every install), PyTorch or OpenVINO (extras).
+
+All are fed the same uint8 tiles and give the same maps. Threads are set once, here: as many as there
+are physical cores that this process may use, for one operator at a time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaphase.errors import MetaphaseError, MissingExtraError, ModelFileError
+from metaphase.models.modelfile import Model, load_network
+
+Maps = list[NDArray[np.float32]]
+
+DEVICES = ("auto", "onnx", "openvino", "torch", "cuda")
+
+
+class Runtime(Protocol):
+    """Runs a network. ``name`` says what runs it and where, for the provenance."""
+
+    name: str
+
+    def run(self, tiles: NDArray[np.uint8]) -> Maps:
+        """Return the output maps, in the order of the head's levels, for tiles [n, h, w, 3]."""
+
+
+def open_runtime(model: Model, device: str = "auto", *, threads: int | None = None) -> Runtime:
+    """Return a runtime for a model; its ``name`` says which was taken.
+
+    ``device`` is one of ``DEVICES``; "auto" takes CUDA where a GPU can be used, else OpenVINO where
+    it is installed, else ONNX Runtime, else PyTorch. ``threads`` is the number of cores to use
+    (None: all physical ones). Raises MissingExtraError, ModelFileError.
+    """
+    if device not in DEVICES:
+        raise ModelFileError.of(
+            "device", f"unknown device {device!r}", way_out=f"choose one of {', '.join(DEVICES)}"
+        )
+    cores = threads or physical_cores()
+    if device != "auto":
+        return _OPENERS[device](model, cores)
+    for choice in _choices(model):
+        try:
+            return _OPENERS[choice](model, cores)
+        except MissingExtraError:
+            continue
+    raise ModelFileError.of(
+        model.folder,
+        "no installed runtime can run it",
+        way_out="export it with 'metaphase export', or pip install 'metaphase[train]'",
+    )
+
+
+def physical_cores() -> int:
+    """Return how many physical cores this process may use (at least 1).
+
+    Two threads on one core's halves share its vector units, and a network only loses by it.
+    """
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    if allowed is None:
+        return max(1, os.cpu_count() or 1)
+    cores = set()
+    for cpu in allowed:
+        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        try:
+            cores.add(siblings.read_text().strip())
+        except OSError:
+            cores.add(str(cpu))
+    return max(1, min(len(cores), _quota(len(cores))))
+
+
+def _quota(otherwise: int) -> int:
+    """Return the cores that a container's quota allows (cgroup v2)."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return otherwise if quota == "max" else max(1, int(quota) // int(period))
+    except (OSError, ValueError):
+        return otherwise
+
+
+class OnnxRuntime:
+    """ONNX Runtime on the CPU, or on a GPU where its GPU package is installed."""
+
+    def __init__(self, model: Model, cores: int, *, cuda: bool = False) -> None:
+        import onnxruntime
+
+        path = _graph(model)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = cores
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        # Waiting threads sleep: those that read tiles need the cores.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        providers = ["CUDAExecutionProvider"] * cuda + ["CPUExecutionProvider"]
+        try:
+            # From bytes, so that a graph cannot name other files to read.
+            self._session = onnxruntime.InferenceSession(
+                path.read_bytes(), options, providers=providers
+            )
+        except Exception as error:  # onnxruntime's errors have no base of their own
+            raise ModelFileError.of(path, f"ONNX Runtime cannot load it: {error}") from error
+        self._input = self._session.get_inputs()[0].name
+        self._outputs = [output.name for output in self._session.get_outputs()]
+        where = "cuda" if "CUDAExecutionProvider" in self._session.get_providers() else "cpu"
+        self.name = f"onnxruntime {onnxruntime.__version__} {where}"
+
+    def run(self, tiles: NDArray[np.uint8]) -> Maps:
+        """Return the output maps for tiles [n, h, w, 3]."""
+        maps = self._session.run(self._outputs, {self._input: tiles})
+        return [np.asarray(m, dtype=np.float32) for m in maps]
+
+
+class TorchRuntime:
+    """PyTorch on the CPU or a GPU (extra ``train``). bfloat16 on the CPU must be asked for."""
+
+    def __init__(
+        self, model: Model, cores: int, *, device: str = "cpu", bf16: bool = False
+    ) -> None:
+        try:
+            import torch
+        except ImportError as error:
+            raise MissingExtraError("train", "running a model with PyTorch") from error
+        if device == "cuda" and not torch.cuda.is_available():
+            raise MetaphaseError("no GPU that PyTorch can use was found: try --device auto")
+        if device == "cpu":
+            torch.set_num_threads(cores)
+        self._torch = torch
+        self._device = device
+        self._bf16 = bf16
+        self._network = load_network(model).to(device, memory_format=torch.channels_last)
+        self.name = f"torch {torch.__version__} {device}{' bf16' if bf16 else ''}"
+
+    def run(self, tiles: NDArray[np.uint8]) -> Maps:
+        """Return the output maps for tiles [n, h, w, 3]."""
+        torch = self._torch
+        with (
+            torch.inference_mode(),
+            torch.autocast(self._device, dtype=torch.bfloat16, enabled=self._bf16),
+        ):
+            maps = self._network(torch.from_numpy(tiles).to(self._device))
+            return [np.asarray(m.float().cpu().numpy(), dtype=np.float32) for m in maps]
+
+
+class OpenVinoRuntime:
+    """OpenVINO on the CPU (extra ``openvino``), in float32 or, asked for, bfloat16."""
+
+    def __init__(self, model: Model, cores: int, *, bf16: bool = False) -> None:
+        try:
+            import openvino
+        except ImportError as error:
+            raise MissingExtraError("openvino", "running a model with OpenVINO") from error
+        path = _graph(model)
+        settings = {
+            "INFERENCE_NUM_THREADS": cores,
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+            "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
+        }
+        try:
+            core = openvino.Core()
+            self._compiled = core.compile_model(core.read_model(path.read_bytes()), "CPU", settings)
+        except RuntimeError as error:
+            raise ModelFileError.of(path, f"OpenVINO cannot load it: {error}") from error
+        self._request = self._compiled.create_infer_request()
+        version = openvino.__version__.split("-")[0]
+        self.name = f"openvino {version} cpu{' bf16' if bf16 else ''}"
+
+    def run(self, tiles: NDArray[np.uint8]) -> Maps:
+        """Return the output maps for tiles [n, h, w, 3]."""
+        maps = self._request.infer([tiles])
+        return [np.array(maps[output], dtype=np.float32) for output in self._compiled.outputs]
+
+
+def _cuda(model: Model, cores: int) -> Runtime:
+    if model.onnx_path is not None and _onnx_has_cuda():
+        return OnnxRuntime(model, cores, cuda=True)
+    return TorchRuntime(model, cores, device="cuda")
+
+
+def _choices(model: Model) -> Sequence[str]:
+    """Return the devices that "auto" tries, best first. PyTorch is not imported to find out."""
+    graph = model.onnx_path is not None
+    choices = []
+    if graph and _onnx_has_cuda():
+        choices.append("cuda")
+    if graph and find_spec("openvino") is not None:
+        choices.append("openvino")
+    if graph:
+        choices.append("onnx")
+    elif find_spec("torch") is not None:
+        import torch
+
+        choices.append("cuda" if torch.cuda.is_available() else "torch")
+    return choices
+
+
+def _onnx_has_cuda() -> bool:
+    import onnxruntime
+
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
+def _graph(model: Model) -> Path:
+    if model.onnx_path is None:
+        raise ModelFileError.of(
+            model.folder,
+            "has no model.onnx",
+            way_out="write one with 'metaphase export', or use --device torch",
+        )
+    return model.onnx_path
+
+
+_OPENERS: dict[str, Callable[[Model, int], Runtime]] = {
+    "onnx": OnnxRuntime,
+    "torch": TorchRuntime,
+    "openvino": OpenVinoRuntime,
+    "cuda": _cuda,
+}

@@ -1,0 +1,109 @@
+"""From a PyTorch network to an ONNX graph that gives the same maps, and to lower precision.
+
+The graph's input is ``tiles``, uint8 RGB [n, h, w, 3]; batch, height and width are dynamic. Its
+outputs are ``logits_0, geometry_0, logits_1, ...`` in float32, as ``models/spec.py`` describes them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metaphase.errors import MissingExtraError, ModelFileError
+from metaphase.files import write_bytes
+
+if TYPE_CHECKING:
+    from metaphase.models.networks.base import Network
+
+INPUT_NAME = "tiles"
+OPSET = 18
+TOLERANCE = 1e-2
+"""Largest difference of a logit allowed between PyTorch and the graph (0.0025 of a score)."""
+
+
+def output_names(levels: int) -> list[str]:
+    """Return the names of the output maps of a network with so many levels, in order."""
+    return [f"{name}_{level}" for level in range(levels) for name in ("logits", "geometry")]
+
+
+def export_onnx(network: Network, path: str | Path, *, check: bool = True) -> Path:
+    """Write a network as ONNX and, with ``check``, run it beside PyTorch on random tiles.
+
+    The network is left in the state of training or evaluation in which it came. Raises
+    ModelFileError where the graph's maps differ from PyTorch's.
+    """
+    import torch
+
+    path = Path(path)
+    training = network.training
+    network.eval()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            raw = Path(folder) / "model.onnx"
+            _export(network, raw)
+            data = raw.read_bytes()
+        if check:
+            with torch.inference_mode():
+                _check(network, data, path)
+    finally:
+        network.train(training)
+    write_bytes(path, data)
+    return path
+
+
+def _export(network: Network, path: Path) -> None:
+    import torch
+
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("train", "writing ONNX") from error
+    side = network.input.tile_px
+    device = next(network.parameters()).device
+    example = torch.zeros(2, side, side, 3, dtype=torch.uint8, device=device)
+    multiple = network.input.multiple_px
+    height, width = (multiple * torch.export.Dim(name, min=1) for name in ("rows", "columns"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own, of no use to the caller
+        torch.onnx.export(
+            network,
+            (example,),
+            str(path),
+            input_names=[INPUT_NAME],
+            output_names=output_names(len(network.head.levels)),
+            opset_version=OPSET,
+            dynamo=True,
+            dynamic_shapes={"images": {0: torch.export.Dim("n", min=1), 1: height, 2: width}},
+            external_data=False,
+            optimize=True,
+            verbose=False,
+        )
+
+
+def _check(network: Network, data: bytes, path: Path) -> None:
+    """Compare the graph with PyTorch on tiles of two sizes and batches."""
+    import onnxruntime
+    import torch
+
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    random = np.random.default_rng(0)
+    side, multiple = network.input.tile_px, network.input.multiple_px
+    device = next(network.parameters()).device
+    for n, height, width in ((1, side, side), (3, multiple * 2, multiple * 4)):
+        tiles = random.integers(0, 256, (n, height, width, 3), dtype=np.uint8)
+        wanted = [m.float().cpu().numpy() for m in network(torch.from_numpy(tiles).to(device))]
+        given: list[Any] = session.run(None, {INPUT_NAME: tiles})
+        for name, a, b in zip(output_names(len(wanted) // 2), wanted, given, strict=True):
+            worst = float(np.abs(a - b).max()) if a.shape == b.shape else np.inf
+            if not worst <= TOLERANCE:
+                raise ModelFileError.of(
+                    path,
+                    f"the map differs from PyTorch's by {worst:.3g} (shape {b.shape})",
+                    record=name,
+                    way_out="this is a fault of the exporter: please report it",
+                )
