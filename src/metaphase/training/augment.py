@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from statistics import NormalDist
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from metaphase.errors import RecipeError
 from metaphase.training.sections import (
@@ -39,6 +40,7 @@ RUIFROK: Float = np.array(
 stands for whatever is neither."""
 
 _OD = -np.log(np.maximum(np.arange(256), 1) / 255).astype(np.float32)
+_NORMAL_QUANTILES = np.array([NormalDist().inv_cdf((i + 0.5) / 256) for i in range(256)])
 _FAINT_OD = 0.15
 """Optical density (sum of R, G, B) below which a pixel counts, in part, as unstained."""
 
@@ -117,7 +119,7 @@ def mix_stains(image: Pixels, vectors: Float, factors: Float, shifts: Float) -> 
     mixed = od @ change.astype(np.float32)
     shift = (shifts @ vectors).astype(np.float32)
     if shift.any():
-        stained = np.minimum(od.sum(axis=1, keepdims=True) / np.float32(_FAINT_OD), 1)
+        stained = np.minimum(od @ np.full((3, 1), 1 / _FAINT_OD, np.float32), 1)
         mixed += stained * shift
     np.negative(mixed, out=mixed)
     np.exp(mixed, out=mixed)
@@ -201,22 +203,46 @@ def colour(image: Pixels, settings: Colour, strength: float, rng: Rng) -> Pixels
 
 def blur(image: Pixels, settings: Blur, strength: float, rng: Rng) -> Pixels:
     """Put the patch out of focus."""
-    sigma = rng.uniform(0, settings.sigma_px * strength)
-    return np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(sigma)))
+    return gaussian(image, rng.uniform(0, settings.sigma_px * strength))
 
 
 def sharpen(image: Pixels, settings: Sharpen, strength: float, rng: Rng) -> Pixels:
-    """Sharpen by an unsharp mask of 1 to 2 px, as scanners do."""
-    percent = int(100 * rng.uniform(0, settings.amount * strength))
-    mask = ImageFilter.UnsharpMask(radius=rng.uniform(1, 2), percent=percent, threshold=0)
-    return np.asarray(Image.fromarray(image).filter(mask))
+    """Sharpen by an unsharp mask of sigma 0.5 to 1.5 px, as scanners do."""
+    amount = np.float32(rng.uniform(0, settings.amount * strength))
+    values = image.astype(np.float32)
+    return _to_bytes(values + amount * (values - gaussian(image, rng.uniform(0.5, 1.5))))
+
+
+def gaussian(image: Pixels, sigma_px: float) -> Pixels:
+    """Return the image blurred, in whole numbers: six times as fast as in floats."""
+    radius = int(np.ceil(3 * sigma_px))
+    if radius == 0:
+        return image
+    weights = np.exp(-0.5 * (np.arange(radius + 1) / sigma_px) ** 2)
+    weights = np.round(256 * weights / (2 * weights.sum() - weights[0])).astype(np.uint16)
+    weights[0] = 256 - 2 * weights[1:].sum()  # 255 * 256 still fits into 16 bits
+    return _blur_rows(_blur_rows(image, weights).swapaxes(0, 1), weights).swapaxes(0, 1)
+
+
+def _blur_rows(image: Pixels, weights: NDArray[np.uint16]) -> Pixels:
+    radius, height = len(weights) - 1, len(image)
+    padded = np.pad(image, ((radius, radius), (0, 0), (0, 0)), mode="edge").astype(np.uint16)
+    total = weights[0] * padded[radius : radius + height]
+    total += 128  # rounds to nearest; white is 65,280 + 128
+    for away, weight in enumerate(weights[1:], 1):
+        total += weight * (
+            padded[radius - away : radius - away + height]
+            + padded[radius + away : radius + away + height]
+        )
+    return (total >> 8).astype(np.uint8)
 
 
 def noise(image: Pixels, settings: Noise, strength: float, rng: Rng) -> Pixels:
-    """Add a camera's noise."""
-    sigma = np.float32(rng.uniform(0, settings.sigma * strength))
-    grain = rng.standard_normal(image.shape, dtype=np.float32)
-    return _to_bytes(image + sigma * grain)
+    """Add a camera's noise: Gaussian, drawn as one of 256 quantiles (ten times as fast)."""
+    sigma = rng.uniform(0, settings.sigma * strength)
+    levels = np.round(_NORMAL_QUANTILES * sigma).astype(np.int16)
+    grain = np.take(levels, np.frombuffer(rng.bytes(image.size), np.uint8)).reshape(image.shape)
+    return np.clip(image + grain, 0, 255).astype(np.uint8)
 
 
 def jpeg(image: Pixels, settings: Jpeg, strength: float, rng: Rng) -> Pixels:

@@ -127,7 +127,7 @@ def _problem(loc: tuple[int | str, ...], kind: str, message: str, file: str) -> 
     if kind == "missing":
         return Problem(file, path, "is missing")
     if kind.startswith("union_tag"):
-        kinds = [k for owner in _sections_in(NetworkChoice) for k in _kinds(owner)]
+        kinds = [k for owner in sections_in(NetworkChoice) for k in _kinds(owner)]
         return Problem(file, f"{path}.kind", "is missing or unknown", f"one of {', '.join(kinds)}")
     message = message.removeprefix("Value error, ")
     return Problem(file, path, message[:1].lower() + message[1:])
@@ -150,14 +150,15 @@ def _follow(loc: tuple[int | str, ...]) -> tuple[str, list[type[BaseModel]]]:
             inside = tagged or inside
             continue
         path += f".{part}" if path else part
-        owners, inside = inside, [s for a in annotations for s in _sections_in(a)]
+        owners, inside = inside, [s for a in annotations for s in sections_in(a)]
     return path or "recipe", owners
 
 
-def _sections_in(annotation: Any) -> list[type[BaseModel]]:
+def sections_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the sections that a field may hold."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [section for inner in get_args(annotation) for section in _sections_in(inner)]
+    return [section for inner in get_args(annotation) for section in sections_in(inner)]
 
 
 def _kinds(section: type[BaseModel]) -> tuple[Any, ...]:
@@ -170,6 +171,6 @@ def _did_you_mean(key: str, owners: list[type[BaseModel]]) -> str:
     if near := difflib.get_close_matches(key, known, n=1, cutoff=0.6):
         return f"did you mean {near[0]}?"
     for name, field in Recipe.model_fields.items():
-        if any(key in section.model_fields for section in _sections_in(field.annotation)):
+        if any(key in section.model_fields for section in sections_in(field.annotation)):
             return f"did you mean {name}.{key}?"
     return f"known here: {', '.join(known)}"
