@@ -1,16 +1,17 @@
 """What runs a network: ONNX Runtime (in every install), PyTorch or OpenVINO (extras).
 
-All are fed the same uint8 tiles and give the same maps. Threads are set once, here: as many as there
-are physical cores that this process may use, for one operator at a time.
+All are fed the same uint8 tiles and give the same maps. Threads are set once, here: as many as
+there are physical cores that this process may use, for one operator at a time.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,7 +136,7 @@ class TorchRuntime:
         self._torch = torch
         self._device = device
         self._bf16 = bf16
-        self._network = load_network(model).to(device, memory_format=torch.channels_last)
+        self._network = load_network(model).to(device).to(memory_format=torch.channels_last)
         self.name = f"torch {torch.__version__} {device}{' bf16' if bf16 else ''}"
 
     def run(self, tiles: NDArray[np.uint8]) -> Maps:
@@ -154,7 +155,7 @@ class OpenVinoRuntime:
 
     def __init__(self, model: Model, cores: int, *, bf16: bool = False) -> None:
         try:
-            import openvino
+            openvino = import_module("openvino")
         except ImportError as error:
             raise MissingExtraError("openvino", "running a model with OpenVINO") from error
         path = _graph(model)

@@ -1,7 +1,7 @@
 """From a PyTorch network to an ONNX graph that gives the same maps, and to lower precision.
 
 The graph's input is ``tiles``, uint8 RGB [n, h, w, 3]; batch, height and width are dynamic. Its
-outputs are ``logits_0, geometry_0, logits_1, ...`` in float32, as ``models/spec.py`` describes them.
+outputs are ``logits_0, geometry_0, logits_1, ...`` in float32, as ``models/spec.py`` tells.
 """
 
 from __future__ import annotations

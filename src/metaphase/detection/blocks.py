@@ -1,0 +1,75 @@
+"""What has been found so far, kept on disk block by block, so that a crash costs one block."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaphase.files import write_bytes, write_text
+
+BLOCK_TILES = 128
+"""Tiles a block: a few seconds of work. Part of what makes results equal: batches never cross
+blocks, so that a block is computed alike whether or not the ones before it were."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Candidates in full-resolution pixels, as rows x, y, score, label [n, 4].
+
+    ``capped_tiles`` is the number of tiles that had more candidates than are kept.
+    """
+
+    rows: NDArray[np.float64]
+    capped_tiles: int = 0
+
+    @classmethod
+    def join(cls, parts: list[Found]) -> Found:
+        """Return the candidates of several blocks as one."""
+        rows = [np.zeros((0, 4)), *(part.rows for part in parts)]
+        return cls(np.concatenate(rows), sum(part.capped_tiles for part in parts))
+
+
+class BlockStore:
+    """Finished blocks in a folder, valid for one fingerprint alone.
+
+    The fingerprint is that of everything the numbers depend on; blocks of another one are removed.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str) -> None:
+        self.folder = folder
+        mark = folder / "fingerprint"
+        try:
+            same = mark.read_text(encoding="utf-8") == fingerprint
+        except (OSError, UnicodeDecodeError):
+            same = False
+        if not same:
+            self.clear()
+            write_text(mark, fingerprint)
+
+    def load(self, block: int) -> Found | None:
+        """Return a finished block, or None."""
+        try:
+            with np.load(io.BytesIO(self._path(block).read_bytes()), allow_pickle=False) as parts:
+                return Found(parts["rows"], int(parts["capped_tiles"]))
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+            return None
+
+    def save(self, block: int, found: Found) -> None:
+        """Keep a finished block; after this returns, no crash loses it."""
+        buffer = io.BytesIO()
+        np.savez(buffer, rows=found.rows, capped_tiles=np.int64(found.capped_tiles))
+        write_bytes(self._path(block), buffer.getvalue())
+
+    def clear(self) -> None:
+        """Remove the folder with all its blocks."""
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+
+    def _path(self, block: int) -> Path:
+        return self.folder / f"{block:06d}.npz"

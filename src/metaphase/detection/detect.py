@@ -1,0 +1,204 @@
+"""Detections of one image: tiles are read ahead, run in batches, decoded, and merged once.
+
+The result depends on the image, the model and the settings alone: not on the batch, the number of
+threads, or on whether the work was interrupted and taken up again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaphase import __version__
+from metaphase.detection.ahead import map_ahead
+from metaphase.detection.blocks import BLOCK_TILES, BlockStore, Found
+from metaphase.detection.decode import Candidates, decode
+from metaphase.detection.merge import merge
+from metaphase.detection.plan import Plan, Region, Settings, make_plan
+from metaphase.detection.runtime import Runtime, open_runtime
+from metaphase.figures import POSITION_DECIMALS, SCORE_DECIMALS, Detections, Provenance
+from metaphase.files import sha256_of_file
+from metaphase.models.modelfile import Model, load_model
+from metaphase.slides.slide import Pixels, Slide
+from metaphase.units import area_mm2
+
+BATCH = 4
+_READERS = 2
+_BATCHES_AHEAD = 3
+
+Progress = Callable[[float, float], None]
+"""Called with the mm2 that are done and the mm2 in all."""
+
+
+def detect(
+    slide: Slide | str | Path,
+    model: Model | str | Path,
+    *,
+    mpp: float | None = None,
+    scanner: str | None = None,
+    threshold: float | None = None,
+    min_score: float = 0.05,
+    region: Region | None = None,
+    device: str = "auto",
+    runtime: Runtime | None = None,
+    batch: int = BATCH,
+    blocks: Path | None = None,
+    progress: Progress | None = None,
+) -> Detections:
+    """Find mitotic figures in an image. Returns all with ``score >= min_score``.
+
+    ``mpp`` (um/px) or ``scanner`` are for a path whose file does not tell its resolution.
+    ``threshold`` replaces the model's own as the operating point. ``region`` is x, y, width, height
+    in full-resolution pixels: what lies in it is found as in the whole image. ``runtime`` is an
+    open one to use (for many images), else ``device`` says which to open. ``blocks`` is a folder in
+    which finished parts are kept, so that the same call after a crash goes on where it was.
+    Raises InputError (SlideError, UnknownMppError, ModelFileError) or MissingExtraError.
+    """
+    model = model if isinstance(model, Model) else load_model(model)
+    settings = Settings(threshold=threshold, min_score=min_score, region=region)
+    if isinstance(slide, Slide):
+        if mpp is not None or scanner is not None:
+            raise ValueError("mpp and scanner are for a path; an open slide knows its own")
+        return _detect(slide, model, settings, runtime, device, batch, blocks, progress)
+    from metaphase.slides.open import open_slide
+
+    with open_slide(slide, mpp=mpp, scanner=scanner) as opened:
+        return _detect(opened, model, settings, runtime, device, batch, blocks, progress)
+
+
+def _detect(
+    slide: Slide,
+    model: Model,
+    settings: Settings,
+    runtime: Runtime | None,
+    device: str,
+    batch: int,
+    blocks: Path | None,
+    progress: Progress | None,
+) -> Detections:
+    plan = make_plan(slide, model, settings)
+    runtime = runtime or open_runtime(model, device)
+    image_sha256 = sha256_of_file(slide.path) if slide.path.is_file() else ""
+    store = None
+    if blocks is not None:
+        mark = plan.fingerprint(image_sha256, model.id, runtime.name, __version__, str(batch))
+        store = BlockStore(blocks, mark)
+    found = find(slide, model, plan, runtime, batch=batch, store=store, progress=progress)
+    provenance = Provenance(
+        image=slide.path.name,
+        width_px=slide.width_px,
+        height_px=slide.height_px,
+        mpp=slide.mpp,
+        mpp_source=slide.mpp_source,
+        image_sha256=image_sha256,
+        model=model.card.name,
+        model_id=model.id,
+        threshold=plan.threshold,
+        runtime=runtime.name,
+        metaphase=__version__,
+        parameters=plan.parameters,
+    )
+    return finish(found, plan, provenance)
+
+
+def find(
+    slide: Slide,
+    model: Model,
+    plan: Plan,
+    runtime: Runtime,
+    *,
+    batch: int = BATCH,
+    store: BlockStore | None = None,
+    progress: Progress | None = None,
+) -> Found:
+    """Look at the plan's tiles and return their candidates, not yet merged.
+
+    Blocks that the store has are not looked at again.
+    """
+    blocks = [plan.tiles[i : i + BLOCK_TILES] for i in range(0, len(plan.tiles), BLOCK_TILES)]
+    stored = [store.load(i) if store else None for i in range(len(blocks))]
+    missing = [tiles for tiles, found in zip(blocks, stored, strict=True) if found is None]
+    tell = _Teller(plan, slide.mpp, progress)
+    scale, side = plan.grid.scale, plan.grid.tile
+
+    def read(number: int) -> Pixels:
+        x, y = plan.grid.corner(number)
+        return slide.read(x * scale, y * scale, side, side, plan.mpp)
+
+    todo = (int(number) for tiles in missing for number in tiles)
+    pixels = map_ahead(read, todo, workers=_READERS, ahead=batch * _BATCHES_AHEAD)
+    results = []
+    with closing(pixels):
+        for index, (tiles, known) in enumerate(zip(blocks, stored, strict=True)):
+            if known is None:
+                parts = []
+                for numbers in _batches(tiles, batch):
+                    maps = runtime.run(np.stack([next(pixels) for _ in numbers]))
+                    found = decode(maps, model.card.head, min_score=plan.min_score)
+                    parts += [_kept(plan, n, c) for n, c in zip(numbers, found, strict=True)]
+                    tell(numbers)
+                known = Found.join(parts)
+                if store:
+                    store.save(index, known)
+            else:
+                tell(tiles)
+            results.append(known)
+    return Found.join(results)
+
+
+def finish(found: Found, plan: Plan, provenance: Provenance) -> Detections:
+    """Merge candidates to detections, at the precision of the files.
+
+    They are rounded first, so that merging what a file holds changes nothing.
+    """
+    x, y = np.round(found.rows[:, :2].T, POSITION_DECIMALS)
+    score, label = np.round(found.rows[:, 2], SCORE_DECIMALS), found.rows[:, 3].astype(np.int8)
+    x1, y1, x2, y2 = plan.box_px
+    kept = merge(x, y, score, label, plan.merge_radius_px)
+    kept = kept[(x[kept] >= x1) & (x[kept] <= x2) & (y[kept] >= y1) & (y[kept] <= y2)]
+    parameters = {**plan.parameters, "tiles": len(plan.tiles), "capped_tiles": found.capped_tiles}
+    return Detections(
+        x[kept],
+        y[kept],
+        score[kept],
+        label[kept],
+        provenance=replace(provenance, parameters=parameters),
+    )
+
+
+def _batches(tiles: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
+    return (tiles[i : i + size] for i in range(0, len(tiles), size))
+
+
+def _kept(plan: Plan, number: int, candidates: Candidates) -> Found:
+    """Return a tile's candidates in full-resolution pixels, those that are its own to tell."""
+    grid = plan.grid
+    left, top = grid.corner(int(number))
+    x, y = (left + candidates.x) * grid.scale, (top + candidates.y) * grid.scale
+    keep = grid.keeps(int(number), x, y, plan.slack_px)
+    # Just outside the image is a figure that the border cuts: its point is put on the border.
+    x, y = np.clip(x, 0, grid.width_px), np.clip(y, 0, grid.height_px)
+    rows = np.stack([x, y, candidates.score, candidates.label.astype(np.float64)], axis=1)
+    return Found(rows[keep], int(candidates.capped))
+
+
+class _Teller:
+    """Adds up the area that is done and tells it."""
+
+    def __init__(self, plan: Plan, mpp: float, progress: Progress | None) -> None:
+        areas = plan.area_px()
+        self._area = dict(zip(plan.tiles.tolist(), areas.tolist(), strict=True))
+        self._mm2 = area_mm2(1, 1, mpp)
+        self._done, self._total = 0.0, float(areas.sum())
+        self._progress = progress
+        self([])
+
+    def __call__(self, tiles: Iterable[int]) -> None:
+        self._done += sum(self._area[int(number)] for number in tiles)
+        if self._progress is not None:
+            self._progress(min(self._done, self._total) * self._mm2, self._total * self._mm2)

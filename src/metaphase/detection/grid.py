@@ -1,0 +1,105 @@
+"""The grid of overlapping tiles over an image, and which tile owns which place.
+
+A grid is laid over the whole image in network pixels, whatever part of it is then looked at, so
+that a region gives what the whole slide would give there. Tiles overlap by twice the margin; the
+last one of a row or column ends flush with the image. Every place belongs to exactly one tile: the
+border between two tiles runs through the middle of their overlap.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Tiles of ``tile`` network pixels over an image of ``width_px`` by ``height_px``.
+
+    ``scale`` is the number of full-resolution pixels in a network pixel. Tiles are numbered by
+    rows: number ``row * columns + column``.
+    """
+
+    width_px: int
+    height_px: int
+    scale: float
+    tile: int
+    margin: int
+
+    def __post_init__(self) -> None:
+        if self.tile <= 2 * self.margin:
+            raise ValueError(
+                f"a margin of {self.margin} px leaves nothing of a {self.tile} px tile"
+            )
+
+    @cached_property
+    def starts_x(self) -> NDArray[np.int64]:
+        """Left edges of the columns, in network pixels."""
+        return self._starts(self.width_px)
+
+    @cached_property
+    def starts_y(self) -> NDArray[np.int64]:
+        """Upper edges of the rows, in network pixels."""
+        return self._starts(self.height_px)
+
+    def __len__(self) -> int:
+        return len(self.starts_x) * len(self.starts_y)
+
+    def corner(self, number: int) -> tuple[int, int]:
+        """Return the top-left corner x, y of a tile in network pixels."""
+        row, column = divmod(number, len(self.starts_x))
+        return int(self.starts_x[column]), int(self.starts_y[row])
+
+    @cached_property
+    def owned_px(self) -> FloatArray:
+        """The rectangles x1, y1, x2, y2 [tiles, 4] owned, in full-resolution pixels.
+
+        They part the image without gap or overlap.
+        """
+        x = self._borders(self.starts_x, self.width_px)
+        y = self._borders(self.starts_y, self.height_px)
+        columns, rows = len(self.starts_x), len(self.starts_y)
+        return np.stack(
+            [
+                np.tile(x[:-1], rows),
+                np.repeat(y[:-1], columns),
+                np.tile(x[1:], rows),
+                np.repeat(y[1:], columns),
+            ],
+            axis=1,
+        )
+
+    def keeps(self, number: int, x_px: FloatArray, y_px: FloatArray, slack_px: float) -> BoolArray:
+        """Tell which points [n] (full-resolution pixels) a tile keeps: in what it owns, or near.
+
+        The slack is for a figure on a border that each of two tiles sees on the other's side;
+        the merge removes the doubles. It holds towards the outside of the image too.
+        """
+        x1, y1, x2, y2 = self.owned_px[number]
+        inside_x = (x_px >= x1 - slack_px) & (x_px <= x2 + slack_px)
+        return np.asarray(inside_x & (y_px >= y1 - slack_px) & (y_px <= y2 + slack_px))
+
+    def touching(self, box_px: tuple[float, float, float, float]) -> NDArray[np.int64]:
+        """Return the numbers of the tiles that own part of a box x1, y1, x2, y2."""
+        x1, y1, x2, y2 = box_px
+        own = self.owned_px
+        hit = (own[:, 0] < x2) & (own[:, 2] > x1) & (own[:, 1] < y2) & (own[:, 3] > y1)
+        return np.flatnonzero(hit)
+
+    def _starts(self, length_px: int) -> NDArray[np.int64]:
+        length = math.ceil(length_px / self.scale - 1e-9)
+        if length <= self.tile:
+            return np.zeros(1, dtype=np.int64)
+        regular = np.arange(0, length - self.tile, self.tile - 2 * self.margin)
+        return np.append(regular, length - self.tile).astype(np.int64)
+
+    def _borders(self, starts: NDArray[np.int64], length_px: int) -> FloatArray:
+        middle = (starts[1:] + starts[:-1] + self.tile) / 2 * self.scale
+        return np.concatenate([[0.0], middle, [float(length_px)]])

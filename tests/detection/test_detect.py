@@ -1,0 +1,198 @@
+"""A dot at any position is found exactly once, whatever the grid, the scale and the batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metaphase.detection.detect import detect
+from metaphase.errors import InputError, SlideError
+from metaphase.figures import Label
+from tests.detection.scenes import DotRuntime, DotSlide, make_model
+
+BOTH = (Label.MITOTIC, Label.HARD_NEGATIVE)
+
+
+def look(slide, model, **options):
+    return detect(slide, model, runtime=DotRuntime(model.card.head), **options)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    width=st.integers(20, 420),
+    height=st.integers(20, 420),
+    slide_mpp=st.sampled_from([0.25, 0.2456, 0.2268, 0.3, 0.5]),
+    stride=st.sampled_from([4, 8, 16]),
+    margin=st.sampled_from([16, 24, 32, 40]),
+    data=st.data(),
+)
+def test_a_dot_anywhere_is_found_exactly_once(width, height, slide_mpp, stride, margin, data):
+    label = data.draw(st.sampled_from(BOTH))
+    reach = 2.5 / slide_mpp
+    x = data.draw(st.floats(min(reach, width / 2), max(width - reach, width / 2)))
+    y = data.draw(st.floats(min(reach, height / 2), max(height - reach, height / 2)))
+    model = make_model(stride=stride, margin=margin, classes=BOTH)
+    slide = DotSlide(width, height, slide_mpp, [(x, y)], [label])
+    found = look(slide, model)
+    assert len(found) == 1
+    assert found.labels == [label]
+    if reach <= min(width, height) / 2:  # else the border cuts the dot
+        # Within a pixel of what the network saw.
+        assert np.abs(found.points - [x, y]).max() <= max(1, 0.25 / slide_mpp)
+
+
+@pytest.mark.parametrize("margin", [16, 32])
+def test_along_every_tile_border(margin):
+    """Every position across the borders of tiles, in steps of half a pixel."""
+    model = make_model(margin=margin)
+    for step in np.arange(40, 140, 0.5):
+        slide = DotSlide(260, 260, 0.25, [(step, step + 60)])
+        found = look(slide, model)
+        assert len(found) == 1, step
+        assert np.abs(found.points - [step, step + 60]).max() <= 1
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (300, 0), (0, 200), (300, 200)])
+def test_a_dot_cut_by_a_corner_of_the_image_is_found_inside_it(corner):
+    found = look(DotSlide(300, 200, 0.25, [corner]), make_model())
+    assert len(found) == 1
+    assert 0 <= found.x_px[0] <= 300
+    assert 0 <= found.y_px[0] <= 200
+    assert np.abs(found.points - corner).max() < 10
+
+
+def many_dots(seed=0, size=900, n=60):
+    random = np.random.default_rng(seed)
+    grid = random.permutation([(i, j) for i in range(9) for j in range(9)])[:n]
+    dots = (grid + 0.5) * size / 9 + random.uniform(-15, 15, (n, 2))
+    return DotSlide(size, size, 0.25, dots, [BOTH[i % 2] for i in range(n)])
+
+
+def test_many_dots_are_each_found_once():
+    slide, model = many_dots(), make_model(classes=BOTH)
+    found = look(slide, model)
+    assert len(found) == len(slide.dots)
+    for dot, label in zip(slide.dots, slide.labels, strict=True):
+        nearest = np.hypot(*(found.points - dot).T).argmin()
+        assert np.abs(found.points[nearest] - dot).max() <= 1
+        assert found.labels[nearest] is label
+
+
+def test_the_batch_and_the_interruption_change_nothing(tmp_path):
+    slide, model = many_dots(), make_model(classes=BOTH)
+    whole = look(slide, model)
+    for batch in (1, 3, 64):
+        assert look(slide, model, batch=batch) == whole
+    assert look(slide, model, blocks=tmp_path / "blocks") == whole
+
+
+class Interrupted(DotRuntime):
+    def run(self, tiles):
+        if self.tiles >= 140:
+            raise KeyboardInterrupt
+        return super().run(tiles)
+
+
+def test_finished_blocks_are_not_looked_at_again(tmp_path):
+    slide, model = many_dots(), make_model(classes=BOTH)
+    whole = look(slide, model)
+    tiles = whole.provenance.parameters["tiles"]
+    assert tiles > 140
+    with pytest.raises(KeyboardInterrupt):
+        detect(slide, model, runtime=Interrupted(model.card.head), blocks=tmp_path / "b")
+    again = DotRuntime(model.card.head)
+    assert detect(slide, model, runtime=again, blocks=tmp_path / "b") == whole
+    assert again.tiles == tiles - 128
+    once_more = DotRuntime(model.card.head)
+    assert detect(slide, model, runtime=once_more, blocks=tmp_path / "b") == whole
+    assert once_more.tiles == 0
+
+
+def test_blocks_of_other_parameters_or_damaged_ones_are_not_used(tmp_path):
+    slide, model = many_dots(), make_model(classes=BOTH)
+    look(slide, model, blocks=tmp_path / "b")
+    other = DotRuntime(model.card.head)
+    changed = detect(slide, model, runtime=other, blocks=tmp_path / "b", min_score=0.2)
+    assert other.tiles == changed.provenance.parameters["tiles"]
+    for path in (tmp_path / "b").glob("*.npz"):
+        path.write_bytes(path.read_bytes()[:50])
+    again = DotRuntime(model.card.head)
+    assert detect(slide, model, runtime=again, blocks=tmp_path / "b", min_score=0.2) == changed
+    assert again.tiles == other.tiles
+
+
+def test_a_region_gives_what_the_whole_image_gives_there():
+    slide, model = many_dots(), make_model(classes=BOTH)
+    whole = look(slide, model)
+    x, y, w, h = region = (137.0, 210.5, 333.0, 290.0)
+    inside = (whole.x_px >= x) & (whole.x_px <= x + w) & (whole.y_px >= y) & (whole.y_px <= y + h)
+    part = look(slide, model, region=region)
+    assert part.points.tolist() == whole.where(inside).points.tolist()
+    assert 0 < len(part) < len(whole)
+    assert part.provenance.parameters["tiles"] < whole.provenance.parameters["tiles"]
+
+
+def test_the_provenance_says_everything(tmp_path):
+    path = tmp_path / "case.tif"
+    path.write_bytes(b"pixels")
+    slide, model = DotSlide(300, 200, 0.3, [(50, 50)], path=path), make_model()
+    made = look(slide, model, threshold=0.25, min_score=0.3).provenance
+    assert (made.image, made.width_px, made.height_px, made.mpp) == ("case.tif", 300, 200, 0.3)
+    assert made.mpp_source == "user"
+    assert made.image_sha256 == __import__("hashlib").sha256(b"pixels").hexdigest()
+    assert (made.model, made.model_id, made.threshold) == ("dots", "an id", 0.25)
+    assert made.runtime == "dots"
+    assert made.parameters["min_score"] == 0.25  # lowered to the threshold
+    assert made.parameters["resampled"] is True
+    assert made.parameters["network_mpp"] == 0.25
+    assert look(slide, model).provenance.threshold == 0.5
+
+
+@pytest.mark.parametrize(("mpp", "resampled"), [(0.25, False), (0.2456, False), (0.2268, True)])
+def test_near_the_models_mpp_the_slide_is_read_as_it_is(mpp, resampled):
+    made = look(DotSlide(300, 200, mpp, [(50, 50)]), make_model()).provenance
+    assert made.parameters["resampled"] is resampled
+    assert made.parameters["network_mpp"] == (0.25 if resampled else mpp)
+
+
+def test_nothing_to_find_is_a_result_too():
+    found = look(DotSlide(300, 200, 0.25, []), make_model())
+    assert len(found) == 0
+    assert found.provenance.parameters["capped_tiles"] == 0
+
+
+def test_progress_is_told_in_mm2():
+    told = []
+    look(DotSlide(1000, 500, 0.25, []), make_model(), progress=lambda *a: told.append(a))
+    assert told[0] == (0, pytest.approx(0.25 * 0.125))
+    assert told[-1][0] == pytest.approx(told[-1][1])
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"threshold": 1.5}, "threshold"),
+        ({"min_score": -0.1}, "min_score"),
+        ({"region": (0, 0, 0, 10)}, "positive width"),
+        ({"region": (900, 0, 10, 10)}, "outside"),
+        ({"region": (float("nan"), 0, 10, 10)}, "region"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        look(DotSlide(300, 200, 0.25, []), make_model(), **options)
+
+
+def test_an_error_while_reading_ends_it_cleanly():
+    slide = DotSlide(900, 900, 0.25, [])
+    slide.close()
+    with pytest.raises(SlideError, match="closed"):
+        look(slide, make_model())
+
+
+def test_an_open_slide_knows_its_own_mpp():
+    with pytest.raises(ValueError, match="open slide"):
+        look(DotSlide(300, 200, 0.25, []), make_model(), mpp=0.25)
