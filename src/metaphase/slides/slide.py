@@ -19,7 +19,12 @@ class Slide(ABC):
     """An image that can be read anywhere, at any resolution, from any thread.
 
     Attributes: ``path``; ``width_px, height_px`` at full resolution; ``mpp`` (um/px) and
-    ``mpp_source`` ("file", "scanner" or "user"); ``properties`` (vendor tags as text).
+    ``mpp_source`` ("file", "labels", "scanner" or "user"); ``properties`` (vendor tags as text);
+    ``notes`` (sentences that a user should see, for instance tags that disagree);
+    ``level_downsamples`` (1.0 and those of the file's smaller copies);
+    ``associated_names`` (label, macro, thumbnail; often none).
+
+    Slides can be pickled: the other process opens its own file.
     """
 
     path: Path
@@ -28,6 +33,9 @@ class Slide(ABC):
     mpp: float
     mpp_source: str
     properties: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+    level_downsamples: tuple[float, ...] = (1.0,)
+    associated_names: tuple[str, ...] = ()
 
     @abstractmethod
     def read(
@@ -45,8 +53,23 @@ class Slide(ABC):
     def close(self) -> None:
         """Close the file. Further reads raise SlideError."""
 
+    def associated(self, name: str) -> Pixels:
+        """Return a picture that comes with the slide, uint8 [h, w, 3]. Raises KeyError."""
+        raise KeyError(name)
+
+    def thumbnail(self, longest_px: int = 1024) -> Pixels:
+        """Return the whole slide, uint8 [h, w, 3], its longer side at most ``longest_px``."""
+        ratio = max(1.0, max(self.width_px, self.height_px) / longest_px)
+        width = max(1, round(self.width_px / ratio))
+        height = max(1, round(self.height_px / ratio))
+        return self.read(0, 0, width, height, self.mpp * ratio)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        size = f"{self.width_px} x {self.height_px} px"
+        return f"{type(self).__name__}({self.path.name!r}, {size}, {self.mpp:.4g} um/px)"

@@ -1,0 +1,102 @@
+"""The door to pixels: a path becomes a Slide, whatever the file is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from metaphase.errors import SlideError
+from metaphase.labels.dataset import Case
+from metaphase.slides.mpp import MppHints
+from metaphase.slides.raster import RasterSlide, raster_kind
+from metaphase.slides.slide import Slide
+
+_TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_GENERIC = "generic-tiff"
+_KINDS = "a slide that OpenSlide reads, TIFF, PNG, JPEG, BMP and WebP"
+
+SUFFIXES = frozenset(
+    {".svs", ".ndpi", ".scn", ".mrxs", ".bif", ".czi", ".svslide", ".vms", ".vmu", ".dcm"}
+    | {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp"}
+)
+"""Usual endings of image files, to search folders with. The content decides how one is read."""
+
+
+def open_slide(
+    path: str | Path,
+    *,
+    mpp: float | None = None,
+    scanner: str | None = None,
+    known_mpp: float | None = None,
+    force_mpp: bool = False,
+) -> Slide:
+    """Open an image file, recognised by its content.
+
+    The resolution (um/px at full resolution) is taken from the file's own tags, else from
+    ``known_mpp`` (what a label file says), else from the known value of ``scanner``, else from
+    ``mpp`` (what the user says); ``slide.mpp_source`` tells which. Where they disagree by more than
+    5 % ``slide.notes`` says so. ``force_mpp`` lets the user's value win over wrong tags.
+
+    Raises SlideError for a missing, damaged or unfit file, UnknownMppError if nobody knows the
+    resolution.
+    """
+    path = Path(path)
+    hints = MppHints(user=mpp, labels=known_mpp, scanner=scanner, force=force_mpp)
+    head = _head(path)
+    vendor = _vendor(path)
+    if vendor is not None and vendor != _GENERIC:
+        from metaphase.slides.openslide import OpenSlideSlide
+
+        return OpenSlideSlide(path, hints)
+    if head.startswith(_TIFF_HEADS):
+        from metaphase.slides.tiff import TiffSlide
+
+        return TiffSlide(path, hints)
+    if raster_kind(head):
+        return RasterSlide(path, hints)
+    raise SlideError.of(path, "is no image that metaphase knows", way_out=f"it reads {_KINDS}")
+
+
+def open_case(case: Case, *, mpp: float | None = None, force_mpp: bool = False) -> Slide:
+    """Open a case's image with what the labels know of its resolution.
+
+    Raises SlideError if the case has no image, or its image is not of the size the labels tell.
+    """
+    if case.image is None:
+        raise SlideError.of(
+            f"case {case.id}", "has no image", way_out="name the folder of images with --images"
+        )
+    slide = open_slide(
+        case.image, mpp=mpp, scanner=case.scanner, known_mpp=case.mpp, force_mpp=force_mpp
+    )
+    told = (case.width_px or slide.width_px, case.height_px or slide.height_px)
+    if told != (slide.width_px, slide.height_px):
+        slide.close()
+        raise SlideError.of(
+            case.image,
+            f"is {slide.width_px} x {slide.height_px} px, but the labels of case {case.id} "
+            f"were made on {told[0]} x {told[1]} px",
+            way_out="use the image that was labelled",
+        )
+    return slide
+
+
+def _head(path: Path) -> bytes:
+    if path.is_dir():
+        raise SlideError.of(path, "is a folder", way_out="name a file in it")
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(16)
+    except OSError as error:
+        raise SlideError.of(path, f"cannot be read: {error.strerror or error}") from error
+    if not head:
+        raise SlideError.of(path, "is empty", way_out="copy the file again")
+    return head
+
+
+def _vendor(path: Path) -> str | None:
+    from metaphase.slides.openslide import vendor_of
+
+    try:
+        return vendor_of(path)
+    except Exception:  # a file too damaged to be recognised: our own readers will say how
+        return None

@@ -1,0 +1,97 @@
+"""From a grid of pixels to another: where output pixels lie, and their values.
+
+Filter: PIL's antialiased bicubic (a = -0.5) for steps below 1.5 and bilinear (triangle) above.
+Measured on band-limited scenes, bicubic has half the error of bilinear or box at the steps 1.0 to
+1.4 that bring the usual 40x scanners to one resolution, for 1.6 times bilinear's time; from 1.5 on
+the difference is small and bilinear is faster. Neither shifts the picture by 0.05 px, which box
+(nearest at a step of 1) and hamming do.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from metaphase.slides.slide import Pixels
+
+_SNAP = 1e-6
+_BICUBIC_BELOW = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Output pixels along one axis: pixel ``i`` covers ``start + i * step`` to ``+ step``.
+
+    Lengths are pixels of the level that is read; the level's image covers 0 to ``extent`` (which
+    may be fractional: a level's size is rounded) and has ``pixels`` pixels.
+    """
+
+    start: float
+    step: float
+    count: int
+    extent: float
+    pixels: int
+
+    def inside(self) -> tuple[int, int]:
+        """Return the range of the output pixels whose centre lies in the image."""
+        first = math.ceil(-self.start / self.step - 0.5)
+        last = math.ceil((self.extent - self.start) / self.step - 0.5)
+        first = min(max(first, 0), self.count)
+        return first, max(first, min(last, self.count))
+
+    def part(self, first: int, last: int) -> Axis:
+        """Return the same pixels from ``first`` up to, not including, ``last``."""
+        return Axis(
+            self.start + first * self.step, self.step, last - first, self.extent, self.pixels
+        )
+
+    @property
+    def exact(self) -> bool:
+        """Whether output pixels are pixels of the level, so that nothing need be interpolated."""
+        return self.step == 1.0 and self.start == round(self.start)
+
+    def span(self) -> tuple[int, int]:
+        """Return the range of the level's pixels that the filter sees, which may leave the level.
+
+        It depends on the geometry alone, so that neighbours see the same pixels.
+        """
+        end = self.start + self.count * self.step
+        if self.exact:
+            return round(self.start), round(end)
+        rim = 2.0 * max(self.step, 1.0) + 1
+        return math.floor(self.start - rim), math.ceil(end + rim)
+
+
+def snap(value: float) -> float:
+    """Return a whole number for one that differs from it by rounding errors only."""
+    whole = round(value)
+    return float(whole) if abs(value - whole) < _SNAP else value
+
+
+def clip_span(span: tuple[int, int], pixels: int) -> tuple[int, int]:
+    """Return the part of a span that lies in the level; at least its nearest pixel."""
+    low = min(max(span[0], 0), pixels - 1)
+    return low, max(low + 1, min(span[1], pixels))
+
+
+def extend(pixels: Pixels, have: tuple[int, int], want: tuple[int, int], axis: int) -> Pixels:
+    """Return the range ``want`` of pixels of the range ``have``, repeating the border pixels."""
+    if have == want:
+        return pixels
+    wanted = np.clip(np.arange(*want), have[0], have[1] - 1) - have[0]
+    return np.take(pixels, wanted, axis=axis)
+
+
+def resize(pixels: Pixels, x: Axis, y: Axis, origin_x: float, origin_y: float) -> Pixels:
+    """Return the output pixels of two axes from level pixels whose corner is at the origin."""
+    left, top = x.start - origin_x, y.start - origin_y
+    box = (left, top, left + x.count * x.step, top + y.count * y.step)
+    limit = (0.0, 0.0, float(pixels.shape[1]), float(pixels.shape[0]))
+    box = (max(box[0], 0.0), max(box[1], 0.0), min(box[2], limit[2]), min(box[3], limit[3]))
+    sharp = max(x.step, y.step) < _BICUBIC_BELOW
+    filter_ = Image.Resampling.BICUBIC if sharp else Image.Resampling.BILINEAR
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    return np.asarray(image.resize((x.count, y.count), filter_, box=box))

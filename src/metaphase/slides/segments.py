@@ -1,0 +1,97 @@
+"""Bytes of a file and decoded pieces of images, shared between threads."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from functools import cache
+from pathlib import Path
+
+from metaphase.slides.slide import Pixels
+
+CACHE_BYTES = 128 << 20
+"""Decoded strips and tiles that all TIFF slides of a process keep together."""
+
+
+class SharedFile:
+    """A file from which many threads may read at once."""
+
+    def __init__(self, path: Path) -> None:
+        self._handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self._lock = threading.Lock()
+        self.size = os.fstat(self._handle).st_size
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Return ``count`` bytes; fewer at the end of the file."""
+        if hasattr(os, "pread"):
+            return os.pread(self._handle, count, offset)
+        with self._lock:  # Windows
+            os.lseek(self._handle, offset, os.SEEK_SET)
+            return os.read(self._handle, count)
+
+    def __del__(self) -> None:
+        # Closed with its last reference, so that no thread reads from a number that was reused.
+        if hasattr(self, "_handle"):
+            os.close(self._handle)
+
+
+class SegmentCache:
+    """The decoded segments used last, up to a number of bytes.
+
+    A segment that two threads want at the same time is decoded once.
+    """
+
+    def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
+        self.max_bytes = max_bytes
+        self.bytes = 0
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Hashable, Pixels] = OrderedDict()
+        self._busy: dict[Hashable, threading.Lock] = {}
+
+    def get(self, key: Hashable, decode: Callable[[], Pixels]) -> Pixels:
+        """Return what ``decode`` returned for this key, now or before."""
+        with self._lock:
+            if (kept := self._kept.get(key)) is not None:
+                self._kept.move_to_end(key)
+                return kept
+            busy = self._busy.setdefault(key, threading.Lock())
+        with busy:
+            with self._lock:
+                if (kept := self._kept.get(key)) is not None:
+                    return kept
+            try:
+                pixels = decode()
+                self._keep(key, pixels)
+            finally:
+                with self._lock:
+                    self._busy.pop(key, None)
+        return pixels
+
+    def drop(self, owner: Hashable) -> None:
+        """Forget the segments whose key, a tuple, begins with ``owner``."""
+        with self._lock:
+            gone = [key for key in self._kept if isinstance(key, tuple) and key[0] == owner]
+            for key in gone:
+                self.bytes -= self._kept.pop(key).nbytes
+
+    def _keep(self, key: Hashable, pixels: Pixels) -> None:
+        with self._lock:
+            if pixels.nbytes > self.max_bytes or key in self._kept:
+                return
+            self._kept[key] = pixels
+            self.bytes += pixels.nbytes
+            while self.bytes > self.max_bytes:
+                _, old = self._kept.popitem(last=False)
+                self.bytes -= old.nbytes
+
+
+def shared_cache() -> SegmentCache:
+    """Return this process's cache (a forked child must not inherit its parent's locks)."""
+    return _cache_of(os.getpid())
+
+
+@cache
+def _cache_of(_process: int) -> SegmentCache:
+    return SegmentCache()
