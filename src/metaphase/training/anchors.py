@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from metaphase.figures import Label
 from metaphase.labels.dataset import Dataset
-from metaphase.training.sampling import DEFAULT_BOX_UM
 
 FloatArray = NDArray[np.float64]
+DEFAULT_BOX_UM = 12.5
+"""Side of MIDOG's boxes (50 px at 0.25 um/px); for labels that are points."""
+
 FIRST_STRIDE = 8
 ENOUGH_IOU = 0.5
 _PLACES = 32  # along each axis of the cell that repeats

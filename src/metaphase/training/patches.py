@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,10 +19,10 @@ from numpy.typing import NDArray
 from metaphase.boxes import around, as_boxes, as_points
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.slides.slide import Slide
+from metaphase.training.anchors import DEFAULT_BOX_UM
 from metaphase.training.augment import augment
 from metaphase.training.sampling import (
     AUGMENT,
-    DEFAULT_BOX_UM,
     PatchSpec,
     Sampler,
     load_mined,
@@ -114,7 +115,11 @@ class SlidePool:
 
 
 class PatchDataset:
-    """All patches of all epochs. ``len`` is the patches of one epoch; any index >= 0 is served."""
+    """All patches of all epochs. ``len`` is the patches of one epoch; any index >= 0 is served.
+
+    Where ``mined_folder`` is set, ``mined_file(n)`` holds hard negatives that were mined before
+    epoch n; an epoch adds those of the latest such file to what the sampler knows.
+    """
 
     def __init__(
         self,
@@ -126,19 +131,22 @@ class PatchDataset:
         box_um: float | None = None,
     ) -> None:
         cases = {case.id: dataset[case.id] for case in sampler.cases}
+        self.dataset = dataset
         self.sampler = sampler
         self.settings = settings
         self.slides = slides or SlidePool(cases)
+        self.mined_folder: Path | None = None
         self._targets = {
             case.id: CaseTargets(cases[case.id], case.mpp, box_um) for case in sampler.cases
         }
+        self._latest: tuple[int, Sampler] = (-1, sampler)
 
     def __len__(self) -> int:
         return len(self.sampler)
 
     def __getitem__(self, index: int) -> Patch:
         epoch, index = divmod(int(index), len(self))
-        spec = self.sampler.spec(epoch, index)
+        spec = self.sampler_at(epoch).spec(epoch, index)
         patch = self.read(spec)
         if self.settings is None:
             return patch
@@ -150,6 +158,23 @@ class PatchDataset:
         size = spec.patch_px
         image = self.slides[spec.case_id].read(spec.x_px, spec.y_px, size, size, spec.mpp)
         return Patch(image, *self._targets[spec.case_id].inside(spec), spec)
+
+    def mined_file(self, epoch: int) -> Path:
+        """Return where the hard negatives are that were mined before an epoch."""
+        if self.mined_folder is None:
+            raise ValueError("this run mines nothing: mined_folder is not set")
+        return self.mined_folder / f"epoch-{epoch:05d}.csv"
+
+    def sampler_at(self, epoch: int) -> Sampler:
+        """Return the sampler of an epoch: with what was mined before it."""
+        if self.mined_folder is None:
+            return self.sampler
+        if self._latest[0] != epoch:
+            names = [path.name for path in self.mined_folder.glob("epoch-*.csv")]
+            known = [name for name in sorted(names) if name <= self.mined_file(epoch).name]
+            mined = load_mined(self.mined_folder / known[-1]) if known else {}
+            self._latest = epoch, self.sampler.with_mined(mined)
+        return self._latest[1]
 
 
 def _augmented(patch: Patch, settings: Augment, rng: np.random.Generator) -> Patch:

@@ -13,8 +13,11 @@ from pydantic import BaseModel, Field, ValidationError
 
 from metaphase.errors import Problem, RecipeError
 from metaphase.figures import LABELS, Label
+from metaphase.labels.dataset import Dataset
+from metaphase.training.anchors import box_sizes, from_labels
 from metaphase.training.sections import (
     Augment,
+    CompactNetwork,
     Data,
     NetworkChoice,
     Optimiser,
@@ -46,6 +49,15 @@ class Recipe(Section):
     def classes(self) -> tuple[Label, ...]:
         """The network's classes: mitotic figures, and hard negatives if they are one."""
         return LABELS if self.network.hard_negative_class else (Label.MITOTIC,)
+
+    def network_options(self, training: Dataset | None = None) -> dict[str, Any]:
+        """Return what ``build_network`` takes as options; anchors measured on the training cases
+        where the recipe says so (without cases, MIDOG's box)."""
+        if isinstance(self.network, CompactNetwork):
+            return self.network.options()
+        cases = training or Dataset(())
+        sizes = box_sizes(cases, self.network.mpp, self.data.box_um)
+        return self.network.options(from_labels(sizes))
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:

@@ -7,8 +7,9 @@ whoever reads it.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -21,6 +22,7 @@ from metaphase.errors import InputError, SplitError
 from metaphase.figures import Label, points_of
 from metaphase.files import write_text
 from metaphase.labels.dataset import Case
+from metaphase.training.anchors import DEFAULT_BOX_UM
 from metaphase.training.sections import Sampling
 
 FloatArray = NDArray[np.float64]
@@ -29,9 +31,6 @@ KINDS: tuple[Kind, ...] = ("mitotic", "hard_negative", "random")
 
 PLACE, AUGMENT, ORDER, CROPS = range(4)
 """Streams of random numbers: what they decide is independent of each other."""
-
-DEFAULT_BOX_UM = 12.5
-"""Side of MIDOG's boxes (50 px at 0.25 um/px); for labels that are points."""
 
 
 def rng_for(seed: int, epoch: int, index: int, stream: int = PLACE) -> np.random.Generator:
@@ -73,6 +72,15 @@ class SamplingCase:
     corners: FloatArray
     hard_negative: FloatArray
     mined: FloatArray
+    ignore_radius_um: float = 7.5
+
+    def with_mined(self, places: FloatArray) -> SamplingCase:
+        """Return the case with other mined places; those near a mitotic figure are dropped."""
+        places = as_points(places)
+        if len(places) and len(self.mitotic):
+            away_um = distances(places, self.mitotic).min(axis=1) * self.mpp
+            places = places[away_um > self.ignore_radius_um]
+        return replace(self, mined=places)
 
     @property
     def area_um2(self) -> float:
@@ -102,10 +110,8 @@ def sampling_case(
     figures = [f for f in case.figures if f.label == Label.MITOTIC]
     half = DEFAULT_BOX_UM / mpp / 2
     corners = as_points([f.box[:2] if f.box else (f.x_px - half, f.y_px - half) for f in figures])
-    false = as_points([] if mined is None else mined)
-    if len(false) and len(mitotic):
-        false = false[distances(false, mitotic).min(axis=1) * mpp > ignore_radius_um]
-    return SamplingCase(
+    empty = as_points([])
+    described = SamplingCase(
         id=case.id,
         domain=domain,
         width_px=width_px,
@@ -114,8 +120,10 @@ def sampling_case(
         mitotic=mitotic,
         corners=corners,
         hard_negative=points_of(case.figures, Label.HARD_NEGATIVE),
-        mined=false,
+        mined=empty,
+        ignore_radius_um=ignore_radius_um,
     )
+    return described if mined is None else described.with_mined(mined)
 
 
 class Sampler:
@@ -138,6 +146,20 @@ class Sampler:
         self.mpp_jitter = mpp_jitter
         self.seed = seed
         self._weights = {kind: self._case_weights(kind) for kind in KINDS}
+
+    def with_mined(self, places: Mapping[str, FloatArray]) -> Sampler:
+        """Return the same sampler with the mined places (case id -> [n, 2]) added to its own."""
+        nothing = as_points([])
+        return Sampler(
+            [
+                case.with_mined(np.concatenate([case.mined, places.get(case.id, nothing)]))
+                for case in self.cases
+            ],
+            self.sampling,
+            mpp=self.mpp,
+            mpp_jitter=self.mpp_jitter,
+            seed=self.seed,
+        )
 
     def __len__(self) -> int:
         if self.sampling.patches_per_case is not None:
@@ -270,7 +292,9 @@ def load_mined(path: str | Path) -> dict[str, FloatArray]:
 
 def save_mined(path: str | Path, places: Mapping[str, Iterable[tuple[float, float]]]) -> None:
     """Write places judged false, so that ``sampling.mined`` can name them."""
-    lines = [",".join(MINED_COLUMNS)]
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(MINED_COLUMNS)
     for case, points in places.items():
-        lines += [f'"{case}",{x:.2f},{y:.2f}' for x, y in points]
-    write_text(path, "\n".join(lines) + "\n")
+        writer.writerows((case, f"{x:.2f}", f"{y:.2f}") for x, y in points)
+    write_text(path, table.getvalue())

@@ -96,6 +96,7 @@ class Source(Section):
     )
     mpp: float | None = Field(default=None, gt=0, description="um/px, where the files do not tell.")
     scanner: str | None = Field(default=None, description="Scanner, where the labels do not tell.")
+    terms: str = Field(default="", description="Terms of use, told on the model's card.")
     role: Literal["regions", "crops"] = Field(
         default="regions",
         description="`regions`: labelled all over, so that what is unlabelled is negative. "
@@ -252,6 +253,14 @@ class Sampling(Section):
         default=1.0,
         ge=0,
         description="How likely a mined place is against a labelled hard negative.",
+    )
+    mine_at: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        default=(),
+        description="Parts of the run after which the training regions are searched for false "
+        "positives, which become hard negatives (`[0.3, 0.6]`).",
+    )
+    mine_score: float = Field(
+        default=0.1, ge=0, le=1, description="Lowest score of a false positive that is mined."
     )
 
     @model_validator(mode="after")
@@ -433,12 +442,12 @@ class Validation(Section):
     merge_radius_um: float = Field(
         default=7.5, gt=0, description="Detections this near are one, um."
     )
-    threshold: float | Literal["chosen"] = Field(
+    threshold: Annotated[float, Field(ge=0, le=1)] | Literal["chosen"] = Field(
         default="chosen",
         description="`chosen` on the validation cases, or a number fixed beforehand.",
     )
-    tile_px: int = Field(
-        default=512, gt=0, multiple_of=32, description="Side of the grid's tiles, px."
+    threshold_note: str = Field(
+        default="fixed in the recipe", description="Where a number as `threshold` comes from."
     )
     overlap_px: int = Field(default=64, ge=0, description="Overlap of the tiles, px.")
     cases_per_epoch: int | None = Field(
