@@ -140,7 +140,7 @@ def find(
                 for numbers in _batches(tiles, batch):
                     maps = runtime.run(np.stack([next(pixels) for _ in numbers]))
                     found = decode(maps, model.card.head, min_score=plan.min_score)
-                    parts += [_kept(plan, n, c) for n, c in zip(numbers, found, strict=True)]
+                    parts += [found_in_tile(plan, n, c) for n, c in zip(numbers, found, strict=True)]
                     tell(numbers)
                 known = Found.join(parts)
                 if store:
@@ -175,7 +175,7 @@ def _batches(tiles: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]
     return (tiles[i : i + size] for i in range(0, len(tiles), size))
 
 
-def _kept(plan: Plan, number: int, candidates: Candidates) -> Found:
+def found_in_tile(plan: Plan, number: int, candidates: Candidates) -> Found:
     """Return a tile's candidates in full-resolution pixels, those that are its own to tell."""
     grid = plan.grid
     left, top = grid.corner(int(number))

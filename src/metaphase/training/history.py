@@ -1,0 +1,63 @@
+"""The curves of a run: one row an epoch, kept in the checkpoint so that a resumed run has them all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+from metaphase.files import write_text
+
+METRICS_NAME = "metrics.csv"
+
+
+class History(pl.Callback):
+    """Writes ``metrics.csv`` whole after every epoch: epoch, step, learning rate, losses, scores."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / METRICS_NAME
+        self.rows: list[dict[str, float]] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the rows, to be kept in a checkpoint."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the rows of the run that is resumed."""
+        self.rows = list(state_dict["rows"])
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Add the epoch that has ended. Lightning has validated by now."""
+        if trainer.sanity_checking:
+            return
+        row: dict[str, float] = {
+            "epoch": trainer.current_epoch,
+            "step": trainer.global_step,
+            "learning_rate": max(g["lr"] for g in trainer.optimizers[0].param_groups),
+        }
+        row |= {
+            name: float(value)
+            for name, value in sorted(trainer.callback_metrics.items())
+            if name.startswith(_stages(trainer))
+        }
+        self.rows.append(row)
+        if trainer.is_global_zero:
+            self.write()
+
+    def write(self) -> None:
+        """Write the table. An epoch without validation leaves its cells empty."""
+        names = list(dict.fromkeys(name for row in self.rows for name in row))
+        lines = [",".join(names)]
+        lines += [
+            ",".join(f"{row[name]:.8g}" if name in row else "" for name in names)
+            for row in self.rows
+        ]
+        write_text(self.path, "\n".join(lines) + "\n")
+
+
+def _stages(trainer: pl.Trainer) -> tuple[str, ...]:
+    """Return whose values are of this epoch: those of the last validation stay about."""
+    every = trainer.check_val_every_n_epoch or 1
+    validated = (trainer.current_epoch + 1) % every == 0
+    return ("train/", "validation/") if validated else ("train/",)

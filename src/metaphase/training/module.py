@@ -1,0 +1,86 @@
+"""The training step, in sight: what one step learns, and how an epoch is judged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+from metaphase.models.networks import Network
+from metaphase.training.recipe import Recipe
+from metaphase.training.regions import RegionScorer, Scored
+from metaphase.training.schedule import make_optimiser, make_schedule
+
+Batch = tuple[torch.Tensor, list[dict[str, torch.Tensor]]]
+
+
+class DetectorModule(pl.LightningModule):
+    """A network that learns from patches and is judged on whole regions.
+
+    After each validation, ``self.scored`` holds its score and threshold, and the detections of
+    every case on this process' side of the data are with ``self.scorer``.
+    """
+
+    def __init__(self, network: Network, recipe: Recipe, *, steps: int, scorer: RegionScorer) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.recipe = recipe
+        self.steps = steps
+        self.scorer = scorer
+        self.scored: Scored | None = None
+
+    def training_step(self, batch: Batch, index: int) -> torch.Tensor:
+        """Return the loss of one batch of patches."""
+        images, targets = batch
+        losses = self.network.loss(self.network(images), targets)  # type: ignore[arg-type]
+        total = torch.stack(list(losses.values())).sum()
+        self._log("train", total, losses, len(images))
+        return total
+
+    def validation_step(self, batch: tuple[Any, ...], index: int) -> None:
+        """Look at one batch of tiles of the fixed grid: its loss, and what is found in it."""
+        images, targets, tiles = batch
+        maps = self.network(images)
+        losses = self.network.loss(maps, targets)
+        total = torch.stack(list(losses.values())).sum()
+        self._log("validation", total, losses, len(images))
+        self.scorer.add([m.float().cpu().numpy() for m in maps], tiles)
+
+    def on_train_epoch_start(self) -> None:
+        """Seed what is random inside the network by the epoch, so that a resumed run is the same."""
+        parts = np.random.SeedSequence([self.recipe.seed, self.current_epoch, self.global_rank])
+        torch.manual_seed(int(parts.generate_state(1)[0]))
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the last epoch's detections."""
+        self.scorer.reset()
+
+    def on_validation_epoch_end(self) -> None:
+        """Score all cases at the threshold that is best for them (an epoch's F1 is a guide)."""
+        self.scorer.gather()
+        if self.trainer.sanity_checking:
+            return
+        self.scored = self.scorer.score()
+        values = {f"validation/{name}": value for name, value in self.scored.values().items()}
+        self.log_dict(values, rank_zero_only=False, sync_dist=False)
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimiser and its schedule."""
+        optimiser = make_optimiser(self.network, self.recipe.optimiser)
+        schedule = make_schedule(optimiser, self.recipe.optimiser, self.steps)
+        every = self.recipe.optimiser.schedule_step
+        return {
+            "optimizer": optimiser,
+            "lr_scheduler": {"scheduler": schedule, "interval": every, "name": "learning_rate"},
+        }
+
+    def _log(
+        self, stage: str, total: torch.Tensor, losses: dict[str, torch.Tensor], size: int
+    ) -> None:
+        values = {f"{stage}/loss": total.detach()}
+        values |= {f"{stage}/loss_{name}": loss.detach() for name, loss in losses.items()}
+        self.log_dict(
+            values, on_step=False, on_epoch=True, batch_size=size, sync_dist=True, prog_bar=False
+        )
