@@ -34,6 +34,7 @@ _ALIASES = {
     "leica gt450": "Leica GT450",
     "aperio gt450": "Leica GT450",
     "3dhistech": "3DHistech",
+    "3d histech": "3DHistech",  # as spelled in MIDOG++'s own table
     "3dhistech pannoramic scan ii": "3DHistech",
 }
 
