@@ -21,6 +21,7 @@ from metaphase.labels.dataset import Case, Dataset
 from metaphase.slides.slide import Slide
 from metaphase.training.anchors import DEFAULT_BOX_UM
 from metaphase.training.augment import augment
+from metaphase.training.decoded import DecodedSlide, DecodedStore
 from metaphase.training.sampling import (
     AUGMENT,
     PatchSpec,
@@ -86,32 +87,48 @@ class CaseTargets:
 class SlidePool:
     """Slides that are open, at most ``limit``; the one unused for longest is closed first.
 
-    Each process opens its own: a pool that is sent to a worker arrives empty.
+    Each process opens its own: a pool that is sent to a worker arrives with none open. Images that
+    were decoded beforehand (``decode_small``) are shared.
     """
 
     def __init__(self, cases: Mapping[str, Case], limit: int = OPEN_SLIDES) -> None:
         self._cases = cases
         self._limit = limit
         self._open: OrderedDict[str, Slide] = OrderedDict()
+        self._decoded: dict[str, DecodedSlide] = {}
+        self._store: DecodedStore | None = None
 
     def __getitem__(self, case_id: str) -> Slide:
-        from metaphase.slides.open import open_case
-
+        if case_id in self._decoded:
+            return self._decoded[case_id]
         if case_id in self._open:
             self._open.move_to_end(case_id)
         else:
+            from metaphase.slides.open import open_case
+
             while len(self._open) >= self._limit:
                 self._open.popitem(last=False)[1].close()
             self._open[case_id] = open_case(self._cases[case_id])
         return self._open[case_id]
 
+    def decode_small(self, limit_mb: int) -> None:
+        """Decode small images once for all workers, as many as ``limit_mb`` holds."""
+        if limit_mb <= 0:
+            return
+        self._store = self._store or DecodedStore(limit_mb)
+        for case_id in self._cases:
+            if case_id not in self._decoded and (slide := self._store.decode(self[case_id])):
+                self._decoded[case_id] = slide
+                self._open.pop(case_id).close()
+
     def close(self) -> None:
-        """Close all."""
+        """Close all that are open; they open again when they are needed."""
         while self._open:
             self._open.popitem()[1].close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_cases": self._cases, "_limit": self._limit, "_open": OrderedDict()}
+        # The store stays where it is: it deletes its files when it goes.
+        return self.__dict__ | {"_open": OrderedDict(), "_store": None}
 
 
 class PatchDataset:
@@ -242,6 +259,7 @@ def patch_dataset(recipe: Recipe, dataset: Dataset) -> PatchDataset:
                 ignore_radius_um=recipe.data.ignore_radius_um,
             )
         )
+    slides.decode_small(recipe.trainer.cache_mb)
     slides.close()
     sampler = Sampler(
         cases,
