@@ -131,7 +131,8 @@ class Page:
             colour = np.invert(colour)
         if samples.shape[2] > colour.shape[2]:
             colour = self._over_white(colour, samples[..., -1:])
-        return np.repeat(colour, 3, axis=2) if grey else colour
+        colours: Pixels = np.repeat(colour, 3, axis=2) if grey else colour
+        return colours
 
     def _over_white(self, colour: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> Pixels:
         if alpha.min() == WHITE:
@@ -140,7 +141,7 @@ class Page:
         light = colour.astype(np.uint16)
         if not self._associated:
             light = (light * opaque + WHITE // 2) // WHITE
-        return np.minimum(light + (WHITE - opaque), WHITE).astype(np.uint8)
+        return np.asarray(np.minimum(light + (WHITE - opaque), WHITE), np.uint8)
 
     def _mapped(self, page: Any, path: Path) -> NDArray[np.uint8] | None:
         """Map a file of plain RGB into memory: there is nothing to decode."""

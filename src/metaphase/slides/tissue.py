@@ -1,0 +1,146 @@
+"""Where tissue is, seen at low resolution by the colour that haematoxylin and eosin give it.
+
+The measure is the chroma of optical density, ``max(OD) - min(OD)`` over the channels, relative to
+the glass: it is about 0 for glass, shadow and black fill whatever the lamp's brightness, and above
+0.05 for stained tissue. Otsu's threshold (IEEE Trans. SMC 9, 1979) is used within limits, because
+on a picture full of tissue, or of glass, it would part tissue from tissue or glass from glass.
+Ink is told from stain by its hue: the stains absorb green most, blue and green ink absorb red most.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaphase.slides.mask import TissueMask, coarse_enough
+from metaphase.slides.outline import BoolMask
+from metaphase.slides.slide import Pixels, Slide
+
+TISSUE_MPP = 8.0
+"""Resolution of the look: a nucleus is one pixel."""
+
+CHROMA = (0.02, 0.05)
+"""Limits of the threshold: what is above is tissue, what is below is glass, whatever Otsu says."""
+
+HOLE_MM2 = 0.02
+SPECK_MM2 = 0.004
+RIM_UM = 16.0
+INK_MM2 = 0.01
+
+_BLACK = 50
+_GREY = 120
+_NEUTRAL = 20
+_GLASS = 200
+
+FloatArray = NDArray[np.float32]
+
+
+def find_tissue(slide: Slide, mpp: float = TISSUE_MPP) -> TissueMask:
+    """Return the tissue of a slide. White, black, ink and empty glass are left out.
+
+    Reads the whole slide once at ``mpp`` (coarser for slides above 537 mm2), in parts; slides
+    without small copies take as long as decoding them takes.
+    """
+    mpp = max(
+        mpp, slide.mpp, coarse_enough(slide.width_px * slide.mpp, slide.height_px * slide.mpp)
+    )
+    cell = mpp / slide.mpp
+    columns, rows = int(np.ceil(slide.width_px / cell)), int(np.ceil(slide.height_px / cell))
+    pixels = slide.read(0, 0, columns, rows, mpp)
+    return TissueMask(tissue_in(pixels, mpp), mpp, slide.mpp, slide.width_px, slide.height_px)
+
+
+def tissue_in(pixels: Pixels, mpp: float) -> BoolMask:
+    """Return the mask [h, w] of tissue in a picture uint8 [h, w, 3] at low resolution."""
+    from scipy import ndimage
+
+    void = _void(pixels)
+    ink = _ink(pixels, mpp) & ~void
+    chroma = ndimage.uniform_filter(_chroma(pixels, ~void), 3, mode="nearest")
+    usable = ~void & ~ink
+    tissue: BoolMask = usable & (chroma > _threshold(chroma[usable]))
+    return _clean(tissue, usable, mpp)
+
+
+def _void(pixels: Pixels) -> BoolMask:
+    """What is black or dark grey: scanner fill, marker, frame. Dark tissue keeps a colour."""
+    high, low = pixels.max(axis=2), pixels.min(axis=2)
+    neutral = (high - low) < _NEUTRAL
+    return np.asarray((high < _BLACK) | (neutral & (high < _GREY)), dtype=np.bool_)
+
+
+def _chroma(pixels: Pixels, seen: BoolMask) -> FloatArray:
+    density = -np.log10((pixels.astype(np.float32) + 1) / 256)
+    density -= _glass(pixels, density, seen)
+    return np.asarray(density.max(axis=2) - density.min(axis=2))
+
+
+def _glass(pixels: Pixels, density: FloatArray, seen: BoolMask) -> FloatArray:
+    """Return the density [3] of the glass: the median of what is bright and almost colourless."""
+    colour = density.max(axis=2) - density.min(axis=2)
+    glass = seen & (pixels.min(axis=2) >= _GLASS) & (colour < CHROMA[1])
+    if glass.sum() < max(16, 0.01 * seen.sum()):
+        return np.zeros(3, np.float32)
+    bright = pixels.min(axis=2) >= np.percentile(pixels.min(axis=2)[glass], 50)
+    return np.asarray(np.median(density[glass & bright], axis=0))
+
+
+def _ink(pixels: Pixels, mpp: float) -> BoolMask:
+    """Strokes of blue, green and red pens, with their rims."""
+    from scipy import ndimage
+
+    red, green, blue = (pixels[..., channel].astype(np.int16) for channel in range(3))
+    high, low = pixels.max(axis=2).astype(np.int16), pixels.min(axis=2).astype(np.int16)
+    saturation = (high - low) / np.maximum(high, 1)
+    cool = (green - red > 20) & (saturation > 0.2)
+    violet = (blue >= high) & (saturation > 0.65)
+    scarlet = (red >= high) & (saturation > 0.75) & (red > 120) & (abs(green - blue) < 50)
+    strokes = ndimage.binary_opening(cool | violet | scarlet, iterations=1)
+    strokes = _without_specks(strokes, INK_MM2, mpp)
+    grown = ndimage.binary_dilation(strokes, iterations=3)
+    return np.asarray(grown & (saturation > 0.05))
+
+
+def _threshold(chroma: FloatArray) -> float:
+    """Return Otsu's threshold of the values, within the limits."""
+    if chroma.size == 0:
+        return CHROMA[1]
+    counts, edges = np.histogram(chroma, bins=256, range=(0.0, 0.4))
+    weights = counts / max(1, counts.sum())
+    middles = (edges[1:] + edges[:-1]) / 2
+    below = np.cumsum(weights)
+    mean_below = np.cumsum(weights * middles)
+    spread = below * (1 - below)
+    between = np.divide(
+        (mean_below[-1] * below - mean_below) ** 2, spread, out=np.zeros(256), where=spread > 0
+    )
+    return float(np.clip(edges[1 + int(between.argmax())], *CHROMA))
+
+
+def _clean(tissue: BoolMask, usable: BoolMask, mpp: float) -> BoolMask:
+    """Close gaps, drop specks, fill small holes and add a rim; never into void or ink."""
+    from scipy import ndimage
+
+    closed = ndimage.binary_closing(np.pad(tissue, 2, mode="edge"), iterations=2)[2:-2, 2:-2]
+    kept = _without_specks(closed, min(SPECK_MM2, 0.05 * tissue.size * mpp**2 * 1e-6), mpp)
+    filled = ~_without_specks(~kept, HOLE_MM2, mpp, keep_border=True)
+    rim = round(RIM_UM / mpp)
+    grown = ndimage.binary_dilation(filled, iterations=rim) if rim else filled
+    return np.asarray(grown & usable)
+
+
+def _without_specks(
+    mask: BoolMask, area_mm2: float, mpp: float, *, keep_border: bool = False
+) -> BoolMask:
+    """Return a mask without its parts (8-connected) smaller than an area."""
+    from scipy import ndimage
+
+    labels, count = ndimage.label(mask, structure=np.ones((3, 3)))
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    keep = sizes * mpp**2 * 1e-6 >= area_mm2
+    if keep_border:  # a part that the picture cuts may be larger than it looks
+        edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+        keep[edge] = True
+    keep[0] = False
+    kept: BoolMask = keep[labels]
+    return kept
