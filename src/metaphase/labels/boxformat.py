@@ -41,7 +41,7 @@ class Votes:
 def vote(
     annotations: Iterable[Mapping[str, Any]], sizes: Mapping[Any, tuple[float, float]]
 ) -> Votes:
-    """Count votes. ``sizes`` gives width and height in pixels by image id; boxes must be numbers."""
+    """Count votes over boxes of four numbers. ``sizes``: width and height in px by image id."""
     rows = [
         (*a["bbox"], *sizes.get(a.get("image_id"), (np.inf, np.inf)), *_hints(a))
         for a in annotations

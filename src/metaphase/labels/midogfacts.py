@@ -2,8 +2,8 @@
 
 MIDOG 2021 (Aubreville et al., Med. Image Anal. 2023): images 1 to 50 are from the Hamamatsu XR, 51
 to 100 from the S360, 101 to 150 from the Aperio CS2, 151 to 200 from the Leica GT450; nobody
-labelled the last fifty. MIDOG++ (Aubreville et al., Sci. Data 2023) goes on to 553; tumour, scanner,
-laboratory and species are those of its ``datasets_xvalidation.csv``.
+labelled the last fifty. MIDOG++ (Aubreville et al., Sci. Data 2023) goes on to 553; tumour,
+scanner, laboratory and species are those of its ``datasets_xvalidation.csv``.
 """
 
 from __future__ import annotations

@@ -81,7 +81,10 @@ def case_id(file_name: str) -> str:
 
 
 IMAGE_SUFFIXES = frozenset(
-    "tif tiff svs ndpi scn mrxs vms vmu svslide bif czi dcm png jpg jpeg bmp jp2".split()
+    (
+        *("tif", "tiff", "svs", "ndpi", "scn", "mrxs", "vms", "vmu", "svslide", "bif", "czi"),
+        *("dcm", "png", "jpg", "jpeg", "bmp", "jp2"),
+    )
 )
 
 

@@ -1,0 +1,250 @@
+"""Reads and writes the plain table: one CSV of figures, one of cases.
+
+Figures, one a row: ``case`` (or ``image``), ``x_px, y_px`` (or a box ``x1_px, y1_px, x2_px,
+y2_px``, or both), ``label`` ("mitotic figure" by default, or "hard negative"), ``id``.
+
+Cases, one a row: ``id`` (or ``case``, or ``image``), and what is known of ``image, scanner, tumour,
+mpp, labelled, group, species, laboratory, width_px, height_px``. ``labelled`` is true unless it
+says false. Without this table every case that has a figure is a labelled one; cases without
+figures can then not be told.
+
+Columns may be separated by commas, semicolons or tabs.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from metaphase.errors import LabelError
+from metaphase.figures import Figure, Label
+from metaphase.files import write_text
+from metaphase.labels.dataset import Case, Dataset
+from metaphase.labels.reading import Reading, case_id, check_place, label_of, numbered, repeated
+from metaphase.labels.textfile import read_text
+from metaphase.labels.values import first_text, flag, length_px, number, resolution_um
+from metaphase.units import scanner_name
+
+FIGURE_COLUMNS = ("case", "id", "x_px", "y_px", "label", "x1_px", "y1_px", "x2_px", "y2_px")
+CASE_COLUMNS = (
+    *("id", "image", "labelled", "scanner", "tumour", "mpp", "group", "species", "laboratory"),
+    *("width_px", "height_px"),
+)
+_BOX = ("x1_px", "y1_px", "x2_px", "y2_px")
+_POINT = ("x_px", "y_px")
+_CASE = ("case", "image", "file_name", "slide")
+_ID = ("id", "case", "image", "file_name")
+
+Row = dict[str, str]
+
+
+def read_table(path: Path, cases: Path | None = None) -> Reading:
+    """Read a CSV of figures with one of cases, given or found as ``cases.csv`` beside it.
+
+    ``path`` may also be a CSV of cases; figures are then in ``figures.csv`` beside it, and without
+    it every case must be unlabelled.
+    """
+    rows = _Rows.of(path)
+    reading = Reading(path, "table", name=path.parent.name or path.stem)
+    if rows.has(_POINT) or rows.has(_BOX):
+        beside = path.with_name("cases.csv")
+        cases = cases or (beside if beside.is_file() and beside != path else None)
+        _figures(reading, rows, None if cases is None else _Rows.of(cases))
+    elif rows.columns & set(_ID):
+        beside = path.with_name("figures.csv")
+        figures = _Rows.of(beside) if beside.is_file() and beside != path else None
+        if figures is None:
+            _only_cases(reading, rows)
+        else:
+            _figures(reading, figures, rows)
+    else:
+        raise LabelError.of(
+            path,
+            f"has neither the columns of figures nor of cases: {numbered(sorted(rows.columns))}",
+            way_out="figures need case, x_px, y_px; cases need id",
+        )
+    return reading
+
+
+@dataclass
+class _Rows:
+    """A CSV's rows with their line numbers."""
+
+    path: Path
+    columns: set[str]
+    rows: list[tuple[int, Row]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, path: Path) -> _Rows:
+        lines = read_text(path).splitlines()
+        first = lines[0] if lines else ""
+        delimiter = max(",;\t", key=first.count)
+        reader = csv.reader(lines, delimiter=delimiter)
+        names = [name.strip().lower() for name in next(reader, [])]
+        twice = [name for name, _ in repeated(n for n in names if n)]
+        if twice:
+            raise LabelError.of(path, f"has two columns called {numbered(twice)}", record="line 1")
+        result = cls(path, {name for name in names if name})
+        for values in reader:
+            if not any(value.strip() for value in values):
+                continue
+            if len(values) > len(names):
+                raise LabelError.of(
+                    path,
+                    f"has {len(values)} values for {len(names)} columns",
+                    record=f"line {reader.line_num}",
+                    way_out="put text with separators into quotes",
+                )
+            row = {n: v.strip() for n, v in zip(names, values, strict=False)}
+            result.rows.append((reader.line_num, row))
+        return result
+
+    def has(self, columns: tuple[str, ...]) -> bool:
+        return set(columns) <= self.columns
+
+    def __iter__(self) -> Iterator[tuple[str, Row]]:
+        return ((f"{self.path.name} line {line}", row) for line, row in self.rows)
+
+
+def _figures(reading: Reading, figures: _Rows, cases: _Rows | None) -> None:
+    if cases is None:
+        _tell_no_cases(reading)
+    else:
+        reading.cases = [case for record, row in cases if (case := _case(reading, record, row))]
+        reading.drop_doubles()
+    known = {case.id: case for case in reading.cases}
+    found: dict[str, list[Figure]] = {id_: [] for id_ in known}
+    names: dict[str, str] = {}
+    for record, row in figures:
+        name = first_text(row, *_CASE)
+        if name is None:
+            reading.problem(record, "names no case", "fill the column case")
+            continue
+        id_ = case_id(name)
+        if cases is not None and id_ not in known:
+            reading.problem(record, f"case {id_!r} is not in {cases.path.name}")
+            continue
+        case = known.get(id_)
+        figure = _figure(reading, record, row)
+        size = (case.width_px, case.height_px) if case else (None, None)
+        if figure and check_place(reading, figure, *size):
+            found.setdefault(id_, []).append(figure)
+        names.setdefault(id_, name)
+    for id_, n in repeated(f.id for figures_ in found.values() for f in figures_ if f.id):
+        reading.problem(f"figure {id_}", f"its id appears {n} times", "number them anew")
+    if cases is None:
+        reading.cases = [Case(id=id_, image=_file(names[id_])) for id_ in found]
+    reading.cases = [_with(reading, case, found.get(case.id, [])) for case in reading.cases]
+
+
+def _tell_no_cases(reading: Reading) -> None:
+    reading.note(
+        "",
+        "there is no table of cases: images without figures are not known",
+        "put cases.csv beside it, or name one with --cases",
+    )
+
+
+def _only_cases(reading: Reading, rows: _Rows) -> None:
+    reading.cases = [case for record, row in rows if (case := _case(reading, record, row))]
+    reading.drop_doubles()
+    labelled = [case.id for case in reading.cases if case.labelled]
+    if labelled:
+        reading.problem(
+            f"case {numbered(labelled)}",
+            "is labelled, but there is no figures.csv beside this table",
+            "name the CSV of figures, or say labelled = false",
+        )
+
+
+def _with(reading: Reading, case: Case, figures: list[Figure]) -> Case:
+    if figures and not case.labelled:
+        reading.problem(f"case {case.id}", f"is marked unlabelled but has {len(figures)} figures")
+        return case
+    return replace(case, figures=tuple(figures))
+
+
+def _figure(reading: Reading, record: str, row: Row) -> Figure | None:
+    values = {name: number(reading, record, name, row.get(name)) for name in (*_POINT, *_BOX)}
+    corners = [values[name] for name in _BOX]
+    box = None
+    if None not in corners:
+        x1, y1, x2, y2 = (float(v) for v in corners if v is not None)
+        if x2 <= x1 or y2 <= y1:
+            reading.problem(record, f"box {x1:g}, {y1:g}, {x2:g}, {y2:g} has no area")
+            return None
+        box = (x1, y1, x2, y2)
+    x, y = values["x_px"], values["y_px"]
+    if box and (x is None or y is None):
+        x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    if x is None or y is None:
+        reading.problem(record, "has no position", "fill x_px and y_px, or the four box columns")
+        return None
+    label = label_of(row.get("label") or str(Label.MITOTIC))
+    if label is None:
+        reading.problem(
+            record, f"unknown label {row['label']!r}", "it is 'mitotic figure' or 'hard negative'"
+        )
+        return None
+    return Figure(row.get("id", ""), x, y, label, box)
+
+
+def _case(reading: Reading, record: str, row: Row) -> Case | None:
+    name = first_text(row, *_ID)
+    if name is None:
+        reading.problem(record, "names no case", "fill the column id")
+        return None
+    labelled = flag(reading, record, "labelled", row.get("labelled"))
+    return Case(
+        id=case_id(name),
+        image=_file(first_text(row, "image", "file_name") or name),
+        mpp=resolution_um(reading, record, row.get("mpp")),
+        scanner=scanner_name(row.get("scanner")),
+        tumour=first_text(row, "tumour", "tumor", "tumor_type"),
+        labelled=labelled is not False,
+        width_px=length_px(reading, record, "width_px", row.get("width_px")),
+        height_px=length_px(reading, record, "height_px", row.get("height_px")),
+        group=first_text(row, "group", "patient"),
+        species=first_text(row, "species"),
+        laboratory=first_text(row, "laboratory", "lab", "origin"),
+    )
+
+
+def _file(name: str) -> Path:
+    return Path(name.replace("\\", "/"))
+
+
+def save_table(dataset: Dataset, folder: str | Path) -> tuple[Path, Path]:
+    """Write ``figures.csv`` and ``cases.csv``; reading them gives the same cases and figures."""
+    folder = Path(folder)
+    figures, cases = folder / "figures.csv", folder / "cases.csv"
+    write_text(
+        figures, _csv(FIGURE_COLUMNS, (_figure_row(c, f) for c in dataset for f in c.figures))
+    )
+    write_text(cases, _csv(CASE_COLUMNS, map(_case_row, dataset)))
+    return figures, cases
+
+
+def _csv(columns: tuple[str, ...], rows: Iterator[tuple[object, ...]]) -> str:
+    from io import StringIO
+
+    stream = StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(["" if value is None else value for value in row] for row in rows)
+    return stream.getvalue()
+
+
+def _figure_row(case: Case, figure: Figure) -> tuple[object, ...]:
+    box: tuple[object, ...] = figure.box or (None,) * 4
+    # repr keeps every digit of a float, so that nothing moves on the way.
+    return (case.id, figure.id, figure.x_px, figure.y_px, str(figure.label), *box)
+
+
+def _case_row(case: Case) -> tuple[object, ...]:
+    image = case.image.name if case.image else None
+    labelled = "true" if case.labelled else "false"
+    known = (case.scanner, case.tumour, case.mpp, case.group, case.species, case.laboratory)
+    return (case.id, image, labelled, *known, case.width_px, case.height_px)
