@@ -12,11 +12,12 @@ from metaphase.labels.coco import read_coco
 from metaphase.labels.dataset import Dataset
 from metaphase.labels.images import ImageFinder
 from metaphase.labels.midog import is_midog, read_midog
-from metaphase.labels.reading import Reading
+from metaphase.labels.reading import Reading, numbered
 from metaphase.labels.textfile import read_json
 from metaphase.units import scanner_name
 
 KINDS = ("midog", "sliderunner", "coco", "table", "images")
+DISAGREEMENT = 0.05
 USUAL_NAMES = (
     "MIDOG.json",
     "MIDOG++.json",
@@ -81,8 +82,22 @@ def read_labels(
         replace(case, image=None if case.image is None else finder.find(case.image))
         for case in reading.cases
     ]
+    _tell_disagreement(reading, mpp, scanner_name(scanner))
     reading.fill(mpp=mpp, scanner=scanner_name(scanner))
     return reading
+
+
+def _tell_disagreement(reading: Reading, mpp: float | None, scanner: str | None) -> None:
+    other = [c.id for c in reading.cases if mpp and c.mpp and abs(c.mpp / mpp - 1) > DISAGREEMENT]
+    if other:
+        reading.note(
+            f"case {numbered(other)}", f"its mpp is used as the labels tell it, not {mpp:g} um/px"
+        )
+    other = [c.id for c in reading.cases if scanner and c.scanner not in (None, scanner)]
+    if other:
+        reading.note(
+            f"case {numbered(other)}", f"its scanner is used as the labels tell it, not {scanner}"
+        )
 
 
 def _in_folder(folder: Path) -> Path:

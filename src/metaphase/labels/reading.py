@@ -73,9 +73,16 @@ class Reading:
 def case_id(file_name: str) -> str:
     """Return the id of the case in an image file: its name without folder and suffix.
 
-    ``001.tiff`` is case ``001``. A dot inside a name is kept unless an image suffix follows.
+    ``images/001.tiff`` is case ``001``.
     """
-    name = Path(file_name.replace("\\", "/")).name
+    return without_suffix(Path(file_name.replace("\\", "/")).name)
+
+
+def without_suffix(name: str) -> str:
+    """Return a case's name as written by a user, without an image's suffix.
+
+    ``001.tiff`` is ``001``, but ``midog/001`` and ``biopsy.2`` stay as they are.
+    """
     stem, dot, suffix = name.rpartition(".")
     return stem if dot and suffix.lower() in IMAGE_SUFFIXES else name
 

@@ -1,4 +1,4 @@
-"""A split: which cases are trained on, judged on, and scored on, as a file that can be committed."""
+"""A split: which cases are trained, judged and scored on, as a file that can be committed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from metaphase.errors import LabelError, Problem, SplitError
 from metaphase.files import write_json
 from metaphase.labels.dataset import Dataset
-from metaphase.labels.reading import case_id
+from metaphase.labels.reading import without_suffix
 from metaphase.labels.textfile import read_json
 
 LABELLED_PARTS = ("training", "validation", "test")
@@ -70,7 +70,9 @@ def load_split(path: str | Path) -> Split:
             )
             for item in error.errors()
         ) from error
-    ids = {part: tuple(case_id(name) for name in names) for part, names in split.parts().items()}
+    ids = {
+        part: tuple(without_suffix(name) for name in names) for part, names in split.parts().items()
+    }
     return split.model_copy(update=ids)
 
 

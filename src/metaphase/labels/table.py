@@ -22,7 +22,15 @@ from metaphase.errors import LabelError
 from metaphase.figures import Figure, Label
 from metaphase.files import write_text
 from metaphase.labels.dataset import Case, Dataset
-from metaphase.labels.reading import Reading, case_id, check_place, label_of, numbered, repeated
+from metaphase.labels.reading import (
+    Reading,
+    case_id,
+    check_place,
+    label_of,
+    numbered,
+    repeated,
+    without_suffix,
+)
 from metaphase.labels.textfile import read_text
 from metaphase.labels.values import first_text, flag, length_px, number, resolution_um
 from metaphase.units import scanner_name
@@ -34,8 +42,9 @@ CASE_COLUMNS = (
 )
 _BOX = ("x1_px", "y1_px", "x2_px", "y2_px")
 _POINT = ("x_px", "y_px")
-_CASE = ("case", "image", "file_name", "slide")
-_ID = ("id", "case", "image", "file_name")
+_CASE = ("case",)
+_ID = ("id", "case")
+_IMAGE = ("image", "file_name")
 
 Row = dict[str, str]
 
@@ -52,7 +61,7 @@ def read_table(path: Path, cases: Path | None = None) -> Reading:
         beside = path.with_name("cases.csv")
         cases = cases or (beside if beside.is_file() and beside != path else None)
         _figures(reading, rows, None if cases is None else _Rows.of(cases))
-    elif rows.columns & set(_ID):
+    elif rows.columns & {*_ID, *_IMAGE}:
         beside = path.with_name("figures.csv")
         figures = _Rows.of(beside) if beside.is_file() and beside != path else None
         if figures is None:
@@ -97,8 +106,8 @@ class _Rows:
                     record=f"line {reader.line_num}",
                     way_out="put text with separators into quotes",
                 )
-            row = {n: v.strip() for n, v in zip(names, values, strict=False)}
-            result.rows.append((reader.line_num, row))
+            fields = {n: v.strip() for n, v in zip(names, values, strict=False)}
+            result.rows.append((reader.line_num, fields))
         return result
 
     def has(self, columns: tuple[str, ...]) -> bool:
@@ -118,11 +127,10 @@ def _figures(reading: Reading, figures: _Rows, cases: _Rows | None) -> None:
     found: dict[str, list[Figure]] = {id_: [] for id_ in known}
     names: dict[str, str] = {}
     for record, row in figures:
-        name = first_text(row, *_CASE)
-        if name is None:
+        name, id_ = _named(row, _CASE)
+        if not id_:
             reading.problem(record, "names no case", "fill the column case")
             continue
-        id_ = case_id(name)
         if cases is not None and id_ not in known:
             reading.problem(record, f"case {id_!r} is not in {cases.path.name}")
             continue
@@ -192,14 +200,14 @@ def _figure(reading: Reading, record: str, row: Row) -> Figure | None:
 
 
 def _case(reading: Reading, record: str, row: Row) -> Case | None:
-    name = first_text(row, *_ID)
-    if name is None:
+    name, id_ = _named(row, _ID)
+    if not id_:
         reading.problem(record, "names no case", "fill the column id")
         return None
     labelled = flag(reading, record, "labelled", row.get("labelled"))
     return Case(
-        id=case_id(name),
-        image=_file(first_text(row, "image", "file_name") or name),
+        id=id_,
+        image=_file(name),
         mpp=resolution_um(reading, record, row.get("mpp")),
         scanner=scanner_name(row.get("scanner")),
         tumour=first_text(row, "tumour", "tumor", "tumor_type"),
@@ -210,6 +218,12 @@ def _case(reading: Reading, record: str, row: Row) -> Case | None:
         species=first_text(row, "species"),
         laboratory=first_text(row, "laboratory", "lab", "origin"),
     )
+
+
+def _named(row: Row, columns: tuple[str, ...]) -> tuple[str, str]:
+    """Return the image's name and the case's id; the one stands for the other where it is alone."""
+    image, case = first_text(row, *_IMAGE), first_text(row, *columns)
+    return image or case or "", without_suffix(case) if case else case_id(image or "")
 
 
 def _file(name: str) -> Path:
