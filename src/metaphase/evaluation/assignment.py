@@ -1,0 +1,91 @@
+"""The largest set of pairs of least total distance."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SMALL = 1_000_000  # cells of a dense cost matrix
+
+
+def least_distance(
+    truth: NDArray[np.int64],
+    point: NDArray[np.int64],
+    distance: NDArray[np.float64],
+    radius: float,
+) -> list[tuple[int, int]]:
+    """Return (truth, point) pairs: as many as possible one-to-one, then of least total distance.
+
+    ``truth, point, distance`` [k] list the pairs that are allowed. Most truths and points have one
+    partner only; the others fall into small groups that are each an assignment problem
+    (Jonker and Volgenant 1987; scipy's ``linear_sum_assignment``).
+    """
+    if not len(truth):
+        return []
+    group = _groups(truth, point)
+    order = np.argsort(group, kind="stable")
+    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+    pairs: list[tuple[int, int]] = []
+    for rows in np.split(order, starts[1:]):
+        if len(rows) == 1:
+            pairs.append((int(truth[rows[0]]), int(point[rows[0]])))
+        else:
+            pairs += _assign(truth[rows], point[rows], distance[rows], radius)
+    return sorted(pairs)
+
+
+def _groups(truth: NDArray[np.int64], point: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return for each pair the number of its connected group."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n, m = int(truth.max()) + 1, int(point.max()) + 1
+    graph = coo_array((np.ones(len(truth)), (truth, n + point)), shape=(n + m, n + m))
+    _, labels = connected_components(graph, directed=False)
+    return np.asarray(labels[truth], dtype=np.int64)
+
+
+def _assign(
+    truth: NDArray[np.int64],
+    point: NDArray[np.int64],
+    distance: NDArray[np.float64],
+    radius: float,
+) -> list[tuple[int, int]]:
+    truths, row = np.unique(truth, return_inverse=True)
+    points, column = np.unique(point, return_inverse=True)
+    # One pair more is worth any saving in distance: no sum of distances reaches this.
+    none = (min(len(truths), len(points)) + 1) * (radius + 1)
+    if len(truths) * len(points) <= _SMALL:
+        from scipy.optimize import linear_sum_assignment
+
+        cost = np.full((len(truths), len(points)), none)
+        cost[row, column] = distance
+        rows, columns = linear_sum_assignment(cost)
+        real = cost[rows, columns] < none
+        rows, columns = rows[real], columns[real]
+    else:
+        rows, columns = _sparse(row, column, distance, none, len(truths), len(points))
+    return list(zip(truths[rows].tolist(), points[columns].tolist(), strict=True))
+
+
+def _sparse(
+    row: NDArray[np.int64],
+    column: NDArray[np.int64],
+    distance: NDArray[np.float64],
+    none: float,
+    n: int,
+    m: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The same for a large group: each truth may also take a stand-in of its own."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+
+    own = np.arange(n)
+    weights = np.concatenate([distance + 1, np.full(n, none + 1)])  # zeros would mean "no pair"
+    graph = coo_array(
+        (weights, (np.concatenate([row, own]), np.concatenate([column, m + own]))),
+        shape=(n, m + n),
+    )
+    rows, columns = min_weight_full_bipartite_matching(graph.tocsr())
+    real = columns < m
+    return rows[real], columns[real]

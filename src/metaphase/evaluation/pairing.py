@@ -1,0 +1,179 @@
+"""Which detections belong to which case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaphase.boxes import as_points
+from metaphase.detectionfile import JSON_NAME, load_detections
+from metaphase.errors import DetectionsError, InputError, LabelError, Problem
+from metaphase.figures import Detections, Label, points_of
+from metaphase.labels.dataset import Case, Dataset
+from metaphase.units import area_mm2
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A labelled case with its detections; ``region`` is the part looked at (None: all of it)."""
+
+    case: Case
+    detections: Detections
+    region: tuple[float, float, float, float] | None = None
+
+    @property
+    def mpp(self) -> float:
+        """The resolution at which its lengths are measured, um/px."""
+        return self.detections.provenance.mpp
+
+    @property
+    def area_mm2(self) -> float:
+        """The area looked at."""
+        provenance = self.detections.provenance
+        size = self.region[2:] if self.region else (provenance.width_px, provenance.height_px)
+        return area_mm2(size[0], size[1], self.mpp)
+
+    def truth(self, label: Label = Label.MITOTIC) -> NDArray[np.float64]:
+        """Return the points [n, 2] of a label in the part looked at, in file order."""
+        points = points_of(self.case.figures, label)
+        if self.region is None:
+            return points
+        x, y, width, height = self.region
+        low, high = np.array([x, y]), np.array([x + width, y + height])
+        return as_points(points[((points >= low) & (points <= high)).all(axis=1)])
+
+
+def pair_up(
+    detections: Mapping[str, Detections] | str | Path,
+    dataset: Dataset,
+    *,
+    allow_missing: bool = False,
+) -> list[Pair]:
+    """Return every case of the data set with its detections, in file order.
+
+    ``detections`` maps case ids to detections, or is a folder that ``metaphase detect`` wrote.
+    Unlabelled cases are refused (LabelError): nobody knows what is there. A case without detections
+    is refused (DetectionsError), because a missing file is not zero detections; ``allow_missing``
+    leaves such cases out.
+    """
+    _refuse_unlabelled(dataset)
+    if not isinstance(detections, Mapping):
+        detections = load_folder(detections, dataset)
+    missing = [case.id for case in dataset if case.id not in detections]
+    if missing and (not allow_missing or len(missing) == len(dataset)):
+        raise DetectionsError(
+            Problem(
+                f"case {id_}",
+                "",
+                "has no detections",
+                "run 'metaphase detect' on it, or allow missing cases to leave it out",
+            )
+            for id_ in missing
+        )
+    return [
+        Pair(case, detections[case.id], _region(detections[case.id]))
+        for case in dataset
+        if case.id in detections
+    ]
+
+
+def load_folder(folder: str | Path, dataset: Dataset) -> dict[str, Detections]:
+    """Return the detections under a folder by case id; those of other cases are left out.
+
+    A case is known by its folder below ``folder``, by the image's file name in the provenance or in
+    the labels, or by that name without its ending. Two folders for one case raise DetectionsError.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DetectionsError.of(
+            folder, "there is no such folder", way_out="name one that 'metaphase detect' wrote"
+        )
+    known = _names(dataset)
+    found: dict[str, Path] = {}
+    loaded: dict[str, Detections] = {}
+    problems = []
+    for place in sorted(path.parent for path in folder.rglob(JSON_NAME)):
+        detections = load_detections(place)
+        case_id = _case_of(place.relative_to(folder), place.name, detections, known)
+        if case_id is None:
+            continue
+        if case_id in found:
+            message = f"case {case_id} has detections here and in {found[case_id]}"
+            problems.append(Problem(str(place), "", message, "keep one of the two"))
+        found[case_id], loaded[case_id] = place, detections
+    if problems:
+        raise DetectionsError(problems)
+    return loaded
+
+
+def _case_of(
+    inside: Path, name: str, detections: Detections, known: Mapping[str, str]
+) -> str | None:
+    image = detections.provenance.image
+    for candidate in (inside.as_posix(), name, image, Path(image).stem):
+        if candidate in known:
+            return known[candidate]
+    return None
+
+
+def _names(dataset: Dataset) -> dict[str, str]:
+    """Return the case id for each name that means one case only."""
+    names: dict[str, str] = {}
+    for generation in (_ids, _file_names, _stems):
+        fresh: dict[str, set[str]] = {}
+        for case in dataset:
+            for name in generation(case):
+                fresh.setdefault(name, set()).add(case.id)
+        for name, ids in fresh.items():
+            if len(ids) == 1:
+                names.setdefault(name, next(iter(ids)))
+    return names
+
+
+def _ids(case: Case) -> Iterator[str]:
+    yield case.id
+
+
+def _file_names(case: Case) -> Iterator[str]:
+    if case.image is not None:
+        yield case.image.name
+
+
+def _stems(case: Case) -> Iterator[str]:
+    yield Path(case.id).stem
+    if case.image is not None:
+        yield case.image.stem
+
+
+def _region(detections: Detections) -> tuple[float, float, float, float] | None:
+    region = detections.provenance.parameters.get("region")
+    if region is None:
+        return None
+    try:
+        x, y, width, height = map(float, region)
+    except (TypeError, ValueError):
+        raise InputError.of(
+            detections.provenance.image, f"region {region!r} is not x, y, width, height"
+        ) from None
+    return x, y, width, height
+
+
+def _refuse_unlabelled(dataset: Dataset) -> None:
+    problems = [
+        Problem(
+            dataset.source or dataset.name,
+            f"case {case.id}",
+            "is unlabelled: nobody looked for figures here, so nothing can be scored",
+            "leave it out, by a split or with Dataset.labelled()",
+        )
+        for case in dataset
+        if not case.labelled
+    ]
+    if problems:
+        raise LabelError(problems)
+    if not len(dataset):
+        raise LabelError.of(dataset.source or dataset.name or "data set", "has no cases to score")

@@ -1,0 +1,238 @@
+"""Scores: the result of an evaluation, in memory and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from metaphase.evaluation.agreement import CountAgreement, count_agreement
+from metaphase.evaluation.calibration import Calibration, calibration
+from metaphase.evaluation.casescore import MISTAKES, CaseScore, Outcome
+from metaphase.evaluation.intervals import Interval
+from metaphase.evaluation.matching import Rule
+from metaphase.evaluation.scores import (
+    Counts,
+    Curve,
+    Froc,
+    average_precision,
+    froc,
+    pooled_curve,
+)
+from metaphase.labels.dataset import DOMAINS
+
+
+@dataclass(frozen=True, slots=True)
+class GroupScore:
+    """The numbers of a set of cases: all of them, or one domain.
+
+    Counts are pooled over the cases, as the contests do. ``intervals`` are 95 % and empty where
+    none were asked for.
+    """
+
+    cases: int
+    labelled: int
+    predicted: int
+    counts: Counts
+    average_precision: float | None
+    area_mm2: float
+    mistakes: dict[str, int]
+    intervals: dict[str, Interval] = field(default_factory=dict)
+
+    @property
+    def f1(self) -> float | None:
+        """2 tp / (2 tp + fp + fn), or None."""
+        return self.counts.f1
+
+    @property
+    def precision(self) -> float | None:
+        """tp / (tp + fp), or None."""
+        return self.counts.precision
+
+    @property
+    def recall(self) -> float | None:
+        """tp / (tp + fn), or None."""
+        return self.counts.recall
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON; None is null."""
+        return {
+            "cases": self.cases,
+            "labelled": self.labelled,
+            "predicted": self.predicted,
+            "tp": self.counts.tp,
+            "fp": self.counts.fp,
+            "fn": self.counts.fn,
+            "f1": self.f1,
+            "precision": self.precision,
+            "recall": self.recall,
+            "average_precision": self.average_precision,
+            "area_mm2": self.area_mm2,
+            "false_positives": self.mistakes,
+            "intervals": {name: interval.to_dict() for name, interval in self.intervals.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """The domain with the lowest F1, beside the mean over domains that have one."""
+
+    domain: str
+    f1: float
+    mean_f1: float
+    without_f1: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What an evaluation found.
+
+    ``overall`` pools all cases, ``domains[by][name]`` those of a scanner, tumour and so on (only
+    kinds of domain that the labels know). ``threshold`` is None where cases were scored at
+    different ones, as after a cross-validation. ``notes`` are sentences to be shown with the
+    numbers. ``outcomes`` hold every position, for pictures.
+    """
+
+    dataset: str
+    model: str
+    threshold: float | None
+    radius_um: float
+    rule: Rule
+    overall: GroupScore
+    domains: dict[str, dict[str, GroupScore]]
+    curve: Curve
+    froc: Froc
+    agreement: CountAgreement
+    calibration: Calibration
+    hard_negative_class: dict[str, int]
+    outcomes: tuple[Outcome, ...] = field(repr=False, default=())
+    notes: tuple[str, ...] = ()
+    protocol: str = "whole regions"
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def f1(self) -> float | None:
+        """F1 over all cases, or None."""
+        return self.overall.f1
+
+    @property
+    def precision(self) -> float | None:
+        """Precision over all cases, or None."""
+        return self.overall.precision
+
+    @property
+    def recall(self) -> float | None:
+        """Recall over all cases, or None."""
+        return self.overall.recall
+
+    @property
+    def average_precision(self) -> float | None:
+        """Average precision over all cases, or None."""
+        return self.overall.average_precision
+
+    @property
+    def cases(self) -> tuple[CaseScore, ...]:
+        """The numbers of each case, in file order."""
+        return tuple(outcome.case for outcome in self.outcomes)
+
+    @property
+    def worst(self) -> dict[str, Worst]:
+        """The worst domain of each kind that has at least two domains with an F1."""
+        found = {by: worst_of(groups) for by, groups in self.domains.items()}
+        return {by: worst for by, worst in found.items() if worst is not None}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers for JSON, without curves and single cases; None is null."""
+        return {
+            "dataset": self.dataset,
+            "model": self.model,
+            "protocol": self.protocol,
+            "threshold": self.threshold,
+            "radius_um": self.radius_um,
+            "rule": self.rule,
+            **self.overall.to_dict(),
+            "froc": {
+                "per_mm2": list(self.froc.sensitivity),
+                "sensitivity": list(self.froc.sensitivity.values()),
+                "reached": list(self.froc.reached.values()),
+            },
+            "count_agreement": asdict(self.agreement),
+            "calibration": asdict(self.calibration),
+            "hard_negative_class": self.hard_negative_class,
+            "domains": {
+                by: {name: group.to_dict() for name, group in groups.items()}
+                for by, groups in self.domains.items()
+            },
+            "worst": {by: asdict(worst) for by, worst in self.worst.items()},
+            "notes": list(self.notes),
+            **self.extra,
+        }
+
+
+def worst_of(groups: dict[str, GroupScore]) -> Worst | None:
+    """Return the domain of lowest F1 (ties: the first), None with fewer than two."""
+    known = {name: group.f1 for name, group in groups.items() if group.f1 is not None}
+    if len(known) < 2:
+        return None
+    name = min(known, key=lambda n: known[n])
+    without = tuple(n for n in groups if n not in known)
+    return Worst(name, known[name], sum(known.values()) / len(known), without)
+
+
+def group_score(outcomes: Sequence[Outcome]) -> GroupScore:
+    """Pool some cases."""
+    cases = [outcome.case for outcome in outcomes]
+    return GroupScore(
+        cases=len(cases),
+        labelled=sum(case.labelled for case in cases),
+        predicted=sum(case.predicted for case in cases),
+        counts=sum((case.counts for case in cases), Counts()),
+        average_precision=average_precision(curve_over(outcomes)),
+        area_mm2=sum(case.area_mm2 for case in cases),
+        mistakes={str(kind): sum(case.mistakes[kind] for case in cases) for kind in MISTAKES},
+    )
+
+
+def curve_over(outcomes: Sequence[Outcome]) -> Curve:
+    """Return the counts at every threshold, pooled over some cases."""
+    return pooled_curve(
+        [outcome.score for outcome in outcomes],
+        [outcome.gained for outcome in outcomes],
+        sum(len(outcome.truth) for outcome in outcomes),
+    )
+
+
+def by_domain(outcomes: Sequence[Outcome]) -> dict[str, dict[str, list[Outcome]]]:
+    """Return the outcomes of each kind of domain that the labels know anything of."""
+    table: dict[str, dict[str, list[Outcome]]] = {}
+    for by in DOMAINS:
+        if by == "group":
+            continue
+        groups: dict[str, list[Outcome]] = {}
+        for outcome in outcomes:
+            groups.setdefault(outcome.case.domains[by], []).append(outcome)
+        if set(groups) != {"unknown"}:
+            table[by] = groups
+    return table
+
+
+def froc_over(outcomes: Sequence[Outcome], curve: Curve) -> Froc:
+    """Return the FROC of some cases."""
+    return froc(curve, sum(outcome.case.area_mm2 for outcome in outcomes))
+
+
+def agreement_over(outcomes: Sequence[Outcome]) -> CountAgreement:
+    """Return how counts agree over some cases."""
+    cases = [outcome.case for outcome in outcomes]
+    return count_agreement(
+        [case.labelled for case in cases],
+        [case.predicted for case in cases],
+        [case.area_mm2 for case in cases],
+    )
+
+
+def calibration_over(outcomes: Sequence[Outcome]) -> Calibration:
+    """Return the calibration of all detections of some cases, matched without a threshold."""
+    scores = [score for outcome in outcomes for score in outcome.score.tolist()]
+    right = [false == 0 for outcome in outcomes for false in outcome.gained.false.tolist()]
+    return calibration(scores, right)
