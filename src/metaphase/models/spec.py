@@ -63,7 +63,9 @@ class Threshold(Strict):
     value: float = Field(ge=0, le=1)
     chosen_on: str = Field(description="Data set and split that chose it.")
     protocol: str = Field(description="How: grid, matcher, radius, and the score that was best.")
-    f1: float | None = Field(None, description="F1 at the threshold on the data that chose it.")
+    f1: float | None = Field(
+        default=None, description="F1 at the threshold on the data that chose it."
+    )
 
 
 class ModelCard(Strict):

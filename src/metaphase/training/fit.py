@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
 from metaphase.labels.dataset import Dataset
 from metaphase.models.networks import Network
@@ -50,7 +50,7 @@ def fit(
     scorer = RegionScorer(recipe, network, validation)
     mining = Mining(recipe, patches, folder)
     trainer = _trainer(recipe, folder, judged=judged, mining=mining, show=show)
-    steps_per_epoch = _steps_per_epoch(recipe, len(patches), trainer)
+    steps_per_epoch = _steps_per_epoch(recipe, len(patches), trainer.world_size)
     module = DetectorModule(
         network, recipe, steps=steps_per_epoch * recipe.trainer.epochs, scorer=scorer
     )
@@ -118,7 +118,7 @@ def _trainer(
         num_nodes=settings.nodes,
         strategy="ddp" if _processes(recipe) > 1 else "auto",
         max_epochs=settings.epochs,
-        precision=PRECISION[settings.precision],  # type: ignore[arg-type]
+        precision=PRECISION[settings.precision],
         gradient_clip_val=settings.gradient_clip or None,
         accumulate_grad_batches=settings.accumulate,
         check_val_every_n_epoch=settings.validate_every,
@@ -144,10 +144,9 @@ def _processes(recipe: Recipe) -> int:
     return max(1, here) * recipe.trainer.nodes
 
 
-def _steps_per_epoch(recipe: Recipe, patches: int, trainer: pl.Trainer) -> int:
-    mine = patches // trainer.world_size
-    batches = max(1, mine // recipe.trainer.batch_size)
-    return max(1, -(-batches // recipe.trainer.accumulate))
+def _steps_per_epoch(recipe: Recipe, patches: int, world: int) -> int:
+    batches = max(1, patches // world // recipe.trainer.batch_size)
+    return -(-batches // recipe.trainer.accumulate)
 
 
 def _grid_loader(
@@ -156,7 +155,7 @@ def _grid_loader(
     tiles = GridTiles(recipe, network, cases)
     mine = range(trainer.global_rank, len(tiles), trainer.world_size)
     return DataLoader(
-        torch.utils.data.Subset(tiles, mine),  # type: ignore[arg-type]
+        Subset(tiles, mine),  # type: ignore[arg-type]  # map-style, as DataLoader wants
         batch_size=recipe.trainer.batch_size,
         collate_fn=collate_tiles,
         num_workers=0,
@@ -177,7 +176,7 @@ def measure_step(recipe: Recipe, *, steps: int = 3) -> float:
 
     options = recipe.network_options()
     network = build_network(recipe.network.kind, options, recipe.classes, pretrained=False)
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.to(memory_format=torch.channels_last)
     side, batch = recipe.sampling.patch_px, recipe.trainer.batch_size
     images = torch.randint(0, 256, (batch, side, side, 3), dtype=torch.uint8)
     target = {
@@ -191,7 +190,7 @@ def measure_step(recipe: Recipe, *, steps: int = 3) -> float:
         start = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
             maps = network(images)
-        losses = network.loss(maps, [target] * batch)  # type: ignore[list-item]
+        losses = network.loss(maps, [target] * batch)
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
         seconds.append(time.perf_counter() - start)
     return float(np.median(seconds[1:]))  # the first one pays for set-up

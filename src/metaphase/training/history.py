@@ -1,4 +1,4 @@
-"""The curves of a run: one row an epoch, kept in the checkpoint so that a resumed run has them all."""
+"""The curves of a run: a row an epoch, kept in the checkpoint too, so a resumed run has them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ METRICS_NAME = "metrics.csv"
 
 
 class History(pl.Callback):
-    """Writes ``metrics.csv`` whole after every epoch: epoch, step, learning rate, losses, scores."""
+    """Writes ``metrics.csv`` after every epoch: epoch, step, learning rate, losses, scores."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / METRICS_NAME

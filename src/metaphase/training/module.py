@@ -23,9 +23,11 @@ class DetectorModule(pl.LightningModule):
     every case on this process' side of the data are with ``self.scorer``.
     """
 
-    def __init__(self, network: Network, recipe: Recipe, *, steps: int, scorer: RegionScorer) -> None:
+    def __init__(
+        self, network: Network, recipe: Recipe, *, steps: int, scorer: RegionScorer
+    ) -> None:
         super().__init__()
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.to(memory_format=torch.channels_last)
         self.recipe = recipe
         self.steps = steps
         self.scorer = scorer
@@ -49,7 +51,7 @@ class DetectorModule(pl.LightningModule):
         self.scorer.add([m.float().cpu().numpy() for m in maps], tiles)
 
     def on_train_epoch_start(self) -> None:
-        """Seed what is random inside the network by the epoch, so that a resumed run is the same."""
+        """Seed what is random in the network by the epoch, so that a resumed run is the same."""
         parts = np.random.SeedSequence([self.recipe.seed, self.current_epoch, self.global_rank])
         torch.manual_seed(int(parts.generate_state(1)[0]))
 

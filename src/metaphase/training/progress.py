@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: a bar within the epoch, a line for each that has ended."""
+"""What a person sees of a run: a bar within the epoch, a line for each that has ended."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress as RichProgress,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.progress import Progress as RichProgress
 
-_SHOWN = (("loss", "train/loss"), ("F1", "validation/f1"), ("P", "validation/precision"))
-_SHOWN += (("R", "validation/recall"),)
+_SHOWN = {
+    "loss": "train/loss",
+    "F1": "validation/f1",
+    "precision": "validation/precision",
+    "recall": "validation/recall",
+}
 
 
 class Progress(pl.Callback):
@@ -59,8 +63,8 @@ class Progress(pl.Callback):
         """Tell the epoch's numbers in a line."""
         if not self._bar:
             return
-        metrics = trainer.callback_metrics
-        numbers = [f"{name} {float(metrics[key]):.3f}" for name, key in _SHOWN if key in metrics]
+        known = trainer.callback_metrics
+        numbers = [f"{name} {float(known[k]):.3f}" for name, k in _SHOWN.items() if k in known]
         minutes = (time.monotonic() - self._start) / 60
         epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
         self._bar.console.print(f"{epoch}  {'  '.join(numbers)}  {minutes:.1f} min")

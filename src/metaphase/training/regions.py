@@ -127,9 +127,7 @@ class RegionScorer:
         head = self.regions.model.card.head
         candidates = decode(maps, head, min_score=self.regions.settings.min_score)
         for (case_id, number), found in zip(tiles, candidates, strict=True):
-            self._found[case_id].append(
-                found_in_tile(self.regions.plan(case_id), number, found)
-            )
+            self._found[case_id].append(found_in_tile(self.regions.plan(case_id), number, found))
 
     def gather(self) -> None:
         """Join what several processes found: afterwards each has all of it."""
@@ -150,7 +148,7 @@ class RegionScorer:
             for case in cases
         }
         radius_um = self.recipe.validation.radius_um
-        threshold, _ = choose_threshold(self.detections, cases, radius_um=radius_um)
+        threshold = choose_threshold(self.detections, cases, radius_um=radius_um).value
         scores = evaluate(self.detections, cases, radius_um=radius_um, threshold=threshold)
         return Scored(
             f1=_number(scores.f1),

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import torch
-from torch import nn
+from torch import nn, optim
+from torch.optim.lr_scheduler import LambdaLR
 
-from metaphase.training.rates import rate_factor
 from metaphase.training.rates import rate_factor
 from metaphase.training.sections import Optimiser
 
 
-def make_optimiser(network: nn.Module, settings: Optimiser) -> torch.optim.Optimizer:
+def make_optimiser(network: nn.Module, settings: Optimiser) -> optim.Optimizer:
     """Return the optimiser of what is trained; norms and biases are not decayed."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
@@ -26,8 +25,8 @@ def make_optimiser(network: nn.Module, settings: Optimiser) -> torch.optim.Optim
         for (backbone, decayed), parameters in groups.items()
     ]
     if settings.kind == "sgd":
-        return torch.optim.SGD(parts, lr=settings.learning_rate, momentum=settings.momentum)
-    kind = torch.optim.AdamW if settings.kind == "adamw" else torch.optim.Adam
+        return optim.SGD(parts, lr=settings.learning_rate, momentum=settings.momentum)
+    kind = optim.AdamW if settings.kind == "adamw" else optim.Adam
     return kind(parts, lr=settings.learning_rate)
 
 

@@ -1,14 +1,14 @@
 """A run from recipe to model file. The folder of a run holds everything that it depended on:
 
-    recipe.toml         the recipe with every default written out
-    split.json          which cases were trained and judged on
-    environment.json    versions, machine, command
-    metrics.csv         the curves, one row an epoch; tensorboard/ has them too
-    mined/              hard negatives mined on the way
-    checkpoints/        last.ckpt and best.ckpt, with full state
-    detections/         what the finished model finds in the validation cases
-    scores.json         and how it scores there
-    model/              the model file
+recipe.toml         the recipe with every default written out
+split.json          which cases were trained and judged on
+environment.json    versions, machine, command
+metrics.csv         the curves, one row an epoch; tensorboard/ has them too
+mined/              hard negatives mined on the way
+checkpoints/        last.ckpt and best.ckpt, with full state
+detections/         what the finished model finds in the validation cases
+scores.json         and how it scores there
+model/              the model file
 """
 
 from __future__ import annotations

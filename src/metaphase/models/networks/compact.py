@@ -56,6 +56,9 @@ class CompactNetwork(Network):
         self.settings = options
         self.body = _efficientnet_lite0(options.weights)
         _freeze(self.body, options.trainable_backbone_layers)
+        for module in self.body.modules():
+            if type(module) is nn.Conv2d and module.groups == module.in_channels > 1:
+                module.__class__ = _Depthwise
         channels = self.body.feature_info.channels()
         self.lateral = nn.ModuleList(_Conv(c, options.width, 1) for c in channels)
         self.smooth = nn.ModuleList(_Separable(options.width) for _ in channels)
@@ -163,6 +166,20 @@ class _Separable(nn.Sequential):
         super().__init__(
             _Conv(width, width, 3, groups=width), _Conv(width, width, 1), nn.ReLU6(inplace=True)
         )
+
+
+class _Depthwise(nn.Conv2d):
+    """A depthwise layer that trains on a CPU in single precision even where the rest is bfloat16.
+
+    PyTorch's bfloat16 gradient of 5x5 and of strided depthwise layers is up to ten times slower
+    than the single-precision one; without it a step takes a quarter less.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not (self.training and torch.is_autocast_enabled("cpu")):
+            return super().forward(input)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(input.float())
 
 
 def _efficientnet_lite0(weights: str) -> Any:

@@ -1,0 +1,75 @@
+"""``metaphase cross-validate RECIPE.toml --by group``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(add_completion=False)
+
+
+class How(StrEnum):
+    """Where a fold's threshold comes from."""
+
+    OTHER_FOLDS = "other-folds"
+    INNER = "inner"
+
+
+@app.command()
+def cross_validate(
+    recipe: Annotated[Path, typer.Argument(help="The recipe, a TOML file.", show_default=False)],
+    by: Annotated[
+        str, typer.Option(help="What is left out: scanner, tumour, laboratory, species, group.")
+    ] = "group",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the runs.", show_default="runs/NAME-by-BY")
+    ] = None,
+    threshold: Annotated[
+        How, typer.Option(help="Choose each threshold on the other folds, or on an inner part.")
+    ] = How.OTHER_FOLDS,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a field, e.g. trainer.epochs=5."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+) -> None:
+    """Train and score leaving one group out at a time; finished folds are kept."""
+    from rich.console import Console
+
+    from metaphase.training.crossvalidate import RESULT_NAME, cross_validate
+    from metaphase.training.recipe import load_recipe
+
+    loaded = load_recipe(recipe, set_ or ())
+    folder = out or Path("runs") / f"{loaded.name}-by-{by}"
+    result = cross_validate(
+        loaded,
+        out=folder,
+        by=by,
+        threshold=threshold.value,
+        show=not quiet,
+        tell=Console(stderr=True).print if not quiet else lambda message: None,
+    )
+    Console().print(_table(result))
+    typer.echo(folder / RESULT_NAME)
+
+
+def _table(result: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    table = Table(title=f"{result['recipe']}: leave one {result['left_out']} out")
+    for column in ("left out", "threshold", "F1", "precision", "recall", "TP", "FP", "FN"):
+        table.add_column(column, justify="left" if column == "left out" else "right")
+    for name, fold in result["folds"].items():
+        table.add_row(name, f"{fold['threshold']:.3f}", *_cells(fold))
+    table.add_section()
+    table.add_row("pooled", "", *_cells(result["pooled"]))
+    return table
+
+
+def _cells(scores: dict[str, Any]) -> list[str]:
+    rates = [scores[name] for name in ("f1", "precision", "recall")]
+    counts = [scores[name] for name in ("tp", "fp", "fn")]
+    return [f"{r:.3f}" if r is not None else "-" for r in rates] + [str(c) for c in counts]
