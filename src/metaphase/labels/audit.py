@@ -26,7 +26,7 @@ class Counts:
     value: str
     cases: int
     labelled: int
-    without_figures: int
+    without_mitotic: int
     mitotic: int
     hard_negatives: int
 
@@ -93,7 +93,7 @@ def count(dataset: Dataset, value: str = "all") -> Counts:
         value=value,
         cases=len(dataset),
         labelled=len(labelled),
-        without_figures=sum(not case.figures for case in labelled),
+        without_mitotic=sum(not case.count(Label.MITOTIC) for case in labelled),
         mitotic=dataset.count(Label.MITOTIC),
         hard_negatives=dataset.count(Label.HARD_NEGATIVE),
     )

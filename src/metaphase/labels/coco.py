@@ -158,6 +158,7 @@ def _choose_format(
             f"{votes.total} are impossible as {WORDS[wanted]}, {votes.against(other)} as the other",
             "leave --kind out, or put info.bbox in the file right",
         )
+        return other  # so that this one problem does not hide what else there is
     return wanted
 
 

@@ -71,6 +71,8 @@ def read_labels(
     """
     if kind is not None and kind not in KINDS:
         raise LabelError.of(path, f"unknown kind {kind!r}", way_out=f"one of {', '.join(KINDS)}")
+    if mpp is not None and not 0 < mpp < float("inf"):
+        raise LabelError.of(path, f"{mpp} is no resolution", way_out="give um per px, such as 0.25")
     path = Path(path)
     if path.is_dir() and kind != "images":
         path = _in_folder(path)

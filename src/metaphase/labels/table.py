@@ -120,31 +120,30 @@ class _Rows:
 def _figures(reading: Reading, figures: _Rows, cases: _Rows | None) -> None:
     if cases is None:
         _tell_no_cases(reading)
+        reading.cases = list(_cases_of_figures(figures))
     else:
         reading.cases = [case for record, row in cases if (case := _case(reading, record, row))]
         reading.drop_doubles()
     known = {case.id: case for case in reading.cases}
     found: dict[str, list[Figure]] = {id_: [] for id_ in known}
-    names: dict[str, str] = {}
     for record, row in figures:
-        name, id_ = _named(row, _CASE)
+        _, id_ = _named(row, _CASE)
         if not id_:
             reading.problem(record, "names no case", "fill the column case")
-            continue
-        if cases is not None and id_ not in known:
-            reading.problem(record, f"case {id_!r} is not in {cases.path.name}")
-            continue
-        case = known.get(id_)
-        figure = _figure(reading, record, row)
-        size = (case.width_px, case.height_px) if case else (None, None)
-        if figure and check_place(reading, figure, *size):
-            found.setdefault(id_, []).append(figure)
-        names.setdefault(id_, name)
-    for id_, n in repeated(f.id for figures_ in found.values() for f in figures_ if f.id):
-        reading.problem(f"figure {id_}", f"its id appears {n} times", "number them anew")
-    if cases is None:
-        reading.cases = [Case(id=id_, image=_file(names[id_])) for id_ in found]
-    reading.cases = [_with(reading, case, found.get(case.id, [])) for case in reading.cases]
+        elif id_ not in known:
+            reading.problem(record, f"case {id_!r} is not in the table of cases")
+        elif (figure := _figure(reading, record, row)) and check_place(
+            reading, figure, known[id_].width_px, known[id_].height_px
+        ):
+            found[id_].append(figure)
+    for double, n in repeated(f.id for group in found.values() for f in group if f.id):
+        reading.problem(f"figure {double}", f"its id appears {n} times", "number them anew")
+    reading.cases = [_with(reading, case, found[case.id]) for case in reading.cases]
+
+
+def _cases_of_figures(figures: _Rows) -> Iterator[Case]:
+    named = {id_: name for name, id_ in (_named(row, _CASE) for _, row in figures) if id_}
+    return (Case(id=id_, image=_file(name)) for id_, name in named.items())
 
 
 def _tell_no_cases(reading: Reading) -> None:
