@@ -71,17 +71,19 @@ def from_description(text: str) -> Resolution | None:
     sizes: dict[str, str] = dict(reversed(_OME_SIZE.findall(text)))
     if "X" in sizes:
         units = {axis: _UM.get(unit) for axis, unit in reversed(_OME_UNIT.findall(text))}
-        scale = [units.get(axis, 1.0) for axis in "XY"]
-        if None not in scale:
-            return _scaled(sizes["X"], sizes.get("Y", sizes["X"]), scale, "OME PhysicalSize")
+        unit_x = units.get("X", 1.0)
+        unit_y = units.get("Y", 1.0) if "Y" in sizes else unit_x
+        if unit_x is not None and unit_y is not None:
+            across, down = sizes["X"], sizes.get("Y", sizes["X"])
+            return _scaled(across, down, unit_x, unit_y, "OME PhysicalSize")
     if found := _APERIO.search(text):
         return resolution(found[1], found[1], "ImageDescription MPP")
     return None
 
 
-def _scaled(x: str, y: str, scale: list[float | None], tag: str) -> Resolution | None:
+def _scaled(x: str, y: str, unit_x: float, unit_y: float, tag: str) -> Resolution | None:
     try:
-        return resolution(float(x) * (scale[0] or 0), float(y) * (scale[1] or 0), tag)
+        return resolution(float(x) * unit_x, float(y) * unit_y, tag)
     except ValueError:
         return None
 

@@ -7,6 +7,7 @@ threads share decoded segments and never a file position.
 from __future__ import annotations
 
 import itertools
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ class TiffSlide(PyramidSlide):
         try:
             self._file = SharedFile(path)
             with tifffile.TiffFile(path) as tiff:
+                _check_chain(tiff, self._file)
                 self._pages = _levels(tiff, self._file, path)
                 first = tiff.pages.first
                 properties = _properties(first)
@@ -84,6 +86,19 @@ class TiffSlide(PyramidSlide):
         super().close()
         shared_cache().drop(self._number)
         self._pages = []
+
+
+def _check_chain(tiff: Any, file: SharedFile) -> None:
+    """Follow the pages to the last: tifffile is content with those that it finds."""
+    form = tiff.tiff
+    at, seen = tiff.pages.first.offset, set()
+    while at:
+        if at in seen:
+            raise ValueError("its pages go round in a circle")
+        seen.add(at)
+        (tags,) = struct.unpack(form.tagnoformat, file.read(at, form.tagnosize))
+        after = at + form.tagnosize + tags * form.tagsize
+        (at,) = struct.unpack(form.offsetformat, file.read(after, form.offsetsize))
 
 
 def _levels(tiff: Any, file: SharedFile, path: Path) -> list[Page]:

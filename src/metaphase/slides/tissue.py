@@ -31,6 +31,7 @@ _BLACK = 50
 _GREY = 120
 _NEUTRAL = 20
 _GLASS = 200
+_GLASS_CHROMA = 0.025
 
 FloatArray = NDArray[np.float32]
 
@@ -55,9 +56,8 @@ def tissue_in(pixels: Pixels, mpp: float) -> BoolMask:
     from scipy import ndimage
 
     void = _void(pixels)
-    ink = _ink(pixels, mpp) & ~void
-    chroma = ndimage.uniform_filter(_chroma(pixels, ~void), 3, mode="nearest")
-    usable = ~void & ~ink
+    usable = ~void & ~_ink(pixels, mpp)
+    chroma = ndimage.uniform_filter(_chroma(pixels, usable), 3, mode="nearest")
     tissue: BoolMask = usable & (chroma > _threshold(chroma[usable]))
     return _clean(tissue, usable, mpp)
 
@@ -72,13 +72,16 @@ def _void(pixels: Pixels) -> BoolMask:
 def _chroma(pixels: Pixels, seen: BoolMask) -> FloatArray:
     density = -np.log10((pixels.astype(np.float32) + 1) / 256)
     density -= _glass(pixels, density, seen)
-    return np.asarray(density.max(axis=2) - density.min(axis=2))
+    chroma = density.max(axis=2) - density.min(axis=2)
+    return np.asarray(np.where(seen, chroma, 0))  # ink must not colour its surroundings
 
 
 def _glass(pixels: Pixels, density: FloatArray, seen: BoolMask) -> FloatArray:
     """Return the density [3] of the glass: the median of what is bright and almost colourless."""
-    colour = density.max(axis=2) - density.min(axis=2)
-    glass = seen & (pixels.min(axis=2) >= _GLASS) & (colour < CHROMA[1])
+    from scipy import ndimage
+
+    colour = ndimage.uniform_filter(density.max(axis=2) - density.min(axis=2), 3)
+    glass = seen & (pixels.min(axis=2) >= _GLASS) & (colour < _GLASS_CHROMA)
     if glass.sum() < max(16, 0.01 * seen.sum()):
         return np.zeros(3, np.float32)
     bright = pixels.min(axis=2) >= np.percentile(pixels.min(axis=2)[glass], 50)
@@ -97,8 +100,7 @@ def _ink(pixels: Pixels, mpp: float) -> BoolMask:
     scarlet = (red >= high) & (saturation > 0.75) & (red > 120) & (abs(green - blue) < 50)
     strokes = ndimage.binary_opening(cool | violet | scarlet, iterations=1)
     strokes = _without_specks(strokes, INK_MM2, mpp)
-    grown = ndimage.binary_dilation(strokes, iterations=3)
-    return np.asarray(grown & (saturation > 0.05))
+    return np.asarray(ndimage.binary_dilation(strokes, iterations=2))
 
 
 def _threshold(chroma: FloatArray) -> float:
