@@ -44,6 +44,8 @@ def detect(
     threshold: float | None = None,
     min_score: float = 0.05,
     region: Region | None = None,
+    roi: str | Path | None = None,
+    tissue: bool | None = None,
     device: str = "auto",
     runtime: Runtime | None = None,
     batch: int = BATCH,
@@ -54,13 +56,20 @@ def detect(
 
     ``mpp`` (um/px) or ``scanner`` are for a path whose file does not tell its resolution.
     ``threshold`` replaces the model's own as the operating point. ``region`` is x, y, width, height
-    in full-resolution pixels: what lies in it is found as in the whole image. ``runtime`` is an
-    open one to use (for many images), else ``device`` says which to open. ``blocks`` is a folder in
-    which finished parts are kept, so that the same call after a crash goes on where it was.
+    in full-resolution pixels: what lies in it is found as in the whole image; ``roi`` is a GeoJSON
+    file of polygons. ``tissue`` limits the look to tissue (None: on whole slides). ``runtime`` is
+    an open one to use (for many images), else ``device`` says which to open. ``blocks`` is a folder
+    in which finished parts are kept, so that the same call after a crash goes on where it was.
     Raises InputError (SlideError, UnknownMppError, ModelFileError) or MissingExtraError.
     """
     model = model if isinstance(model, Model) else load_model(model)
-    settings = Settings(threshold=threshold, min_score=min_score, region=region)
+    settings = Settings(
+        threshold=threshold,
+        min_score=min_score,
+        region=region,
+        roi=None if roi is None else Path(roi),
+        tissue=tissue,
+    )
     if isinstance(slide, Slide):
         if mpp is not None or scanner is not None:
             raise ValueError("mpp and scanner are for a path; an open slide knows its own")
@@ -83,13 +92,34 @@ def _detect(
 ) -> Detections:
     plan = make_plan(slide, model, settings)
     runtime = runtime or open_runtime(model, device)
-    image_sha256 = sha256_of_file(slide.path) if slide.path.is_file() else ""
+    made = provenance(slide, model, plan, fingerprint_of_image(slide), runtime)
+    return carry_out(plan, made, slide, model, runtime, batch, blocks, progress)
+
+
+def carry_out(
+    plan: Plan,
+    made: Provenance,
+    slide: Slide,
+    model: Model,
+    runtime: Runtime,
+    batch: int = BATCH,
+    blocks: Path | None = None,
+    progress: Progress | None = None,
+) -> Detections:
+    """Do what a plan says. ``made`` is the provenance that the result will have."""
     store = None
     if blocks is not None:
-        mark = plan.fingerprint(image_sha256, model.id, runtime.name, __version__, str(batch))
-        store = BlockStore(blocks, mark)
+        depends_on = (made.image_sha256, made.model_id, made.runtime, made.metaphase, str(batch))
+        store = BlockStore(blocks, plan.fingerprint(*depends_on))
     found = find(slide, model, plan, runtime, batch=batch, store=store, progress=progress)
-    provenance = Provenance(
+    return finish(found, plan, made)
+
+
+def provenance(
+    slide: Slide, model: Model, plan: Plan, image_sha256: str, runtime: Runtime
+) -> Provenance:
+    """Return what a result that follows a plan will say of itself."""
+    return Provenance(
         image=slide.path.name,
         width_px=slide.width_px,
         height_px=slide.height_px,
@@ -103,7 +133,11 @@ def _detect(
         metaphase=__version__,
         parameters=plan.parameters,
     )
-    return finish(found, plan, provenance)
+
+
+def fingerprint_of_image(slide: Slide) -> str:
+    """Return the SHA-256 of the image's file ("" for a slide that is none)."""
+    return sha256_of_file(slide.path) if slide.path.is_file() else ""
 
 
 def find(
@@ -140,7 +174,9 @@ def find(
                 for numbers in _batches(tiles, batch):
                     maps = runtime.run(np.stack([next(pixels) for _ in numbers]))
                     found = decode(maps, model.card.head, min_score=plan.min_score)
-                    parts += [found_in_tile(plan, n, c) for n, c in zip(numbers, found, strict=True)]
+                    parts += [
+                        found_in_tile(plan, n, c) for n, c in zip(numbers, found, strict=True)
+                    ]
                     tell(numbers)
                 known = Found.join(parts)
                 if store:
@@ -151,7 +187,7 @@ def find(
     return Found.join(results)
 
 
-def finish(found: Found, plan: Plan, provenance: Provenance) -> Detections:
+def finish(found: Found, plan: Plan, made: Provenance) -> Detections:
     """Merge candidates to detections, at the precision of the files.
 
     They are rounded first, so that merging what a file holds changes nothing.
@@ -161,13 +197,16 @@ def finish(found: Found, plan: Plan, provenance: Provenance) -> Detections:
     x1, y1, x2, y2 = plan.box_px
     kept = merge(x, y, score, label, plan.merge_radius_px)
     kept = kept[(x[kept] >= x1) & (x[kept] <= x2) & (y[kept] >= y1) & (y[kept] <= y2)]
-    parameters = {**plan.parameters, "tiles": len(plan.tiles), "capped_tiles": found.capped_tiles}
+    if plan.roi is not None:
+        last = np.array([[plan.grid.width_px], [plan.grid.height_px]]) - 1e-6
+        kept = kept[plan.roi.covers(*np.minimum([x[kept], y[kept]], last))]
+    parameters = {**plan.parameters, "capped_tiles": found.capped_tiles}
     return Detections(
         x[kept],
         y[kept],
         score[kept],
         label[kept],
-        provenance=replace(provenance, parameters=parameters),
+        provenance=replace(made, parameters=parameters),
     )
 
 

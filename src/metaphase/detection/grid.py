@@ -15,6 +15,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from metaphase.slides.tiling import grid_starts
+
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
@@ -94,11 +96,8 @@ class Grid:
         return np.flatnonzero(hit)
 
     def _starts(self, length_px: int) -> NDArray[np.int64]:
-        length = math.ceil(length_px / self.scale - 1e-9)
-        if length <= self.tile:
-            return np.zeros(1, dtype=np.int64)
-        regular = np.arange(0, length - self.tile, self.tile - 2 * self.margin)
-        return np.append(regular, length - self.tile).astype(np.int64)
+        length = max(1, math.ceil(length_px / self.scale - 1e-9))
+        return np.array(grid_starts(length, self.tile, self.tile - 2 * self.margin))
 
     def _borders(self, starts: NDArray[np.int64], length_px: int) -> FloatArray:
         middle = (starts[1:] + starts[:-1] + self.tile) / 2 * self.scale

@@ -6,7 +6,8 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,21 @@ from numpy.typing import NDArray
 from metaphase.detection.decode import MAX_PER_TILE
 from metaphase.detection.grid import Grid
 from metaphase.errors import InputError, Problem
+from metaphase.files import sha256_of_file
 from metaphase.models.modelfile import Model
+from metaphase.slides.mask import TissueMask
 from metaphase.slides.slide import Slide
-from metaphase.units import um_to_px
+from metaphase.units import area_mm2, um_to_px
 
 NATIVE_WITHIN = 0.03
 """Within this of the model's mpp, a slide is read as it is: resampling would cost time and
 sharpness, and networks are trained with more variation of scale than this."""
 
+TISSUE_ABOVE_MM2 = 10.0
+"""Images larger than this are whole slides, of which only the tissue is looked at."""
+
 Region = tuple[float, float, float, float]
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -32,25 +39,28 @@ class Settings:
 
     ``threshold`` is the operating point (None: the model's own). ``min_score`` is the lowest score
     that is kept at all; it is lowered to the threshold where it is above. ``region`` is x, y,
-    width, height in full-resolution pixels. ``native_within``: see ``NATIVE_WITHIN``.
+    width, height in full-resolution pixels; ``roi`` a GeoJSON file of polygons to stay in.
+    ``tissue`` limits the look to tissue (None: on images above ``TISSUE_ABOVE_MM2``).
+    ``native_within``: see ``NATIVE_WITHIN``.
     """
 
     threshold: float | None = None
     min_score: float = 0.05
     region: Region | None = None
+    roi: Path | None = None
+    tissue: bool | None = None
     native_within: float = NATIVE_WITHIN
 
-    def problems(self) -> list[Problem]:
-        """Return what is wrong with the values by themselves."""
-        found = []
+    def __post_init__(self) -> None:
+        problems = []
         for name in ("threshold", "min_score"):
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
-                found.append(Problem("settings", name, f"{value} is not in [0, 1]"))
+                problems.append(Problem("settings", name, f"{value} is not in [0, 1]"))
         if self.region is not None:
             finite = all(math.isfinite(v) for v in self.region)
             if not finite or len(self.region) != 4 or min(self.region[2:]) <= 0:
-                found.append(
+                problems.append(
                     Problem(
                         "settings",
                         "region",
@@ -58,7 +68,8 @@ class Settings:
                         "give full-resolution pixels with a positive width and height",
                     )
                 )
-        return found
+        if problems:
+            raise InputError(problems)
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,7 @@ class Plan:
     """A grid, the tiles of it to look at, and how their candidates become detections.
 
     ``mpp`` is the resolution at which tiles are read; lengths in px are full-resolution pixels.
+    ``parameters`` tell in the provenance how it was done.
     """
 
     grid: Grid
@@ -75,8 +87,10 @@ class Plan:
     min_score: float
     slack_px: float
     merge_radius_px: float
-    box_px: tuple[float, float, float, float]
-    parameters: dict[str, Any] = field(default_factory=dict)
+    box_px: Box
+    roi: TissueMask | None
+    tissue: TissueMask | None
+    parameters: dict[str, Any]
 
     def area_px(self) -> NDArray[np.float64]:
         """Return the area [tiles] that each tile to look at owns, in full-resolution pixels."""
@@ -85,51 +99,73 @@ class Plan:
 
     def fingerprint(self, *more: str) -> str:
         """Return a hash of the plan and of ``more``: equal ones give equal numbers."""
-        content = [
-            self.parameters,
-            self.threshold,
-            hashlib.sha256(self.tiles.astype("<i8").tobytes()).hexdigest(),
-            *more,
-        ]
+        tiles = hashlib.sha256(self.tiles.astype("<i8").tobytes()).hexdigest()
+        content = [self.parameters, self.threshold, tiles, *more]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def make_plan(slide: Slide, model: Model, settings: Settings) -> Plan:
-    """Settle how an image will be looked at. Raises InputError for settings that make no sense."""
-    problems = settings.problems()
+    """Settle how an image will be looked at; looks for tissue where that is asked for.
+
+    Raises InputError for a region or ROI outside the image.
+    """
+    chosen = parameters_of(slide, model, settings)
     card = model.card
-    native = abs(slide.mpp / card.input.mpp - 1) <= settings.native_within
-    mpp = slide.mpp if native else card.input.mpp
-    box, more = _box(slide, settings.region)
-    if problems + more:
-        raise InputError(problems or more)
-    threshold = card.threshold.value if settings.threshold is None else settings.threshold
-    min_score = min(settings.min_score, threshold)
+    mpp = slide.mpp if not chosen["resampled"] else card.input.mpp
     grid = Grid(
         slide.width_px, slide.height_px, mpp / slide.mpp, card.input.tile_px, card.input.margin_px
     )
+    box = _box(slide, settings.region)
+    roi = tissue = None
+    if settings.roi is not None:
+        size = slide.width_px, slide.height_px
+        roi = TissueMask.from_geojson(settings.roi, slide.mpp, *size)
+    if chosen["tissue"]:
+        from metaphase.slides.tissue import find_tissue
+
+        tissue = find_tissue(slide)
+    tiles = _tiles(grid, box, [mask for mask in (roi, tissue) if mask is not None])
     radius = um_to_px(card.merge_radius_um, slide.mpp)
-    parameters = {
-        "min_score": min_score,
-        "network_mpp": round(mpp, 6),
-        "resampled": not native,
-        "tile_px": grid.tile,
-        "margin_px": grid.margin,
-        "max_per_tile": MAX_PER_TILE,
-        "merge_radius_um": card.merge_radius_um,
-        "region": None if settings.region is None else list(settings.region),
-    }
     return Plan(
         grid=grid,
-        tiles=grid.touching(box),
+        tiles=tiles,
         mpp=mpp,
-        threshold=threshold,
-        min_score=min_score,
+        threshold=_threshold(model, settings),
+        min_score=chosen["min_score"],
         slack_px=min(radius / 4, grid.margin * grid.scale),
         merge_radius_px=radius,
         box_px=box,
-        parameters=parameters,
+        roi=roi,
+        tissue=tissue,
+        parameters={
+            **chosen,
+            "tiles": len(tiles),
+            "tissue_mm2": None if tissue is None else round(tissue.area_mm2, 4),
+        },
     )
+
+
+def parameters_of(slide: Slide, model: Model, settings: Settings) -> dict[str, Any]:
+    """Return what is known of a plan before anything is read: enough to tell an equal one."""
+    card = model.card
+    native = abs(slide.mpp / card.input.mpp - 1) <= settings.native_within
+    large = area_mm2(slide.width_px, slide.height_px, slide.mpp) > TISSUE_ABOVE_MM2
+    return {
+        "min_score": min(settings.min_score, _threshold(model, settings)),
+        "network_mpp": slide.mpp if native else card.input.mpp,
+        "resampled": not native,
+        "tile_px": card.input.tile_px,
+        "margin_px": card.input.margin_px,
+        "max_per_tile": MAX_PER_TILE,
+        "merge_radius_um": card.merge_radius_um,
+        "region": None if settings.region is None else list(settings.region),
+        "roi_sha256": None if settings.roi is None else _hash(settings.roi),
+        "tissue": large if settings.tissue is None else settings.tissue,
+    }
+
+
+def _threshold(model: Model, settings: Settings) -> float:
+    return model.card.threshold.value if settings.threshold is None else settings.threshold
 
 
 def parse_region(text: str | Sequence[float]) -> Region:
@@ -144,16 +180,35 @@ def parse_region(text: str | Sequence[float]) -> Region:
     return x, y, width, height
 
 
-def _box(
-    slide: Slide, region: Region | None
-) -> tuple[tuple[float, float, float, float], list[Problem]]:
+def _box(slide: Slide, region: Region | None) -> Box:
     """Return the part x1, y1, x2, y2 of the image to look at."""
     width, height = float(slide.width_px), float(slide.height_px)
     if region is None:
-        return (0.0, 0.0, width, height), []
+        return 0.0, 0.0, width, height
     x, y, w, h = region
     box = max(x, 0.0), max(y, 0.0), min(x + w, width), min(y + h, height)
     if box[0] >= box[2] or box[1] >= box[3]:
-        size = f"the image is {slide.width_px} x {slide.height_px} px"
-        return box, [Problem(slide.path.name, "region", f"{region} lies outside it", size)]
-    return box, []
+        raise InputError.of(
+            slide.path.name,
+            f"{region} lies outside the image of {slide.width_px} x {slide.height_px} px",
+            record="region",
+            way_out="give x,y,width,height in full-resolution pixels",
+        )
+    return box
+
+
+def _tiles(grid: Grid, box: Box, masks: Sequence[TissueMask]) -> NDArray[np.int64]:
+    """Return the tiles that own part of the box and of every mask."""
+    tiles = grid.touching(box)
+    x1, y1, x2, y2 = grid.owned_px[tiles].T
+    wanted = np.ones(len(tiles), dtype=bool)
+    for mask in masks:
+        wanted &= mask.fraction(x1, y1, x2 - x1, y2 - y1) > 1e-9
+    return tiles[wanted]
+
+
+def _hash(path: Path) -> str:
+    try:
+        return sha256_of_file(path)
+    except OSError as error:
+        raise InputError.of(path, f"cannot be read: {error.strerror}") from error

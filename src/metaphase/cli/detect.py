@@ -1,0 +1,292 @@
+"""``metaphase detect``: mitotic figures in images, slides, folders, lists and data sets."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from metaphase.detection.inputs import Job
+    from metaphase.detection.many import Marks, Outcome, Watcher
+    from metaphase.labels.dataset import Dataset
+
+app = typer.Typer(add_completion=False)
+
+_INPUT, _CHOICE, _MACHINE = "What to look at", "What counts", "How it runs"
+_LOG_EVERY_S = 30.0  # where no bar can be drawn, a line now and then shows that it lives
+
+
+@app.command()
+def detect(
+    images: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Images, folders of images, or .txt lists of images."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Model file (a folder), or a model's name.")
+    ] = ...,  # type: ignore[assignment]
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the results: one folder an image.")
+    ] = ...,  # type: ignore[assignment]
+    mpp: Annotated[
+        float | None,
+        typer.Option(help="Resolution, um/px, if files do not tell.", rich_help_panel=_INPUT),
+    ] = None,
+    force_mpp: Annotated[
+        bool,
+        typer.Option("--force-mpp", help="Take --mpp even if files tell.", rich_help_panel=_INPUT),
+    ] = False,
+    scanner: Annotated[
+        str | None,
+        typer.Option(help="Scanner whose resolution is known.", rich_help_panel=_INPUT),
+    ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(help="Only x,y,width,height, full-size pixels.", rich_help_panel=_INPUT),
+    ] = None,
+    roi: Annotated[
+        Path | None,
+        typer.Option(help="Only within the polygons of a GeoJSON.", rich_help_panel=_INPUT),
+    ] = None,
+    tissue: Annotated[
+        bool | None,
+        typer.Option(
+            "--tissue/--no-tissue",
+            help="Only where tissue is (unasked: on images above 10 mm2).",
+            rich_help_panel=_INPUT,
+        ),
+    ] = None,
+    cases: Annotated[
+        Path | None,
+        typer.Option(help="Labels: look at the data set's cases.", rich_help_panel=_INPUT),
+    ] = None,
+    image_folder: Annotated[
+        Path | None,
+        typer.Option("--images", help="Folder of the cases' images.", rich_help_panel=_INPUT),
+    ] = None,
+    split: Annotated[
+        Path | None,
+        typer.Option(help="Split file: only one part of the cases.", rich_help_panel=_INPUT),
+    ] = None,
+    part: Annotated[
+        str,
+        typer.Option(help="training, validation, test, unlabelled.", rich_help_panel=_INPUT),
+    ] = "test",
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Operating point (unasked: the model's own).", rich_help_panel=_CHOICE),
+    ] = None,
+    min_score: Annotated[
+        float, typer.Option(help="Lowest score to keep at all.", rich_help_panel=_CHOICE)
+    ] = 0.05,
+    overlay: Annotated[
+        bool, typer.Option(help="Draw overlay.png.", rich_help_panel=_CHOICE)
+    ] = True,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            help="Labels: overlays show found, false and missed.", rich_help_panel=_CHOICE
+        ),
+    ] = None,
+    device: Annotated[
+        str,
+        typer.Option(help="auto, onnx, openvino, torch or cuda.", rich_help_panel=_MACHINE),
+    ] = "auto",
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="Cores to use (unasked: all).", rich_help_panel=_MACHINE),
+    ] = None,
+    batch: Annotated[
+        int, typer.Option(min=1, help="Tiles at a time.", rich_help_panel=_MACHINE)
+    ] = 4,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Redo what is finished.", rich_help_panel=_MACHINE),
+    ] = False,
+) -> None:
+    """Find mitotic figures in images and slides.
+
+    Each image gets a folder in OUT with detections.csv, detections.json, detections.geojson (for
+    QuPath) and overlay.png. Finished images are skipped. Images that fail are listed in
+    OUT/failures.csv and the others go on.
+
+    Exit code: 0 all is well, 1 some images failed, 2 wrong usage, 130 interrupted (the same
+    command goes on where it was).
+    """
+    from metaphase.detection.many import detect_many
+    from metaphase.detection.plan import Settings, parse_region
+    from metaphase.detection.runtime import open_runtime
+    from metaphase.errors import InterruptedRunError
+    from metaphase.models.modelfile import load_model
+
+    settings = Settings(
+        threshold=threshold,
+        min_score=min_score,
+        region=None if region is None else parse_region(region),
+        roi=roi,
+        tissue=tissue,
+    )
+    known = _dataset(cases or labels, image_folder)
+    jobs = _jobs(images or [], known if cases else None, split, part, mpp, scanner, force_mpp)
+    opened = load_model(model)
+    runtime = open_runtime(opened, device, threads=threads)
+    typer.echo(f"{opened.card.name} ({opened.id[:12]}) on {runtime.name}", err=True)
+    try:
+        with _watching(len(jobs)) as watcher:
+            outcomes = detect_many(
+                jobs,
+                opened,
+                out,
+                runtime,
+                settings,
+                batch=batch,
+                again=again,
+                overlay=overlay,
+                marks=_marks(known),
+                watcher=watcher,
+            )
+    except KeyboardInterrupt:
+        raise InterruptedRunError(
+            f"interrupted; finished work is kept in {out}: the same command goes on from there"
+        ) from None
+    _sum_up(outcomes, out)
+
+
+def _dataset(labels: Path | None, image_folder: Path | None) -> Dataset | None:
+    from metaphase.labels.read import load_dataset
+
+    return None if labels is None else load_dataset(labels, images=image_folder)
+
+
+def _jobs(
+    images: list[Path],
+    dataset: Dataset | None,
+    split: Path | None,
+    part: str,
+    mpp: float | None,
+    scanner: str | None,
+    force_mpp: bool,
+) -> list[Job]:
+    from metaphase.detection.inputs import jobs_for_cases, jobs_for_paths
+
+    if (dataset is None) == (not images):
+        raise typer.BadParameter("name images, or a data set with --cases, and not both")
+    if dataset is None:
+        if split is not None:
+            raise typer.BadParameter("--split chooses among --cases")
+        return jobs_for_paths(images, mpp=mpp, scanner=scanner, force_mpp=force_mpp)
+    if split is not None:
+        dataset = dataset.select(_part(split, part))
+    return jobs_for_cases(dataset, mpp=mpp, force_mpp=force_mpp)
+
+
+def _part(path: Path, part: str) -> tuple[str, ...]:
+    from metaphase.labels.splits import load_split
+
+    split = load_split(path)
+    ids: tuple[str, ...] | None = getattr(split, part, None)
+    if part not in ("training", "validation", "test", "unlabelled") or ids is None:
+        raise typer.BadParameter(f"{part!r} is not training, validation, test or unlabelled")
+    if not ids:
+        raise typer.BadParameter(f"{path}: its part {part!r} is empty")
+    return ids
+
+
+def _marks(dataset: Dataset | None) -> Marks:
+    """Return what overlays show: agreement with the labels where there are any."""
+    from metaphase.detection.overlay import marks_against, marks_of
+    from metaphase.figures import Detections, Label, points_of
+    from metaphase.units import MATCH_RADIUS_UM, um_to_px
+
+    def marks(job: Job, detections: Detections) -> list:  # type: ignore[type-arg]
+        case = job.case or (
+            dataset[job.image.stem] if dataset and job.image.stem in dataset else None
+        )
+        if case is None or not case.labelled:
+            return marks_of(detections)
+        from metaphase.evaluation.matching import match
+
+        found = detections.above_threshold().with_label(Label.MITOTIC)
+        truth = points_of(case.figures)
+        radius = um_to_px(MATCH_RADIUS_UM, detections.provenance.mpp)
+        matching = match(truth, found.points, found.score, radius)
+        missed = truth[matching.point_of_truth < 0]
+        return marks_against(found, matching.truth_of_point >= 0, missed)
+
+    return marks
+
+
+@contextmanager
+def _watching(images: int) -> Iterator[Watcher]:
+    """Show progress on stderr and print a line an image on stdout."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from metaphase.detection.many import Watcher
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.2f}/{task.total:.2f} mm2  {task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(
+        *columns,
+        console=console,
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task("", total=None, rate="", visible=False)
+        count, name, told = 0, "", 0.0
+
+        def begins(job: Job) -> None:
+            nonlocal count, name, told
+            count, told = count + 1, time.monotonic()
+            name = f"{count}/{images} {job.name}"
+            bar.reset(task, description=name, total=0, rate="", visible=True)
+
+        def progress(done: float, total: float) -> None:
+            nonlocal told
+            if not console.is_terminal and time.monotonic() - told > _LOG_EVERY_S:
+                told = time.monotonic()
+                typer.echo(f"{name}: {done:.2f} of {total:.2f} mm2", err=True)
+            speed = bar.tasks[0].speed
+            rate = f"{speed:.2f} mm2/s" if speed else ""
+            bar.update(task, completed=done, total=total, rate=rate)
+
+        def ends(outcome: Outcome) -> None:
+            bar.update(task, visible=False)
+            for note in outcome.notes:
+                typer.echo(f"note: {note}", err=True)
+            typer.echo(_line(outcome), err=outcome.status == "failed")
+
+        yield Watcher(begins, progress, ends)
+
+
+def _line(outcome: Outcome) -> str:
+    if outcome.status == "failed":
+        return f"{outcome.job.name}: failed: {outcome.reason}"
+    figures = f"{outcome.figures} mitotic figure{'s' * (outcome.figures != 1)}"
+    if outcome.status == "skipped":
+        return f"{outcome.job.name}: {figures} (finished before)"
+    return f"{outcome.job.name}: {figures} in {outcome.area_mm2:.2f} mm2, {outcome.seconds:.1f} s"
+
+
+def _sum_up(outcomes: list[Outcome], out: Path) -> None:
+    counts = {status: sum(o.status == status for o in outcomes) for status in _WORDS}
+    said = ", ".join(f"{n} {_WORDS[status]}" for status, n in counts.items() if n)
+    typer.echo(f"{len(outcomes)} image{'s' * (len(outcomes) != 1)}: {said}; see {out}")
+    if counts["failed"]:
+        typer.echo(f"the reasons are in {out / 'failures.csv'}", err=True)
+        raise typer.Exit(1)
+
+
+_WORDS = {"done": "done", "skipped": "finished before", "failed": "failed"}

@@ -1,0 +1,203 @@
+"""Many images into one folder: what is done is skipped, what fails is listed, the rest goes on.
+
+Every image has its folder with ``detections.csv`` and ``detections.json``, ``detections.geojson``
+for QuPath, ``overlay.png`` and, where tissue was looked for, ``tissue.geojson``. The JSON is
+written last: where it is, the folder is complete. Until then finished blocks are kept in
+``.blocks``.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from metaphase.detection.detect import BATCH, carry_out, fingerprint_of_image, provenance
+from metaphase.detection.geojson import save_geojson
+from metaphase.detection.inputs import Job
+from metaphase.detection.overlay import Mark, marks_of, save_overlay
+from metaphase.detection.plan import Plan, Settings, make_plan, parameters_of
+from metaphase.detection.runtime import Runtime
+from metaphase.detectionfile import CSV_NAME, JSON_NAME, load_detections, save_detections
+from metaphase.errors import DetectionsError, MetaphaseError
+from metaphase.figures import Detections, Label
+from metaphase.files import write_json, write_text
+from metaphase.models.modelfile import Model
+from metaphase.slides.slide import Slide
+from metaphase.units import area_mm2
+
+GEOJSON_NAME = "detections.geojson"
+OVERLAY_NAME = "overlay.png"
+TISSUE_NAME = "tissue.geojson"
+BLOCKS_NAME = ".blocks"
+FAILURES_NAME = "failures.csv"
+
+Marks = Callable[[Job, Detections], Sequence[Mark]]
+"""Chooses what an overlay shows, for instance by comparing with the labels of the job's case."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How it went with one image. ``figures`` are the mitotic figures above the threshold."""
+
+    job: Job
+    status: Literal["done", "skipped", "failed"]
+    reason: str = ""
+    figures: int = 0
+    area_mm2: float = 0.0
+    seconds: float = 0.0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class Watcher:
+    """What is told while it runs; all three may be replaced."""
+
+    begins: Callable[[Job], None] = lambda job: None
+    progress: Callable[[float, float], None] = lambda done, total: None
+    ends: Callable[[Outcome], None] = lambda outcome: None
+
+
+def detect_many(
+    jobs: Iterable[Job],
+    model: Model,
+    out: str | Path,
+    runtime: Runtime,
+    settings: Settings,
+    *,
+    batch: int = BATCH,
+    again: bool = False,
+    overlay: bool = True,
+    marks: Marks = lambda job, detections: marks_of(detections),
+    watcher: Watcher | None = None,
+) -> list[Outcome]:
+    """Detect in every image and return how it went, in the order of the jobs.
+
+    An image is skipped if its folder is complete and was made from the same image by the same
+    model with the same parameters, unless ``again``. Failures are written to ``failures.csv`` in
+    ``out`` as they come; without any, the file is removed. KeyboardInterrupt passes through: the
+    same call then goes on where it was.
+    """
+    out = Path(out)
+    watcher = watcher or Watcher()
+    outcomes: list[Outcome] = []
+    for job in jobs:
+        watcher.begins(job)
+        started = time.monotonic()
+        try:
+            work = _Work(job, model, runtime, settings, out / job.name, batch)
+            outcome = work.run(again, overlay, marks, watcher.progress)
+        except MetaphaseError as error:
+            outcome = Outcome(job, "failed", str(error))
+        except Exception as error:  # one image's trouble must not cost the others
+            outcome = Outcome(job, "failed", f"{type(error).__name__}: {error}")
+        outcome = _with_time(outcome, time.monotonic() - started)
+        outcomes.append(outcome)
+        _write_failures(outcomes, out / FAILURES_NAME)
+        watcher.ends(outcome)
+    return outcomes
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One image's way from file to folder."""
+
+    job: Job
+    model: Model
+    runtime: Runtime
+    settings: Settings
+    folder: Path
+    batch: int
+
+    def run(
+        self, again: bool, overlay: bool, marks: Marks, progress: Callable[[float, float], None]
+    ) -> Outcome:
+        with self.job.open() as slide:
+            image_sha256 = fingerprint_of_image(slide)
+            found = None if again else self._finished(slide, image_sha256)
+            if found is not None:
+                if overlay and not (self.folder / OVERLAY_NAME).exists():
+                    self._draw(slide, found, marks)
+                return self._outcome("skipped", found, slide)
+            plan = make_plan(slide, self.model, self.settings)
+            made = provenance(slide, self.model, plan, image_sha256, self.runtime)
+            blocks = self.folder / BLOCKS_NAME
+            found = carry_out(
+                plan, made, slide, self.model, self.runtime, self.batch, blocks, progress
+            )
+            self._write(slide, plan, found, marks if overlay else None)
+            return self._outcome("done", found, slide, plan)
+
+    def _finished(self, slide: Slide, image_sha256: str) -> Detections | None:
+        """Return the detections that are there already, if they are what would be made."""
+        try:
+            found = load_detections(self.folder)
+        except DetectionsError:
+            return None
+        made = found.provenance
+        wanted = parameters_of(slide, self.model, self.settings)
+        threshold = self.settings.threshold
+        same = (
+            made.image_sha256 == image_sha256
+            and made.model_id == self.model.id
+            and made.mpp == slide.mpp
+            and made.threshold
+            == (self.model.card.threshold.value if threshold is None else threshold)
+            and all(made.parameters.get(name, ...) == value for name, value in wanted.items())
+        )
+        return found if same else None
+
+    def _write(self, slide: Slide, plan: Plan, found: Detections, marks: Marks | None) -> None:
+        (self.folder / JSON_NAME).unlink(missing_ok=True)
+        for name in (OVERLAY_NAME, TISSUE_NAME, CSV_NAME):
+            (self.folder / name).unlink(missing_ok=True)
+        save_geojson(found, self.folder / GEOJSON_NAME)
+        if plan.tissue is not None:
+            write_json(self.folder / TISSUE_NAME, plan.tissue.to_geojson())
+        if marks is not None:
+            self._draw(slide, found, marks)
+        save_detections(found, self.folder)
+        shutil.rmtree(self.folder / BLOCKS_NAME, ignore_errors=True)
+
+    def _draw(self, slide: Slide, found: Detections, marks: Marks) -> None:
+        save_overlay(slide, marks(self.job, found), self.folder / OVERLAY_NAME)
+
+    def _outcome(
+        self,
+        status: Literal["done", "skipped"],
+        found: Detections,
+        slide: Slide,
+        plan: Plan | None = None,
+    ) -> Outcome:
+        figures = len(found.above_threshold().with_label(Label.MITOTIC))
+        area = 0.0 if plan is None else float(plan.area_px().sum()) * area_mm2(1, 1, slide.mpp)
+        notes = list(getattr(slide, "notes", ()))
+        capped = found.provenance.parameters.get("capped_tiles", 0)
+        if capped:
+            notes.append(
+                f"{slide.path.name}: {capped} tiles had more candidates than are kept; "
+                "raise --min-score, or the model does not fit this image"
+            )
+        return Outcome(self.job, status, "", figures, area, notes=tuple(notes))
+
+
+def _with_time(outcome: Outcome, seconds: float) -> Outcome:
+    return replace(outcome, seconds=seconds)
+
+
+def _write_failures(outcomes: Sequence[Outcome], path: Path) -> None:
+    """Write the failures so far, or remove the file of an earlier run."""
+    failed = [o for o in outcomes if o.status == "failed"]
+    if not failed:
+        path.unlink(missing_ok=True)
+        return
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["image", "name", "reason"])
+    writer.writerows([o.job.image, o.job.name, " ".join(o.reason.split())] for o in failed)
+    write_text(path, buffer.getvalue())
