@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from metaphase.files import sha256_of_file, whole_file, write_bytes, write_json, write_text
+
+
+class Crash(Exception):
+    pass
+
+
+def test_a_crash_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    write_text(target, "old")
+    with pytest.raises(Crash), whole_file(target) as temporary:
+        temporary.write_text("half")
+        raise Crash
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_nobody_sees_half_a_file(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    with whole_file(target) as temporary:
+        temporary.write_text("half")
+        assert not target.exists()
+        assert temporary.parent == tmp_path, "renaming works only on one disk"
+        temporary.write_text("whole")
+    assert target.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_folders_are_made(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "a" / "b" / "c.bin", b"\x00\xff")
+    assert (tmp_path / "a" / "b" / "c.bin").read_bytes() == b"\x00\xff"
+
+
+def test_the_temporary_name_keeps_the_suffix(tmp_path: Path) -> None:
+    # Writers of images choose the format by it.
+    with whole_file(tmp_path / "a.png") as temporary:
+        assert temporary.suffix == ".png"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+def test_others_may_read_as_far_as_the_umask_lets_them(tmp_path: Path) -> None:
+    old = os.umask(0o027)
+    try:
+        write_text(tmp_path / "a.txt", "x")
+        assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o640
+        assert os.umask(0o027) == 0o027, "the umask is as it was"
+    finally:
+        os.umask(old)
+
+
+def test_text_is_utf8_with_plain_line_ends(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "µm\nnext\n")
+    assert (tmp_path / "a.txt").read_bytes() == "µm\nnext\n".encode()
+
+
+def test_json_refuses_what_is_no_json(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", {"score": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_keeps_letters_readable(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"unit": "µm"})
+    assert "µm" in (tmp_path / "a.json").read_text(encoding="utf-8")
+
+
+def test_fingerprint_of_a_file_larger_than_a_chunk(tmp_path: Path) -> None:
+    data = os.urandom((1 << 20) + 17)
+    write_bytes(tmp_path / "a.bin", data)
+    assert sha256_of_file(tmp_path / "a.bin") == hashlib.sha256(data).hexdigest()
