@@ -1,0 +1,318 @@
+"""The placement of a disc or a square that holds the most points, exactly.
+
+Branch and bound over the centre of the window. A node is a square of centres; no window centred in
+it can hold more than the points within its radius plus the node's own, counted with a k-d tree, so
+most of the slide is discarded at once. Where few points are left whose membership differs within a
+node, the critical centres are enumerated: any best window can be pushed, without losing a point,
+until it is fixed by the points on its edge (two circles that cross, one point for each side of a
+square) or by the border of what is allowed. The answer is that of the classical sweeps (Imai and
+Asano 1983 for rectangles with a segment tree, Chazelle and Lee 1986 for discs), but it allows for
+borders, for places already taken and for a least part of tissue.
+
+Everything here is in one unit, and a square of half side ``radius`` is a ball of the maximum norm;
+other rectangles are squares after scaling y.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaphase.figures import FloatArray
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
+
+_RING = {2.0: 48, np.inf: 96}  # points on the edge of a node for which enumeration is cheaper
+_PROBES = 128  # nodes a level whose centre is tried as it is
+_FIRST_NODE = 4.0  # the first nodes have half a side of radius / 4
+_SMALLEST_NODE = 2.0**-20
+_SMALL_NODE = 2.0**-8  # from here on figures in line or in one place are looked for
+_WORK = 5e6  # products of numbers that one solution may cost
+_SMALLEST_UNSURE_NODE = 2.0**-8  # tissue is not known finer than this part of the radius
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Where the centre of a window may be.
+
+    ``region`` x1, y1, x2, y2 is closed. ``taken`` [k, 4] are centres x, y and half extents of
+    places whose inside is forbidden: boxes in the maximum norm, discs in the Euclidean one.
+    ``fraction`` (tissue at centres [n, 2]) must reach ``least``; it may not change faster than
+    the shift of the centre over the radius, as the covered part of any window does.
+    """
+
+    region: tuple[float, float, float, float]
+    taken: FloatArray
+    fraction: Callable[[FloatArray], FloatArray] | None = None
+    least: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A centre and how many points its window holds."""
+
+    x: float
+    y: float
+    count: int
+
+
+class Search:
+    """One search. ``norm`` is 2 (discs) or infinity (squares)."""
+
+    def __init__(
+        self, points: FloatArray, radius: float, norm: float, space: Space, tolerance: float
+    ) -> None:
+        from scipy.spatial import cKDTree
+
+        self.points, self.radius, self.norm = points, radius, norm
+        self.space, self.tolerance = space, tolerance
+        self.tree: cKDTree = cKDTree(points, leafsize=32)
+        self.best: Placement | None = None
+
+    @property
+    def bar(self) -> int:
+        """The count to beat."""
+        return self.best.count if self.best else 0
+
+    def run(self) -> Placement | None:
+        """Return a best placement with at least one point, or None."""
+        half = self.radius / _FIRST_NODE
+        centres = self._first_nodes(half)
+        sure = np.full(len(centres), self.space.fraction is None)
+        while len(centres):
+            centres, sure = self._level(centres, sure, half)
+            half /= 2
+            shift = half * np.array([[-1, -1], [1, -1], [-1, 1], [1, 1]])
+            centres = (centres[:, None, :] + shift).reshape(-1, 2)
+            sure = np.repeat(sure, 4)
+        return self.best
+
+    def _first_nodes(self, half: float) -> FloatArray:
+        x1, y1, x2, y2 = self.space.region
+        xs = x1 + half * (2 * np.arange(max(1, np.ceil((x2 - x1) / (2 * half)))) + 1)
+        ys = y1 + half * (2 * np.arange(max(1, np.ceil((y2 - y1) / (2 * half)))) + 1)
+        return np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
+
+    def _level(
+        self, centres: FloatArray, sure: NDArray[np.bool_], half: float
+    ) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """Bound, try and solve the nodes of one size; return those to be divided."""
+        reach = half if np.isinf(self.norm) else half * np.sqrt(2)
+        keep = self._free(centres, half)
+        centres, sure = centres[keep], sure[keep]
+        upper = self._counts(centres, self.radius + reach + 2 * self.tolerance)
+        order = np.argsort(-upper, kind="stable")
+        order = order[upper[order] > self.bar]
+        centres, sure, upper = centres[order], sure[order], upper[order]
+        self._probe(centres[:_PROBES])
+        keep = upper > self.bar
+        centres, sure, upper = centres[keep], sure[keep], upper[keep]
+        if not sure.all():
+            keep, sure = self._tissue(centres, sure, half)
+            centres, sure, upper = centres[keep], sure[keep], upper[keep]
+        solve = self._few(centres, upper, half, reach)
+        solve &= sure | (half < self.radius * _SMALLEST_UNSURE_NODE)
+        left = ~solve
+        for i in np.flatnonzero(solve):
+            if upper[i] > self.bar:
+                left[i] = not self._solve(centres[i], half, reach, bool(sure[i]))
+        left &= upper > self.bar
+        return centres[left], sure[left]
+
+    def _few(
+        self, centres: FloatArray, upper: NDArray[np.int64], half: float, reach: float
+    ) -> NDArray[np.bool_]:
+        """Tell which nodes have few points whose membership differs within the node."""
+        few = np.full(len(centres), half < self.radius * _SMALL_NODE)
+        part = 4 * reach / self.radius  # of the area of a window, that its edge sweeps
+        likely = ~few & (upper * min(part, 1.0) < 3 * _RING[self.norm])
+        lower = self._counts(centres[likely], self.radius - reach - 2 * self.tolerance)
+        few[likely] = upper[likely] - lower <= _RING[self.norm]
+        return few
+
+    def _counts(self, centres: FloatArray, radius: float) -> NDArray[np.int64]:
+        if radius < 0 or not len(centres):
+            return np.zeros(len(centres), np.int64)
+        found = self.tree.query_ball_point(centres, radius, p=self.norm, return_length=True)
+        return np.asarray(found, dtype=np.int64)
+
+    def _free(self, centres: FloatArray, half: float) -> NDArray[np.bool_]:
+        """Drop nodes of which every centre lies inside a place that is taken, or out of bounds."""
+        x1, y1, x2, y2 = self.space.region
+        x, y = centres[:, 0], centres[:, 1]
+        free = (x - half <= x2) & (x + half >= x1) & (y - half <= y2) & (y + half >= y1)
+        for tx, ty, hx, hy in self.space.taken:
+            dx, dy = np.abs(x - tx) + half, np.abs(y - ty) + half
+            free &= ~((dx < hx) & (dy < hy)) if np.isinf(self.norm) else np.hypot(dx, dy) >= hx
+        return np.asarray(free)
+
+    def _allowed(self, centres: FloatArray) -> NDArray[np.bool_]:
+        """Tell which centres are in the region and not inside a place that is taken."""
+        x1, y1, x2, y2 = self.space.region
+        t = self.tolerance / 4
+        x, y = centres[:, 0], centres[:, 1]
+        good = (x >= x1 - t) & (x <= x2 + t) & (y >= y1 - t) & (y <= y2 + t)
+        for tx, ty, hx, hy in self.space.taken:
+            dx, dy = np.abs(x - tx), np.abs(y - ty)
+            if np.isinf(self.norm):
+                good &= (dx >= hx - t) | (dy >= hy - t)
+            else:
+                good &= np.hypot(dx, dy) >= hx - t
+        return np.asarray(good)
+
+    def _has_tissue(self, x: float, y: float) -> bool:
+        if self.space.fraction is None:
+            return True
+        return bool(self.space.fraction(np.array([[x, y]]))[0] >= self.space.least)
+
+    def _probe(self, centres: FloatArray) -> None:
+        """Try the centres as they are, to raise the bar early."""
+        x1, y1, x2, y2 = self.space.region
+        tries = np.clip(centres, (x1, y1), (x2, y2))
+        tries = tries[self._allowed(tries)]
+        counts = self._counts(tries, self.radius + self.tolerance / 2)
+        self._offer(tries, counts)
+
+    def _offer(self, centres: FloatArray, counts: NDArray[np.int64], sure: bool = False) -> None:
+        """Take the first of the fullest centres that beats the bar and has its tissue."""
+        for i in np.argsort(-counts, kind="stable"):
+            if counts[i] <= self.bar:
+                return
+            x, y = float(centres[i, 0]), float(centres[i, 1])
+            if sure or self._has_tissue(x, y):
+                self.best = Placement(x, y, int(counts[i]))
+                return
+
+    def _tissue(
+        self, centres: FloatArray, sure: NDArray[np.bool_], half: float
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Drop nodes that cannot hold enough tissue; note those that cannot but hold it."""
+        fraction = self.space.fraction
+        assert fraction is not None
+        change = half / self.radius
+        keep = sure.copy()
+        found = fraction(centres[~sure])
+        keep[~sure] = found + change >= self.space.least
+        now = sure.copy()
+        now[~sure] = found - change >= self.space.least
+        return keep, now
+
+    def _solve(self, centre: FloatArray, half: float, reach: float, sure: bool) -> bool:
+        """Enumerate the critical centres of one node; False if they are too many."""
+        near = self.tree.query_ball_point(
+            centre, self.radius + reach + 2 * self.tolerance, p=self.norm
+        )
+        points = self.points[near]
+        away = np.abs(points - centre)
+        distance = away.max(axis=1) if np.isinf(self.norm) else np.hypot(away[:, 0], away[:, 1])
+        always = distance <= self.radius - reach - 2 * self.tolerance
+        ring, weight = np.unique(points[~always], axis=0, return_counts=True)
+        box = self._node_box(centre, half)
+        if np.isinf(self.norm):
+            stops = [
+                _stops(ring[:, a], self.radius, box[a::2], self.space.taken[:, a::2], sure)
+                for a in (0, 1)
+            ]
+            work = len(stops[0]) * len(stops[1]) * len(ring)
+        else:
+            work = len(ring) ** 3
+        if work > _WORK and half > self.radius * _SMALLEST_NODE:
+            return False
+        if np.isinf(self.norm):
+            tries, held = self._squares(ring, weight, stops)
+        else:
+            tries, held = self._discs(ring, weight, box)
+        counts = int(always.sum()) + held
+        better = counts > self.bar
+        tries, counts = tries[better], counts[better]
+        good = self._allowed(tries)
+        self._offer(tries[good], counts[good], sure)
+        return True
+
+    def _squares(
+        self, ring: FloatArray, weight: NDArray[np.int64], stops: list[FloatArray]
+    ) -> tuple[FloatArray, NDArray[np.int64]]:
+        """Return the critical centres [k, 2] in a box, and how many of the ring each holds."""
+        limit = self.radius + self.tolerance / 2
+        x, y = (
+            (np.abs(stop[:, None] - ring[None, :, axis]) <= limit).astype(np.float32)
+            for axis, stop in enumerate(stops)
+        )
+        held = (y * weight.astype(np.float32)) @ x.T
+        tries = np.stack(np.meshgrid(*stops), axis=-1).reshape(-1, 2)
+        return tries, np.rint(held).astype(np.int64).ravel()
+
+    def _discs(
+        self, ring: FloatArray, weight: NDArray[np.int64], box: FloatArray
+    ) -> tuple[FloatArray, NDArray[np.int64]]:
+        tries = _critical_of_discs(ring, self.radius, box, self.space)
+        slack = self.tolerance / 4
+        inside = (tries >= box[:2] - slack).all(axis=1) & (tries <= box[2:] + slack).all(axis=1)
+        tries = tries[inside]
+        away = tries[:, None, :] - ring[None, :, :]
+        held = np.hypot(away[..., 0], away[..., 1]) <= self.radius + self.tolerance / 2
+        return tries, held @ weight
+
+    def _node_box(self, centre: FloatArray, half: float) -> FloatArray:
+        x1, y1, x2, y2 = self.space.region
+        low = np.maximum(centre - half, (x1, y1))
+        high = np.minimum(centre + half, (x2, y2))
+        return np.concatenate([low, np.maximum(low, high)])
+
+
+def _stops(
+    ring: FloatArray, radius: float, limits: FloatArray, taken: FloatArray, sure: bool
+) -> FloatArray:
+    """Return along one axis where a square pushed up the axis, without loss, comes to a stop.
+
+    Where tissue decides too, a square pushed the other way is tried as well.
+    """
+    ahead = [ring + radius, taken[:, 0] - taken[:, 1], limits]
+    back = [] if sure else [ring - radius, taken[:, 0] + taken[:, 1]]
+    stops = np.unique(np.concatenate(ahead + back))
+    return np.asarray(stops[(stops >= limits[0]) & (stops <= limits[1])])
+
+
+def _critical_of_discs(
+    ring: FloatArray, radius: float, box: FloatArray, space: Space
+) -> FloatArray:
+    """Where two circles cross (around points, around places taken), and circles with borders."""
+    centres = np.concatenate([ring, space.taken[:, :2]])
+    radii = np.concatenate([np.full(len(ring), radius), space.taken[:, 2]])
+    x1, y1, x2, y2 = box
+    corners = np.array([[x1, y1], [x1, y2], [x2, y1], [x2, y2], [(x1 + x2) / 2, (y1 + y2) / 2]])
+    found = [corners, ring, _crossings(centres, radii)]
+    for axis, border in ((0, x1), (0, x2), (1, y1), (1, y2)):
+        square = radii**2 - (centres[:, axis] - border) ** 2
+        hit = square >= 0
+        along = np.sqrt(square[hit])
+        for sign in (-1, 1):
+            cut = np.empty((int(hit.sum()), 2))
+            cut[:, axis] = border
+            cut[:, 1 - axis] = centres[hit, 1 - axis] + sign * along
+            found.append(cut)
+    return np.concatenate(found)
+
+
+def _crossings(centres: FloatArray, radii: FloatArray) -> FloatArray:
+    """Return the points [n, 2] in which two of the circles meet."""
+    i, j = np.triu_indices(len(centres), 1)
+    between = centres[j] - centres[i]
+    distance = np.hypot(between[:, 0], between[:, 1])
+    meet = (
+        (distance > 0)
+        & (distance <= radii[i] + radii[j])
+        & (distance >= np.abs(radii[i] - radii[j]))
+    )
+    i, j, between, distance = i[meet], j[meet], between[meet], distance[meet, None]
+    unit = between / distance
+    along = (radii[i] ** 2 - radii[j] ** 2)[:, None] / (2 * distance) + distance / 2
+    across = np.sqrt(np.clip(radii[i][:, None] ** 2 - along**2, 0, None))
+    foot = centres[i] + unit * along
+    normal = np.stack([-unit[:, 1], unit[:, 0]], axis=1)
+    return np.concatenate([foot + normal * across, foot - normal * across])

@@ -1,0 +1,157 @@
+"""What a person decided about detections: it replaces what the machine says.
+
+A review file is a CSV with a header and the columns ``x_px, y_px, state``, and ``image`` where it
+holds several slides. The state is ``confirmed`` (a mitotic figure), ``rejected`` (none) or
+``added`` (missed by the detector). Other columns (score, reader, time) are left alone.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaphase.boxes import as_points
+from metaphase.errors import DetectionsError, Problem
+from metaphase.figures import FloatArray
+from metaphase.units import um_to_px
+
+COLUMNS = ("x_px", "y_px", "state")
+
+
+class State(StrEnum):
+    """A person's decision."""
+
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    ADDED = "added"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One decision, at a place in full-resolution pixels. ``image`` is empty for any slide."""
+
+    x_px: float
+    y_px: float
+    state: State
+    image: str = ""
+
+    def concerns(self, image: str) -> bool:
+        """Tell whether this is about an image, named with or without ending."""
+        return not self.image or Path(self.image).stem == Path(image).stem
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """Points [n, 2] after review and, for each, whether it is certain and whether it was added."""
+
+    points: FloatArray
+    certain: NDArray[np.bool_]
+    added: NDArray[np.bool_]
+
+
+def load_review(path: str | Path) -> list[Decision]:
+    """Read a review file. Raises DetectionsError with every line that cannot be read."""
+    path = Path(path)
+    problems: list[Problem] = []
+    decisions: list[Decision] = []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream)
+            missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
+            if missing:
+                raise DetectionsError.of(
+                    path,
+                    f"has no column {', '.join(missing)}",
+                    way_out="a review file has the columns x_px, y_px, state (and image)",
+                )
+            for row in reader:
+                found = _decision(row)
+                if found is None:
+                    problems.append(_problem(path, reader.line_num, row))
+                else:
+                    decisions.append(found)
+    except OSError as error:
+        raise DetectionsError.of(path, f"cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DetectionsError.of(path, f"is not a CSV file: {error}") from error
+    if problems:
+        raise DetectionsError(problems)
+    return decisions
+
+
+def apply_review(
+    points: FloatArray, decisions: Sequence[Decision], mpp: float, *, radius_um: float = 1.0
+) -> Reviewed:
+    """Return detections [n, 2] as a person left them.
+
+    A decision is about the nearest detection within ``radius_um`` (each detection has one at most,
+    nearest pairs first). Where there is none, a confirmed one is a figure of its own and a
+    rejected one changes nothing.
+    """
+    p = as_points(points)
+    judged = [d for d in decisions if d.state != State.ADDED]
+    pairs = _pairs(p, _places(judged), um_to_px(radius_um, mpp))
+    keep, certain = np.ones(len(p), bool), np.zeros(len(p), bool)
+    new = [d for d in decisions if d.state == State.ADDED]
+    for j, decision in enumerate(judged):
+        i = pairs.get(j)
+        if i is None:
+            if decision.state == State.CONFIRMED:
+                new.append(decision)
+        elif decision.state == State.CONFIRMED:
+            certain[i] = True
+        else:
+            keep[i] = False
+    extra = _places(new)
+    return Reviewed(
+        np.concatenate([p[keep], extra]),
+        np.concatenate([certain[keep], np.ones(len(extra), bool)]),
+        np.concatenate([np.zeros(int(keep.sum()), bool), np.ones(len(extra), bool)]),
+    )
+
+
+def _pairs(points: FloatArray, places: FloatArray, radius_px: float) -> dict[int, int]:
+    """Return decision -> detection, nearest pairs first, one to one."""
+    from scipy.spatial import cKDTree
+
+    if not len(points) or not len(places):
+        return {}
+    near = cKDTree(places).sparse_distance_matrix(
+        cKDTree(points), radius_px, output_type="coo_matrix"
+    )
+    order = np.lexsort((near.col, near.row, near.data))
+    pairs: dict[int, int] = {}
+    used: set[int] = set()
+    for j, i in zip(near.row[order].tolist(), near.col[order].tolist(), strict=True):
+        if j not in pairs and i not in used:
+            pairs[j] = i
+            used.add(i)
+    return pairs
+
+
+def _places(decisions: Iterable[Decision]) -> FloatArray:
+    return as_points([(d.x_px, d.y_px) for d in decisions])
+
+
+def _decision(row: dict[str, str]) -> Decision | None:
+    try:
+        x, y = float(row["x_px"]), float(row["y_px"])
+        state = State((row["state"] or "").strip().lower())
+    except (TypeError, ValueError):
+        return None
+    if not (np.isfinite(x) and np.isfinite(y)):
+        return None
+    return Decision(x, y, state, (row.get("image") or "").strip())
+
+
+def _problem(path: Path, line: int, row: dict[str, str]) -> Problem:
+    told = ", ".join(f"{name} = {row.get(name)!r}" for name in COLUMNS)
+    return Problem(
+        str(path), f"line {line}", f"cannot read {told}", f"state is one of {', '.join(State)}"
+    )
