@@ -51,7 +51,10 @@ def _expand(value: str, info: ValidationInfo) -> str:
     folder = (info.context or {}).get("folder", Path.cwd())
     text = os.path.expanduser(os.path.expandvars(value))
     if missing := re.search(r"\$(\w+|\{\w+\})", text):
-        raise ValueError(f"the environment variable {missing.group(1).strip('{}')} is not set")
+        raise ValueError(
+            f"the environment variable {missing.group(1).strip('{}')} is not set; "
+            "set it to the folder it stands for"
+        )
     return os.path.normpath(Path(folder, text))
 
 
@@ -448,10 +451,4 @@ class Validation(Section):
     )
     threshold_note: str = Field(
         default="fixed in the recipe", description="Where a number as `threshold` comes from."
-    )
-    overlap_px: int = Field(default=64, ge=0, description="Overlap of the tiles, px.")
-    cases_per_epoch: int | None = Field(
-        default=None,
-        gt=0,
-        description="Look at this many cases in an epoch's validation; all at the end.",
     )

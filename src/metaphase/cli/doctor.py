@@ -1,0 +1,76 @@
+"""``metaphase doctor``: examine a recipe and its data before training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from metaphase.training.doctor import Finding
+
+app = typer.Typer(add_completion=False)
+
+_STYLES = {"ok": "green", "note": "cyan", "trap": "yellow", "error": "bold red"}
+
+
+@app.command()
+def doctor(
+    recipe: Annotated[Path, typer.Argument(help="The recipe, a TOML file.")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a value: section.key=value. May be given again."),
+    ] = None,
+    measure: Annotated[
+        bool, typer.Option(help="Time a few steps and patches on this computer.")
+    ] = True,
+    json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Examine a recipe and its data before training.
+
+    Measures what is usually noticed after a night: anchors that miss the figures, a learning rate
+    that never rises, unlabelled or leaking cases, a batch that does not fit. Exits with 2 if an
+    error was found; traps and notes are told only.
+    """
+    from rich.console import Console
+
+    from metaphase.training.doctor import Level, examine, worst
+    from metaphase.training.recipe import load_recipe
+
+    loaded = load_recipe(recipe, set_ or ())
+    with Console(stderr=True).status("reading labels") as status:
+        findings = examine(loaded, measure=measure, watch=status.update)
+    if json:
+        _print_json(findings)
+    else:
+        _print_table(loaded.name, findings)
+    if worst(findings) == Level.ERROR:
+        raise typer.Exit(2)
+
+
+def _print_json(findings: list[Finding]) -> None:
+    import json
+    from dataclasses import asdict
+
+    typer.echo(json.dumps([asdict(finding) for finding in findings], indent=1, ensure_ascii=False))
+
+
+def _print_table(name: str, findings: list[Finding]) -> None:
+    from collections import Counter
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=f"doctor: {name}", title_justify="left", expand=True, show_lines=True)
+    for column, ratio in (("", None), ("where", 3), ("what", 6), ("measured", 5), ("way out", 4)):
+        table.add_column(column, ratio=ratio, overflow="fold")
+    for f in findings:
+        cells = (f.where, f.message, f.measured, f.way_out)
+        table.add_row(Text(f.level, style=_STYLES[f.level]), *(Text(cell) for cell in cells))
+    counts = Counter(finding.level.value for finding in findings)
+    console = Console()
+    console.print(table)
+    told = [f"{counts[level]} {level}" for level in ("error", "trap", "note", "ok")]
+    console.print(Text(", ".join(told)))

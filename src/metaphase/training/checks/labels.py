@@ -1,0 +1,140 @@
+"""Labels and split: is there something to learn from, and does nothing leak?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from metaphase.errors import SplitError
+from metaphase.figures import Label
+from metaphase.labels.dataset import Dataset
+from metaphase.training.checks.finding import Finding, Level, Patient, mpp_of, shown
+
+_FEW_FIGURES = 50
+_MANY = 3
+_UNLIKE = 0.15
+
+
+def labels(patient: Patient) -> Iterator[Finding]:
+    """What there is to learn from."""
+    training = patient.training
+    figures, hard = training.count(), training.count(Label.HARD_NEGATIVE)
+    measured = f"{len(training)} cases, {figures} mitotic figures, {hard} hard negatives"
+    if not len(training):
+        way_out = "name labelled cases under training"
+        yield Finding(Level.ERROR, "data.split", "no case is trained on", measured, way_out)
+    elif not figures:
+        yield Finding(Level.ERROR, "data", "no training case has a mitotic figure", measured)
+    elif figures < _FEW_FIGURES:
+        way_out = "add sources, or augment strongly"
+        yield Finding(Level.NOTE, "data", "few mitotic figures to learn from", measured, way_out)
+    else:
+        yield Finding(Level.OK, "data", "labels to learn from", measured)
+
+
+def images(patient: Patient) -> Iterator[Finding]:
+    """Whether the pixels are there and their resolution is known."""
+    cases = [*patient.training, *patient.judged]
+    folders = [s.images for s in patient.recipe.data.sources if s.images and not s.images.is_dir()]
+    absent = [case.id for case in cases if case.image is None or not case.image.is_file()]
+    if absent:
+        told = f"; there is no folder {shown(folders)}" if folders else ""
+        yield Finding(
+            Level.ERROR,
+            "data.sources",
+            f"images are missing: {shown(absent)}{told}",
+            f"{len(absent)} of {len(cases)} cases",
+            "name their folder as images of the source",
+        )
+    unknown = [c.id for c in cases if mpp_of(c) is None]
+    if unknown:
+        yield Finding(
+            Level.NOTE,
+            "data.sources",
+            f"neither labels nor scanner tell the resolution of {shown(unknown)}",
+            f"{len(unknown)} of {len(cases)} cases",
+            "if the image files do not tell it either, give mpp for the source",
+        )
+    mpp = patient.recipe.network.mpp
+    coarse = [c.id for c in cases if (found := mpp_of(c)) and found > 1.4 * mpp]
+    if coarse:
+        yield Finding(
+            Level.TRAP,
+            "network.mpp",
+            f"{shown(coarse)} are coarser than the network: pixels would be made up",
+            f"{max(mpp_of(c) or 0 for c in cases):.3g} against {mpp:.3g} um/px",
+            "choose a coarser network.mpp",
+        )
+
+
+def split(patient: Patient) -> Iterator[Finding]:
+    """Unlabelled, doubled, unknown and leaking cases; parts that are missing."""
+    from metaphase.labels.splits import check_split
+
+    chosen, whole = patient.data.split, patient.data.regions
+    try:
+        check_split(chosen, whole)
+    except SplitError as error:
+        for problem in error.problems[:20]:
+            where = f"data.split: {problem.record}"
+            yield Finding(Level.ERROR, where, problem.message, "", problem.way_out)
+    else:
+        sizes = ", ".join(f"{len(ids)} {part}" for part, ids in chosen.parts().items() if ids)
+        yield Finding(Level.OK, "data.split", "no case is unlabelled, doubled or leaking", sizes)
+    if not chosen.validation:
+        yield Finding(
+            Level.TRAP,
+            "data.split",
+            "no validation cases: nothing can choose the best epoch or the threshold honestly",
+            "0 cases",
+            "put cases aside, or split = 'stratified'",
+        )
+    elif not whole.where(lambda case: case.id in chosen.validation).count():
+        way_out = "choose cases with figures"
+        yield Finding(
+            Level.ERROR, "data.split", "validation has no mitotic figure", "0 figures", way_out
+        )
+
+
+def scanners(patient: Patient) -> Iterator[Finding]:
+    """Whether training and judged cases come from the same scanners, on purpose or not."""
+    train, judged = _shares(patient.training), _shares(patient.judged)
+    if not train or not judged:
+        return
+    told = ", ".join(f"{s} {train.get(s, 0):.0%}/{judged.get(s, 0):.0%}" for s in train | judged)
+    unseen = [scanner for scanner in judged if scanner not in train]
+    if unseen:
+        yield Finding(
+            Level.OK, "data.split", f"judged on a scanner not trained on: {shown(unseen)}", told
+        )
+    elif max(abs(train.get(s, 0) - judged.get(s, 0)) for s in train | judged) > _UNLIKE:
+        yield Finding(
+            Level.TRAP,
+            "data.split",
+            "the split is blind to the scanner: the parts differ in their cases' scanners",
+            told,
+            "split = 'stratified', or leave a scanner out on purpose",
+        )
+    elif len(train) > 1:
+        yield Finding(
+            Level.NOTE,
+            "data.split",
+            "every judged scanner is trained on: the score says nothing of a new scanner",
+            told,
+            "also run 'metaphase cross-validate --by scanner'",
+        )
+    else:
+        return
+    by = patient.recipe.sampling.balance_by
+    if by == "none" and len(train) > 1 and max(train.values()) > _MANY * min(train.values()):
+        yield Finding(
+            Level.NOTE,
+            "sampling.balance_by",
+            "scanners are not balanced and differ in their number of cases",
+            told,
+            "balance_by = 'scanner'",
+        )
+
+
+def _shares(dataset: Dataset) -> dict[str, float]:
+    """Return which part of the cases is each scanner's."""
+    return {scanner: len(part) / len(dataset) for scanner, part in dataset.by_domain().items()}

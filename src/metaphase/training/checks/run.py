@@ -1,0 +1,178 @@
+"""Run: the learning rate, the time, and how the result is judged."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from metaphase.errors import MetaphaseError
+from metaphase.labels.dataset import Case
+from metaphase.training.checks.finding import Finding, Level, Patient
+from metaphase.training.rates import rates
+
+_REACHED = 0.5
+_LONG_H = 48
+_READ = 24
+_MEASURED_PIXELS = 4 * 512**2
+
+
+def learning_rate(patient: Patient) -> Iterator[Finding]:
+    """Where the rate starts, peaks and ends, and how much of the peak is ever reached."""
+    optimiser, trainer = patient.recipe.optimiser, patient.recipe.trainer
+    steps = patient.steps_per_epoch
+    course = rates(optimiser, steps_per_epoch=steps, epochs=trainer.epochs)
+    reached = max(course) / optimiser.learning_rate
+    measured = (
+        f"{course[0]:.2g} to {max(course):.2g} to {course[-1]:.2g} in {len(course):,} steps: "
+        f"{reached:.0%} of {optimiser.learning_rate:.2g} reached"
+    )
+    if optimiser.schedule_step == "epoch" and reached < _REACHED:
+        yield Finding(
+            Level.TRAP,
+            "optimiser.schedule_step",
+            "the schedule is planned over steps but moved once an epoch: it never gets far",
+            measured,
+            "schedule_step = 'step'",
+        )
+    elif reached < _REACHED:
+        message, way_out = "the rate hardly rises", "more epochs, or a shorter warmup"
+        yield Finding(Level.TRAP, "optimiser", message, measured, way_out)
+    else:
+        yield Finding(Level.OK, "optimiser", "the learning rate takes its course", measured)
+
+
+def judgement(patient: Patient) -> Iterator[Finding]:
+    """How the threshold and the epoch are chosen, and on what the score rests."""
+    recipe = patient.recipe
+    if recipe.validation.protocol == "patches":
+        yield Finding(
+            Level.TRAP,
+            "validation.protocol",
+            "patches are placed by the truth: the detector is told where to look",
+            f"{_looked_at(patient):.0%} of the judged pixels looked at",
+            "protocol = 'regions'",
+        )
+    if recipe.validation.threshold != "chosen":
+        yield Finding(
+            Level.TRAP,
+            "validation.threshold",
+            "the threshold is fixed beforehand: scores of different models do not compare",
+            f"{recipe.validation.threshold:g}",
+            "threshold = 'chosen' freezes the best one on validation in the model file",
+        )
+    if recipe.trainer.keep == "last":
+        yield Finding(
+            Level.TRAP,
+            "trainer.keep",
+            "the last epoch is kept, whether or not it is the best",
+            f"epoch {recipe.trainer.epochs}",
+            "keep = 'best'",
+        )
+
+
+def _looked_at(patient: Patient) -> float:
+    """Return which part of the judged regions lies in two patches around each figure."""
+    size = patient.recipe.sampling.patch_px
+    seen = total = 0.0
+    for case in patient.judged:
+        if case.width_px and case.height_px:
+            seen += _covered(case, size) * case.width_px * case.height_px
+            total += case.width_px * case.height_px
+    return seen / total if total else 0.0
+
+
+def _covered(case: Case, size: int, cell: int = 16) -> float:
+    """Return the part of a case within patches that have a figure's corner in their centre."""
+    width, height = -(-(case.width_px or 0) // cell), -(-(case.height_px or 0) // cell)
+    grid = np.zeros((height, width), dtype=bool)
+    for figure in case.figures:
+        left, top = (int((v - size / 2) // cell) for v in (figure.x_px, figure.y_px))
+        right, bottom = left + size // cell, top + size // cell
+        grid[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = True
+    return float(grid.mean())
+
+
+def environment(patient: Patient) -> Iterator[Finding]:
+    """Whether this computer suits the recipe."""
+    trainer = patient.recipe.trainer
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if cores and trainer.workers > cores:
+        yield Finding(
+            Level.NOTE,
+            "trainer.workers",
+            "more workers than cores",
+            f"{trainer.workers} workers, {cores} cores",
+            f"workers = {cores}",
+        )
+    try:
+        import torch
+    except ImportError:
+        way_out = "pip install 'metaphase[train]'"
+        yield Finding(Level.NOTE, "trainer", "PyTorch is not installed here", "", way_out)
+        return
+    gpus = torch.cuda.device_count()
+    if trainer.accelerator == "gpu" and not gpus:
+        yield Finding(Level.ERROR, "trainer.accelerator", "there is no GPU here", "0 GPUs")
+    elif trainer.precision == "fp16" and not gpus:
+        message, way_out = "fp16 needs a GPU", "precision = 'bf16' or 'fp32'"
+        yield Finding(Level.ERROR, "trainer.precision", message, "0 GPUs", way_out)
+
+
+def duration(patient: Patient) -> Iterator[Finding]:
+    """Seconds of a step measured here, and what the run takes."""
+    recipe = patient.recipe
+    # One or a few patches tell; the whole batch might not fit.
+    pixels = recipe.sampling.patch_px**2
+    few = max(1, min(recipe.trainer.batch_size, _MEASURED_PIXELS // (4 * pixels)))
+    small = recipe.model_copy(
+        update={"trainer": recipe.trainer.model_copy(update={"batch_size": few})}
+    )
+    try:
+        from metaphase.training.fit import measure_step
+
+        per_patch = measure_step(small, steps=1) / few
+    except (ImportError, MetaphaseError) as error:
+        yield Finding(Level.NOTE, "trainer", f"no step could be measured: {error}")
+        return
+    epoch_s = per_patch * patient.patches_per_epoch
+    hours = epoch_s * recipe.trainer.epochs / 3600
+    measured = (
+        f"{per_patch * recipe.trainer.batch_size:.2f} s a step, {_time(epoch_s)} an epoch, "
+        f"{_time(hours * 3600)} in all on this CPU, without validation"
+    )
+    level = Level.NOTE if hours > _LONG_H else Level.OK
+    way_out = "a GPU, fewer epochs, smaller patches" if level == Level.NOTE else ""
+    yield Finding(level, "trainer.epochs", "time of the run", measured, way_out)
+    yield from _reading(patient, per_patch)
+
+
+def _reading(patient: Patient, per_patch: float) -> Iterator[Finding]:
+    """Whether workers read as fast as the network learns."""
+    from metaphase.training.patches import patch_dataset
+
+    recipe = patient.recipe
+    quick = recipe.trainer.model_copy(update={"cache_mb": 0})
+    try:
+        patches = patch_dataset(recipe.model_copy(update={"trainer": quick}), patient.training)
+        start = time.perf_counter()
+        for index in range(min(_READ, len(patches))):
+            patches[index]
+        each = (time.perf_counter() - start) / min(_READ, len(patches))
+        patches.slides.close()
+    except MetaphaseError as error:
+        yield Finding(Level.ERROR, "data.sources", f"a patch cannot be read: {error}")
+        return
+    workers = max(1, recipe.trainer.workers)
+    measured = f"{workers / each:.0f} patches a second read, {1 / per_patch:.0f} learnt on this CPU"
+    yield Finding(Level.OK, "trainer.workers", "reading patches", measured)
+
+
+def _time(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"
