@@ -1,0 +1,52 @@
+"""GeoJSON for QuPath: the points, their names, and the same file every time."""
+
+from __future__ import annotations
+
+import json
+from uuid import UUID
+
+from metaphase.detection.geojson import COLOURS, features, save_geojson
+from metaphase.figures import Detections, Label, Provenance
+
+MADE = Provenance("a.tif", 1000, 800, 0.25, image_sha256="ab", threshold=0.5)
+
+
+def detections(**changes):
+    found = Detections([10.125, 20, 30], [5, 6.5, 7], [0.9, 0.8, 0.1], [0, 1, 0], provenance=MADE)
+    return found.made_by(**changes)
+
+
+def test_is_what_qupath_reads(tmp_path):
+    save_geojson(detections(), tmp_path / "d.geojson")
+    data = json.loads((tmp_path / "d.geojson").read_text())
+    assert data["type"] == "FeatureCollection"
+    first, second = data["features"]  # the third is below the threshold
+    assert first["type"] == "Feature"
+    assert first["geometry"] == {"type": "Point", "coordinates": [10.12, 5.0]}
+    assert first["properties"] == {
+        "objectType": "annotation",
+        "classification": {"name": "Mitotic figure", "color": list(COLOURS[Label.MITOTIC])},
+        "measurements": {"score": 0.9},
+    }
+    assert second["properties"]["classification"]["name"] == "Hard negative"
+    assert UUID(first["id"]) != UUID(second["id"])
+
+
+def test_ids_depend_on_the_image_and_the_place_alone():
+    ids = [item["id"] for item in features(detections())]
+    assert ids == [item["id"] for item in features(detections(threshold=0.1, model="other"))]
+    assert not set(ids) & {item["id"] for item in features(detections(image_sha256="cd"))}
+    assert not set(ids) & {
+        item["id"] for item in features(detections(image_sha256="", image="b.tif"))
+    }
+
+
+def test_the_offset_is_subtracted():
+    first = features(detections(), offset_px=(10, 2))[0]
+    assert first["geometry"]["coordinates"] == [0.12, 3.0]
+
+
+def test_nothing_found_is_an_empty_collection(tmp_path):
+    save_geojson(Detections.empty(MADE), tmp_path / "d.geojson")
+    data = json.loads((tmp_path / "d.geojson").read_text())
+    assert data == {"type": "FeatureCollection", "features": []}

@@ -1,0 +1,80 @@
+"""From what a user names to images, each once, each with a folder of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metaphase.detection.inputs import jobs_for_cases, jobs_for_paths, unique_names
+from metaphase.errors import InputError, SlideError
+from metaphase.labels.dataset import Case
+
+
+def names(jobs):
+    return [job.name for job in jobs]
+
+
+def touch(*paths):
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+
+
+def test_files_folders_and_lists(tmp_path):
+    touch(*(tmp_path / "f" / name for name in ("b.svs", "a.TIF", "notes.md", "c.png")))
+    touch(tmp_path / "d.tif")
+    (tmp_path / "list.txt").write_text("# mine\nd.tif\n\n  f/b.svs \n")
+    jobs = jobs_for_paths([tmp_path / "f", tmp_path / "list.txt", tmp_path / "f" / "a.TIF"])
+    assert names(jobs) == ["a", "b", "c", "d"]
+    assert [job.image for job in jobs][3] == tmp_path / "d.tif"
+
+
+def test_options_reach_the_jobs(tmp_path):
+    (job,) = jobs_for_paths([tmp_path / "a.tif"], mpp=0.3, scanner="Aperio XT", force_mpp=True)
+    assert (job.mpp, job.scanner, job.force_mpp) == (0.3, "Aperio XT", True)
+    with pytest.raises(SlideError, match=r"a\.tif"):
+        job.open()
+
+
+def test_all_that_is_wrong_is_told_at_once(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "e.txt").write_text("# nothing\n")
+    with pytest.raises(InputError) as caught:
+        jobs_for_paths([tmp_path / "empty", tmp_path / "e.txt", tmp_path / "gone.txt"])
+    assert len(caught.value.problems) == 3
+
+
+def test_colliding_stems_get_longer_names():
+    paths = [Path(p) for p in ("/x/a.svs", "/x/a.tif", "/y/a.tif", "/x/b.tif", "/x/B.png")]
+    assert unique_names(paths) == ["a.svs", "x_a.tif", "y_a.tif", "b.tif", "B.png"]
+    twins = unique_names([Path("/p/x/a.tif"), Path("/q/x/a.tif")])
+    assert len(set(twins)) == 2
+    assert all(name.startswith("a_") for name in twins)
+
+
+PARTS = st.sampled_from(["a", "A", "b", "a_b", "c.d"])
+
+
+@given(st.lists(st.tuples(PARTS, PARTS, PARTS, st.sampled_from([".tif", ".svs"])), unique=True))
+def test_names_are_unique_and_do_not_depend_on_the_order(rows):
+    paths = [Path(f"/{a}/{b}/{c}{end}") for a, b, c, end in rows]
+    found = dict(zip(paths, unique_names(paths), strict=True))
+    assert len({name.casefold() for name in found.values()}) == len(paths)
+    backwards = paths[::-1]
+    assert dict(zip(backwards, unique_names(backwards), strict=True)) == found
+
+
+def test_cases_are_named_by_their_id_and_stay_inside(tmp_path):
+    cases = [
+        Case("007", image=tmp_path / "x.tif", mpp=0.25, scanner="Aperio CS2"),
+        Case("set/008"),
+        Case("../../etc/009"),
+    ]
+    jobs = jobs_for_cases(cases, mpp=0.3)
+    assert names(jobs) == ["007", "set/008", "etc/009"]
+    assert jobs[0].scanner == "Aperio CS2"
+    with pytest.raises(SlideError, match="has no image"):
+        jobs[1].open()

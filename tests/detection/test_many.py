@@ -1,0 +1,217 @@
+"""Many images: finished ones are skipped, failed ones are listed, and files are always whole."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from metaphase.detection.inputs import jobs_for_paths
+from metaphase.detection.many import Watcher, detect_many
+from metaphase.detection.overlay import marks_of
+from metaphase.detection.plan import Settings
+from metaphase.detectionfile import load_detections, save_detections
+from metaphase.figures import Detections, Provenance
+from tests.detection.scenes import DotRuntime, DotSlide, make_model
+
+FILES = {"detections.csv", "detections.json", "detections.geojson", "overlay.png"}
+DOTS = [(60, 50), (200, 150), (290, 30)]
+
+
+def save_dots(path, dots=DOTS, size=(320, 200)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(DotSlide(*size, 0.25, dots).read(0, 0, *size)).save(path)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for i, name in enumerate("abc"):
+        save_dots(tmp_path / "in" / f"{name}.png", DOTS[: i + 1])
+    return tmp_path / "in"
+
+
+def go(folder, out, *, settings=None, model=None, runtime=None, mpp=0.25, **options):
+    model = model or make_model()
+    runtime = runtime or DotRuntime(model.card.head)
+    jobs = jobs_for_paths([folder], mpp=mpp)
+    return detect_many(jobs, model, out, runtime, settings or Settings(), **options)
+
+
+def contents(folder):
+    return {p.name: p.read_bytes() for p in folder.iterdir()}
+
+
+def statuses(outcomes):
+    return [outcome.status for outcome in outcomes]
+
+
+def test_every_image_gets_its_folder(folder, tmp_path):
+    out = tmp_path / "out"
+    outcomes = go(folder, out)
+    assert statuses(outcomes) == ["done"] * 3
+    assert [outcome.figures for outcome in outcomes] == [1, 2, 3]
+    assert {p.name for p in out.iterdir()} == {"a", "b", "c"}
+    assert {p.name for p in (out / "c").iterdir()} == FILES
+    found = load_detections(out / "c")
+    assert sorted(np.round(found.x_px).tolist()) == [60, 200, 290]
+    assert found.provenance.image == "c.png"
+    assert found.provenance.mpp_source == "user"
+
+
+def test_finished_images_are_skipped_and_their_files_untouched(folder, tmp_path):
+    out = tmp_path / "out"
+    go(folder, out)
+    before = contents(out / "b")
+    runtime = DotRuntime(make_model().card.head)
+    outcomes = go(folder, out, runtime=runtime)
+    assert statuses(outcomes) == ["skipped"] * 3
+    assert [outcome.figures for outcome in outcomes] == [1, 2, 3]
+    assert runtime.tiles == 0
+    assert contents(out / "b") == before
+    assert statuses(go(folder, out, again=True)) == ["done"] * 3
+    assert contents(out / "b") == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"settings": Settings(threshold=0.7)},
+        {"settings": Settings(min_score=0.2)},
+        {"settings": Settings(region=(0, 0, 100, 100))},
+        {"settings": Settings(tissue=True)},
+        {"mpp": 0.24},
+        {"model": make_model(radius=6.0)},
+    ],
+    ids=["threshold", "min_score", "region", "tissue", "mpp", "model"],
+)
+def test_other_parameters_are_done_again(folder, tmp_path, change):
+    go(folder, tmp_path / "out")
+    assert statuses(go(folder, tmp_path / "out", **change)) == ["done"] * 3
+    assert statuses(go(folder, tmp_path / "out", **change)) == ["skipped"] * 3
+
+
+def test_a_changed_image_or_a_damaged_result_is_done_again(folder, tmp_path):
+    out = tmp_path / "out"
+    go(folder, out)
+    save_dots(folder / "a.png", DOTS)
+    (out / "b" / "detections.csv").write_text("nonsense\n")
+    outcomes = go(folder, out)
+    assert statuses(outcomes) == ["done", "done", "skipped"]
+    assert outcomes[0].figures == 3
+
+
+def test_a_missing_overlay_is_drawn_without_detecting(folder, tmp_path):
+    out = tmp_path / "out"
+    go(folder, out, overlay=False)
+    assert not (out / "a" / "overlay.png").exists()
+    assert statuses(go(folder, out)) == ["skipped"] * 3
+    assert (out / "a" / "overlay.png").exists()
+
+
+def test_a_failed_image_is_listed_and_the_others_go_on(folder, tmp_path):
+    out = tmp_path / "out"
+    (folder / "aa.png").write_bytes(b"not a picture")
+    (folder / "bb.tif").write_bytes((folder / "a.png").read_bytes()[:40])
+    outcomes = go(folder, out)
+    assert statuses(outcomes) == ["done", "failed", "done", "failed", "done"]
+    with (out / "failures.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["name"] for row in rows] == ["aa", "bb"]
+    assert all(row["reason"] for row in rows)
+    for name in ("aa.png", "bb.tif"):
+        (folder / name).unlink()
+    assert statuses(go(folder, out)) == ["skipped"] * 3
+    assert not (out / "failures.csv").exists()
+
+
+def test_unknown_mpp_is_a_failure_that_names_the_option(folder, tmp_path):
+    (outcome, *_) = go(folder, tmp_path / "out", mpp=None)
+    assert outcome.status == "failed"
+    assert "--mpp" in outcome.reason
+
+
+def test_even_a_fault_of_ours_fails_one_image_alone(folder, tmp_path):
+    class Faulty(DotRuntime):
+        def run(self, tiles):
+            if self.tiles == 3:
+                self.tiles += 100
+                raise ZeroDivisionError("oh")
+            return super().run(tiles)
+
+    outcomes = go(folder, tmp_path / "out", runtime=Faulty(make_model().card.head), batch=3)
+    assert sorted(statuses(outcomes)) == ["done", "done", "failed"]
+    assert "ZeroDivisionError: oh" in [o.reason for o in outcomes]
+
+
+def test_old_files_do_not_survive_beside_new_ones(folder, tmp_path):
+    out = tmp_path / "out"
+    go(folder, out, settings=Settings(tissue=True))
+    assert (out / "a" / "tissue.geojson").exists()
+    go(folder, out, overlay=False)
+    assert {p.name for p in (out / "a").iterdir()} == FILES - {"overlay.png"}
+
+
+def test_interruption_passes_through_and_blocks_stay(tmp_path):
+    random = np.random.default_rng(0)
+    dots = random.uniform(20, 880, (30, 2))
+    save_dots(tmp_path / "in" / "a.png", dots, (900, 900))
+    model = make_model()
+
+    class Interrupted(DotRuntime):
+        def run(self, tiles):
+            if self.tiles >= 140:
+                raise KeyboardInterrupt
+            return super().run(tiles)
+
+    with pytest.raises(KeyboardInterrupt):
+        go(tmp_path / "in", tmp_path / "out", runtime=Interrupted(model.card.head))
+    assert {p.name for p in (tmp_path / "out" / "a").iterdir()} == {".blocks"}
+    again = DotRuntime(model.card.head)
+    go(tmp_path / "in", tmp_path / "out", runtime=again)
+    go(tmp_path / "in", tmp_path / "whole")
+    assert contents(tmp_path / "out" / "a") == contents(tmp_path / "whole" / "a")
+    tiles = load_detections(tmp_path / "out" / "a").provenance.parameters["tiles"]
+    assert again.tiles == tiles - 128
+
+
+def test_what_happens_is_told(folder, tmp_path):
+    told = []
+    watcher = Watcher(
+        begins=lambda job: told.append(job.name),
+        progress=lambda done, total: told.append(done <= total),
+        ends=lambda outcome: told.append(outcome.status),
+    )
+    go(folder, tmp_path / "out", watcher=watcher)
+    assert told[0] == "a"
+    assert told[-1] == "done"
+    assert True in told
+    assert False not in told
+
+
+def test_an_roi_keeps_what_lies_in_it(folder, tmp_path):
+    ring = [[150, 100], [250, 100], [250, 190], [150, 190], [150, 100]]
+    roi = tmp_path / "roi.geojson"
+    roi.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+    outcomes = go(folder, tmp_path / "out", settings=Settings(roi=roi))
+    assert [o.figures for o in outcomes] == [0, 1, 1]
+
+
+def test_a_result_that_somebody_else_wrote_is_not_taken_for_ours(folder, tmp_path):
+    made = Provenance("a.png", 320, 200, 0.25, threshold=0.5)
+    save_detections(Detections([1], [1], [1], provenance=made), tmp_path / "out" / "a")
+    assert go(folder, tmp_path / "out")[0].status == "done"
+
+
+def test_marks_can_be_chosen(folder, tmp_path):
+    jobs = []
+
+    def marks(job, detections):
+        jobs.append(job.name)
+        return marks_of(detections)
+
+    go(folder, tmp_path / "out", marks=marks)
+    assert jobs == ["a", "b", "c"]
