@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 from metaphase.evaluation.casescore import Outcome, judge_case
 from metaphase.evaluation.matching import Rule
 from metaphase.evaluation.pairing import Pair, pair_up
+from metaphase.evaluation.protocols import ExerciseScore, Protocol, exercise_score
 from metaphase.evaluation.result import (
     Scores,
     agreement_over,
@@ -34,6 +36,8 @@ def evaluate(
     rule: Rule = "midog",
     threshold: float | None = None,
     allow_missing: bool = False,
+    protocol: Protocol = "whole",
+    seed: int = 0,
 ) -> Scores:
     """Score detections against the mitotic figures of a data set.
 
@@ -42,6 +46,9 @@ def evaluate(
     made at, by ``rule`` (see ``matching``). ``threshold`` is the operating point; None takes the
     one frozen in the model, which the detections' provenance holds. Counts are pooled over cases.
 
+    Whole regions are always scored; ``protocol="exercise"`` adds, as ``scores.exercise``, what the
+    report's truth-guided patches (drawn by ``seed``) would have made of the same detections.
+
     Raises LabelError for unlabelled cases and an empty data set, DetectionsError for cases without
     detections (missing is not zero) unless ``allow_missing`` leaves them out.
     """
@@ -49,6 +56,12 @@ def evaluate(
     outcomes = tuple(
         judge_case(pair, _threshold(pair, threshold), radius_um, rule) for pair in pairs
     )
+    exercise = None
+    if protocol == "exercise":
+        sizes = [(p.width_px, p.height_px) for p in (pair.detections.provenance for pair in pairs)]
+        exercise = exercise_score(outcomes, sizes, radius_um=radius_um, rule=rule, seed=seed)
+    elif protocol != "whole":
+        raise ValueError(f"a protocol is one of {', '.join(get_args(Protocol))}, not {protocol!r}")
     return summarise(
         outcomes,
         dataset=dataset.name or Path(dataset.source).name,
@@ -56,6 +69,7 @@ def evaluate(
         rule=rule,
         hard_negative_class=_hard_negative_class(pairs, outcomes),
         notes=_notes(pairs, dataset, outcomes),
+        exercise=exercise,
     )
 
 
@@ -67,7 +81,7 @@ def summarise(
     rule: Rule,
     hard_negative_class: dict[str, int] | None = None,
     notes: Sequence[str] = (),
-    protocol: str = "whole regions",
+    exercise: ExerciseScore | None = None,
 ) -> Scores:
     """Pool the outcomes of single cases into Scores."""
     curve = curve_over(outcomes)
@@ -91,7 +105,7 @@ def summarise(
         hard_negative_class=hard_negative_class or {},
         outcomes=tuple(outcomes),
         notes=tuple(notes),
-        protocol=protocol,
+        exercise=exercise,
     )
 
 

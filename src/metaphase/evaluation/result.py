@@ -11,6 +11,7 @@ from metaphase.evaluation.calibration import Calibration, calibration
 from metaphase.evaluation.casescore import MISTAKES, CaseScore, Outcome
 from metaphase.evaluation.intervals import Interval
 from metaphase.evaluation.matching import Rule
+from metaphase.evaluation.protocols import ExerciseScore
 from metaphase.evaluation.scores import (
     Counts,
     Curve,
@@ -90,7 +91,7 @@ class Scores:
     ``overall`` pools all cases, ``domains[by][name]`` those of a scanner, tumour and so on (only
     kinds of domain that the labels know). ``threshold`` is None where cases were scored at
     different ones, as after a cross-validation. ``notes`` are sentences to be shown with the
-    numbers. ``outcomes`` hold every position, for pictures.
+    numbers. ``exercise`` is told where it was asked for (see ``protocols``). ``outcomes`` hold every position, for pictures.
     """
 
     dataset: str
@@ -107,8 +108,7 @@ class Scores:
     hard_negative_class: dict[str, int]
     outcomes: tuple[Outcome, ...] = field(repr=False, default=())
     notes: tuple[str, ...] = ()
-    protocol: str = "whole regions"
-    extra: dict[str, Any] = field(default_factory=dict)
+    exercise: ExerciseScore | None = None
 
     @property
     def f1(self) -> float | None:
@@ -146,7 +146,7 @@ class Scores:
         return {
             "dataset": self.dataset,
             "model": self.model,
-            "protocol": self.protocol,
+            "protocol": "whole regions",
             "threshold": self.threshold,
             "radius_um": self.radius_um,
             "rule": self.rule,
@@ -164,8 +164,8 @@ class Scores:
                 for by, groups in self.domains.items()
             },
             "worst": {by: asdict(worst) for by, worst in self.worst.items()},
+            "exercise": None if self.exercise is None else self.exercise.to_dict(),
             "notes": list(self.notes),
-            **self.extra,
         }
 
 
