@@ -16,7 +16,7 @@ from tests.slides.pictures import calm, write_raster
 GLASS = (243, 241, 242)
 PINK = (225, 175, 200)
 PURPLE = (150, 110, 175)
-PALE = (238, 222, 232)
+PALE = (236, 217, 230)
 MPP = 8.0
 
 

@@ -115,11 +115,9 @@ def _damaged(path: Path, error: Exception) -> InputError:
 
 
 def _over_white(image: Any) -> Pixels:
-    pixels = np.asarray(image)
-    if pixels.ndim == 2 or pixels.shape[2] == 3:
+    if image.mode != "RGBA" or image.getchannel("A").getextrema()[0] == WHITE:
         return np.asarray(image.convert("RGB"))
-    if image.getextrema()[3][0] == WHITE:
-        return np.ascontiguousarray(pixels[..., :3])
+    pixels = np.asarray(image)
     alpha = pixels[..., 3:].astype(np.uint16)
     mixed = (pixels[..., :3] * alpha + WHITE * (WHITE - alpha) + WHITE // 2) // WHITE
     return mixed.astype(np.uint8)

@@ -86,12 +86,22 @@ def extend(pixels: Pixels, have: tuple[int, int], want: tuple[int, int], axis: i
 
 
 def resize(pixels: Pixels, x: Axis, y: Axis, origin_x: float, origin_y: float) -> Pixels:
-    """Return the output pixels of two axes from level pixels whose corner is at the origin."""
-    left, top = x.start - origin_x, y.start - origin_y
-    box = (left, top, left + x.count * x.step, top + y.count * y.step)
-    limit = (0.0, 0.0, float(pixels.shape[1]), float(pixels.shape[0]))
-    box = (max(box[0], 0.0), max(box[1], 0.0), min(box[2], limit[2]), min(box[3], limit[3]))
+    """Return the output pixels of two axes from level pixels whose corner is at the origin.
+
+    Always across first: left to itself, PIL chooses by the size, and the two orders differ by a few
+    grey levels where the filter overshoots.
+    """
     sharp = max(x.step, y.step) < _BICUBIC_BELOW
     filter_ = Image.Resampling.BICUBIC if sharp else Image.Resampling.BILINEAR
+    height, width = pixels.shape[:2]
+    left, right = _box(x, origin_x, width)
+    top, bottom = _box(y, origin_y, height)
     image = Image.fromarray(np.ascontiguousarray(pixels))
-    return np.asarray(image.resize((x.count, y.count), filter_, box=box))
+    image = image.resize((x.count, height), filter_, box=(left, 0, right, height))
+    image = image.resize((x.count, y.count), filter_, box=(0, top, x.count, bottom))
+    return np.asarray(image)
+
+
+def _box(axis: Axis, origin: float, pixels: int) -> tuple[float, float]:
+    low = axis.start - origin
+    return max(low, 0.0), min(low + axis.count * axis.step, float(pixels))

@@ -1,8 +1,8 @@
 """Where tissue is, seen at low resolution by the colour that haematoxylin and eosin give it.
 
 The measure is the chroma of optical density, ``max(OD) - min(OD)`` over the channels, relative to
-the glass: it is about 0 for glass, shadow and black fill whatever the lamp's brightness, and above
-0.05 for stained tissue. Otsu's threshold (IEEE Trans. SMC 9, 1979) is used within limits, because
+the glass: it is about 0 for glass, shadow and black fill whatever the lamp's brightness, 0.03 to
+0.05 for the palest stroma and 0.1 to 0.4 for other tissue. Otsu's threshold (IEEE Trans. SMC 9, 1979) is used within limits, because
 on a picture full of tissue, or of glass, it would part tissue from tissue or glass from glass.
 Ink is told from stain by its hue: the stains absorb green most, blue and green ink absorb red most.
 """
@@ -19,7 +19,7 @@ from metaphase.slides.slide import Pixels, Slide
 TISSUE_MPP = 8.0
 """Resolution of the look: a nucleus is one pixel."""
 
-CHROMA = (0.02, 0.05)
+CHROMA = (0.02, 0.03)
 """Limits of the threshold: what is above is tissue, what is below is glass, whatever Otsu says."""
 
 HOLE_MM2 = 0.02
@@ -31,6 +31,7 @@ _BLACK = 50
 _GREY = 120
 _NEUTRAL = 20
 _GLASS = 200
+_APART = 0.05
 _GLASS_CHROMA = 0.025
 
 FloatArray = NDArray[np.float32]
@@ -116,7 +117,16 @@ def _threshold(chroma: FloatArray) -> float:
     between = np.divide(
         (mean_below[-1] * below - mean_below) ** 2, spread, out=np.zeros(256), where=spread > 0
     )
-    return float(np.clip(edges[1 + int(between.argmax())], *CHROMA))
+    cut = int(between.argmax())
+    apart = _mean(middles, counts, slice(cut + 1, None)) - _mean(middles, counts, slice(cut + 1))
+    if apart < _APART:  # one kind of thing only: glass or tissue, as the lower limit says
+        return CHROMA[0]
+    return float(np.clip(edges[1 + cut], *CHROMA))
+
+
+def _mean(values: NDArray[np.float64], counts: NDArray[np.int64], part: slice) -> float:
+    total = counts[part].sum()
+    return float((values[part] * counts[part]).sum() / total) if total else 0.0
 
 
 def _clean(tissue: BoolMask, usable: BoolMask, mpp: float) -> BoolMask:
