@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from metaphase.errors import SlideError
+from metaphase.slides.aperio import AperioSlide
 from metaphase.slides.mpp import MppHints
 from metaphase.slides.open import open_slide
 from metaphase.slides.openslide import OpenSlideSlide, vendor_of
@@ -38,7 +39,7 @@ def own_pixels(path: Path, x: int, y: int, width: int, height: int) -> np.ndarra
 
 def test_what_is_known_of_it(path: Path) -> None:
     with open_slide(path) as slide:
-        assert isinstance(slide, OpenSlideSlide)
+        assert isinstance(slide, AperioSlide)
         assert (slide.width_px, slide.height_px) == (2220, 2967)
         assert (slide.mpp, slide.mpp_source, slide.notes) == (MPP, "file", ())
         assert slide.properties["openslide.vendor"] == "aperio"
@@ -48,12 +49,17 @@ def test_what_is_known_of_it(path: Path) -> None:
             slide.associated("none")
 
 
+@pytest.fixture(params=["aperio", "openslide alone"])
+def reader(request: pytest.FixtureRequest) -> type[OpenSlideSlide]:
+    return AperioSlide if request.param == "aperio" else OpenSlideSlide
+
+
 @settings(
     deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.integers(0, 1900), st.integers(0, 2600))
-def test_pixels_are_openslides(path: Path, x: int, y: int) -> None:
-    with open_slide(path) as slide:
+def test_pixels_are_openslides(path: Path, reader: type[OpenSlideSlide], x: int, y: int) -> None:
+    with reader(path, MppHints()) as slide:
         assert np.array_equal(slide.read(x, y, 300, 300), own_pixels(path, x, y, 300, 300))
 
 
@@ -74,8 +80,8 @@ def test_other_resolutions_agree(path: Path, mpp: float) -> None:
     assert np.sqrt(((got - want) ** 2).mean()) < np.sqrt(((got - shifted) ** 2).mean()) / 2
 
 
-def test_outside_is_white(path: Path) -> None:
-    with open_slide(path) as slide:
+def test_outside_is_white(path: Path, reader: type[OpenSlideSlide]) -> None:
+    with reader(path, MppHints()) as slide:
         pixels = slide.read(-20, 2960, 60, 30)
         assert (pixels[:, :20] == 255).all()
         assert (pixels[7:] == 255).all()
@@ -89,9 +95,9 @@ def test_the_tiff_reader_agrees(path: Path) -> None:
         assert abs(got.astype(int) - want).max() <= 1
 
 
-def test_threads_and_pickles(path: Path) -> None:
+def test_threads_and_pickles(path: Path, reader: type[OpenSlideSlide]) -> None:
     corners = [(600 + 37 * i, 1000 + 29 * i) for i in range(24)]
-    with open_slide(path) as slide:
+    with reader(path, MppHints()) as slide:
         want = [slide.read(x, y, 100, 100, 0.6) for x, y in corners]
         other = pickle.loads(pickle.dumps(slide))
         with ThreadPoolExecutor(4) as pool:
@@ -103,8 +109,8 @@ def test_threads_and_pickles(path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_a_forked_child_reads_with_its_own_handle(path: Path) -> None:
-    with open_slide(path) as slide:
+def test_a_forked_child_reads_with_its_own_handle(path: Path, reader: type[OpenSlideSlide]) -> None:
+    with reader(path, MppHints()) as slide:
         want = slide.read(800, 1000, 64, 64)
         child = os.fork()
         if child == 0:
@@ -125,12 +131,14 @@ def test_a_slide_cut_short(path: Path, tmp_path: Path, part: float) -> None:
         open_slide(cut)
 
 
-def test_damage_found_while_reading_is_told(path: Path, tmp_path: Path) -> None:
+def test_damage_found_while_reading_is_told(
+    path: Path, reader: type[OpenSlideSlide], tmp_path: Path
+) -> None:
     content = bytearray(path.read_bytes())
     content[20_000:1_000_000] = bytes(980_000)
     hurt = tmp_path / "hurt.svs"
     hurt.write_bytes(content)
-    with open_slide(hurt) as slide, pytest.raises(SlideError, match=r"hurt\.svs"):
+    with reader(hurt, MppHints()) as slide, pytest.raises(SlideError, match=r"hurt\.svs"):
         slide.read(0, 0, 2220, 2967)
 
 

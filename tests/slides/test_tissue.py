@@ -104,7 +104,7 @@ def test_on_a_slide_places_are_right(tmp_path: Path) -> None:
     assert (mask.mpp, mask.cell_px) == (8.0, 8.0)
     assert mask.covers([200, 500], [300, 700]).all()
     assert not mask.covers([80, 640], [300, 300]).any()
-    assert mask.area_mm2 == pytest.approx(60 * 50 * 64e-6, rel=0.2)
+    assert mask.area_mm2 == pytest.approx(60 * 50 * 64e-6, rel=0.3)  # with its rim
 
 
 def test_a_slide_coarser_than_the_look_is_read_as_it_is(tmp_path: Path) -> None:

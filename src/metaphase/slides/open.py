@@ -11,7 +11,7 @@ from metaphase.slides.raster import RasterSlide, raster_kind
 from metaphase.slides.slide import Slide
 
 _TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_GENERIC = "generic-tiff"
+_GENERIC, _APERIO = "generic-tiff", "aperio"
 _KINDS = "a slide that OpenSlide reads, TIFF, PNG, JPEG, BMP and WebP"
 
 SUFFIXES = frozenset(
@@ -44,9 +44,7 @@ def open_slide(
     head = _head(path)
     vendor = _vendor(path)
     if vendor is not None and vendor != _GENERIC:
-        from metaphase.slides.openslide import OpenSlideSlide
-
-        return OpenSlideSlide(path, hints)
+        return _whole_slide(path, vendor, hints)
     if head.startswith(_TIFF_HEADS):
         from metaphase.slides.tiff import TiffSlide
 
@@ -91,6 +89,13 @@ def _head(path: Path) -> bytes:
     if not head:
         raise SlideError.of(path, "is empty", way_out="copy the file again")
     return head
+
+
+def _whole_slide(path: Path, vendor: str, hints: MppHints) -> Slide:
+    from metaphase.slides.aperio import AperioSlide
+    from metaphase.slides.openslide import OpenSlideSlide
+
+    return AperioSlide(path, hints) if vendor == _APERIO else OpenSlideSlide(path, hints)
 
 
 def _vendor(path: Path) -> str | None:

@@ -6,13 +6,11 @@ threads share decoded segments and never a file position.
 
 from __future__ import annotations
 
-import itertools
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tifffile
 
 from metaphase.errors import InputError, SlideError
@@ -24,13 +22,12 @@ from metaphase.slides.mpp import (
     resolution,
 )
 from metaphase.slides.pyramid import Level, PyramidSlide
-from metaphase.slides.segments import SharedFile, shared_cache
+from metaphase.slides.segments import SharedFile
 from metaphase.slides.slide import Pixels
 from metaphase.slides.tiffpage import Page, Unfit
 
 _SAME_SHAPE = 0.02
 _MICRONS = {"micron", "microns", "um", "µm", "μm", "\\u00b5m"}
-_numbers = itertools.count()
 
 
 class TiffSlide(PyramidSlide):
@@ -38,7 +35,6 @@ class TiffSlide(PyramidSlide):
 
     def __init__(self, path: Path, hints: MppHints) -> None:
         super().__init__(path, hints)
-        self._number = next(_numbers)
         try:
             self._file = SharedFile(path)
             with tifffile.TiffFile(path) as tiff:
@@ -60,32 +56,16 @@ class TiffSlide(PyramidSlide):
         self, level: int, x: int, y: int, width: int, height: int
     ) -> tuple[Pixels, float, float]:
         self._check_open()
-        page = self._pages[level]
-        out = np.empty((height, width, 3), np.uint8)
-        for row, column in page.segments_in(x, y, width, height):
-            segment = self._segment(level, page, row, column)
-            top, left = row * page.segment_height, column * page.segment_width
-            y0, y1 = max(top, y), min(top + segment.shape[0], y + height)
-            x0, x1 = max(left, x), min(left + segment.shape[1], x + width)
-            out[y0 - y : y1 - y, x0 - x : x1 - x] = segment[
-                y0 - top : y1 - top, x0 - left : x1 - left
-            ]
-        return out, x, y
-
-    def _segment(self, level: int, page: Page, row: int, column: int) -> Pixels:
         try:
-            if (view := page.view(row, column)) is not None:
-                return view
-            key = (self._number, level, row, column)
-            return shared_cache().get(key, lambda: page.decode(row, column))
+            return self._pages[level].read(x, y, width, height), x, y
         except Exception as error:  # decoders raise whatever they like on damaged files
             raise _damaged(self.path, error) from error
 
     def close(self) -> None:
         """Close the file once no thread reads from it any more."""
         super().close()
-        shared_cache().drop(self._number)
-        self._pages = []
+        for page in self._pages:
+            page.forget()
 
 
 def _check_chain(tiff: Any, file: SharedFile) -> None:

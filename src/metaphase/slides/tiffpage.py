@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import mmap
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metaphase.slides.segments import SharedFile
+from metaphase.slides.segments import SharedFile, shared_cache
 from metaphase.slides.slide import WHITE, Pixels
 
 MAX_SEGMENT_BYTES = 1 << 30
@@ -20,6 +21,7 @@ _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _ASSOCIATED = 1
 _UNCOMPRESSED = 1
 _JPEG = 7
+_numbers = itertools.count()
 
 
 class Unfit(ValueError):
@@ -38,6 +40,7 @@ class Page:
     """
 
     def __init__(self, page: Any, file: SharedFile, path: Path) -> None:
+        self._number = next(_numbers)
         self.width, self.height = int(page.imagewidth), int(page.imagelength)
         self.samples = int(page.samplesperpixel)
         self._photometric = int(page.photometric)
@@ -97,6 +100,29 @@ class Page:
         for row in range(y // down, (y + height - 1) // down + 1):
             for column in range(x // across, (x + width - 1) // across + 1):
                 yield row, column
+
+    def read(self, x: int, y: int, width: int, height: int) -> Pixels:
+        """Return RGB pixels of a region inside the page, decoding what it touches."""
+        out = np.empty((height, width, 3), np.uint8)
+        for row, column in self.segments_in(x, y, width, height):
+            segment = self._segment(row, column)
+            top, left = row * self.segment_height, column * self.segment_width
+            y0, y1 = max(top, y), min(top + segment.shape[0], y + height)
+            x0, x1 = max(left, x), min(left + segment.shape[1], x + width)
+            out[y0 - y : y1 - y, x0 - x : x1 - x] = segment[
+                y0 - top : y1 - top, x0 - left : x1 - left
+            ]
+        return out
+
+    def _segment(self, row: int, column: int) -> Pixels:
+        if (view := self.view(row, column)) is not None:
+            return view
+        key = (self._number, row, column)
+        return shared_cache().get(key, lambda: self.decode(row, column))
+
+    def forget(self) -> None:
+        """Give back what the cache holds of this page."""
+        shared_cache().drop(self._number)
 
     def decode(self, row: int, column: int) -> Pixels:
         """Read and decode a segment to RGB; at the right and lower border it is cut or padded."""

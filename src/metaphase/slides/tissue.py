@@ -2,9 +2,10 @@
 
 The measure is the chroma of optical density, ``max(OD) - min(OD)`` over the channels, relative to
 the glass: it is about 0 for glass, shadow and black fill whatever the lamp's brightness, 0.03 to
-0.05 for the palest stroma and 0.1 to 0.4 for other tissue. Otsu's threshold (IEEE Trans. SMC 9, 1979) is used within limits, because
-on a picture full of tissue, or of glass, it would part tissue from tissue or glass from glass.
-Ink is told from stain by its hue: the stains absorb green most, blue and green ink absorb red most.
+0.05 for the palest stroma and 0.1 to 0.4 for other tissue. Otsu's threshold (IEEE Trans. SMC 9,
+1979) is used within limits, because on a picture full of tissue, or of glass, it would part tissue
+from tissue or glass from glass. Ink is told from stain by its hue: the stains absorb green most,
+blue and green ink absorb red most.
 """
 
 from __future__ import annotations
