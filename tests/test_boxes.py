@@ -79,10 +79,10 @@ def test_iou_is_symmetric_and_between_0_and_1(
 @given(box, corner, corner)
 def test_iou_is_one_with_itself_and_does_not_move(one: tuple[int, ...], x: int, y: int) -> None:
     assert boxes.iou([one], [one])[0, 0] == 1
-    moved = np.asarray(one) + [x, y, x, y]
-    other = np.asarray(one) + [3, 2, 3, 2]
+    other = np.add(one, [3, 2, 3, 2])
+    moved, other_moved = np.add(one, [x, y, x, y]), np.add(other, [x, y, x, y])
     assert boxes.iou([one], [other]) == pytest.approx(
-        boxes.iou([moved], [other + [x, y, x, y]]), abs=1e-12
+        boxes.iou([moved], [other_moved]), abs=1e-12
     )
 
 

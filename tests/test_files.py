@@ -16,9 +16,14 @@ class Crash(Exception):
 def test_a_crash_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
     write_text(target, "old")
-    with pytest.raises(Crash), whole_file(target) as temporary:
-        temporary.write_text("half")
-        raise Crash
+
+    def write_half() -> None:
+        with whole_file(target) as temporary:
+            temporary.write_text("half")
+            raise Crash
+
+    with pytest.raises(Crash):
+        write_half()
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 

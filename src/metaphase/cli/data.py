@@ -274,8 +274,9 @@ def _print_findings(word: str, title: str, findings: tuple[Problem, ...], every:
             for finding in group:
                 typer.echo(f"  - {finding}")
         else:
-            first = f"{group[0].record}: {group[0].message}"
-            typer.echo(f"  - {file}: {len(group)} times: {message}, first {first}")
+            rest = group[0].message.removeprefix(message).lstrip(": ")
+            example = f"{group[0].record}{': ' if rest else ''}{rest}"
+            typer.echo(f"  - {file}: {len(group)} times: {message} (the first: {example})")
             if group[0].way_out:
                 typer.echo(f"    ({group[0].way_out})")
             typer.echo("    (--all lists them)")
