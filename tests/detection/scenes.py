@@ -34,10 +34,12 @@ class DotSlide(Slide):
         xs = x_px + (np.arange(width) + 0.5) * step
         ys = y_px + (np.arange(height) + 0.5) * step
         image = np.full((height, width, 3), 255, np.uint8)
+        reach = DOT_UM / self.mpp
         for (x, y), label in zip(self.dots, self.labels, strict=True):
-            reach = DOT_UM / self.mpp
-            disc = (xs[None] - x) ** 2 + (ys[:, None] - y) ** 2 <= reach**2
-            image[disc] = GREY[label]
+            rows = slice(*np.searchsorted(ys, (y - reach, y + reach + step)))
+            columns = slice(*np.searchsorted(xs, (x - reach, x + reach + step)))
+            disc = (xs[None, columns] - x) ** 2 + (ys[rows, None] - y) ** 2 <= reach**2
+            image[rows, columns][disc] = GREY[label]
         # What lies outside the image is white, whatever dot reaches there.
         image[:, (xs < 0) | (xs > self.width_px)] = 255
         image[(ys < 0) | (ys > self.height_px)] = 255
@@ -103,7 +105,7 @@ def make_card(
         "seed": 0,
         "versions": {},
     }
-    return ModelCard(**(values | changes))
+    return ModelCard(**{**values, **changes})
 
 
 def make_model(**options):

@@ -124,6 +124,7 @@ def detect(
     from metaphase.detection.runtime import open_runtime
     from metaphase.errors import InterruptedRunError
     from metaphase.models.modelfile import load_model
+    from metaphase.slides.mask import read_polygons
 
     settings = Settings(
         threshold=threshold,
@@ -132,6 +133,8 @@ def detect(
         roi=roi,
         tissue=tissue,
     )
+    if roi is not None:
+        read_polygons(roi)  # to be told of a wrong file once, not once an image
     known = _dataset(cases or labels, image_folder)
     jobs = _jobs(images or [], known if cases else None, split, part, mpp, scanner, force_mpp)
     opened = load_model(model)

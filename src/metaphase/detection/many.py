@@ -37,6 +37,8 @@ TISSUE_NAME = "tissue.geojson"
 BLOCKS_NAME = ".blocks"
 FAILURES_NAME = "failures.csv"
 
+_WRITTEN = (JSON_NAME, OVERLAY_NAME, TISSUE_NAME, GEOJSON_NAME, CSV_NAME)
+
 Marks = Callable[[Job, Detections], Sequence[Mark]]
 """Chooses what an overlay shows, for instance by comparing with the labels of the job's case."""
 
@@ -153,9 +155,9 @@ class _Work:
         return found if same else None
 
     def _write(self, slide: Slide, plan: Plan, found: Detections, marks: Marks | None) -> None:
-        (self.folder / JSON_NAME).unlink(missing_ok=True)
-        for name in (OVERLAY_NAME, TISSUE_NAME, CSV_NAME):
-            (self.folder / name).unlink(missing_ok=True)
+        strays = self.folder.glob(".*.tmp*")  # half-written when a run was killed
+        for path in (*(self.folder / name for name in _WRITTEN), *strays):
+            path.unlink(missing_ok=True)
         save_geojson(found, self.folder / GEOJSON_NAME)
         if plan.tissue is not None:
             write_json(self.folder / TISSUE_NAME, plan.tissue.to_geojson())

@@ -1,0 +1,129 @@
+"""Runtimes are fed the same bytes and give the same maps."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from metaphase.detection import runtime as runtime_module
+from metaphase.detection.decode import decode
+from metaphase.detection.runtime import open_runtime, physical_cores
+from metaphase.errors import MetaphaseError, MissingExtraError, ModelFileError
+from metaphase.figures import Label
+from metaphase.models.modelfile import load_model
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+from tests.models import tiny  # noqa: E402
+
+BOTH = (Label.MITOTIC, Label.HARD_NEGATIVE)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    tiny.save_tiny(folder, classes=BOTH)
+    return folder
+
+
+def tiles(n=3):
+    return np.random.default_rng(0).integers(0, 256, (n, 128, 128, 3), dtype=np.uint8)
+
+
+DEVICES = ["onnx", "torch", "openvino"]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_runtimes_agree_and_say_who_they_are(folder, device, monkeypatch):
+    if device == "openvino":
+        pytest.importorskip("openvino")
+    tiny.register(monkeypatch)
+    model = load_model(folder)
+    network = runtime_module.load_network(model)
+    with torch.inference_mode():
+        wanted = [m.numpy() for m in network(torch.from_numpy(tiles()))]
+    runtime = open_runtime(model, device, threads=1)
+    assert runtime.name.startswith({"onnx": "onnxruntime"}.get(device, device))
+    given = runtime.run(tiles())
+    assert [m.dtype for m in given] == [np.float32] * 2
+    for a, b in zip(wanted, given, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-3)
+    ours, theirs = (decode(m, model.card.head, min_score=0.05) for m in (wanted, given))
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a.x, b.x, atol=0.01)
+        np.testing.assert_allclose(a.score, b.score, atol=1e-4)
+
+
+def test_the_batch_changes_nothing(folder):
+    runtime = open_runtime(load_model(folder), "onnx")
+    whole = runtime.run(tiles(5))
+    for i in range(5):
+        for a, b in zip(whole, runtime.run(tiles(5)[i : i + 1]), strict=True):
+            assert (a[i] == b[0]).all()
+
+
+def test_auto_takes_what_is_there(folder, tmp_path, monkeypatch):
+    tiny.register(monkeypatch)
+    found = open_runtime(load_model(folder), "auto").name
+    assert found.startswith(("onnxruntime", "openvino"))
+    weights = tiny.save_tiny(tmp_path / "w", onnx=False)
+    assert open_runtime(weights, "auto").name.startswith("torch")
+    with pytest.raises(ModelFileError, match=r"no model\.onnx"):
+        open_runtime(weights, "onnx")
+    graph = tiny.save_tiny(tmp_path / "g", weights=False)
+    with pytest.raises(ModelFileError, match=r"no weights\.safetensors"):
+        open_runtime(graph, "torch")
+
+
+def test_an_extra_that_is_missing_is_named(folder, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(MissingExtraError, match=r"metaphase\[openvino\]"):
+        open_runtime(load_model(folder), "openvino")
+    with pytest.raises(ModelFileError, match="auto, onnx"):
+        open_runtime(load_model(folder), "tpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(MetaphaseError, match="no GPU"):
+        open_runtime(load_model(folder), "cuda")
+
+
+def test_a_graph_that_is_none_is_told(folder, tmp_path):
+    from metaphase.models.modelfile import save_model
+
+    broken = save_model(tmp_path / "b", load_model(folder).card, onnx=b"not a graph")
+    with pytest.raises(ModelFileError, match="cannot load it"):
+        open_runtime(broken, "onnx")
+
+
+def test_no_pytorch_on_the_way_through_onnxruntime(folder):
+    code = (
+        "import sys, numpy as np\n"
+        "from metaphase.detection.runtime import open_runtime\n"
+        "from metaphase.detection.detect import detect\n"
+        "from metaphase.models.modelfile import load_model\n"
+        f"runtime = open_runtime(load_model({str(folder)!r}), 'auto')\n"
+        "runtime.run(np.zeros((1, 128, 128, 3), np.uint8))\n"
+        "assert 'torch' not in sys.modules, 'torch was imported'\n"
+        "print(runtime.name)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(("onnxruntime", "openvino"))
+
+
+def test_threads_are_the_cores_of_this_process():
+    cores = physical_cores()
+    assert 1 <= cores <= (os.cpu_count() or 1)
+    if hasattr(os, "sched_setaffinity"):
+        allowed = os.sched_getaffinity(0)
+        try:
+            os.sched_setaffinity(0, {min(allowed)})
+            assert physical_cores() == 1
+        finally:
+            os.sched_setaffinity(0, allowed)
