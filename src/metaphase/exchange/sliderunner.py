@@ -1,0 +1,188 @@
+"""SlideRunner's SQLite database (Aubreville et al., BVM 2018): detections out and back in.
+
+The schema is that of MIDOG's own file, its triggers included. They call functions that SlideRunner
+defines on its connection (``pycurrent_time``, ``generate_uuid``, ``randcolor``), so they are made
+after the rows, and another program has to define the same ones (``register_functions``) before it
+changes rows. SlideRunner has no place for scores: they are the annotation's description.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+from uuid import uuid4
+
+from metaphase.detection.geojson import COLOURS, feature_id
+from metaphase.errors import DetectionsError
+from metaphase.exchange.foreign import Known, Reading
+from metaphase.figures import LABELS, SCORE_DECIMALS, Detections, Label
+from metaphase.files import whole_file
+from metaphase.labels.reading import label_of
+
+CLASSES = {Label.MITOTIC: "mitotic figure", Label.HARD_NEGATIVE: "not mitotic figure"}
+_SPOT = 1  # SlideRunner's AnnotationType of a point
+_SCORE = "score "
+
+_UID = "`uid` INTEGER PRIMARY KEY AUTOINCREMENT UNIQUE"
+_TABLES = (
+    f"CREATE TABLE `Annotations_label` ({_UID}, `person` INTEGER, `class` INTEGER,"
+    " `exact_id` INTEGER, `annoId` INTEGER)",
+    f"CREATE TABLE `Annotations_coordinates` ({_UID}, `coordinateX` INTEGER,"
+    " `coordinateY` INTEGER, `coordinateZ` INTEGER DEFAULT 0, `slide` INTEGER,"
+    " `annoId` INTEGER, `orderIdx` INTEGER)",
+    f"CREATE TABLE `Annotations` ({_UID}, `slide` INTEGER, `guid` TEXT,"
+    " `lastModified` REAL DEFAULT 0, `deleted` INTEGER DEFAULT 0, `type` INTEGER,"
+    " `agreedClass` INTEGER, `description` TEXT, `clickable` INTEGER DEFAULT 1)",
+    f"CREATE TABLE `Classes` ({_UID}, `name` TEXT, `color` TEXT)",
+    f"CREATE TABLE `Persons` ({_UID}, `name` TEXT, `isExactUser` INTEGER DEFAULT 0)",
+    f"CREATE TABLE `Slides` ({_UID}, `filename` TEXT, `width` INTEGER, `height` INTEGER,"
+    " `directory` TEXT, `uuid` TEXT, `exactImageID` TEXT, `EXACTUSER` INTEGER DEFAULT 0)",
+    "CREATE TABLE `Log` (`uid` INTEGER PRIMARY KEY AUTOINCREMENT, `dateTime` FLOAT,"
+    " `labelId` INTEGER)",
+)
+
+
+def _touch(name: str, event: str, table: str, key: str) -> str:
+    return (
+        f"CREATE TRIGGER {name} AFTER {event} ON {table} BEGIN UPDATE Annotations SET"
+        f" lastModified=pycurrent_time() where uid==new.{key}; END"
+    )
+
+
+_TRIGGERS = (
+    *(
+        _touch(f"updateAnnotation_{source}{event}", event, table, key)
+        for event in ("UPDATE", "INSERT")
+        for source, table, key in (
+            ("fromLabel", "Annotations_label", "annoId"),
+            ("fromCoords", "Annotations_coordinates", "annoId"),
+            ("", "Annotations", "uid"),
+        )
+    ),
+    "CREATE TRIGGER updateAnnotation_ins AFTER INSERT ON Annotations BEGIN UPDATE Annotations"
+    " SET guid=generate_uuid() where uid==new.uid and guid is Null; END",
+    "CREATE TRIGGER setRandomcolor AFTER INSERT ON Classes BEGIN UPDATE Classes"
+    " SET color=randcolor() where uid==new.uid and color is Null; END",
+)
+
+
+def register_functions(database: sqlite3.Connection) -> None:
+    """Define the functions that the triggers call, as SlideRunner does."""
+    database.create_function("pycurrent_time", 0, time.time)
+    database.create_function("generate_uuid", 0, lambda: str(uuid4()))
+    database.create_function("randcolor", 0, lambda: f"#{random.randrange(1 << 24):06x}")
+
+
+def write(detections: Mapping[str, Detections], path: str | Path) -> None:
+    """Write the detections of any number of slides as one database."""
+    with whole_file(path) as temporary, closing(sqlite3.connect(temporary)) as database:
+        register_functions(database)
+        with database:
+            for statement in _TABLES:
+                database.execute(statement)
+            for label in LABELS:
+                row = label.code + 1, CLASSES[label], _colour(label)
+                database.execute("INSERT INTO Classes (uid, name, color) VALUES (?, ?, ?)", row)
+            for slide, found in enumerate(detections.values(), 1):
+                _write_slide(database, slide, found)
+            for statement in _TRIGGERS:
+                database.execute(statement)
+
+
+def _colour(label: Label) -> str:
+    return "#" + bytes(COLOURS[label]).hex()
+
+
+def _write_slide(database: sqlite3.Connection, slide: int, found: Detections) -> None:
+    made = found.provenance
+    database.execute(
+        "INSERT INTO Slides (uid, filename, width, height, uuid) VALUES (?, ?, ?, ?, ?)",
+        (slide, made.image, made.width_px or None, made.height_px or None, made.image_sha256),
+    )
+    person = _person(database, f"metaphase {made.model}".strip())
+    now = time.time()
+    rows = zip(
+        found.x_px.tolist(),
+        found.y_px.tolist(),
+        found.score.tolist(),
+        found.label.tolist(),
+        strict=True,
+    )
+    for x, y, score, code in rows:
+        guid = feature_id(made.image_sha256 or made.image, x, y, LABELS[code])
+        told = f"{_SCORE}{score:.{SCORE_DECIMALS}f}"
+        annotation = database.execute(
+            "INSERT INTO Annotations (slide, guid, lastModified, type, agreedClass, description)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (slide, guid, now, _SPOT, code + 1, told),
+        ).lastrowid
+        database.execute(
+            "INSERT INTO Annotations_coordinates"
+            " (coordinateX, coordinateY, slide, annoId, orderIdx) VALUES (?, ?, ?, ?, 1)",
+            (x, y, slide, annotation),
+        )
+        database.execute(
+            "INSERT INTO Annotations_label (person, class, annoId) VALUES (?, ?, ?)",
+            (person, code + 1, annotation),
+        )
+
+
+def _person(database: sqlite3.Connection, name: str) -> int:
+    row = database.execute("SELECT uid FROM Persons WHERE name = ?", (name,)).fetchone()
+    if row is None:
+        return int(
+            database.execute("INSERT INTO Persons (name) VALUES (?)", (name,)).lastrowid or 0
+        )
+    return int(row[0])
+
+
+def looks_like(path: Path) -> bool:
+    """Tell whether a file is an SQLite database."""
+    with path.open("rb") as stream:
+        return stream.read(16) == b"SQLite format 3\0"
+
+
+_QUERY = """
+SELECT a.uid, a.slide, c.name, a.description, p.coordinateX, p.coordinateY,
+       MIN(COALESCE(p.orderIdx, p.uid))
+FROM Annotations a
+LEFT JOIN Classes c ON c.uid = a.agreedClass
+LEFT JOIN Annotations_coordinates p ON p.annoId = a.uid
+WHERE COALESCE(a.deleted, 0) = 0
+GROUP BY a.uid ORDER BY a.uid
+"""
+
+
+def read(path: str | Path, known: Known | None = None) -> dict[str, Detections]:
+    """Read the annotations of a database as detections, with the score of their description or 1.
+
+    For labels use ``metaphase.labels``. Raises DetectionsError with every row that is wrong.
+    """
+    path = Path(path)
+    reading = Reading(path, "sliderunner", known or Known())
+    address = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
+    try:
+        with closing(sqlite3.connect(address, uri=True)) as database:
+            slides = database.execute("SELECT uid, filename, width, height FROM Slides").fetchall()
+            rows = database.execute(_QUERY).fetchall()
+    except sqlite3.Error as error:
+        raise DetectionsError.of(path, f"is not a SlideRunner database: {error}") from error
+    images = {}
+    for uid, name, width, height in slides:
+        images[uid] = reading.image(str(name or uid))
+        images[uid].size = (int(width), int(height)) if width and height else None
+    for uid, slide, name, told, x, y, _ in rows:
+        record = f"annotation {uid}"
+        if slide not in images:
+            reading.problem(record, f"names slide {slide!r}, which is not in the database")
+            continue
+        score = None
+        if str(told or "").startswith(_SCORE):
+            score = str(told).removeprefix(_SCORE)
+        reading.add(images[slide], record, x, y, score, label_of(str(name)) if name else None)
+    return reading.detections()
