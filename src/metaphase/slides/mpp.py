@@ -131,7 +131,7 @@ class MppHints:
         notes = [
             f"{path.name}: the {source} says {mpp:.4g} um/px and is used; "
             f"the {other} says {value:.4g} um/px"
-            + (" (--force-mpp takes yours)" if other == "user" else "")
+            + (" (force_mpp takes yours)" if other == "user" else "")
             for other, value in known[1:]
             if abs(value / mpp - 1) > DISAGREEMENT
         ]

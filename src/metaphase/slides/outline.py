@@ -27,12 +27,12 @@ def trace(mask: BoolMask) -> list[Polygon]:
     labels, count = ndimage.label(mask)
     polygons: list[Polygon] = [[] for _ in range(count)]
     leaving = _edges(mask)
-    while leaving:
-        start, directions = next(iter(leaving.items()))
-        ring, inside = _follow(leaving, start, directions[0])
-        polygon = polygons[labels[inside[1], inside[0]] - 1]
-        # With the inside on the right, exteriors and holes turn in opposite ways.
-        polygon.insert(0 if _twice_area(ring) > 0 else len(polygon), ring)
+    for start in list(leaving):
+        while start in leaving:
+            ring, inside = _follow(leaving, start, leaving[start][0])
+            polygon = polygons[labels[inside[1], inside[0]] - 1]
+            # With the inside on the right, exteriors and holes turn in opposite ways.
+            polygon.insert(0 if _twice_area(ring) > 0 else len(polygon), ring)
     return polygons
 
 

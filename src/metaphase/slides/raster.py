@@ -75,9 +75,6 @@ class RasterSlide(PyramidSlide):
         super().close()
         self._pixels = None
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.path, self._hints)
-
 
 def rgb(image: Any) -> Pixels:
     """Return the pixels of a PIL image of 8 bits a sample, what is transparent over white."""
