@@ -53,7 +53,7 @@ def vote(
 ) -> Votes:
     """Count votes over boxes of four numbers. ``sizes``: width and height in px by image id."""
     rows = [
-        (*a["bbox"], *sizes.get(a.get("image_id"), (np.inf, np.inf)), *_hints(a))
+        (*a["bbox"], *sizes.get(key_of(a.get("image_id")), (np.inf, np.inf)), *_hints(a))
         for a in annotations
     ]
     x, y, c, d, width, height, area, px, py = np.asarray(rows, dtype=np.float64).reshape(-1, 9).T
@@ -71,6 +71,11 @@ def vote(
     crossing_xywh = (x < 0) | (y < 0) | (x + c > width) | (y + d > height)
     counts = (not_xyxy, not_xywh, crossing_xyxy, crossing_xywh)
     return Votes(len(rows), *(int(votes.sum()) for votes in counts))
+
+
+def key_of(value: Any) -> Any:
+    """Return an id of JSON as something that a dictionary can hold, whatever it is."""
+    return value if isinstance(value, int | str) else repr(value)
 
 
 def stated(info: Mapping[str, Any]) -> BoxFormat | None:

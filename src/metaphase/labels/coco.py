@@ -19,7 +19,7 @@ from typing import Any
 from metaphase.boxes import centres, xywh_to_xyxy
 from metaphase.errors import LabelError
 from metaphase.figures import Figure, Label
-from metaphase.labels.boxformat import WORDS, BoxFormat, point_of, stated, vote
+from metaphase.labels.boxformat import WORDS, BoxFormat, key_of, point_of, stated, vote
 from metaphase.labels.dataset import Case
 from metaphase.labels.reading import (
     Reading,
@@ -55,7 +55,7 @@ def read_coco(
     used = _choose_format(reading, images, by_image, box_format or stated(info), kind)
     reader = _Reader(reading, info, labels, used)
     for image in images:
-        reader.add(image, by_image.get(_key(image.get("id")), []))
+        reader.add(image, by_image.get(key_of(image.get("id")), []))
     reader.tell_left_out()
     reading.drop_doubles()
     return reading
@@ -75,7 +75,7 @@ def _name(info: Record) -> str:
 
 def _labels(reading: Reading, data: Record) -> dict[Any, Label | None]:
     names = {
-        _key(c.get("id")): str(c.get("name", ""))
+        key_of(c.get("id")): str(c.get("name", ""))
         for c in data.get("categories") or []
         if isinstance(c, dict)
     }
@@ -89,13 +89,9 @@ def _labels(reading: Reading, data: Record) -> dict[Any, Label | None]:
     return labels
 
 
-def _key(value: Any) -> Any:
-    return value if isinstance(value, int | str) else repr(value)
-
-
 def _usable(reading: Reading, annotations: list[Record]) -> list[Record]:
     """Return the annotations whose box is four numbers; tell of the others and of double ids."""
-    for id_, n in repeated(_key(a.get("id")) for a in annotations if "id" in a):
+    for id_, n in repeated(key_of(a.get("id")) for a in annotations if "id" in a):
         reading.problem(f"annotation {id_}", f"its id appears {n} times", "number them anew")
     good = []
     for index, annotation in enumerate(annotations):
@@ -116,12 +112,12 @@ def _is_number(value: Any) -> bool:
 def _group(
     reading: Reading, images: list[Record], annotations: list[Record]
 ) -> dict[Any, list[Record]]:
-    for id_, n in repeated(_key(image.get("id")) for image in images):
+    for id_, n in repeated(key_of(image.get("id")) for image in images):
         reading.problem(f"image {id_}", f"its id appears {n} times", "number the images anew")
-    groups: dict[Any, list[Record]] = {_key(image.get("id")): [] for image in images}
+    groups: dict[Any, list[Record]] = {key_of(image.get("id")): [] for image in images}
     lost: dict[Any, list[Any]] = {}
     for annotation in annotations:
-        key = _key(annotation.get("image_id"))
+        key = key_of(annotation.get("image_id"))
         if key in groups:
             groups[key].append(annotation)
         else:
@@ -141,7 +137,7 @@ def _choose_format(
     kind: str,
 ) -> BoxFormat:
     sizes = {
-        image.get("id"): (float(image["width"]), float(image["height"]))
+        key_of(image.get("id")): (float(image["width"]), float(image["height"]))
         for image in images
         if _is_number(image.get("width")) and _is_number(image.get("height"))
     }
@@ -207,7 +203,7 @@ class _Reader:
 
     def figure(self, annotation: Record, width: int | None, height: int | None) -> Figure | None:
         """Return the figure, or None for another class or an impossible place."""
-        category = _key(annotation.get("category_id"))
+        category = key_of(annotation.get("category_id"))
         label = self.labels.get(category)
         if label is None:
             self.left_out[category] += 1

@@ -39,7 +39,7 @@ def read_sliderunner(path: Path) -> Reading:
         with closing(_open(path)) as database:
             _check_tables(path, database)
             _fill(reading, database)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:
         raise LabelError.of(
             path, f"is no readable SQLite database: {error}", way_out="was it copied whole?"
         ) from error
