@@ -153,6 +153,8 @@ def test_the_kind_is_recognised_from_the_content(tmp_path: Path, labels: Path) -
         ("hard_negative", Label.HARD_NEGATIVE),
         ("imposter", Label.HARD_NEGATIVE),
         ("mitosis-like", Label.HARD_NEGATIVE),
+        ("mitotic figure lookalike", Label.HARD_NEGATIVE),
+        ("canonical mitosis", Label.MITOTIC),
         ("tumour", None),
         ("", None),
     ],

@@ -74,10 +74,11 @@ def _name(info: Record) -> str:
 
 
 def _labels(reading: Reading, data: Record) -> dict[Any, Label | None]:
+    rows = data.get("categories")
     names = {
-        key_of(c.get("id")): str(c.get("name", ""))
-        for c in data.get("categories") or []
-        if isinstance(c, dict)
+        key_of(row.get("id")): str(row.get("name", ""))
+        for row in (rows if isinstance(rows, list) else [])
+        if isinstance(row, dict)
     }
     labels = {key: label_of(name) for key, name in names.items()}
     if Label.MITOTIC not in labels.values():

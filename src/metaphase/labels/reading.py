@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from metaphase.errors import LabelError, Problem
 from metaphase.figures import Figure, Label
 from metaphase.labels.dataset import Case, Dataset
 
-_NEGATIVE = ("non", "not ", "hard", "negative", "imposter", "impostor", "lookalike", "look-alike")
+_NEGATIVE = re.compile(r"\b(non|not\b|no\b|hard|negativ|impost|look-?alike|pseudo)|\blike\b|-like")
 
 
 @dataclass
@@ -102,7 +103,7 @@ def label_of(class_name: str) -> Label | None:
     "hard negative", "imposter", "mitosis-like" and so on.
     """
     name = " ".join(class_name.lower().replace("_", " ").split())
-    if any(word in name for word in _NEGATIVE) or "like" in name:
+    if _NEGATIVE.search(name):
         return Label.HARD_NEGATIVE
     return Label.MITOTIC if "mito" in name else None
 
