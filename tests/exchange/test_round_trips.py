@@ -150,6 +150,7 @@ def test_slides_without_detections_are_kept(tmp_path):
         assert back.provenance.image == "none.tiff"
 
 
+@pytest.mark.needs_data
 def test_sliderunner_has_the_schema_and_triggers_of_midog(tmp_path, data_dir):
     from metaphase.figures import Detections, Provenance
 

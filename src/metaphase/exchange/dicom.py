@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _MAKER = "metaphase"
 _IMAGE_CLASS = "1.2.840.10008.5.1.4.1.1.77.1.6"  # VL Whole Slide Microscopy Image Storage
 _ANN_CLASS = "1.2.840.10008.5.1.4.1.1.91.1"
+_NEEDED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID")
 _NO_SOURCE = "No DICOM image was given: the reference is a stand-in"
 
 
@@ -123,6 +124,9 @@ def _source(path: Path, detections: Detections) -> Dataset:
         image = dcmread(path, stop_before_pixels=True)
     except (OSError, InvalidDicomError) as error:
         raise DetectionsError.of(path, f"is not a DICOM file: {error}") from error
+    missing = [name for name in _NEEDED if name not in image]
+    if missing:
+        raise DetectionsError.of(path, f"cannot be referred to: it lacks {', '.join(missing)}")
     made = detections.provenance
     size = image.get("TotalPixelMatrixColumns"), image.get("TotalPixelMatrixRows")
     if made.width_px and None not in size and size != (made.width_px, made.height_px):

@@ -1,0 +1,315 @@
+"""``metaphase count``: the mitotic count at the hotspot."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from metaphase.counting.count import MitoticCount
+    from metaphase.counting.interval import Validation
+    from metaphase.counting.window import Tissue
+    from metaphase.figures import Detections
+    from metaphase.labels.dataset import Dataset
+
+app = typer.Typer(add_completion=False)
+
+_WINDOW, _TRUST, _INPUT = "Window", "Interval and review", "Input"
+_COLUMNS = (
+    "slide", "count", "low", "high", "per_mm2", "score", "could_be", "window_mm2", "tissue_mm2",
+    "slide_count", "slide_mm2", "slide_per_mm2", "labelled", "notes",
+)  # fmt: skip
+
+
+@app.command()
+def count(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Folders that 'metaphase detect' wrote, or files of detections."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for counts.csv, counts.json and a folder a slide.")
+    ] = None,
+    area_mm2: Annotated[
+        float | None,
+        typer.Option(help="Area (unasked: 2, or ten fields).", rich_help_panel=_WINDOW),
+    ] = None,
+    shape: Annotated[
+        str,
+        typer.Option(help="circle, square, or an aspect such as 4:3.", rich_help_panel=_WINDOW),
+    ] = "square",
+    either_way: Annotated[
+        bool,
+        typer.Option("--either-way", help="Also turned by 90 degrees.", rich_help_panel=_WINDOW),
+    ] = False,
+    field_diameter: Annotated[
+        float | None,
+        typer.Option(
+            help="Diameter in mm of one high-power field, for the area of ten and the score.",
+            rich_help_panel=_WINDOW,
+        ),
+    ] = None,
+    top: Annotated[
+        int, typer.Option(min=1, help="How many separate hotspots.", rich_help_panel=_WINDOW)
+    ] = 1,
+    min_tissue: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Least part of tissue.", rich_help_panel=_WINDOW),
+    ] = 0.5,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Operating point (unasked: the model's own).", rich_help_panel=_INPUT),
+    ] = None,
+    mpp: Annotated[
+        float | None,
+        typer.Option(help="um/px, for files that do not tell it.", rich_help_panel=_INPUT),
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the slides, to find tissue.", rich_help_panel=_INPUT),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            help="Labels: tell people's count in the same window.", rich_help_panel=_INPUT
+        ),
+    ] = None,
+    validation: Annotated[
+        str | None,
+        typer.Option(
+            help="Counts TP,FP,FN at the threshold, or a JSON of 'metaphase evaluate'.",
+            rich_help_panel=_TRUST,
+        ),
+    ] = None,
+    review: Annotated[
+        Path | None,
+        typer.Option(help="CSV of a person's decisions.", rich_help_panel=_TRUST),
+    ] = None,
+    complete: Annotated[
+        bool,
+        typer.Option("--complete", help="All of the window was reviewed.", rich_help_panel=_TRUST),
+    ] = False,
+    seed: Annotated[
+        int, typer.Option(help="Of the interval's random draws.", rich_help_panel=_TRUST)
+    ] = 0,
+    density: Annotated[
+        bool, typer.Option("--density", help="Also write density.csv.", rich_help_panel=_WINDOW)
+    ] = False,
+) -> None:
+    """Count mitotic figures where they are most, with an interval and a mitotic score.
+
+    The window is the fullest of its shape and area anywhere on the slide, exactly. Slides that
+    fail are told and the others go on.
+
+    Exit code: 0 all is well, 1 some slides failed, 2 wrong usage.
+    """
+    from metaphase.counting.count import count_slide
+    from metaphase.counting.review import load_review
+    from metaphase.counting.window import AREA_MM2, WindowShape, fields_area_mm2
+    from metaphase.errors import MetaphaseError
+
+    area = area_mm2 or (fields_area_mm2(field_diameter) if field_diameter else AREA_MM2)
+    window = WindowShape.parse(shape, area, either_way=either_way)
+    known = _dataset(labels)
+    measured = _validation(validation)
+    decisions = load_review(review) if review else None
+    rows: list[dict[str, Any]] = []
+    failures: list[str] = []
+    for name, load in _slides(paths, mpp, known):
+        try:
+            found = load() if threshold is None else load().made_by(threshold=threshold)
+            result = count_slide(
+                found,
+                window,
+                tissue=_tissue(found, images),
+                least_tissue=min_tissue,
+                top=top,
+                validation=measured,
+                decisions=decisions,
+                complete=complete,
+                field_diameter_mm=field_diameter,
+                seed=seed,
+            )
+            rows.append(_row(name, result, known))
+            if out is not None:
+                _write(out / name, found, result, density)
+        except MetaphaseError as error:
+            failures.append(f"{name}: {error}")
+    if out is not None:
+        _write_table(out, rows)
+    _print_table(rows)
+    for failure in failures:
+        typer.echo(f"metaphase: {failure}", err=True)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _slides(
+    paths: list[Path], mpp: float | None, dataset: Dataset | None
+) -> Iterator[tuple[str, Callable[[], Detections]]]:
+    """Yield each slide's name and how to load it; folders of ours are loaded one by one."""
+    from metaphase.detectionfile import JSON_NAME, load_detections
+    from metaphase.exchange.read import read_detections
+
+    for path in paths:
+        ours = sorted(p.parent for p in path.rglob(JSON_NAME)) if path.is_dir() else []
+        if ours:
+            for folder in ours:
+                yield folder.resolve().name, partial(load_detections, folder)
+            continue
+        for name, found in read_detections(path, mpp=mpp, dataset=dataset).items():
+            yield name, partial(_given, found)
+
+
+def _given(found: Detections) -> Detections:
+    return found
+
+
+def _dataset(labels: Path | None) -> Dataset | None:
+    if labels is None:
+        return None
+    from metaphase.labels.read import load_dataset
+
+    return load_dataset(labels)
+
+
+def _validation(told: str | None) -> Validation | None:
+    """Read TP,FP,FN, or a JSON file that holds tp, fp and fn at the top or under "overall"."""
+    if told is None:
+        return None
+    import json
+
+    from metaphase.counting.interval import Validation
+    from metaphase.errors import InputError
+
+    try:
+        if Path(told).is_file():
+            data = json.loads(Path(told).read_text(encoding="utf-8"))
+            data = data if "tp" in data else data["overall"]
+            return Validation(*(int(data[key]) for key in ("tp", "fp", "fn")))
+        tp, fp, fn = (int(part) for part in told.split(","))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError.of(
+            told,
+            "does not tell true, false and missed figures",
+            way_out="give three numbers as TP,FP,FN, or a JSON file with tp, fp and fn",
+        ) from error
+    return Validation(tp, fp, fn)
+
+
+def _tissue(found: Detections, images: Path | None) -> Tissue | None:
+    """Look for tissue on the slide of these detections, if its folder was named."""
+    if images is None:
+        return None
+    from metaphase.errors import SlideError
+    from metaphase.slides.open import open_slide
+    from metaphase.slides.tissue import find_tissue
+
+    made = found.provenance
+    path = images / made.image
+    if not path.is_file():
+        raise SlideError.of(path, "is not there, so its tissue is unknown")
+    with open_slide(path, mpp=made.mpp) as slide:
+        return find_tissue(slide)
+
+
+def _row(name: str, result: MitoticCount, dataset: Dataset | None) -> dict[str, Any]:
+    best = result.hotspots[0]
+    found, score = best.estimate, best.score
+    return {
+        "slide": name,
+        "count": best.count,
+        "low": found.low if found else "",
+        "high": found.high if found else "",
+        "per_mm2": round(best.hotspot.per_mm2, 3),
+        "score": score.score if score else "",
+        "could_be": "/".join(map(str, score.could_be)) if score else "",
+        "window_mm2": round(best.hotspot.area_mm2, 4),
+        "tissue_mm2": round(best.hotspot.tissue_mm2, 4),
+        "slide_count": result.total,
+        "slide_mm2": round(result.area_mm2, 4),
+        "slide_per_mm2": round(result.per_mm2, 3),
+        "labelled": _labelled(name, result, dataset),
+        "notes": " ".join(result.notes),
+    }
+
+
+def _labelled(name: str, result: MitoticCount, dataset: Dataset | None) -> int | str:
+    """Return how many labelled figures the first hotspot holds."""
+    from metaphase.figures import points_of
+    from metaphase.labels.reading import case_id
+
+    for key in (name, case_id(result.image)):
+        if dataset is not None and key in dataset and dataset[key].labelled:
+            points = points_of(dataset[key].figures)
+            return int(result.hotspots[0].hotspot.window.contains(points).sum())
+    return ""
+
+
+def _write(folder: Path, found: Detections, result: MitoticCount, density: bool) -> None:
+    from metaphase.exchange.qupath import write_hotspots
+    from metaphase.files import write_json, write_text
+
+    write_hotspots(result, folder / "hotspots.geojson")
+    if density:
+        write_text(folder / "density.csv", _density(found))
+    write_json(folder / "count.json", result.to_dict())
+
+
+def _density(found: Detections) -> str:
+    """Return the cells of the density map that are not empty, as CSV."""
+    import numpy as np
+
+    from metaphase.counting.density import density_map
+    from metaphase.figures import Label
+
+    made = found.provenance
+    points = found.above_threshold().with_label(Label.MITOTIC).points
+    grid = density_map(points, (made.width_px, made.height_px), made.mpp)
+    rows = ["x_px,y_px,width_px,per_mm2"]
+    for i, j in np.argwhere(grid.per_mm2 >= 5e-4):
+        x, y = j * grid.cell_px, i * grid.cell_px
+        rows.append(f"{x:.2f},{y:.2f},{grid.cell_px:.2f},{grid.per_mm2[i, j]:.3f}")
+    return "\n".join(rows) + "\n"
+
+
+def _write_table(out: Path, rows: list[dict[str, Any]]) -> None:
+    from metaphase.files import write_json, write_text
+
+    text = io.StringIO()
+    table = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    write_text(out / "counts.csv", text.getvalue())
+    write_json(out / "counts.json", rows)
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    if not rows:
+        return
+    shown = Table(box=None, header_style="bold", pad_edge=False)
+    names = ("slide", "count", "95 %", "per mm2", "score", "slide", "per mm2", "labelled")
+    for i, name in enumerate(names):
+        shown.add_column(name, justify="left" if i == 0 else "right", no_wrap=i != 0)
+    for row in rows:
+        interval = f"{row['low']} to {row['high']}" if row["low"] != "" else "-"
+        score = str(row["score"] or "-")
+        if "/" in row["could_be"]:
+            score += f" (could be {row['could_be']})"
+        shown.add_row(
+            row["slide"], str(row["count"]), interval, f"{row['per_mm2']:.2f}", score,
+            str(row["slide_count"]), f"{row['slide_per_mm2']:.2f}", str(row["labelled"]) or "-",
+        )  # fmt: skip
+    console = Console()
+    console.print(shown)
+    for note in dict.fromkeys(f"{row['slide']}: {row['notes']}" for row in rows if row["notes"]):
+        console.print(note, style="dim", soft_wrap=True, markup=False, highlight=False)

@@ -1,0 +1,99 @@
+"""A folder from which ``docker build`` makes a Grand Challenge algorithm.
+
+The image holds Python, metaphase and one model file, runs as a user without rights, reads /input,
+writes /output and needs no network when it runs.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from metaphase import __version__
+from metaphase.errors import InputError
+from metaphase.files import write_text
+from metaphase.models.modelfile import load_model
+
+_DOCKERFILE = """\
+# {title}
+FROM python:3.11-slim
+
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 HOME=/tmp \\
+    MPLCONFIGDIR=/tmp{mpp}
+
+RUN groupadd --system algorithm && useradd --system --gid algorithm --no-create-home algorithm
+
+WORKDIR /opt/algorithm
+{wheel}RUN python -m pip install {package}
+COPY model /opt/algorithm/model
+
+USER algorithm
+ENTRYPOINT ["python", "-m", "metaphase.exchange.algorithm"]
+"""
+
+_README = """\
+# {title}
+
+A Grand Challenge algorithm made by metaphase {version} from the model {model}.
+
+    docker build --platform linux/amd64 -t {tag} .
+    docker run --rm --network none --read-only --tmpfs /tmp \\
+        -v "$PWD/test/input:/input:ro" -v "$PWD/test/output:/output" {tag}
+    docker save {tag} | gzip -c > {tag}.tar.gz
+
+The container reads the one image in /input (MIDOG 2021), or the one that /input/inputs.json names
+(MIDOG 2025), and writes /output/mitotic-figures.json with positions in mm. It takes the resolution
+from the image's tags; for images without, build with `--mpp`. /output must be writable for it.
+
+Research use only; not for diagnosis.
+"""
+
+_IGNORE = "test\n*.tar.gz\n"
+
+
+def write_container(
+    folder: str | Path,
+    model: str | Path,
+    *,
+    wheel: str | Path | None = None,
+    mpp: float | None = None,
+) -> Path:
+    """Write Dockerfile, README.md, .dockerignore and the model. The folder must not exist yet.
+
+    The image installs this version of metaphase from the package index, or the ``wheel`` if one is
+    given. Raises InputError for a folder with something in it, ModelFileError for a bad model.
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError.of(folder, "is there already", way_out="give a new folder")
+    if mpp is not None and not 0.01 <= mpp <= 100:
+        raise InputError.of("container", f"{mpp} is no resolution in um/px")
+    opened = load_model(model)
+    if opened.onnx_path is None:
+        raise InputError.of(
+            model,
+            "has no ONNX file, which is what the container runs",
+            way_out="write one with 'metaphase export'",
+        )
+    if wheel is not None and (not Path(wheel).is_file() or Path(wheel).suffix != ".whl"):
+        raise InputError.of(wheel, "is not a wheel", way_out="make one with: pip wheel --no-deps .")
+    shutil.copytree(opened.folder, folder / "model")
+    copy, package = "", f"metaphase=={__version__}"
+    if wheel is not None:
+        name = Path(wheel).name
+        shutil.copyfile(wheel, folder / name)
+        copy, package = f"COPY {name} /opt/algorithm/\n", f"/opt/algorithm/{name}"
+    title = f"metaphase {__version__}: {_plain(opened.card.name)}"
+    told = "" if mpp is None else f" METAPHASE_MPP={mpp:g}"
+    text = _DOCKERFILE.format(title=title, wheel=copy, package=package, mpp=told)
+    tag = "metaphase-" + _plain(opened.card.name).lower().replace(" ", "-")
+    readme = _README.format(title=title, version=__version__, model=opened.card.name, tag=tag)
+    write_text(folder / "README.md", readme)
+    write_text(folder / ".dockerignore", _IGNORE)
+    write_text(folder / "Dockerfile", text)
+    return folder
+
+
+def _plain(name: str) -> str:
+    """Return a name fit for one line of a Dockerfile and for a tag."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_. ") else "-" for c in name)

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metaphase.counting.interval import Seen, Validation, estimate
+from metaphase.errors import InputError
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    n=st.integers(0, 200),
+    tp=st.integers(1, 500),
+    fp=st.integers(0, 500),
+    fn=st.integers(0, 500),
+)
+def test_the_expected_count_is_n_precision_over_recall(n, tp, fp, fn):
+    found = estimate(Seen(n), Validation(tp, fp, fn))
+    assert found.expected == pytest.approx(n * (tp / (tp + fp)) / (tp / (tp + fn)))
+    assert 0 <= found.low <= found.high
+
+
+def test_the_same_seed_gives_the_same_interval():
+    seen, validation = Seen(20), Validation(80, 20, 20)
+    assert estimate(seen, validation, seed=3) == estimate(seen, validation, seed=3)
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says():
+    # Figures fall as the model says, with a known precision and recall.
+    rng = np.random.default_rng(1)
+    precision, recall, hits, runs = 0.8, 0.7, 0, 400
+    for _ in range(runs):
+        found = rng.poisson(20 * recall)
+        truth = found + rng.poisson(20 * (1 - recall))
+        false = rng.poisson(20 * recall * (1 - precision) / precision)
+        validation = Validation(
+            *(max(1, rng.binomial(1000, p)) for p in (recall, recall * 0.25, 1 - recall))
+        )
+        interval = estimate(Seen(int(found + false)), validation, draws=2000)
+        hits += interval.low <= truth <= interval.high
+    assert 0.92 <= hits / runs <= 1.0
+
+
+def test_more_validation_narrows_the_interval():
+    wide, narrow = (estimate(Seen(50), Validation(8 * k, 2 * k, 2 * k)) for k in (1, 100))
+    assert narrow.high - narrow.low < wide.high - wide.low
+
+
+def test_what_people_confirmed_is_certain():
+    assert estimate(Seen(0, confirmed=9, added=2, complete=True), None).low == 11
+    found = estimate(Seen(0, confirmed=9, added=2), Validation(80, 20, 20))
+    assert found.low >= 11
+    assert estimate(Seen(0, confirmed=9), None) is None
+
+
+def test_nothing_found_is_not_nothing_there():
+    found = estimate(Seen(0), Validation(50, 10, 50))
+    assert found.expected == 0
+    assert found.high >= 1
+
+
+@pytest.mark.parametrize("counts", [(0, 5, 5), (-1, 0, 0), (5, -1, 0)])
+def test_validations_that_tell_nothing(counts):
+    with pytest.raises(InputError):
+        Validation(*counts)
