@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "count": ("metaphase.cli.count", "Mitotic count at the hotspot."),
     "export": ("metaphase.cli.export", "Write a model for other runtimes and precisions."),
     "exchange": ("metaphase.cli.exchange", "Convert detections to and from other tools."),
+    "container": ("metaphase.cli.container", "Make a Grand Challenge algorithm of a model."),
 }
 
 
