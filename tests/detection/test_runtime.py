@@ -36,6 +36,7 @@ def tiles(n=3):
 
 
 DEVICES = ["onnx", "torch", "openvino"]
+ROUNDING = ["torch-bf16", "openvino-bf16"]
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -57,6 +58,19 @@ def test_runtimes_agree_and_say_who_they_are(folder, device, monkeypatch):
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a.x, b.x, atol=0.01)
         np.testing.assert_allclose(a.score, b.score, atol=1e-4)
+
+
+@pytest.mark.parametrize("device", ROUNDING)
+def test_bfloat16_rounds_a_little_and_says_so(folder, device, monkeypatch):
+    if device.startswith("openvino"):
+        pytest.importorskip("openvino")
+    tiny.register(monkeypatch)
+    model = load_model(folder)
+    runtime = open_runtime(model, device, threads=1)
+    assert runtime.name.endswith("bf16")
+    wanted, given = open_runtime(model, "onnx").run(tiles()), runtime.run(tiles())
+    for a, b in zip(wanted, given, strict=True):
+        np.testing.assert_allclose(a, b, atol=0.1)
 
 
 def test_the_batch_changes_nothing(folder):

@@ -96,15 +96,17 @@ def detect(
     ] = None,
     device: Annotated[
         str,
-        typer.Option(help="auto, onnx, openvino, torch or cuda.", rich_help_panel=_MACHINE),
+        typer.Option(
+            help="auto, onnx, openvino[-bf16], torch[-bf16], cuda.", rich_help_panel=_MACHINE
+        ),
     ] = "auto",
     threads: Annotated[
         int | None,
         typer.Option(min=1, help="Cores to use (unasked: all).", rich_help_panel=_MACHINE),
     ] = None,
     batch: Annotated[
-        int, typer.Option(min=1, help="Tiles at a time.", rich_help_panel=_MACHINE)
-    ] = 4,
+        int | None, typer.Option(min=1, help="Tiles at a time.", rich_help_panel=_MACHINE)
+    ] = None,
     again: Annotated[
         bool,
         typer.Option("--again", help="Redo what is finished.", rich_help_panel=_MACHINE),

@@ -27,9 +27,9 @@ from metaphase.models.modelfile import Model, load_model
 from metaphase.slides.slide import Pixels, Slide
 from metaphase.units import area_mm2
 
-BATCH = 4
+_BATCH = 4  # for a runtime that does not say what it does best with
 _READERS = 2
-_BATCHES_AHEAD = 3
+_AHEAD = 12  # tiles read before they are needed, beside the batch: 10 MB of 512 px tiles
 
 Progress = Callable[[float, float], None]
 """Called with the mm2 that are done and the mm2 in all."""
@@ -48,7 +48,7 @@ def detect(
     tissue: bool | None = None,
     device: str = "auto",
     runtime: Runtime | None = None,
-    batch: int = BATCH,
+    batch: int | None = None,
     blocks: Path | None = None,
     progress: Progress | None = None,
 ) -> Detections:
@@ -86,7 +86,7 @@ def _detect(
     settings: Settings,
     runtime: Runtime | None,
     device: str,
-    batch: int,
+    batch: int | None,
     blocks: Path | None,
     progress: Progress | None,
 ) -> Detections:
@@ -102,11 +102,12 @@ def carry_out(
     slide: Slide,
     model: Model,
     runtime: Runtime,
-    batch: int = BATCH,
+    batch: int | None = None,
     blocks: Path | None = None,
     progress: Progress | None = None,
 ) -> Detections:
     """Do what a plan says. ``made`` is the provenance that the result will have."""
+    batch = batch or int(getattr(runtime, "batch", _BATCH))
     store = None
     if blocks is not None:
         depends_on = (made.image_sha256, made.model_id, made.runtime, made.metaphase, str(batch))
@@ -146,7 +147,7 @@ def find(
     plan: Plan,
     runtime: Runtime,
     *,
-    batch: int = BATCH,
+    batch: int | None = None,
     store: BlockStore | None = None,
     progress: Progress | None = None,
 ) -> Found:
@@ -154,6 +155,7 @@ def find(
 
     Blocks that the store has are not looked at again.
     """
+    size = batch or int(getattr(runtime, "batch", _BATCH))
     blocks = [plan.tiles[i : i + BLOCK_TILES] for i in range(0, len(plan.tiles), BLOCK_TILES)]
     stored = [store.load(i) if store else None for i in range(len(blocks))]
     missing = [tiles for tiles, found in zip(blocks, stored, strict=True) if found is None]
@@ -165,13 +167,13 @@ def find(
         return slide.read(x * scale, y * scale, side, side, plan.mpp)
 
     todo = (int(number) for tiles in missing for number in tiles)
-    pixels = map_ahead(read, todo, workers=_READERS, ahead=batch * _BATCHES_AHEAD)
+    pixels = map_ahead(read, todo, workers=_READERS, ahead=size + _AHEAD)
     results = []
     with closing(pixels):
         for index, (tiles, known) in enumerate(zip(blocks, stored, strict=True)):
             if known is None:
                 parts = []
-                for numbers in _batches(tiles, batch):
+                for numbers in _batches(tiles, size):
                     maps = runtime.run(np.stack([next(pixels) for _ in numbers]))
                     found = decode(maps, model.card.head, min_score=plan.min_score)
                     parts += [

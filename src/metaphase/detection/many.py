@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from metaphase.detection.detect import BATCH, carry_out, fingerprint_of_image, provenance
+from metaphase.detection.detect import carry_out, fingerprint_of_image, provenance
 from metaphase.detection.geojson import save_geojson
 from metaphase.detection.inputs import Job
 from metaphase.detection.overlay import Mark, marks_of, save_overlay
@@ -72,7 +72,7 @@ def detect_many(
     runtime: Runtime,
     settings: Settings,
     *,
-    batch: int = BATCH,
+    batch: int | None = None,
     again: bool = False,
     overlay: bool = True,
     marks: Marks = lambda job, detections: marks_of(detections),
@@ -114,7 +114,7 @@ class _Work:
     runtime: Runtime
     settings: Settings
     folder: Path
-    batch: int
+    batch: int | None
 
     def run(
         self, again: bool, overlay: bool, marks: Marks, progress: Callable[[float, float], None]

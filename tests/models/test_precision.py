@@ -1,0 +1,88 @@
+"""Lower precision: a model file of its own, close to the one it came from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+from metaphase.cli import main
+from metaphase.detection.runtime import open_runtime
+from metaphase.errors import ModelFileError
+from metaphase.models.modelfile import load_model
+from metaphase.models.precision import export_model
+from tests.models import tiny
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny.save_tiny(tmp_path_factory.mktemp("models") / "tiny")
+
+
+def tiles(n=8):
+    return list(np.random.default_rng(0).integers(0, 256, (n, 128, 128, 3), dtype=np.uint8))
+
+
+def maps(model):
+    return open_runtime(model, "onnx").run(np.stack(tiles(2)))
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp16", 0.02), ("int8", 0.1)])
+def test_the_maps_stay_close(model, tmp_path, precision, tolerance):
+    made = export_model(model, tmp_path / "m", precision, tiles=tiles())
+    for a, b in zip(maps(model), maps(load_model(tmp_path / "m")), strict=True):
+        assert b.dtype == np.float32
+        np.testing.assert_allclose(a, b, atol=tolerance)
+    assert made.card.name == f"tiny-{precision}"
+    assert made.card.threshold == model.card.threshold
+    assert made.card.scores["export"]["precision"] == precision
+    assert made.card.scores["export"]["from"] == model.id
+    assert made.id != model.id
+    assert made.weights_path is None
+
+
+def test_fp32_is_exported_anew_from_the_weights(model, tmp_path, monkeypatch):
+    tiny.register(monkeypatch)
+    weights = tiny.save_tiny(tmp_path / "w", onnx=False)
+    made = export_model(weights, tmp_path / "m")
+    assert made.weights_path is not None
+    for a, b in zip(maps(model), maps(made), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_what_cannot_be_is_told(model, tmp_path, monkeypatch):
+    tiny.register(monkeypatch)
+    with pytest.raises(ModelFileError, match="--calibrate"):
+        export_model(model, tmp_path / "m", "int8")
+    with pytest.raises(ModelFileError, match="unknown precision"):
+        export_model(model, tmp_path / "m", "int4")
+    with pytest.raises(ModelFileError, match="fp32 first"):
+        export_model(tiny.save_tiny(tmp_path / "w", onnx=False), tmp_path / "m", "fp16")
+    assert not (tmp_path / "m").exists()
+
+
+def call(*arguments):
+    try:
+        main(["export", *map(str, arguments)])
+    except SystemExit as done:
+        return done.code or 0
+    return 0
+
+
+def test_the_command(model, tmp_path, capsys):
+    from PIL import Image
+
+    for i in range(2):
+        picture = np.random.default_rng(i).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+        Image.fromarray(picture).save(tmp_path / f"{i}.png")
+    options = ["--precision", "int8", "--calibrate", tmp_path, "--mpp", 0.25, "--tiles", 10]
+    assert call(model.folder, *options, "-o", tmp_path / "m") == 0
+    assert "tiny-int8" in capsys.readouterr().out
+    assert load_model(tmp_path / "m").card.scores["export"]["calibration_tiles"] == 10
+    assert call(model.folder, "--precision", "fp16") == 0
+    assert load_model(model.folder.with_name("tiny-fp16"))
+    assert call(model.folder, "--precision", "int8", "-o", tmp_path / "n") == 2
+    assert call(model.folder, "--precision", "int4") == 2
+    assert call(model.folder, "-o", model.folder) == 2
