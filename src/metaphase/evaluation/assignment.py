@@ -58,7 +58,7 @@ def _assign(
     if len(truths) * len(points) <= _SMALL:
         from scipy.optimize import linear_sum_assignment
 
-        cost = np.full((len(truths), len(points)), none)
+        cost = np.full((len(truths), len(points)), none, dtype=np.float64)
         cost[row, column] = distance
         rows, columns = linear_sum_assignment(cost)
         real = cost[rows, columns] < none

@@ -135,6 +135,11 @@ def _notes(pairs: Sequence[Pair], dataset: Dataset, outcomes: Sequence[Outcome])
         )
     if parts := [pair.case.id for pair in pairs if pair.region is not None]:
         notes.append(f"{len(parts)} cases were looked at in part, and scored there: {_few(parts)}.")
+    if parts := [pair.case.id for pair in pairs if _parameter(pair, "roi_sha256")]:
+        notes.append(
+            f"{len(parts)} cases were looked at within an outline only; figures outside of it "
+            f"count as missed: {_few(parts)}."
+        )
     odd = [pair.case.id for pair in pairs if _apart(pair)]
     if odd:
         notes.append(
@@ -144,6 +149,10 @@ def _notes(pairs: Sequence[Pair], dataset: Dataset, outcomes: Sequence[Outcome])
     if not any(outcome.case.labelled for outcome in outcomes):
         notes.append("There are no mitotic figures in these cases: recall has no value.")
     return notes
+
+
+def _parameter(pair: Pair, name: str) -> object:
+    return pair.detections.provenance.parameters.get(name)
 
 
 def _apart(pair: Pair) -> bool:

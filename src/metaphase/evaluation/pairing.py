@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from metaphase.boxes import as_points
 from metaphase.detectionfile import JSON_NAME, load_detections
-from metaphase.errors import DetectionsError, InputError, LabelError, Problem
+from metaphase.errors import DetectionsError, LabelError, Problem
 from metaphase.figures import Detections, Label, points_of
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.units import area_mm2
@@ -156,10 +156,13 @@ def _region(detections: Detections) -> tuple[float, float, float, float] | None:
     try:
         x, y, width, height = map(float, region)
     except (TypeError, ValueError):
-        raise InputError.of(
+        raise DetectionsError.of(
             detections.provenance.image, f"region {region!r} is not x, y, width, height"
         ) from None
-    return x, y, width, height
+    made = detections.provenance
+    left, top = max(x, 0.0), max(y, 0.0)
+    right, bottom = min(x + width, made.width_px), min(y + height, made.height_px)
+    return left, top, max(right - left, 0.0), max(bottom - top, 0.0)
 
 
 def _refuse_unlabelled(dataset: Dataset) -> None:

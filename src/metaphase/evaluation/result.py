@@ -91,7 +91,8 @@ class Scores:
     ``overall`` pools all cases, ``domains[by][name]`` those of a scanner, tumour and so on (only
     kinds of domain that the labels know). ``threshold`` is None where cases were scored at
     different ones, as after a cross-validation. ``notes`` are sentences to be shown with the
-    numbers. ``exercise`` is told where it was asked for (see ``protocols``). ``outcomes`` hold every position, for pictures.
+    numbers. ``exercise`` is told where it was asked for (see ``protocols``). ``outcomes`` hold
+    every position, for pictures.
     """
 
     dataset: str
@@ -203,15 +204,19 @@ def curve_over(outcomes: Sequence[Outcome]) -> Curve:
 
 
 def by_domain(outcomes: Sequence[Outcome]) -> dict[str, dict[str, list[Outcome]]]:
-    """Return the outcomes of each kind of domain that the labels know anything of."""
+    """Return the outcomes of each kind of domain that the labels know anything of.
+
+    Groups are a kind of domain where cases share them (the fields of a slide).
+    """
     table: dict[str, dict[str, list[Outcome]]] = {}
     for by in DOMAINS:
-        if by == "group":
-            continue
         groups: dict[str, list[Outcome]] = {}
         for outcome in outcomes:
-            groups.setdefault(outcome.case.domains[by], []).append(outcome)
-        if set(groups) != {"unknown"}:
+            case = outcome.case
+            name = case.group if by == "group" else case.domains[by]
+            groups.setdefault(name, []).append(outcome)
+        shared = len(groups) < len(outcomes)
+        if shared if by == "group" else set(groups) != {"unknown"}:
             table[by] = groups
     return table
 

@@ -42,9 +42,10 @@ def choose_threshold(
     radius_um: float = MATCH_RADIUS_UM,
     rule: Rule = "midog",
     tolerance: float = 0.0,
+    allow_missing: bool = False,
 ) -> tuple[float, float]:
     """Return the threshold with the best F1 over all cases, and that F1. See ``best``."""
-    pairs = pair_up(detections, dataset)
+    pairs = pair_up(detections, dataset, allow_missing=allow_missing)
     choice = best(curve_of(pairs, radius_um, rule), tolerance=tolerance, lowest=lowest_score(pairs))
     return choice.value, choice.f1
 

@@ -27,6 +27,9 @@ from metaphase.evaluation.result import GroupScore, Scores, by_domain
 FloatArray = NDArray[np.float64]
 
 STRATA = "scanner"
+FEW_UNITS = 10
+"""With fewer cases or groups than this an interval is shown, but a note tells not to trust it."""
+
 _STEPS = 256  # thresholds at which average precision is resampled
 _COUNTS = 3  # columns: tp, fp, labelled
 
@@ -53,9 +56,17 @@ def with_intervals(
         return replace(group, intervals=found)
 
     parts = by_domain(scores.outcomes)
+    overall = of(scores.outcomes, scores.overall)
+    units = overall.intervals["f1"].units
+    notes = scores.notes
+    if units < FEW_UNITS:
+        notes += (
+            f"Intervals rest on {units} independent groups of cases only: too few to be trusted.",
+        )
     return replace(
         scores,
-        overall=of(scores.outcomes, scores.overall),
+        notes=notes,
+        overall=overall,
         domains={
             by: {name: of(parts[by][name], group) for name, group in groups.items()}
             for by, groups in scores.domains.items()

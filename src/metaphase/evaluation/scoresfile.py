@@ -1,0 +1,156 @@
+"""Scores on disk: one JSON file, from which curves, pictures and comparisons can be made again.
+
+The upper part is ``Scores.to_dict()``, for people and other programs; ``outcomes`` holds every case
+with its positions, one line each.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from metaphase.errors import InputError
+from metaphase.evaluation.casescore import CaseScore, Outcome
+from metaphase.evaluation.evaluate import summarise
+from metaphase.evaluation.intervals import Interval
+from metaphase.evaluation.matching import Gains
+from metaphase.evaluation.protocols import ExerciseScore
+from metaphase.evaluation.result import GroupScore, Scores
+from metaphase.evaluation.scores import Counts
+from metaphase.figures import POSITION_DECIMALS, SCORE_DECIMALS
+from metaphase.files import write_text
+
+FORMAT = 1
+
+
+def save_scores(scores: Scores, path: str | Path, **more: Any) -> None:
+    """Write scores, and whatever else is named (plain values), whole or not at all."""
+    head = {"format": FORMAT, **scores.to_dict(), **more}
+    text = json.dumps(head, indent=1, ensure_ascii=False, allow_nan=False)
+    lines = [
+        json.dumps(_outcome(o), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        for o in scores.outcomes
+    ]
+    write_text(path, text[:-2] + ',\n "outcomes": [\n' + ",\n".join(lines) + "\n ]\n}\n")
+
+
+def load_scores(path: str | Path) -> Scores:
+    """Read what ``save_scores`` wrote; all numbers are made again from the outcomes.
+
+    Intervals are taken as they were written. Raises InputError for any other file.
+    """
+    path = Path(path)
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError.of(path, f"cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError.of(path, f"is not JSON: {error}", way_out=_WAY_OUT) from error
+    if not isinstance(data, dict) or data.get("format") != FORMAT or "outcomes" not in data:
+        raise InputError.of(path, "is not an evaluation", way_out=_WAY_OUT)
+    try:
+        return _scores(data)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError.of(path, f"is damaged: {error!r}", way_out=_WAY_OUT) from error
+
+
+_WAY_OUT = "name a file that 'metaphase evaluate --json' wrote"
+
+
+def _scores(data: dict[str, Any]) -> Scores:
+    exercise = data.get("exercise")
+    scores = summarise(
+        [_outcome_from(row) for row in data["outcomes"]],
+        dataset=data["dataset"],
+        radius_um=data["radius_um"],
+        rule=data["rule"],
+        hard_negative_class=data["hard_negative_class"],
+        notes=data["notes"],
+        exercise=None if exercise is None else _exercise(exercise),
+    )
+    return replace(
+        scores,
+        model=data["model"],
+        overall=_with_intervals(scores.overall, data),
+        domains={
+            by: {n: _with_intervals(group, data["domains"][by][n]) for n, group in groups.items()}
+            for by, groups in scores.domains.items()
+        },
+    )
+
+
+def _with_intervals(group: GroupScore, data: dict[str, Any]) -> GroupScore:
+    return replace(group, intervals={k: Interval(**v) for k, v in data["intervals"].items()})
+
+
+def _exercise(data: dict[str, Any]) -> ExerciseScore:
+    counts = Counts(data["tp"], data["fp"], data["fn"])
+    return ExerciseScore(counts, data["patches"], data["share_looked_at"], data["seed"])
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    case = outcome.case
+    return {
+        "id": case.id,
+        "domains": case.domains,
+        "group": case.group,
+        "image": outcome.image,
+        "model": outcome.model,
+        "mpp": case.mpp,
+        "area_mm2": case.area_mm2,
+        "threshold": case.threshold,
+        "labelled": case.labelled,
+        "predicted": case.predicted,
+        "tp": case.counts.tp,
+        "fp": case.counts.fp,
+        "fn": case.counts.fn,
+        "false_positives": case.mistakes,
+        "hard_negatives": case.hard_negatives,
+        "truth": outcome.truth.round(POSITION_DECIMALS).tolist(),
+        "found": outcome.found.astype(int).tolist(),
+        "points": outcome.points.round(POSITION_DECIMALS).tolist(),
+        "score": outcome.score.round(SCORE_DECIMALS).tolist(),
+        "right": outcome.right.astype(int).tolist(),
+        "mistake": outcome.mistake.tolist(),
+        "gained_found": outcome.gained.found.tolist(),
+        "gained_false": outcome.gained.false.tolist(),
+    }
+
+
+def _outcome_from(row: dict[str, Any]) -> Outcome:
+    case = CaseScore(
+        id=row["id"],
+        domains=row["domains"],
+        group=row["group"],
+        mpp=row["mpp"],
+        area_mm2=row["area_mm2"],
+        threshold=row["threshold"],
+        labelled=row["labelled"],
+        predicted=row["predicted"],
+        counts=Counts(row["tp"], row["fp"], row["fn"]),
+        mistakes=row["false_positives"],
+        hard_negatives=row["hard_negatives"],
+    )
+    right = np.array(row["right"], bool)
+    mistake = np.array(row["mistake"], np.int8)
+    outcome = Outcome(
+        case=case,
+        points=np.array(row["points"], np.float64).reshape(-1, 2),
+        score=np.array(row["score"], np.float64),
+        kept=right | (mistake >= 0),
+        right=right,
+        mistake=mistake,
+        truth=np.array(row["truth"], np.float64).reshape(-1, 2),
+        found=np.array(row["found"], bool),
+        gained=Gains(np.array(row["gained_found"], np.int64), np.array(row["gained_false"])),
+        image=row["image"],
+        model=row["model"],
+    )
+    sizes = {len(v) for v in (outcome.points, outcome.score, right, mistake)}
+    if len(sizes) > 1 or len(outcome.truth) != len(outcome.found):
+        raise ValueError(f"case {case.id}: columns of unequal length")
+    return outcome

@@ -1,0 +1,98 @@
+import json
+
+import numpy as np
+import pytest
+
+from metaphase.errors import LabelError
+from metaphase.evaluation.evaluate import evaluate
+from metaphase.evaluation.matching import RULES, Gains
+from metaphase.evaluation.scores import pooled_curve
+from metaphase.evaluation.thresholds import best, choose_threshold, freeze_threshold
+from metaphase.labels.dataset import Dataset
+from metaphase.models.modelfile import load_model, save_model
+from metaphase.models.spec import HeadSpec, InputSpec, Level, ModelCard, Threshold
+from tests.evaluation.scenes import case, found, random_scene
+
+
+def curve(scores, right, truths):
+    right = np.asarray(right, np.int64)
+    return pooled_curve([np.asarray(scores, float)], [Gains(right, 1 - right)], truths)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_no_threshold_scores_better_and_the_told_f1_is_the_scored_one(rule):
+    dataset, detections = random_scene(4)
+    value, f1 = choose_threshold(detections, dataset, rule=rule)
+    assert evaluate(detections, dataset, rule=rule, threshold=value).f1 == pytest.approx(f1)
+    for other in np.linspace(0, 1, 101):
+        assert evaluate(detections, dataset, rule=rule, threshold=float(other)).f1 <= f1 + 1e-12
+
+
+def test_the_middle_of_the_plateau():
+    choice = best(curve([0.9, 0.8, 0.3, 0.2], [1, 1, 0, 0], 2))
+    assert (choice.low, choice.high) == (0.3, 0.8)
+    assert choice.value == 0.55
+    assert choice.f1 == 1
+
+
+def test_of_equal_plateaus_the_widest():
+    # F1 is 2/3 down to 0.9 (one right), lower at 0.8, and 2/3 again between 0.75 and 0.1.
+    found_ = best(curve([0.9, 0.8, 0.78, 0.77, 0.1], [1, 0, 1, 0, 0], 2))
+    f1 = curve([0.9, 0.8, 0.78, 0.77, 0.1], [1, 0, 1, 0, 0], 2).f1
+    assert found_.f1 == max(f1)
+    assert found_.low < found_.value <= found_.high
+
+
+def test_a_tolerance_widens_the_plateau_around_the_best():
+    scores, right = [0.9, 0.8, 0.7, 0.6, 0.1], [1, 1, 1, 0, 0]
+    sharp = best(curve(scores, right, 3))
+    wide = best(curve(scores, right, 3), tolerance=0.2)
+    assert (sharp.low, sharp.high) == (0.6, 0.7)
+    assert (wide.low, wide.high) == (0.1, 0.8)
+
+
+def test_all_detections_right_stays_above_the_lowest_score_asked_for():
+    dataset = Dataset([case("a", [(100, 100)])])
+    detections = {"a": found("a", [(100, 100)], [0.4], min_score=0.05)}
+    assert choose_threshold(detections, dataset) == (pytest.approx(0.225, abs=0.01), 1.0)
+
+
+def test_nothing_detected_gives_the_middle():
+    assert choose_threshold({"a": found("a")}, Dataset([case("a", [(9, 9)])])) == (0.5, 0.0)
+
+
+def test_no_figures_no_threshold():
+    with pytest.raises(LabelError, match="no mitotic figures"):
+        choose_threshold({"a": found("a", [(5, 5)], [0.7])}, Dataset([case("a")]))
+
+
+def test_close_scores_still_get_a_value_between_them():
+    choice = best(curve([0.5000003, 0.5000001], [1, 0], 1))
+    assert 0.5000001 < choice.value <= 0.5000003
+
+
+def test_freezing_a_threshold(tmp_path):
+    card = ModelCard(
+        name="m",
+        created="2024-01-01T00:00:00Z",
+        metaphase="0",
+        network="compact",
+        network_options={},
+        input=InputSpec(mpp=0.25),
+        head=HeadSpec(kind="centre", levels=(Level(stride=8),)),
+        normalisation={"mean": (0.5, 0.5, 0.5), "std": (0.2, 0.2, 0.2)},
+        merge_radius_um=6,
+        threshold=Threshold(value=0.5, chosen_on="nothing", protocol="none"),
+        training_data=[],
+        recipe={},
+        seed=0,
+        versions={},
+    )
+    before = save_model(tmp_path / "m", card, onnx=b"graph")
+    after = freeze_threshold(tmp_path / "m", 0.37, chosen_on="x", protocol="y", f1=0.7)
+    again = load_model(tmp_path / "m")
+    assert again == after
+    assert again.card.threshold == Threshold(value=0.37, chosen_on="x", protocol="y", f1=0.7)
+    assert again.id != before.id
+    assert again.card.weights_sha256 == before.card.weights_sha256
+    assert json.loads((tmp_path / "m" / "card.json").read_text())["threshold"]["value"] == 0.37
