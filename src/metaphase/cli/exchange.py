@@ -86,7 +86,8 @@ def convert(
     else:
         written = _write_each(found, target, to, box_um, slides)
     number = sum(map(len, found.values()))
-    typer.echo(f"{number} detections of {len(found)} slides in {_told(written)}")
+    slides_told = "1 slide" if len(found) == 1 else f"{len(found)} slides"
+    typer.echo(f"Detections of {slides_told} in {_told(written)}: {number}")
 
 
 def _told(paths: list[Path]) -> str:
