@@ -1,0 +1,89 @@
+"""Hard negatives: dark nuclei that are no mitotic figures but may be taken for one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from metaphase.phantom.mitoses import Canvas, in_cell
+from metaphase.phantom.noise import Field, Generator
+from metaphase.phantom.interphase import DARK, nuclei
+from metaphase.phantom.stamp import Stamp, step
+
+MIMICS: dict[str, float] = {
+    "pyknotic": 0.28,
+    "apoptotic": 0.2,
+    "hyperchromatic": 0.22,
+    "out of focus": 0.14,
+    "dark spindle": 0.16,
+}
+"""The kinds that are drawn and how often."""
+
+
+def hard_negative(rng: Generator, kind: str, mpp: float) -> Stamp:
+    """Return the stamp of a nucleus of a kind of ``MIMICS``."""
+    return _DRAW[kind](rng, mpp)
+
+
+def _shrunken(rng: Generator, canvas: Canvas, shape: Field, radius: float) -> Stamp:
+    """Draw smooth, evenly dark chromatin in a shrunken cell of dense pink cytoplasm."""
+    mask = step(shape + 0.12 * canvas.noise(rng, 1.5), rng.uniform(0.2, 0.35))
+    dye = mask * (1 + 0.04 * canvas.noise(rng, 0.8)) * np.float32(rng.uniform(1.5, 2.4))
+    cell = canvas.ellipse(0, 0, radius * rng.uniform(0.9, 1.1), radius)
+    if rng.random() < 0.3:  # in a gap, like a cleared cell
+        gap = canvas.ellipse(0, 0, radius + 2.2, radius + 2.0)
+        base = in_cell(rng, canvas, dye, mask, gap, float(rng.uniform(0.5, 0.9)))
+    else:
+        base = in_cell(rng, canvas, dye, mask, cell, 0.2)
+    pink = step(cell, 0.5) * (1 - mask) * np.float32(rng.uniform(0.15, 0.6))
+    return Stamp(base.h_add, base.h_keep, base.e_add + pink, base.e_keep)
+
+
+def _pyknotic(rng: Generator, mpp: float) -> Stamp:
+    canvas = Canvas.turned(rng, mpp)
+    radius = rng.uniform(1.9, 3.6)
+    ratio = rng.uniform(1.0, 1.35)
+    shape = canvas.ellipse(0, 0, radius * ratio, radius / ratio)
+    return _shrunken(rng, canvas, shape, radius + rng.uniform(1.2, 3.0))
+
+
+def _apoptotic(rng: Generator, mpp: float) -> Stamp:
+    canvas = Canvas.turned(rng, mpp)
+    shape = canvas.ellipse(*rng.normal(0, 0.6, 2), *rng.uniform(1.3, 2.3, 2))
+    for _ in range(int(rng.integers(2, 6))):
+        radius = rng.uniform(0.5, 1.3)
+        at = rng.normal(0, 2.1, 2)
+        shape = np.minimum(shape, canvas.ellipse(*at, radius, radius))
+    return _shrunken(rng, canvas, shape, rng.uniform(4.0, 5.5))
+
+
+def _hyperchromatic(rng: Generator, mpp: float) -> Stamp:
+    return nuclei(rng, DARK, 1, mpp)[0]
+
+
+def _out_of_focus(rng: Generator, mpp: float) -> Stamp:
+    canvas = Canvas.turned(rng, mpp)
+    a, b = rng.uniform(2.4, 4.6), rng.uniform(2.0, 3.2)
+    shape = canvas.ellipse(0, 0, a, b) + 0.5 * canvas.noise(rng, 2.2)
+    mask = step(shape, rng.uniform(0.6, 1.0))
+    dye = mask * np.float32(rng.uniform(1.4, 2.1))
+    return in_cell(rng, canvas, dye, mask, canvas.ellipse(0, 0, a + 1, b + 1), 0.1)
+
+
+def _dark_spindle(rng: Generator, mpp: float) -> Stamp:
+    """A smooth dark nucleus seen from its edge, tapered, that looks like a plate."""
+    canvas = Canvas.turned(rng, mpp)
+    a, b = rng.uniform(3.6, 6.5), rng.uniform(1.2, 2.0)
+    bent = Canvas(canvas.x, canvas.y + np.float32(rng.normal(0, 0.02)) * canvas.x**2, mpp)
+    mask = step(bent.ellipse(0, 0, a, b) + 0.12 * canvas.noise(rng, 1.2), rng.uniform(0.15, 0.3))
+    dye = mask * (1 + 0.08 * canvas.noise(rng, 0.7)) * np.float32(rng.uniform(1.4, 2.2))
+    clear = float(rng.uniform(0.3, 0.7)) if rng.random() < 0.3 else 0.05
+    return in_cell(rng, canvas, dye, mask, canvas.ellipse(0, 0, a + 1.5, b + 3), clear)
+
+
+_DRAW = {
+    "pyknotic": _pyknotic,
+    "apoptotic": _apoptotic,
+    "hyperchromatic": _hyperchromatic,
+    "out of focus": _out_of_focus,
+    "dark spindle": _dark_spindle,
+}
