@@ -114,7 +114,7 @@ def _chosen_without(
 ) -> float:
     others = {k: v for fold, found in detections.items() if fold != name for k, v in found.items()}
     cases = regions.select(others)
-    return choose_threshold(others, cases, radius_um=recipe.validation.radius_um).value
+    return choose_threshold(others, cases, radius_um=recipe.validation.radius_um)[0]
 
 
 def _pool(
@@ -138,7 +138,7 @@ def _pool(
         folds[name] = {"threshold": frozen[name], **scores.to_dict()}
     pooled = _score(at_threshold, at_threshold, regions, radius_um)
     everything = {k: v for found in detections.values() for k, v in found.items()}
-    final = choose_threshold(everything, regions, radius_um=radius_um).value
+    final = choose_threshold(everything, regions, radius_um=radius_um)[0]
     return {
         "recipe": recipe.name,
         "left_out": by,

@@ -44,7 +44,6 @@ def fit(
     judged on the way and the last weights are kept.
     """
     _quiet()
-    pl.seed_everything(recipe.seed, workers=True, verbose=False)
     judged = len(validation) > 0
     patches = patch_dataset(recipe, training)
     scorer = RegionScorer(recipe, network, validation)

@@ -34,7 +34,7 @@ def judge(
     value, chosen = validation.threshold, "the recipe"
     protocol = validation.threshold_note
     if value == "chosen":
-        value = choose_threshold(detections, cases, radius_um=validation.radius_um).value
+        value = choose_threshold(detections, cases, radius_um=validation.radius_um)[0]
         chosen = f"{cases.name or 'data set'}: {len(cases)} validation cases"
         protocol = (
             f"whole regions, one-to-one within {validation.radius_um:g} um (midog), best F1 of "

@@ -148,7 +148,7 @@ class RegionScorer:
             for case in cases
         }
         radius_um = self.recipe.validation.radius_um
-        threshold = choose_threshold(self.detections, cases, radius_um=radius_um).value
+        threshold = choose_threshold(self.detections, cases, radius_um=radius_um)[0]
         scores = evaluate(self.detections, cases, radius_um=radius_um, threshold=threshold)
         return Scored(
             f1=_number(scores.f1),

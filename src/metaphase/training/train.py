@@ -85,17 +85,19 @@ def finished(folder: str | Path) -> bool:
 def _fit(
     recipe: Recipe, training: Dataset, validation: Dataset, folder: Path, show: bool
 ) -> Network | None:
+    import torch
+
     from metaphase.models.networks import build_network
     from metaphase.training.fit import fit
 
+    torch.manual_seed(recipe.seed)  # new layers start the same
     options = recipe.network_options(training)
     network = build_network(recipe.network.kind, options, recipe.classes)
     try:
         module, trainer = fit(recipe, network, training, validation, folder, show=show)
-    except KeyboardInterrupt:
-        trainer = None
-    if trainer is None or trainer.interrupted:
-        raise InterruptedRunError(f"interrupted; the same command goes on from {folder}")
+    except (KeyboardInterrupt, SystemExit):  # Lightning leaves by SystemExit after Ctrl-C
+        message = f"interrupted; the same command goes on from {folder}"
+        raise InterruptedRunError(message) from None
     if not trainer.is_global_zero:
         return None
     return module.network.eval()
