@@ -149,9 +149,12 @@ def test_the_cases_of_a_data_set_and_a_part_of_them(images, model, tmp_path, cap
 
 
 def test_labels_beside_plain_images(images, model, tmp_path):
-    options = ["-m", model, "--mpp", 0.25, "-o", tmp_path / "out", "--labels", labels(images)]
+    picture = tmp_path / "out" / "b" / "overlay.png"
+    options = ["-m", model, "--mpp", 0.25, "-o", tmp_path / "out"]
     assert call(images / "b.png", *options) == 0
-    assert has(tmp_path / "out" / "b" / "overlay.png", FALSE)
+    assert not has(picture, FALSE)
+    assert call(images / "b.png", *options, "--labels", labels(images)) == 0  # drawn anew
+    assert has(picture, FALSE)
 
 
 def command(images, model, out):

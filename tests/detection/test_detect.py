@@ -196,3 +196,29 @@ def test_an_error_while_reading_ends_it_cleanly():
 def test_an_open_slide_knows_its_own_mpp():
     with pytest.raises(ValueError, match="open slide"):
         look(DotSlide(300, 200, 0.25, []), make_model(), mpp=0.25)
+
+
+@pytest.mark.needs_data
+def test_a_real_slide_from_its_path(data_dir):
+    """A dot runtime finds nothing in it, but every tile of it is read and run."""
+    model = make_model(tile=512)
+    runtime = DotRuntime(model.card.head)
+    found = detect(data_dir / "slides" / "small_region.svs", model, runtime=runtime)
+    made = found.provenance
+    assert (made.image, made.width_px, made.height_px) == ("small_region.svs", 2220, 2967)
+    assert made.mpp == pytest.approx(0.499, abs=0.001)
+    assert made.parameters["resampled"] is True
+    # 4432 x 5923 network pixels: 10 columns and 14 rows of tiles every 448.
+    assert runtime.tiles == made.parameters["tiles"] == 140
+
+
+def test_a_folder_of_pixels_beside_the_file_is_in_the_hash(tmp_path):
+    from metaphase.detection.detect import fingerprint_of_image
+
+    slide = DotSlide(10, 10, 0.25, [], path=tmp_path / "a.mrxs")
+    slide.path.write_bytes(b"index")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "Data0000.dat").write_bytes(b"one")
+    before = fingerprint_of_image(slide)
+    (tmp_path / "a" / "Data0000.dat").write_bytes(b"two")
+    assert fingerprint_of_image(slide) != before

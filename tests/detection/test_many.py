@@ -110,6 +110,10 @@ def test_a_missing_overlay_is_drawn_without_detecting(folder, tmp_path):
     assert not (out / "a" / "overlay.png").exists()
     assert statuses(go(folder, out)) == ["skipped"] * 3
     assert (out / "a" / "overlay.png").exists()
+    before = contents(out / "a")
+    (out / "a" / "detections.geojson").unlink()
+    assert statuses(go(folder, out)) == ["skipped"] * 3
+    assert contents(out / "a") == before
 
 
 def test_a_failed_image_is_listed_and_the_others_go_on(folder, tmp_path):

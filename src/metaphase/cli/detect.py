@@ -153,6 +153,7 @@ def detect(
                 batch=batch,
                 again=again,
                 overlay=overlay,
+                redraw=labels is not None,
                 marks=_marks(known),
                 watcher=watcher,
             )

@@ -6,6 +6,7 @@ threads, or on whether the work was interrupted and taken up again.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -137,8 +138,19 @@ def provenance(
 
 
 def fingerprint_of_image(slide: Slide) -> str:
-    """Return the SHA-256 of the image's file ("" for a slide that is none)."""
-    return sha256_of_file(slide.path) if slide.path.is_file() else ""
+    """Return the SHA-256 of the image's file ("" for a slide that is none).
+
+    MIRAX keeps its pixels in a folder beside the file: that is in the hash too. Of the other
+    formats in several files (Hamamatsu VMS, DICOM) the named file alone is.
+    """
+    if not slide.path.is_file():
+        return ""
+    own = sha256_of_file(slide.path)
+    beside = slide.path.with_suffix("")
+    if slide.path.suffix.lower() != ".mrxs" or not beside.is_dir():
+        return own
+    parts = [f"{p.name}:{sha256_of_file(p)}" for p in sorted(beside.iterdir()) if p.is_file()]
+    return hashlib.sha256("\n".join([own, *parts]).encode()).hexdigest()
 
 
 def find(

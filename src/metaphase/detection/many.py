@@ -75,13 +75,15 @@ def detect_many(
     batch: int | None = None,
     again: bool = False,
     overlay: bool = True,
+    redraw: bool = False,
     marks: Marks = lambda job, detections: marks_of(detections),
     watcher: Watcher | None = None,
 ) -> list[Outcome]:
     """Detect in every image and return how it went, in the order of the jobs.
 
     An image is skipped if its folder is complete and was made from the same image by the same
-    model with the same parameters, unless ``again``. Failures are written to ``failures.csv`` in
+    model with the same parameters, unless ``again``; ``redraw`` draws its overlay anew, for other
+    ``marks``. Failures are written to ``failures.csv`` in
     ``out`` as they come; without any, the file is removed. KeyboardInterrupt passes through: the
     same call then goes on where it was.
     """
@@ -93,7 +95,7 @@ def detect_many(
         started = time.monotonic()
         try:
             work = _Work(job, model, runtime, settings, out / job.name, batch)
-            outcome = work.run(again, overlay, marks, watcher.progress)
+            outcome = work.run(again, overlay, redraw, marks, watcher.progress)
         except MetaphaseError as error:
             outcome = Outcome(job, "failed", str(error))
         except Exception as error:  # one image's trouble must not cost the others
@@ -117,13 +119,20 @@ class _Work:
     batch: int | None
 
     def run(
-        self, again: bool, overlay: bool, marks: Marks, progress: Callable[[float, float], None]
+        self,
+        again: bool,
+        overlay: bool,
+        redraw: bool,
+        marks: Marks,
+        progress: Callable[[float, float], None],
     ) -> Outcome:
         with self.job.open() as slide:
             image_sha256 = fingerprint_of_image(slide)
             found = None if again else self._finished(slide, image_sha256)
             if found is not None:
-                if overlay and not (self.folder / OVERLAY_NAME).exists():
+                if not (self.folder / GEOJSON_NAME).exists():
+                    save_geojson(found, self.folder / GEOJSON_NAME)
+                if overlay and (redraw or not (self.folder / OVERLAY_NAME).exists()):
                     self._draw(slide, found, marks)
                 return self._outcome("skipped", found, slide)
             plan = make_plan(slide, self.model, self.settings)
