@@ -65,7 +65,10 @@ def make_phantom(
     jobs = list(itertools.product(enumerate(scanners), range(cases_per_scanner)))
     for number, ((place, scanner), case) in enumerate(jobs, 1):
         pixels, figures = render_region(
-            *([seed, place, case], size_px, size_px, scanner),
+            [seed, place, case],
+            size_px,
+            size_px,
+            scanner,
             mitotic_per_mm2=mitotic_per_mm2,
             hard_negative_per_mm2=hard_negative_per_mm2,
         )

@@ -41,8 +41,8 @@ def nuclei(
 
     They point anywhere, or roughly along ``direction`` (radians).
     """
-    radius = rng.uniform(*kind.radius_um, count)
-    stretch = rng.uniform(*kind.elongation, count) ** 0.5
+    radius = rng.uniform(kind.radius_um[0], kind.radius_um[1], count)
+    stretch = rng.uniform(kind.elongation[0], kind.elongation[1], count) ** 0.5
     reach = float((radius * stretch).max() * (1 + 2 * kind.ragged) + 1)
     side = 2 * int(np.ceil(reach / mpp))
     angle = rng.uniform(0, np.pi, count)
@@ -77,18 +77,22 @@ def _chromatin(rng: Generator, kind: Kind, distance: Field, radius: Field, mpp: 
     grain = np.maximum(0.55 * fine + 0.75 * coarse - 0.1, -0.6)
     rim = np.exp(-(((distance + 0.35) / 0.32) ** 2))
     dye = (
-        _column(rng.uniform(*kind.body, n))
-        + _column(rng.uniform(*kind.grain, n)) * grain
-        + _column(rng.uniform(*kind.rim, n)) * rim
+        _drawn(rng, kind.body, n)
+        + _drawn(rng, kind.grain, n) * grain
+        + _drawn(rng, kind.rim, n) * rim
     )
     x, y = plane(side, mpp)
     for _ in range(kind.nucleoli):
         cx, cy = (_column(rng.normal(0, 0.33, n) * radius) for _ in range(2))
-        size = _column(rng.uniform(0.35, 0.8, n))
+        size = _drawn(rng, (0.35, 0.8), n)
         spot = np.exp(-((((x - cx) ** 2 + (y - cy) ** 2) / size**2) ** 2))
-        dye += _column(rng.uniform(0.0, 1.1, n)) * spot
+        dye += _drawn(rng, (0.0, 1.1), n) * spot
     result: Field = np.maximum(dye, 0.05).astype(np.float32)
     return result
+
+
+def _drawn(rng: Generator, limits: tuple[float, float], count: int) -> Field:
+    return _column(rng.uniform(limits[0], limits[1], count))
 
 
 def _column(values: Field) -> Field:

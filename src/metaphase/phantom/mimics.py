@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from metaphase.phantom.interphase import DARK, nuclei
 from metaphase.phantom.mitoses import Canvas, in_cell
 from metaphase.phantom.noise import Field, Generator
-from metaphase.phantom.interphase import DARK, nuclei
 from metaphase.phantom.stamp import Stamp, step
 
 MIMICS: dict[str, float] = {
-    "pyknotic": 0.28,
-    "apoptotic": 0.2,
-    "hyperchromatic": 0.22,
-    "out of focus": 0.14,
-    "dark spindle": 0.16,
+    "pyknotic": 0.22,
+    "apoptotic": 0.18,
+    "hyperchromatic": 0.20,
+    "out of focus": 0.13,
+    "dark spindle": 0.13,
+    "smudged": 0.14,
 }
 """The kinds that are drawn and how often."""
 
@@ -48,11 +49,11 @@ def _pyknotic(rng: Generator, mpp: float) -> Stamp:
 
 def _apoptotic(rng: Generator, mpp: float) -> Stamp:
     canvas = Canvas.turned(rng, mpp)
-    shape = canvas.ellipse(*rng.normal(0, 0.6, 2), *rng.uniform(1.3, 2.3, 2))
+    shape = canvas.ellipse(0, 0, rng.uniform(1.3, 2.3), rng.uniform(1.3, 2.3))
     for _ in range(int(rng.integers(2, 6))):
         radius = rng.uniform(0.5, 1.3)
-        at = rng.normal(0, 2.1, 2)
-        shape = np.minimum(shape, canvas.ellipse(*at, radius, radius))
+        x, y = rng.normal(0, 2.1), rng.normal(0, 2.1)
+        shape = np.minimum(shape, canvas.ellipse(x, y, radius, radius))
     return _shrunken(rng, canvas, shape, rng.uniform(4.0, 5.5))
 
 
@@ -80,10 +81,21 @@ def _dark_spindle(rng: Generator, mpp: float) -> Stamp:
     return in_cell(rng, canvas, dye, mask, canvas.ellipse(0, 0, a + 1.5, b + 3), clear)
 
 
+def _smudged(rng: Generator, mpp: float) -> Stamp:
+    """A dying nucleus with an uneven outline: the mimic that graders quarrel about."""
+    canvas = Canvas.turned(rng, mpp)
+    a, b = rng.uniform(2.4, 4.6), rng.uniform(1.8, 2.8)
+    shape = (
+        canvas.ellipse(0, 0, a, b) + 0.45 * canvas.noise(rng, 1.3) + 0.15 * canvas.noise(rng, 0.6)
+    )
+    return _shrunken(rng, canvas, shape, max(a, b) + rng.uniform(0.8, 2.4))
+
+
 _DRAW = {
     "pyknotic": _pyknotic,
     "apoptotic": _apoptotic,
     "hyperchromatic": _hyperchromatic,
     "out of focus": _out_of_focus,
     "dark spindle": _dark_spindle,
+    "smudged": _smudged,
 }

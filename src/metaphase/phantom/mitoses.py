@@ -43,7 +43,7 @@ class Canvas:
 
     def noise(self, rng: Generator, scale_um: float) -> Field:
         """Return noise of mean 0 and variance 1 that changes over ``scale_um``."""
-        return smooth_noise(rng, *self.x.shape, scale_um / self.mpp)
+        return smooth_noise(rng, self.x.shape[0], self.x.shape[1], scale_um / self.mpp)
 
     def ellipse(self, cx: float, cy: float, a: float, b: float) -> Field:
         """Return roughly the distance in um to an ellipse, negative inside."""
@@ -57,7 +57,8 @@ def mitotic_figure(rng: Generator, phase: str, mpp: float) -> Stamp:
     canvas = Canvas.turned(rng, mpp)
     chromatin, cell = _DRAW[phase](rng, canvas)
     ragged = 0.42 * canvas.noise(rng, 0.55) + 0.38 * canvas.noise(rng, 1.1)
-    mask = step(chromatin + np.float32(rng.uniform(0.55, 1.1)) * ragged, rng.uniform(0.14, 0.3))
+    blur = rng.uniform(0.3, 0.6) if rng.random() < 0.2 else rng.uniform(0.14, 0.3)
+    mask = step(chromatin + np.float32(rng.uniform(0.3, 1.0)) * ragged, blur)
     grain = 1 + 0.10 * canvas.noise(rng, 0.5) + 0.10 * canvas.noise(rng, 1.2)
     dye = mask * grain * np.float32(rng.uniform(1.45, 2.3))
     clear = float(rng.beta(2.2, 1.4))  # from hardly to wholly cleared

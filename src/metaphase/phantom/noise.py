@@ -7,11 +7,12 @@ threads there are.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Field = NDArray[np.float32]
+Field = NDArray[np.floating[Any]]
 Generator = np.random.Generator
 
 _SPLINE_SD = 151 / 315  # of white noise through the cubic B-spline in two dimensions

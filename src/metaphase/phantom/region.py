@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +39,7 @@ class Planted:
 
 
 def render_region(
-    seed: int | Generator,
+    seed: int | Sequence[int] | Generator,
     width: int,
     height: int,
     scanner: Scanner | str = SCANNERS[0],

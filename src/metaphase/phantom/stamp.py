@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from metaphase.phantom.noise import Field
 
@@ -55,7 +54,7 @@ def plane(side_px: int, mpp: float) -> tuple[Field, Field]:
     return np.meshgrid(axis, axis)[0], np.meshgrid(axis, axis)[1]
 
 
-def step(distance_um: NDArray[np.float32], softness_um: float = 0.2) -> Field:
+def step(distance_um: Field, softness_um: float = 0.2) -> Field:
     """Return 1 inside (negative distance), 0 outside, and a soft edge between."""
     result: Field = (0.5 - 0.5 * np.tanh(distance_um / np.float32(2 * softness_um))).astype(
         np.float32

@@ -26,7 +26,7 @@ class Tissue:
 
 def grow_tissue(rng: Generator, width: int, height: int, mpp: float) -> Tissue:
     """Return random tissue. Proportions and strength of the dyes differ from seed to seed."""
-    nests = smooth_noise(rng, height, width, 42 / mpp)
+    nests = smooth_noise(rng, height, width, 36 / mpp)
     detail = smooth_noise(rng, height, width, 7 / mpp)
     nests += 0.18 * detail
     epithelium = _ramp(nests + np.float32(rng.uniform(0.2, 0.7)), 0.12)
@@ -54,9 +54,11 @@ def _glass(
     rng: Generator, nests: Field, detail: Field, strands: Field, epithelium: Field, mpp: float
 ) -> Field:
     """Return where nothing is: vessels and lumina, and clefts between fibres."""
-    holes = smooth_noise(rng, *nests.shape, 16 / mpp) + 0.15 * detail
+    holes = smooth_noise(rng, nests.shape[0], nests.shape[1], 16 / mpp) + 0.15 * detail
     lumina = _ramp(holes - np.float32(rng.uniform(1.7, 2.3)), 0.08)
-    clefts = _ramp(-strands - 1.55 + 0.5 * detail, 0.25) * (1 - epithelium)
+    clefts = _ramp(-strands - np.float32(rng.uniform(1.6, 2.2)) + 0.5 * detail, 0.25) * (
+        1 - epithelium
+    )
     result: Field = np.maximum(lumina, 0.85 * clefts)
     return result
 
