@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("metaphase.cli.demo", "The main job from end to end, on synthetic images."),
     "phantom": ("metaphase.cli.phantom", "Make a synthetic data set: labels and pixels."),
     "data": ("metaphase.cli.data", "Check, split, convert and download labels."),
     "doctor": ("metaphase.cli.doctor", "Examine a recipe and its data before training."),
@@ -20,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "detect": ("metaphase.cli.detect", "Find mitotic figures in images and slides."),
     "evaluate": ("metaphase.cli.evaluate", "Score detections against labels."),
     "count": ("metaphase.cli.count", "Mitotic count at the hotspot."),
+    "report": ("metaphase.cli.report", "Write one HTML file of scores, curves and pictures."),
     "export": ("metaphase.cli.export", "Write a model for other runtimes and precisions."),
     "exchange": ("metaphase.cli.exchange", "Convert detections to and from other tools."),
     "container": ("metaphase.cli.container", "Make a Grand Challenge algorithm of a model."),

@@ -1,0 +1,211 @@
+"""Which figures and detections are worth looking at, and their pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaphase.errors import MetaphaseError
+from metaphase.evaluation.casescore import MISTAKES, Outcome
+from metaphase.evaluation.result import Scores
+from metaphase.slides.slide import Pixels, Slide
+from metaphase.units import um_to_px
+
+CROP_MPP = 0.25
+CROP_PX = 128
+QUALITY = 85
+OVERVIEW_PX = 560
+NEAR_UM = 7.5
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """One thing to look at, in full-resolution pixels of a case. ``kind`` is tp, fp or fn."""
+
+    outcome: Outcome
+    x_px: float
+    y_px: float
+    kind: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """Some places with a reason to look at them."""
+
+    title: str
+    note: str
+    places: tuple[Place, ...]
+
+
+def galleries(scores: Scores, most: int = 24) -> list[Gallery]:
+    """Return the galleries of a model: what is wrong first, then the border, then the best."""
+    return [
+        Gallery(
+            "False positives",
+            "Detections that no labelled figure has, the most confident first.",
+            tuple(_false(scores, most)),
+        ),
+        Gallery(
+            "False negatives",
+            "Labelled figures that were missed, those without any detection near them first.",
+            tuple(_missed(scores, most)),
+        ),
+        Gallery(
+            "Borderline",
+            "Detections nearest to the threshold, on either side of it.",
+            tuple(_borderline(scores, most)),
+        ),
+        Gallery(
+            "True positives",
+            "Labelled figures that were found with the highest scores.",
+            tuple(_true(scores, most)),
+        ),
+    ]
+
+
+def _rows(scores: Scores) -> Iterator[tuple[Outcome, int]]:
+    for outcome in scores.outcomes:
+        for i in range(len(outcome.score)):
+            yield outcome, i
+
+
+def _false(scores: Scores, most: int) -> list[Place]:
+    rows = [(o, i) for o, i in _rows(scores) if o.kept[i] and not o.right[i]]
+    rows.sort(key=lambda row: -row[0].score[row[1]])
+    return [_place(o, i, "fp", f" on: {MISTAKES[o.mistake[i]]}") for o, i in rows[:most]]
+
+
+def _true(scores: Scores, most: int) -> list[Place]:
+    rows = [(o, i) for o, i in _rows(scores) if o.right[i]]
+    rows.sort(key=lambda row: -row[0].score[row[1]])
+    return [_place(o, i, "tp") for o, i in rows[:most]]
+
+
+def _borderline(scores: Scores, most: int) -> list[Place]:
+    rows = list(_rows(scores))
+    rows.sort(key=lambda row: abs(row[0].score[row[1]] - row[0].case.threshold))
+    chosen = sorted(rows[:most], key=lambda row: -row[0].score[row[1]])
+    return [_place(o, i, _border_kind(o, i), "" if o.kept[i] else ", below") for o, i in chosen]
+
+
+def _border_kind(outcome: Outcome, i: int) -> str:
+    if outcome.kept[i]:
+        return "tp" if outcome.right[i] else "fp"
+    return "fn" if outcome.gained.false[i] == 0 else "none"
+
+
+def _missed(scores: Scores, most: int) -> list[Place]:
+    found = []
+    for outcome in scores.outcomes:
+        for x, y in outcome.truth[~outcome.found]:
+            best = _best_near(outcome, x, y)
+            caption = "nothing near" if best is None else f"best score near it {best:.2f}"
+            found.append((best or 0.0, Place(outcome, float(x), float(y), "fn", caption)))
+    found.sort(key=lambda row: row[0])
+    return [place for _, place in found[:most]]
+
+
+def _best_near(outcome: Outcome, x: float, y: float) -> float | None:
+    radius = um_to_px(NEAR_UM, outcome.case.mpp)
+    near = np.hypot(outcome.points[:, 0] - x, outcome.points[:, 1] - y) <= radius
+    return float(outcome.score[near].max()) if near.any() else None
+
+
+def _place(outcome: Outcome, i: int, kind: str, more: str = "") -> Place:
+    x, y = outcome.points[i]
+    return Place(outcome, float(x), float(y), kind, f"score {outcome.score[i]:.2f}{more}")
+
+
+@dataclass
+class Pictures:
+    """Reads crops and overviews as data addresses; images that cannot be read are told once.
+
+    ``images`` is a folder to look in for files that are not where the evaluation saw them.
+    """
+
+    images: Path | None = None
+    problems: list[str] = field(default_factory=list)
+
+    def crops(self, places: Iterable[Place]) -> dict[Place, str]:
+        """Return the crop of each place that can be read. Each image is opened once."""
+        by_image: dict[str, list[Place]] = {}
+        for place in places:
+            by_image.setdefault(place.outcome.image, []).append(place)
+        found = {}
+        for group in by_image.values():
+            with ExitStack() as stack:
+                slide = self._open(group[0].outcome, stack)
+                for place in group if slide is not None else ():
+                    if slide is not None and (address := self._crop(slide, place)):
+                        found[place] = address
+        return found
+
+    def overview(self, outcome: Outcome) -> tuple[str, int, int] | None:
+        """Return a small picture of a case and its full size in px."""
+        with ExitStack() as stack:
+            slide = self._open(outcome, stack)
+            if slide is None:
+                return None
+            try:
+                return jpeg(slide.thumbnail(OVERVIEW_PX), 60), slide.width_px, slide.height_px
+            except MetaphaseError as error:
+                self._tell(str(error))
+        return None
+
+    def _crop(self, slide: Slide, place: Place) -> str | None:
+        half = CROP_PX * CROP_MPP / slide.mpp / 2
+        corner = place.x_px - half, place.y_px - half
+        try:
+            return jpeg(slide.read(*corner, CROP_PX, CROP_PX, CROP_MPP), QUALITY)
+        except MetaphaseError as error:
+            self._tell(str(error))
+            return None
+
+    def _open(self, outcome: Outcome, stack: ExitStack) -> Slide | None:
+        from metaphase.slides.open import open_slide
+
+        path = Path(outcome.image)
+        if self.images is not None and not path.is_file():
+            path = self.images / path.name
+        if not path.is_file():
+            self._tell(f"{path.name} is not there: name the folder of the images with --images")
+            return None
+        try:
+            return stack.enter_context(open_slide(path, known_mpp=outcome.case.mpp))
+        except MetaphaseError as error:
+            self._tell(str(error))
+            return None
+
+    def _tell(self, problem: str) -> None:
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+
+def jpeg(pixels: Pixels, quality: int) -> str:
+    """Return pixels as the address of a JPEG that is inside the page."""
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=quality, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+def marks(outcomes: Sequence[Outcome]) -> list[tuple[str, float, float]]:
+    """Return kind and place of everything at the threshold in one case, for an overview."""
+    rows: list[tuple[str, float, float]] = []
+    for outcome in outcomes:
+        for i in np.flatnonzero(outcome.kept):
+            x, y = outcome.points[i]
+            rows.append(("tp" if outcome.right[i] else "fp", float(x), float(y)))
+        rows += [("fn", float(x), float(y)) for x, y in outcome.truth[~outcome.found]]
+    return rows
