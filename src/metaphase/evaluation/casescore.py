@@ -51,7 +51,7 @@ class Outcome:
     ``points`` [m, 2] with ``score`` [m] by falling score; ``right`` [m] and ``mistake`` [m] (index
     into ``MISTAKES``, -1 where right or not kept) at the threshold; ``kept`` [m] is whether the
     score reaches it. ``truth`` [n, 2] and ``found`` [n]. ``gained`` [m]
-    is for the curves.
+    is for the curves. ``image`` is where the pixels are, ``model`` and ``model_id`` who detected.
     """
 
     case: CaseScore
@@ -65,6 +65,7 @@ class Outcome:
     gained: Gains
     image: str = ""
     model: str = ""
+    model_id: str = ""
 
 
 def judge_case(pair: Pair, threshold: float, radius_um: float, rule: Rule) -> Outcome:
@@ -110,6 +111,7 @@ def judge_case(pair: Pair, threshold: float, radius_um: float, rule: Rule) -> Ou
         gained=gains(truth, points, score, radius_px, rule),
         image=str(case.image or detections.provenance.image),
         model=detections.provenance.model,
+        model_id=detections.provenance.model_id,
     )
 
 

@@ -112,6 +112,11 @@ class Scores:
     exercise: ExerciseScore | None = None
 
     @property
+    def model_ids(self) -> tuple[str, ...]:
+        """The ids of the models whose detections these are."""
+        return tuple(sorted({o.model_id for o in self.outcomes if o.model_id}))
+
+    @property
     def f1(self) -> float | None:
         """F1 over all cases, or None."""
         return self.overall.f1
@@ -147,6 +152,7 @@ class Scores:
         return {
             "dataset": self.dataset,
             "model": self.model,
+            "model_ids": list(self.model_ids),
             "protocol": "whole regions",
             "threshold": self.threshold,
             "radius_um": self.radius_um,

@@ -100,6 +100,7 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "group": case.group,
         "image": outcome.image,
         "model": outcome.model,
+        "model_id": outcome.model_id,
         "mpp": case.mpp,
         "area_mm2": case.area_mm2,
         "threshold": case.threshold,
@@ -149,6 +150,7 @@ def _outcome_from(row: dict[str, Any]) -> Outcome:
         gained=Gains(np.array(row["gained_found"], np.int64), np.array(row["gained_false"])),
         image=row["image"],
         model=row["model"],
+        model_id=row["model_id"],
     )
     sizes = {len(v) for v in (outcome.points, outcome.score, right, mistake)}
     if len(sizes) > 1 or len(outcome.truth) != len(outcome.found):
