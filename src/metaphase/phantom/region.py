@@ -57,16 +57,41 @@ def render_region(
     _check(width, height, mitotic_per_mm2, hard_negative_per_mm2)
     rng = np.random.default_rng(seed)
     used = find_scanner(scanner) if isinstance(scanner, str) else scanner
-    tissue = grow_tissue(rng, width, height, used.mpp)
-    area = area_mm2(width, height, used.mpp)
+    tissue, figures = paint_region(
+        rng,
+        width,
+        height,
+        used.mpp,
+        mitotic_per_mm2=mitotic_per_mm2,
+        hard_negative_per_mm2=hard_negative_per_mm2,
+    )
+    return scan(rng, tissue.haematoxylin, tissue.eosin, used), figures
+
+
+def paint_region(
+    rng: Generator,
+    width: int,
+    height: int,
+    mpp: float,
+    *,
+    mitotic_per_mm2: float,
+    hard_negative_per_mm2: float,
+    strength: tuple[float, float] | None = None,
+) -> tuple[Tissue, list[Planted]]:
+    """Return a region before any scanner saw it: its maps of dye, and the figures in it.
+
+    ``strength`` is that of both dyes in the ground tissue; by default every region has its own.
+    """
+    tissue = grow_tissue(rng, width, height, mpp, strength)
+    area = area_mm2(width, height, mpp)
     wanted = _about(rng, mitotic_per_mm2 * area), _about(rng, hard_negative_per_mm2 * area)
     figures = _plan(rng, tissue, *wanted)
     fill_with_nuclei(rng, tissue, np.array([(f.x_px, f.y_px) for f in figures]).reshape(-1, 2))
     for figure in figures:
         draw = mitotic_figure if figure.label is Label.MITOTIC else hard_negative
-        stamp = draw(rng, figure.kind, used.mpp)
+        stamp = draw(rng, figure.kind, mpp)
         press(tissue.haematoxylin, tissue.eosin, stamp, figure.x_px, figure.y_px)
-    return scan(rng, tissue.haematoxylin, tissue.eosin, used), figures
+    return tissue, figures
 
 
 def _check(width: int, height: int, *densities: float) -> None:

@@ -24,8 +24,16 @@ class Tissue:
     direction: float
 
 
-def grow_tissue(rng: Generator, width: int, height: int, mpp: float) -> Tissue:
-    """Return random tissue. Proportions and strength of the dyes differ from seed to seed."""
+def grow_tissue(
+    rng: Generator,
+    width: int,
+    height: int,
+    mpp: float,
+    strength: tuple[float, float] | None = None,
+) -> Tissue:
+    """Return random tissue. Proportions differ from seed to seed, and so does the strength of
+    haematoxylin and eosin unless it is given.
+    """
     nests = smooth_noise(rng, height, width, 36 / mpp)
     detail = smooth_noise(rng, height, width, 7 / mpp)
     nests += 0.18 * detail
@@ -35,7 +43,8 @@ def grow_tissue(rng: Generator, width: int, height: int, mpp: float) -> Tissue:
     speckle = smooth_noise(rng, height, width, 0.5 / mpp)
     glass = _glass(rng, nests, detail, strands, epithelium, mpp)
 
-    strength = rng.uniform(0.85, 1.15, 2)
+    own = rng.uniform(0.85, 1.15, 2)
+    blue_strength, pink_strength = strength or (float(own[0]), float(own[1]))
     stroma = 1 - epithelium
     pink = stroma * (0.62 + 0.20 * strands) + epithelium * (0.46 + 0.13 * foam + 0.06 * detail)
     blue = stroma * (0.10 + 0.05 * strands) + epithelium * (0.20 + 0.06 * foam)
@@ -44,8 +53,8 @@ def grow_tissue(rng: Generator, width: int, height: int, mpp: float) -> Tissue:
     tissue = 1 - glass
     return Tissue(
         mpp,
-        _dye(blue * tissue, float(strength[0])),
-        _dye(pink * tissue, float(strength[1])),
+        _dye(blue * tissue, blue_strength),
+        _dye(pink * tissue, pink_strength),
         *(epithelium, glass, direction),
     )
 

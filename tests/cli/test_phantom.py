@@ -1,0 +1,36 @@
+"""``metaphase phantom`` makes a data set and says what it made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from metaphase.cli import main
+from metaphase.labels.read import load_dataset
+
+
+def _run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main(["phantom", *arguments])
+    return int(stopped.value.code or 0)
+
+
+def test_a_data_set_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(str(tmp_path / "set"), "--cases", "1", "--size", "160", "--seed", "2") == 0
+    dataset = load_dataset(tmp_path / "set" / "MIDOG.json")
+    assert len(dataset) == 4
+    assert all(case.image is not None for case in dataset)
+    told = capsys.readouterr().out
+    assert "synthetic" in told
+    assert "4 images, 3 labelled" in told
+
+
+@pytest.mark.parametrize("wrong", [("--size", "8"), ("--cases", "0"), ("--seed", "-1")])
+def test_impossible_wishes_exit_with_2(tmp_path: Path, wrong: tuple[str, str]) -> None:
+    assert _run(str(tmp_path), *wrong) == 2
+
+
+def test_an_unknown_scanner_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(str(tmp_path / "a.tiff"), "--slide", "--scanner", "Z") == 2
+    assert "Synthetic A" in capsys.readouterr().err
