@@ -1,0 +1,131 @@
+"""Writes a pyramid of JPEG tiles as a BigTIFF, one tile after the other, never a whole level.
+
+Each level is a page of its own, those after the first marked as reduced: that is how OpenSlide's
+"generic-tiff" finds them. The resolution stands in the tags.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from metaphase.files import whole_file
+from metaphase.phantom.scanners import Pixels
+
+TILE_PX = 512
+STEP = 4
+"""How much smaller each level is than the one before."""
+
+JpegTile = Callable[[int, int, int], bytes]
+"""``tile(level, row, column)``: a tile as JPEG of TILE_PX square, YCbCr 4:2:0."""
+
+
+@dataclass(frozen=True, slots=True)
+class PyramidPlan:
+    """The sizes of a pyramid: each level a quarter of the last, rounded up, ``levels`` in all."""
+
+    width_px: int
+    height_px: int
+    levels: int
+
+    def size(self, level: int) -> tuple[int, int]:
+        """Return width and height of a level, px."""
+        scale = STEP**level
+        return -(-self.width_px // scale), -(-self.height_px // scale)
+
+    def grid(self, level: int) -> tuple[int, int]:
+        """Return the rows and columns of a level's tiles."""
+        width, height = self.size(level)
+        return -(-height // TILE_PX), -(-width // TILE_PX)
+
+    @property
+    def tiles(self) -> int:
+        """How many tiles there are in all."""
+        return sum(rows * columns for rows, columns in map(self.grid, range(self.levels)))
+
+
+def encode(tile: Pixels, quality: int) -> bytes:
+    """Return a tile [s, s, 3] as JPEG of the kind that ``write_pyramid`` wants."""
+    import imagecodecs
+
+    data: bytes = imagecodecs.jpeg8_encode(tile, level=quality, subsampling="420")
+    return data
+
+
+def write_pyramid(
+    path: str | Path,
+    plan: PyramidPlan,
+    tile: JpegTile,
+    *,
+    mpp: float,
+    description: str,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Write a pyramid whole or not at all; ``tile`` is asked for each tile once, in file order.
+
+    ``progress(done, total)`` counts tiles.
+    """
+    import tifffile
+
+    done = _Counter(plan.tiles, progress)
+    with (
+        whole_file(path) as temporary,
+        tifffile.TiffWriter(temporary, bigtiff=True) as writer,
+    ):
+        for level in range(plan.levels):
+            width, height = plan.size(level)
+            per_cm = 1e4 / (mpp * plan.width_px / width)
+            writer.write(
+                done.counted(_tiles(plan, level, tile)),
+                shape=(height, width, 3),
+                dtype="uint8",
+                tile=(TILE_PX, TILE_PX),
+                photometric="ycbcr",
+                subsampling=(2, 2),
+                compression="jpeg",
+                resolution=(per_cm, per_cm),
+                resolutionunit="CENTIMETER",
+                subfiletype=1 if level else 0,
+                description=description if level == 0 else None,
+                software="metaphase",
+                metadata=None,
+            )
+
+
+def _tiles(plan: PyramidPlan, level: int, tile: JpegTile) -> Iterator[bytes]:
+    rows, columns = plan.grid(level)
+    return (tile(level, row, column) for row in range(rows) for column in range(columns))
+
+
+class _Counter:
+    """Tells how many tiles are done, now and then."""
+
+    def __init__(self, total: int, progress: Callable[[int, int], None] | None) -> None:
+        self.done, self.total, self.progress = 0, total, progress
+        self.every = max(1, total // 200)
+
+    def counted(self, tiles: Iterator[bytes]) -> Iterator[bytes]:
+        for tile in tiles:
+            yield tile
+            self.done += 1
+            if self.progress and (self.done % self.every == 0 or self.done == self.total):
+                self.progress(self.done, self.total)
+
+
+def reduced(block: Pixels) -> Pixels:
+    """Return a picture [s, s, 3] at the next level: the mean of each STEP by STEP pixels."""
+    import numpy as np
+
+    side = block.shape[0] // STEP
+    parts = block.reshape(side, STEP, side, STEP, 3).astype(np.float32).mean(axis=(1, 3))
+    result: Pixels = (parts + 0.5).astype(np.uint8)
+    return result
+
+
+def all_levels(block: Pixels, levels: int) -> Sequence[Pixels]:
+    """Return a square picture at each level, the first as it is."""
+    found = [block]
+    for _ in range(levels - 1):
+        found.append(reduced(found[-1]))
+    return found
