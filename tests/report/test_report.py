@@ -206,6 +206,11 @@ def test_the_command(scores, tmp_path):
     assert result.exit_code == 0, result.output
     text = " ".join(page_of(out).words)
     assert "Mine & yours" in text
+    save_scores(scores, tmp_path / "run" / "evaluation.json")
+    two = CliRunner().invoke(app, [*arguments, "--name", "a", "--name", "b", "--crops", "0"])
+    assert two.exit_code == 0
+    assert "b minus a, on the same cases" in " ".join(page_of(out).words)
+    (tmp_path / "run" / "evaluation.json").unlink()
     assert CliRunner().invoke(app, [*arguments, "--name", "a", "--name", "b"]).exit_code == 2
 
 
@@ -221,4 +226,5 @@ def test_real_fields(data_dir, tmp_path):
     }
     out = tmp_path / "r.html"
     assert write_report([evaluate(detections, dataset)], out, crops=7) == []
-    assert out.read_text().count("data:image/jpeg") == 7 + 7 + 2  # crops in two galleries, two overviews
+    # Crops in two galleries, and two overviews.
+    assert out.read_text().count("data:image/jpeg") == 7 + 7 + 2

@@ -9,6 +9,8 @@ import typer
 
 app = typer.Typer(add_completion=False)
 
+EVALUATION_NAME = "evaluation.json"  # in the folder of a run, if it has one
+
 
 @app.command()
 def report(
@@ -36,6 +38,7 @@ def report(
 ) -> None:
     """Write one HTML file that opens anywhere, offline: scores, curves, pictures and methods.
 
+    The folder of a run gives its curves, and its evaluation.json if it has one.
     Several evaluations are put side by side; those on the same cases are compared pairwise.
     """
     from rich.console import Console
@@ -44,7 +47,12 @@ def report(
     from metaphase.report.page import write_report
     from metaphase.report.training import training_curves
 
-    models = [load_scores(path) for path in inputs if not path.is_dir()]
+    files = [path / EVALUATION_NAME if path.is_dir() else path for path in inputs]
+    models = [
+        load_scores(file)
+        for file, given in zip(files, inputs, strict=True)
+        if not given.is_dir() or file.is_file()
+    ]
     runs = [training_curves(path) for path in inputs if path.is_dir()]
     if name and len(name) != len(models):
         raise typer.BadParameter(f"{len(name)} names for {len(models)} evaluations")

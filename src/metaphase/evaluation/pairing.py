@@ -171,7 +171,7 @@ def _refuse_unlabelled(dataset: Dataset) -> None:
             dataset.source or dataset.name,
             f"case {case.id}",
             "is unlabelled: nobody looked for figures here, so nothing can be scored",
-            "leave it out, by a split or with Dataset.labelled()",
+            "leave it out: with --split, --labelled-only, or Dataset.labelled()",
         )
         for case in dataset
         if not case.labelled

@@ -61,6 +61,22 @@ def froc(models: Sequence[Scores], names: Sequence[str]) -> str:
     return str(chart)
 
 
+def over_threshold(models: Sequence[Scores], names: Sequence[str]) -> str:
+    """F1 over the threshold, with each model's own: is it on a plateau, or on a peak?"""
+    chart = Chart("F1 over the threshold", _SHARE, _SHARE, "threshold", "F1")
+    chart.x_axis()
+    chart.y_axis()
+    for number, (scores, name) in enumerate(zip(models, names, strict=True)):
+        curve = scores.curve
+        if curve.truths:
+            places = list(zip(curve.threshold.tolist(), curve.f1.tolist(), strict=True))
+            chart.line(thin(places), series(number), name)
+        if scores.threshold is not None and scores.f1 is not None:
+            tip = f"{name}: F1 {scores.f1:.3f} at {scores.threshold:.4g}"
+            chart.dot(scores.threshold, scores.f1, series(number), tip, 5.5)
+    return str(chart)
+
+
 def forest(models: Sequence[Scores], names: Sequence[str], by: str) -> str:
     """F1 of each domain with its interval, and of all cases."""
     domains = list(dict.fromkeys(d for s in models for d in s.domains.get(by, {})))

@@ -134,7 +134,19 @@ class Pictures:
     """
 
     images: Path | None = None
-    problems: list[str] = field(default_factory=list)
+    _problems: list[str] = field(default_factory=list)
+    _missing: set[str] = field(default_factory=set)
+
+    @property
+    def problems(self) -> list[str]:
+        """Sentences about what could not be read."""
+        names = sorted(self._missing)
+        if not names:
+            return list(self._problems)
+        some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        is_ = "is" if len(names) == 1 else "are"
+        told = f"{some} {is_} not there: name the folder of the images with --images"
+        return [told, *self._problems]
 
     def crops(self, places: Iterable[Place]) -> dict[Place, str]:
         """Return the crop of each place that can be read. Each image is opened once."""
@@ -178,7 +190,7 @@ class Pictures:
         if self.images is not None and not path.is_file():
             path = self.images / path.name
         if not path.is_file():
-            self._tell(f"{path.name} is not there: name the folder of the images with --images")
+            self._missing.add(path.name)
             return None
         try:
             return stack.enter_context(open_slide(path, known_mpp=outcome.case.mpp))
@@ -187,8 +199,8 @@ class Pictures:
             return None
 
     def _tell(self, problem: str) -> None:
-        if problem not in self.problems:
-            self.problems.append(problem)
+        if problem not in self._problems:
+            self._problems.append(problem)
 
 
 def jpeg(pixels: Pixels, quality: int) -> str:

@@ -143,6 +143,11 @@ def _charts(models: Sequence[Scores], names: Sequence[str]) -> list[tuple[str, A
             charts.froc(models, names),
             "Sensitivity against false positives per mm\N{SUPERSCRIPT TWO}.",
         ),
+        (
+            "F1 over the threshold",
+            charts.over_threshold(models, names),
+            "The dot is the threshold that counts.",
+        ),
         *forests,
         (
             "Counts",
