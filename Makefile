@@ -20,7 +20,7 @@ $(VENV)/.installed: pyproject.toml
 setup: $(VENV)/.installed  ## Make a virtual environment with everything in it.
 
 demo: setup  ## The main job on synthetic data: labels, training, detection, scores, pictures.
-	$(BIN)/python -m metaphase.demo $(OUT)
+	$(BIN)/metaphase demo $(OUT)
 
 test: setup  ## Run all tests.
 	$(BIN)/python -m pytest
@@ -38,7 +38,7 @@ bench: setup  ## Measure speed, side by side.
 	$(BIN)/python -m benchmarks
 
 docs: setup  ## Write the parts of the documentation that come from the code.
-	$(BIN)/python -m docs.build
+	$(BIN)/python -m metaphase.training.recipedocs docs/recipes.md
 
 clean:  ## Remove what the other commands made, but for the environment.
 	rm -rf $(OUT) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

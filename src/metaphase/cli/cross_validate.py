@@ -52,7 +52,9 @@ def cross_validate(
         show=not quiet,
         tell=Console(stderr=True).print if not quiet else lambda message: None,
     )
-    Console().print(_table(result))
+    console = Console()
+    console.print(_table(result))
+    console.print(_interval(result))
     typer.echo(folder / RESULT_NAME)
 
 
@@ -67,6 +69,14 @@ def _table(result: dict[str, Any]) -> Any:
     table.add_section()
     table.add_row("pooled", "", *_cells(result["pooled"]))
     return table
+
+
+def _interval(result: dict[str, Any]) -> str:
+    f1 = result["pooled"]["intervals"].get("f1")
+    if f1 is None or f1["low"] is None:
+        return ""
+    between = f"{f1['low']:.3f} to {f1['high']:.3f}"
+    return f"pooled F1, 95 % interval by bootstrap over {f1['units']} groups: {between}"
 
 
 def _cells(scores: dict[str, Any]) -> list[str]:

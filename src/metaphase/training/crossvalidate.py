@@ -14,18 +14,22 @@ threshold that was chosen for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+from metaphase.detection.overlay import marks_against, save_overlay
 from metaphase.errors import SplitError
 from metaphase.evaluation.evaluate import Scores, evaluate
+from metaphase.evaluation.scoresfile import save_scores
 from metaphase.evaluation.thresholds import choose_threshold
-from metaphase.figures import Detections
+from metaphase.evaluation.uncertainty import with_intervals
+from metaphase.figures import Detections, Label
 from metaphase.files import write_json
 from metaphase.labels.dataset import Dataset
 from metaphase.models.modelfile import load_model
-from metaphase.training.data import load_data
+from metaphase.slides.open import open_case
+from metaphase.training.data import region_cases
 from metaphase.training.judge import detect_cases
 from metaphase.training.recipe import Recipe
 from metaphase.training.sections import SplitTable
@@ -33,6 +37,8 @@ from metaphase.training.train import MODEL_NAME, train
 
 How = Literal["other-folds", "inner"]
 RESULT_NAME = "cross-validation.json"
+SCORES_NAME = "scores.json"
+LEFT_OUT = "left-out"
 
 
 def cross_validate(
@@ -52,7 +58,7 @@ def cross_validate(
     where there are fewer than two groups.
     """
     folder = Path(out)
-    regions = load_data(recipe, check=False).regions.labelled()
+    regions = region_cases(recipe).labelled()
     groups = regions.by_domain(by)
     if len(groups) < 2:
         raise SplitError.of(
@@ -72,13 +78,37 @@ def cross_validate(
         detections[name] = detect_cases(
             model,
             left_out,
-            run / "left-out",
+            run / LEFT_OUT,
             min_score=recipe.validation.min_score,
             show=show,
         )
     if threshold == "other-folds":
         frozen = {name: _chosen_without(name, detections, regions, recipe) for name in groups}
-    result = _pool(recipe, regions, groups, detections, frozen, by, threshold)
+    at_threshold = {
+        case_id: found.made_by(threshold=frozen[name])
+        for name, fold in detections.items()
+        for case_id, found in fold.items()
+    }
+    scores = with_intervals(evaluate(at_threshold, regions, radius_um=recipe.validation.radius_um))
+    for name in groups:
+        _draw(scores, groups[name], at_threshold, folder / _safe(name) / LEFT_OUT)
+    save_scores(scores, folder / SCORES_NAME)
+    result = {
+        "recipe": recipe.name,
+        "left_out": by,
+        "threshold": threshold,
+        "radius_um": recipe.validation.radius_um,
+        "pooled": scores.to_dict(),
+        "folds": {
+            name: {"threshold": frozen[name], **_alone(groups[name], at_threshold, scores)}
+            for name in groups
+        },
+        "threshold_of_all": choose_threshold(
+            {k: v for fold in detections.values() for k, v in fold.items()},
+            regions,
+            radius_um=recipe.validation.radius_um,
+        )[0],
+    }
     write_json(folder / RESULT_NAME, result)
     return result
 
@@ -117,44 +147,21 @@ def _chosen_without(
     return choose_threshold(others, cases, radius_um=recipe.validation.radius_um)[0]
 
 
-def _pool(
-    recipe: Recipe,
-    regions: Dataset,
-    groups: dict[str, Dataset],
-    detections: dict[str, dict[str, Detections]],
-    frozen: dict[str, float],
-    by: str,
-    how: How,
-) -> dict[str, Any]:
-    radius_um = recipe.validation.radius_um
-    at_threshold = {
-        case_id: found.made_by(threshold=frozen[name])
-        for name, folds in detections.items()
-        for case_id, found in folds.items()
-    }
-    folds = {}
-    for name, left_out in groups.items():
-        scores = _score(left_out.ids, at_threshold, regions, radius_um)
-        folds[name] = {"threshold": frozen[name], **scores.to_dict()}
-    pooled = _score(at_threshold, at_threshold, regions, radius_um)
-    everything = {k: v for found in detections.values() for k, v in found.items()}
-    final = choose_threshold(everything, regions, radius_um=radius_um)[0]
-    return {
-        "recipe": recipe.name,
-        "left_out": by,
-        "threshold": how,
-        "radius_um": radius_um,
-        "pooled": pooled.to_dict(),
-        "folds": folds,
-        "threshold_of_all": final,
-    }
+def _alone(cases: Dataset, detections: dict[str, Detections], pooled: Scores) -> dict[str, Any]:
+    """Return the scores of one left-out group."""
+    here = {case.id: detections[case.id] for case in cases}
+    return evaluate(here, cases, radius_um=pooled.radius_um).to_dict()
 
 
-def _score(
-    ids: Iterable[str], detections: dict[str, Detections], regions: Dataset, radius_um: float
-) -> Scores:
-    chosen = {case_id: detections[case_id] for case_id in ids}
-    return evaluate(chosen, regions.select(chosen), radius_um=radius_um)
+def _draw(scores: Scores, cases: Dataset, detections: dict[str, Detections], folder: Path) -> None:
+    """Draw what was found, missed and false in every left-out case."""
+    outcomes = {outcome.case.id: outcome for outcome in scores.outcomes}
+    for case in cases:
+        outcome = outcomes[case.id]
+        kept = detections[case.id].above_threshold().with_label(Label.MITOTIC)
+        marks = marks_against(kept, outcome.right[outcome.kept], outcome.truth[~outcome.found])
+        with open_case(case) as slide:
+            save_overlay(slide, marks, folder / case.id / "overlay.png")
 
 
 def _safe(name: str) -> str:

@@ -1,0 +1,78 @@
+"""``metaphase demo OUT``: the main job from end to end, on data that the package makes.
+
+Every step is a command that a person could have typed, shown before it runs.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False)
+
+_UNSEEN = "without-synthetic-c"
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Argument(help="Folder for everything.")] = Path("demo-out"),
+    cases: Annotated[int, typer.Option(min=3, help="Synthetic cases a scanner.")] = 5,
+    size: Annotated[int, typer.Option(min=512, help="Side of a case, px.")] = 1024,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a field of the recipe."),
+    ] = None,
+) -> None:
+    """Labels, doctor, training, detection on a scanner not trained on, scores, pictures.
+
+    All on synthetic images: the scores tell that everything works, not how well it works on tissue.
+    """
+    from rich.console import Console
+
+    from metaphase.errors import MetaphaseError
+    from metaphase.training.recipe import shipped_recipe
+
+    console = Console()
+    out.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(shipped_recipe("demo"), out / "recipe.toml")
+    labels, images = out / "data" / "MIDOG.json", out / "data" / "images"
+    split = out / "splits" / f"{_UNSEEN}.json"
+    found, run = out / "detections", out / "run"
+    changes = [part for change in set_ or () for part in ("--set", change)]
+    steps: list[tuple[str, list[str | Path]]] = [
+        ("make synthetic cases of four scanners, one of them unlabelled",
+         ["phantom", out / "data", "--cases", str(cases), "--size", str(size)]),
+        ("check the labels",
+         ["data", "check", labels, "--images", images]),
+        ("leave one scanner out at a time",
+         ["data", "split", "leave-one-out", labels, "--by", "scanner", "--out", split.parent]),
+        ("examine the recipe before the first step",
+         ["doctor", out / "recipe.toml", *changes]),
+        ("train without scanner C",
+         ["train", out / "recipe.toml", "--out", run, *changes]),
+        ("detect in whole regions of scanner C",
+         ["detect", "--cases", labels, "--images", images, "--split", split, "--part", "test",
+          "--labels", labels, "--model", run / "model", "--out", found]),
+        ("score them, and what truth-guided patches would have told",
+         ["evaluate", found, "--labels", labels, "--images", images, "--split", split,
+          "--part", "test", "--protocol", "exercise", "--json", out / "scores.json"]),
+    ]  # fmt: skip
+    for number, (what, command) in enumerate(steps, start=1):
+        words = ["metaphase", *map(str, command)]
+        console.print(f"\n[bold]{number}/{len(steps)} {what}[/bold]")
+        console.print(f"$ {shlex.join(words)}", style="dim", soft_wrap=True)
+        code = subprocess.run([sys.executable, "-m", *words], check=False).returncode
+        if code:
+            raise MetaphaseError(f"the demo stopped at: {shlex.join(words)} (exit code {code})")
+    pictures = ", ".join(str(path) for path in sorted(found.glob("*/overlay.png"))[:1])
+    console.print(
+        f"\nLook at {pictures} (and its neighbours), {run / 'metrics.csv'} and "
+        f"{out / 'scores.json'}; the model is {run / 'model'}.",
+        soft_wrap=True,
+    )
