@@ -20,13 +20,16 @@ from metaphase.phantom.tissue import grow_tissue
 
 BLOCK_PX = 1024
 
+KEPT = 0.75
+"""Share of a block's figures that lie where it shows its own tissue, roughly."""
+
 _BAND = (16, 136)  # px from the border: where the line may run
 _OVERLAP_PX = 128  # that the frame is painted larger, to close it
 _PAD_PX = 32  # of the neighbour that the scanner sees around a block; whole JPEG blocks
 _CLEAR_PX = 44  # around a figure: cell and all
 _FORBIDDEN = np.float32(1e4)
-_TRIES = 20
-_FRAMES = 12
+_TRIES = 20  # for a block that cuts no figure
+_FRAMES = 8  # drawn, to take the one with the fewest landmarks
 
 Maps = NDArray[np.float32]
 """Haematoxylin and eosin [2, h, w]."""

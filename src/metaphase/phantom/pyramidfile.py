@@ -49,8 +49,7 @@ def encode(tile: Pixels, quality: int) -> bytes:
     """Return a tile [s, s, 3] as JPEG of the kind that ``write_pyramid`` wants."""
     import imagecodecs
 
-    data: bytes = imagecodecs.jpeg8_encode(tile, level=quality, subsampling="420")
-    return data
+    return bytes(imagecodecs.jpeg8_encode(tile, level=quality, subsampling="420"))
 
 
 def write_pyramid(
@@ -107,10 +106,10 @@ class _Counter:
 
     def counted(self, tiles: Iterator[bytes]) -> Iterator[bytes]:
         for tile in tiles:
-            yield tile
             self.done += 1
             if self.progress and (self.done % self.every == 0 or self.done == self.total):
                 self.progress(self.done, self.total)
+            yield tile
 
 
 def reduced(block: Pixels) -> Pixels:

@@ -8,6 +8,7 @@ block, whose JPEG is reused; only tiles at the edge are composed and encoded ane
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from metaphase.errors import InputError
 from metaphase.figures import Label
 from metaphase.files import write_json
-from metaphase.phantom.blocks import BLOCK_PX, Block, BlockMaker
+from metaphase.phantom.blocks import BLOCK_PX, KEPT, Block, BlockMaker
 from metaphase.phantom.dataset import TUMOUR, annotation, labels_of
 from metaphase.phantom.noise import Field, smooth_noise
 from metaphase.phantom.pyramidfile import (
@@ -57,9 +58,10 @@ def make_slide(
     The slide is tiled JPEG, four levels a quarter of the last each, its resolution in the tags. The
     labels lie beside it (``slide.json`` for ``slide.tiff``) in the shape of MIDOG. ``tissue_mm2``
     is the area of tissue, by default a little more than half of the slide; densities are per mm2 of
-    tissue, on average: there are hotspots. ``blocks`` pictures of 1024 px are drawn, each of which
-    appears many times. The same arguments give the same bytes. ``progress(done, total)`` counts
-    blocks and tiles.
+    tissue, on average and roughly: there are hotspots, and no figures at the tissue's edge.
+    ``blocks`` pictures of 1024 px are drawn, each of which appears many times: the slide is for
+    speed, memory and places, not to train on. The same arguments give the same bytes.
+    ``progress(done, total)`` counts blocks and tiles.
 
     Raises InputError for sizes below 2048 px and for tissue that does not fit.
     """
@@ -130,9 +132,10 @@ def _library(
     for number in range(count):
         # Squares of evenly spaced numbers: most blocks are quiet, and their mean is 1.
         rank = (number - PLAIN_BLOCKS + 0.5) / lively
-        factor = _LIVELY * rank**2
+        factor = _LIVELY * rank**2 / KEPT
         plain = number < PLAIN_BLOCKS
-        blocks.append(maker.block(number, *((0.0, 0.0) if plain else (mitotic * factor, negative))))
+        densities = (0.0, 0.0) if plain else (mitotic * factor, negative / KEPT)
+        blocks.append(maker.block(number, *densities))
         tell.blocks(number + 1)
     rest = sorted(
         blocks[PLAIN_BLOCKS:], key=lambda b: sum(f.label is Label.MITOTIC for f in b.figures)
@@ -178,7 +181,7 @@ class SlidePainter:
     def pixels(self, level: int, row: int, column: int) -> Pixels:
         """Return a tile's pixels [512, 512, 3]; beyond the slide's border there is glass."""
         side = BLOCK_PX // STEP**level
-        glass = _tiled(self.glass[level], row, column)
+        glass: Pixels = _tiled(self.glass[level], row, column)
         distance = self._distance(level, row, column)
         if distance.max() < -EDGE_PX:
             return glass
@@ -205,7 +208,7 @@ class SlidePainter:
         laid = self.blocks[level][inside].transpose(0, 2, 1, 3, 4)
         picture = laid.reshape(len(rows) * side, len(columns) * side, 3)
         y, x = first_y % side, first_x % side
-        result: Pixels = picture[y : y + TILE_PX, x : x + TILE_PX]
+        result: Pixels = np.ascontiguousarray(picture[y : y + TILE_PX, x : x + TILE_PX])
         return result
 
     def _distance(self, level: int, row: int, column: int, *, coarse: bool = False) -> Field:
@@ -238,9 +241,7 @@ def _tiled(picture: Any, row: int, column: int) -> Any:
 def figures_of(
     plan: SlidePlan, library: list[Block], width_px: int, height_px: int
 ) -> list[Planted]:
-    """Return the figures of a slide, block by block, those at the slide's border left out."""
-    from dataclasses import replace
-
+    """Return the figures of a slide, block by block; the edge of the tissue has none."""
     found = []
     for (row, column), number in np.ndenumerate(plan.block):
         if plan.where(row, column)[0] <= EDGE_PX:

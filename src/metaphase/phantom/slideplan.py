@@ -119,7 +119,8 @@ def _pieces(rng: Generator, x: NDArray[np.float64], y: NDArray[np.float64]) -> F
         spread = (0.5 / count * rng.uniform(0.85, 1.0), 0.5 * rng.uniform(0.8, 1.0))
         away = ((x - middle[0]) / spread[0]) ** 2 + ((y - middle[1]) / spread[1]) ** 2
         hills.append(1 - np.sqrt(away))
-    return np.maximum.reduce(hills).astype(np.float32)
+    result: Field = np.maximum.reduce(hills).astype(np.float32)
+    return result
 
 
 def _lively(rng: Generator, rows: int, columns: int, count: int) -> NDArray[np.int64]:
@@ -127,4 +128,10 @@ def _lively(rng: Generator, rows: int, columns: int, count: int) -> NDArray[np.i
     field = smooth_noise(rng, rows, columns, 6.0) + 0.5 * rng.standard_normal((rows, columns))
     order = field.ravel().argsort(kind="stable").argsort(kind="stable").reshape(rows, columns)
     result: NDArray[np.int64] = order * count // order.size
+    for (row, column), number in np.ndenumerate(result):
+        beside = {int(result[row, column - 1])} if column else set()
+        above = {int(result[row - 1, column])} if row else set()
+        while count > 2 and number in beside | above:  # twins side by side catch the eye
+            number = (number + 1) % count
+        result[row, column] = number
     return result
