@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -212,12 +212,11 @@ def jpeg(pixels: Pixels, quality: int) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
-def marks(outcomes: Sequence[Outcome]) -> list[tuple[str, float, float]]:
+def marks(outcome: Outcome) -> list[tuple[str, float, float]]:
     """Return kind and place of everything at the threshold in one case, for an overview."""
-    rows: list[tuple[str, float, float]] = []
-    for outcome in outcomes:
-        for i in np.flatnonzero(outcome.kept):
-            x, y = outcome.points[i]
-            rows.append(("tp" if outcome.right[i] else "fp", float(x), float(y)))
-        rows += [("fn", float(x), float(y)) for x, y in outcome.truth[~outcome.found]]
-    return rows
+    kept = np.flatnonzero(outcome.kept)
+    rows = [
+        ("tp" if right else "fp", float(x), float(y))
+        for (x, y), right in zip(outcome.points[kept], outcome.right[kept], strict=True)
+    ]
+    return rows + [("fn", float(x), float(y)) for x, y in outcome.truth[~outcome.found]]

@@ -28,6 +28,16 @@ CROPS = 24
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """A circle in an overview: kind tp, fp or fn, place in px, and the id that links lead to."""
+
+    kind: str
+    x_px: float
+    y_px: float
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """A case as a small picture with what was found and missed in it."""
 
@@ -36,7 +46,7 @@ class Overview:
     picture: str
     width_px: int
     height_px: int
-    marks: list[tuple[str, float, float]]
+    marks: list[Mark]
 
 
 def write_report(
@@ -75,7 +85,6 @@ def write_report(
         galleries=_galleries(models, names, pictures, crops),
         runs=runs,
         series=series,
-        mark_id=mark_id,
         safe=_safe,
         methods=methods(models, names) if models else [],
         notes=list(dict.fromkeys(note for scores in models for note in scores.notes)),
@@ -194,7 +203,7 @@ def _galleries(
             continue
         crops = pictures.crops(place for gallery in shown for place in gallery.places)
         overviews = _overviews(shown, index, pictures)
-        anchors = {overview.case: overview.anchor for overview in overviews}
+        anchors = {overview.case: overview for overview in overviews}
         told.append(
             {
                 "name": name,
@@ -220,20 +229,32 @@ def _overviews(shown: Sequence[Gallery], index: int, pictures: Pictures) -> list
         picture = pictures.overview(outcome)
         if picture is not None:
             address, width, height = picture
-            found.append(
-                Overview(f"m{index}c{k}", outcome.case.id, address, width, height, marks([outcome]))
-            )
+            anchor = f"m{index}c{k}"
+            circles = _marks(anchor, outcome)
+            found.append(Overview(anchor, outcome.case.id, address, width, height, circles))
     return sorted(found, key=lambda overview: overview.case)
 
 
-def _anchor(place: Place, known: dict[str, str]) -> str | None:
-    """Return the address of a place's mark in its case's overview."""
-    anchor = known.get(place.outcome.case.id)
-    if anchor is None or place.kind == "none":
-        return anchor
-    return mark_id(anchor, place.x_px, place.y_px)
+def _anchor(place: Place, known: dict[str, Overview]) -> str | None:
+    """Return the address of a place's mark in its case's overview, or of the overview."""
+    overview = known.get(place.outcome.case.id)
+    if overview is None:
+        return None
+    mark = mark_id(overview.anchor, place.x_px, place.y_px)
+    return mark if any(mark == row.id for row in overview.marks) else overview.anchor
 
 
 def mark_id(anchor: str, x_px: float, y_px: float) -> str:
     """Return the id of a mark in an overview."""
     return f"{anchor}-{x_px:.0f}-{y_px:.0f}"
+
+
+def _marks(anchor: str, outcome: Outcome) -> list[Mark]:
+    """Return the marks of a case; of several at one pixel the first has the id."""
+    found: dict[str, Mark] = {}
+    rest = []
+    for kind, x, y in marks(outcome):
+        mark = Mark(kind, x, y, mark_id(anchor, x, y))
+        if found.setdefault(mark.id, mark) is not mark:
+            rest.append(Mark(kind, x, y, ""))
+    return [*found.values(), *rest]
