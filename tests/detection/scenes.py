@@ -57,8 +57,9 @@ class DotRuntime:
 
     name = "dots"
 
-    def __init__(self, head):
+    def __init__(self, head, outwards=0.0):
         self.head = head
+        self.outwards = outwards  # px that a dot seems to lie further from the tile's middle
         self.tiles = 0
         self.batches = []
 
@@ -76,7 +77,10 @@ class DotRuntime:
                 for spot in range(1, count + 1):
                     ys, xs = np.nonzero(spots == spot)
                     x, y = xs.mean() + 0.5, ys.mean() + 0.5
-                    column, row = int(x / stride), int(y / stride)
+                    x += self.outwards * np.sign(x - w / 2)
+                    y += self.outwards * np.sign(y - h / 2)
+                    column = min(int(x / stride), columns - 1)
+                    row = min(int(y / stride), rows - 1)
                     # A dot that the tile's edge cuts has fewer pixels and so a lower score.
                     logits[i, channel, row, column] = min(len(xs) / 50, 6)
                     offsets[i, :, row, column] = (

@@ -64,7 +64,10 @@ def test_names_of_the_outputs():
     [
         ("compact", {"weights": "none", "width": 32}),
         ("retinanet_resnet50_fpn_v2", {"weights": "none"}),
-        ("retinanet_resnet50_fpn_v2", {"weights": "none", "resize_px": 800, "head": "plain"}),
+        (
+            "retinanet_resnet50_fpn_v2",
+            {"weights": "none", "resize": "torchvision", "head": "plain"},
+        ),
     ],
 )
 def test_real_networks_are_exported(tmp_path, kind, options):
