@@ -1,0 +1,104 @@
+"""Who may come in: a token in the address once, a cookie from then on; known hosts only."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from urllib.parse import parse_qs
+
+from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
+        " img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+def new_token() -> str:
+    """Return a random token of 256 bits."""
+    return secrets.token_urlsafe(32)
+
+
+def cookie_name(token: str) -> str:
+    """Return the cookie's name: browsers share cookies between ports, so each token has its own."""
+    return f"metaphase-{hashlib.sha256(token.encode()).hexdigest()[:12]}"
+
+
+class Gate:
+    """Lets through what carries the token, and adds the headers that keep the page to itself.
+
+    ``token`` None lets everybody in. ``hosts`` are the names by which the page may be called (an
+    address that another site's name points to is refused: DNS rebinding); None allows any.
+    """
+
+    def __init__(self, app: ASGIApp, token: str | None, hosts: tuple[str, ...] | None) -> None:
+        self._app, self._token, self._hosts = app, token, hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer or pass on one request."""
+        if scope["type"] != "http":  # no websockets here; lifespan passes
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        answer = self._answer(scope)
+        await (answer or self._app)(scope, receive, _with_headers(send))
+
+    def _answer(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        host = _host(headers.get("host", ""))
+        if self._hosts is not None and host not in self._hosts:
+            return PlainTextResponse("This page is not served under that name.", 421)
+        origin = headers.get("origin")
+        if origin is not None and origin.split("://")[-1] != headers.get("host"):
+            return PlainTextResponse("Requests from other pages are refused.", 403)
+        if self._token is None:
+            return None
+        return self._check(scope, headers, self._token)
+
+    def _check(self, scope: Scope, headers: Headers, token: str) -> Response | None:
+        name = cookie_name(token)
+        cookie = cookie_parser(headers.get("cookie", "")).get(name, "")
+        bearer = headers.get("authorization", "").removeprefix("Bearer ")
+        if _same(cookie, token) or _same(bearer, token):
+            return None
+        asked = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        if scope["path"] == "/" and scope["method"] == "GET" and _same(asked, token):
+            # The token leaves the address bar, so that it is not in history or a screenshot.
+            answer = RedirectResponse("/", 303)
+            answer.set_cookie(name, token, httponly=True, samesite="strict")
+            return answer
+        return PlainTextResponse(
+            "The address lacks its token. Open the whole address that 'metaphase view' printed.",
+            401,
+        )
+
+
+def _same(given: str, token: str) -> bool:
+    return secrets.compare_digest(given.encode(), token.encode())
+
+
+def _host(value: str) -> str:
+    if value.startswith("["):
+        return value.partition("]")[0] + "]"
+    return value.partition(":")[0].lower()
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            more = [(k.lower().encode(), v.encode()) for k, v in _HEADERS.items()]
+            message = {**message, "headers": [*message.get("headers", []), *more]}
+        await send(message)
+
+    return sending

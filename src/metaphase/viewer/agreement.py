@@ -1,0 +1,96 @@
+"""How far two readers agree: Cohen's kappa on what both judged, F1 between their figures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+from metaphase.figures import Label
+from metaphase.units import MATCH_RADIUS_UM, um_to_px
+from metaphase.viewer.ledger import verdict
+from metaphase.viewer.store import Decision, State
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Two readers over some slides.
+
+    ``both`` candidates were judged by both and ``agreed`` of them alike; ``kappa`` is None where
+    chance leaves nothing to agree on. ``matched`` of the first reader's ``first`` and the second's
+    ``second`` mitotic figures lie within the matching radius of each other, one to one.
+    """
+
+    both: int
+    agreed: int
+    kappa: float | None
+    first: int
+    second: int
+    matched: int
+
+    @property
+    def f1(self) -> float | None:
+        """2 matched / (first + second): the same whichever reader is taken as the truth."""
+        total = self.first + self.second
+        return 2 * self.matched / total if total else None
+
+
+def cohens_kappa(a: Sequence[Hashable], b: Sequence[Hashable]) -> float | None:
+    """Return Cohen's kappa (Educ. Psychol. Meas. 20:37, 1960) of paired judgements.
+
+    None without judgements, or where both always gave the same single one.
+    """
+    n = len(a)
+    if n != len(b):
+        raise ValueError(f"{n} judgements against {len(b)}")
+    if not n:
+        return None
+    observed = sum(x == y for x, y in zip(a, b, strict=True)) / n
+    first, second = Counter(a), Counter(b)
+    chance = sum(first[value] * second[value] for value in first) / n**2
+    return None if chance == 1 else (observed - chance) / (1 - chance)
+
+
+def agreement(
+    slides: Sequence[tuple[Mapping[str, Decision], Mapping[str, Decision], float]],
+    radius_um: float = MATCH_RADIUS_UM,
+) -> Agreement:
+    """Compare two readers' standing decisions, slide by slide, each with its um/px.
+
+    Kappa is over the candidates (not the added figures, which nobody offered to the other).
+    """
+    a: list[str] = []
+    b: list[str] = []
+    first = second = matched = 0
+    for mine, theirs, mpp in slides:
+        for figure in _offered(mine).keys() & _offered(theirs).keys():
+            a.append(str(verdict(mine[figure])))
+            b.append(str(verdict(theirs[figure])))
+        p, q = _mitotic(mine), _mitotic(theirs)
+        first, second = first + len(p), second + len(q)
+        matched += _matched(p, q, um_to_px(radius_um, mpp))
+    agreed = sum(x == y for x, y in zip(a, b, strict=True))
+    return Agreement(len(a), agreed, cohens_kappa(a, b), first, second, matched)
+
+
+def _offered(standing: Mapping[str, Decision]) -> dict[str, Decision]:
+    return {f: d for f, d in standing.items() if not f.startswith("a")}
+
+
+def _mitotic(standing: Mapping[str, Decision]) -> list[tuple[float, float]]:
+    return [
+        (d.x_px, d.y_px)
+        for d in standing.values()
+        if d.state != State.REJECTED
+        and d.label == Label.MITOTIC
+        and d.x_px is not None
+        and d.y_px is not None
+    ]
+
+
+def _matched(p: list[tuple[float, float]], q: list[tuple[float, float]], radius: float) -> int:
+    from metaphase.evaluation.matching import match
+
+    if not p or not q:
+        return 0
+    return match(p, q, [1.0] * len(q), radius, "optimal").tp

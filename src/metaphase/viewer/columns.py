@@ -1,0 +1,106 @@
+"""The figures of one slide as columns that a browser takes as they are."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from metaphase.figures import LABELS, Detections, Figure, FloatArray, Label
+
+MAGIC = b"MFC1"
+PER_PX = 100
+"""Positions travel as whole hundredths of a pixel: both sides form the same id from them."""
+
+
+class Source(IntEnum):
+    """Where a figure comes from."""
+
+    DETECTION = 0
+    LABEL = 1
+
+
+_PREFIX = {Source.DETECTION: "d", Source.LABEL: "l"}
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Figures as columns [n]: ``x_c, y_c`` in hundredths of a pixel, score, label and source.
+
+    A figure's id is made of its source, place and label, so it is the same whenever the same
+    detections are opened again.
+    """
+
+    x_c: NDArray[np.int32]
+    y_c: NDArray[np.int32]
+    score: NDArray[np.float32]
+    label: NDArray[np.uint8]
+    source: NDArray[np.uint8]
+
+    @classmethod
+    def of(
+        cls, x_px: ArrayLike, y_px: ArrayLike, score: ArrayLike, label: ArrayLike, source: Source
+    ) -> Columns:
+        """Make columns of positions in pixels."""
+        x, y = (np.asarray(v, np.float64) * PER_PX for v in (x_px, y_px))
+        return cls(
+            np.round(x).astype(np.int32),
+            np.round(y).astype(np.int32),
+            np.asarray(score, np.float32),
+            np.asarray(label, np.uint8),
+            np.full(len(x), int(source), np.uint8),
+        )
+
+    @classmethod
+    def of_detections(cls, found: Detections) -> Columns:
+        """Return all detections, those below the threshold too."""
+        return cls.of(found.x_px, found.y_px, found.score, found.label, Source.DETECTION)
+
+    @classmethod
+    def of_figures(cls, figures: Iterable[Figure]) -> Columns:
+        """Return people's labels, which are certain: their score is 1."""
+        rows = list(figures)
+        x, y = [f.x_px for f in rows], [f.y_px for f in rows]
+        return cls.of(x, y, np.ones(len(rows)), [f.label.code for f in rows], Source.LABEL)
+
+    def __len__(self) -> int:
+        return len(self.x_c)
+
+    def __add__(self, other: Columns) -> Columns:
+        names = ("x_c", "y_c", "score", "label", "source")
+        return Columns(*(np.concatenate([getattr(self, n), getattr(other, n)]) for n in names))
+
+    @property
+    def points(self) -> FloatArray:
+        """The positions [n, 2] in full-resolution pixels."""
+        return np.stack([self.x_c, self.y_c], axis=1) / PER_PX
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """The row of each id. Figures on the very same spot share an id, and the first counts."""
+        found: dict[str, int] = {}
+        rows = zip(
+            self.source.tolist(), self.x_c.tolist(), self.y_c.tolist(), self.label, strict=True
+        )
+        for i, (source, x, y, label) in enumerate(rows):
+            found.setdefault(f"{_PREFIX[Source(source)]}{x}_{y}_{label}", i)
+        return found
+
+    def label_of(self, i: int) -> Label:
+        """Return a row's label."""
+        return LABELS[int(self.label[i])]
+
+    def to_bytes(self) -> bytes:
+        """Return ``MFC1``, the number of rows and the columns one after the other.
+
+        Little-endian: int32 x, int32 y, float32 score, uint8 label, uint8 source.
+        """
+        wide = (self.x_c.astype("<i4"), self.y_c.astype("<i4"), self.score.astype("<f4"))
+        narrow = (self.label, self.source)
+        parts = [column.tobytes() for column in (*wide, *narrow)]
+        return b"".join([MAGIC, struct.pack("<I", len(self)), *parts])

@@ -1,0 +1,165 @@
+"""What is opened: slides found in files and folders, with their detections and labels.
+
+Nothing outside of these can be asked for: the page names a slide by a number-like ``slug`` that is
+looked up here, never by a path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from metaphase.detectionfile import JSON_NAME, load_detections
+from metaphase.errors import DetectionsError, SlideError
+from metaphase.figures import Detections
+from metaphase.labels.dataset import Case, Dataset
+from metaphase.labels.reading import case_id
+from metaphase.slides.open import SUFFIXES, open_slide
+from metaphase.slides.slide import Slide
+from metaphase.viewer.columns import Columns
+
+DEFAULT_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """One slide: its file, its key in the review store, its figures and what made them."""
+
+    slug: str
+    key: str
+    path: Path
+    columns: Columns
+    threshold: float = DEFAULT_THRESHOLD
+    model: str = ""
+    case: Case | None = None
+    mpp: float | None = None
+
+    def open(self) -> Slide:
+        """Open the pixels. Raises SlideError."""
+        known = self.case.mpp if self.case else None
+        scanner = self.case.scanner if self.case else None
+        return open_slide(self.path, mpp=self.mpp, scanner=scanner, known_mpp=known)
+
+
+def find_images(paths: Iterable[str | Path]) -> list[Path]:
+    """Return the images in files and folders (searched to the bottom), each once, in order.
+
+    In folders, links that lead outside of the folder are not followed.
+    Raises SlideError where a path is missing or nothing is found.
+    """
+    found: dict[Path, None] = {}
+    given = [Path(path) for path in paths]
+    for path in given:
+        if path.is_dir():
+            found.update(dict.fromkeys(_in_folder(path)))
+        elif path.is_file():
+            found[path.resolve()] = None
+        else:
+            raise SlideError.of(path, "is not there", way_out="name an image or a folder of images")
+    if not found:
+        raise SlideError.of(
+            ", ".join(map(str, given)),
+            "holds no image",
+            way_out=f"images end in {', '.join(sorted(SUFFIXES))}",
+        )
+    return list(found)
+
+
+def open_slides(
+    images: Sequence[Path],
+    *,
+    detections: str | Path | Mapping[str, Detections] | None = None,
+    labels: Dataset | None = None,
+    mpp: float | None = None,
+) -> list[Opened]:
+    """Return the slides of image files with their detections and labels.
+
+    ``detections`` is a folder that ``metaphase detect`` wrote, or detections by case id. A case is
+    found by the image's name without suffix. Raises DetectionsError if the folder holds none.
+    """
+    found = load_found(detections)
+    return [
+        _opened(path, key, found.get(case_id(path.name)), _case(labels, path), mpp)
+        for path, key in zip(images, _keys(images), strict=True)
+    ]
+
+
+def _opened(
+    path: Path, key: str, found: Detections | None, case: Case | None, mpp: float | None
+) -> Opened:
+    columns = Columns.of_figures(case.figures if case else ())
+    threshold, model = DEFAULT_THRESHOLD, ""
+    if found is not None:
+        columns = Columns.of_detections(found) + columns
+        threshold, model = found.provenance.threshold, found.provenance.model
+        mpp = mpp or found.provenance.mpp or None
+    return Opened(_slug(path, key), key, path, columns, threshold, model, case, mpp)
+
+
+def _slug(path: Path, key: str) -> str:
+    """Return a name for addresses that changes with the file, so that old tiles are never shown."""
+    state = path.stat()
+    text = f"{key}|{state.st_size}|{state.st_mtime_ns}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _keys(images: Sequence[Path]) -> list[str]:
+    """Return the case ids, with as many folders before them as it takes to tell them apart."""
+    depth = [1] * len(images)
+    while True:
+        keys = [
+            "/".join([*path.parts[-n:-1], case_id(path.name)])
+            for path, n in zip(images, depth, strict=True)
+        ]
+        times = Counter(keys)
+        again = [
+            i for i, key in enumerate(keys) if times[key] > 1 and depth[i] < len(images[i].parts)
+        ]
+        if not again:
+            break
+        for i in again:
+            depth[i] += 1
+    # Two formats of one picture in one folder: only the suffix tells them apart.
+    return [f"{k}{p.suffix}" if times[k] > 1 else k for k, p in zip(keys, images, strict=True)]
+
+
+def _case(labels: Dataset | None, path: Path) -> Case | None:
+    if labels is None:
+        return None
+    id_ = case_id(path.name)
+    if id_ in labels:
+        return labels[id_]
+    named = (case for case in labels if case.image is not None and case.image.name == path.name)
+    return next(named, None)
+
+
+def load_found(given: str | Path | Mapping[str, Detections] | None) -> Mapping[str, Detections]:
+    """Return detections by case id, read from a folder if it is one. Raises DetectionsError."""
+    if given is None or isinstance(given, Mapping):
+        return given or {}
+    folders = sorted(path.parent for path in Path(given).rglob(JSON_NAME))
+    if not folders:
+        raise DetectionsError.of(
+            given, "holds no detections", way_out="name a folder that 'metaphase detect' wrote"
+        )
+    found: dict[str, Detections] = {}
+    for folder in folders:
+        one = load_detections(folder)
+        found[case_id(one.provenance.image or folder.name)] = one
+    return found
+
+
+def _in_folder(folder: Path) -> Iterator[Path]:
+    root = folder.resolve()
+    for parent, names, files in os.walk(root, followlinks=False):
+        names.sort()
+        for name in sorted(files):
+            if Path(name).suffix.lower() not in SUFFIXES or name.startswith("."):
+                continue
+            path = Path(parent, name).resolve()
+            if path.is_relative_to(root) and path.is_file():
+                yield path
