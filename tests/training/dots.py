@@ -1,4 +1,4 @@
-"""A data set that a small network learns in seconds: dark dots on pink, larger pale ones between."""
+"""A data set that a small network learns in seconds: dark dots on pink, pale ones between."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import torch
 from metaphase.detection.detect import detect
 from metaphase.detectionfile import load_detections
 from metaphase.errors import InterruptedRunError, RecipeError
+from metaphase.evaluation.scoresfile import load_scores
 from metaphase.models.modelfile import load_model, load_network
 from metaphase.training.recipe import Recipe, load_recipe
 from metaphase.training.train import finished, train
@@ -101,7 +102,7 @@ def test_the_compact_network_learns(tmp_path: Path) -> None:
     run = train(recipe, out=tmp_path / "run", show=False)
     rows = curves(run)
     assert float(rows[-1]["train/loss"]) < 0.5 * float(rows[0]["train/loss"])
-    assert json.loads((run / "scores.json").read_text())["validation"]["f1"] > 0.9
+    assert (load_scores(run / "evaluation.json").f1 or 0) > 0.9
 
 
 @pytest.mark.slow

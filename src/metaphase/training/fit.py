@@ -15,7 +15,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader, Subset
 
 from metaphase.labels.dataset import Dataset
-from metaphase.models.networks import Network
+from metaphase.models.networks import Network, Target
 from metaphase.training.history import History
 from metaphase.training.mining import Mining
 from metaphase.training.module import DetectorModule
@@ -35,6 +35,7 @@ def fit(
     validation: Dataset,
     folder: Path,
     *,
+    crops: Dataset | None = None,
     show: bool = True,
 ) -> tuple[DetectorModule, pl.Trainer]:
     """Train a network and return its module with the weights that ``trainer.keep`` asks for.
@@ -45,7 +46,7 @@ def fit(
     """
     _quiet()
     judged = len(validation) > 0
-    patches = patch_dataset(recipe, training)
+    patches = patch_dataset(recipe, training, crops)
     scorer = RegionScorer(recipe, network, validation)
     mining = Mining(recipe, patches, folder)
     trainer = _trainer(recipe, folder, judged=judged, mining=mining, show=show)
@@ -178,7 +179,7 @@ def measure_step(recipe: Recipe, *, steps: int = 3) -> float:
     network = network.to(memory_format=torch.channels_last)
     side, batch = recipe.sampling.patch_px, recipe.trainer.batch_size
     images = torch.randint(0, 256, (batch, side, side, 3), dtype=torch.uint8)
-    target = {
+    target: Target = {
         "points": torch.tensor([[side / 2, side / 2]]),
         "boxes": torch.tensor([[side / 2 - 25, side / 2 - 25, side / 2 + 25, side / 2 + 25]]),
         "labels": torch.zeros(1, dtype=torch.int64),
@@ -190,7 +191,7 @@ def measure_step(recipe: Recipe, *, steps: int = 3) -> float:
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
             maps = network(images)
         losses = network.loss(maps, [target] * batch)
-        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+        torch.stack(list(losses.values())).sum().backward()
         seconds.append(time.perf_counter() - start)
     return float(np.median(seconds[1:]))  # the first one pays for set-up
 

@@ -12,7 +12,7 @@ from rich.progress import track
 from metaphase.detection.detect import detect
 from metaphase.detection.runtime import open_runtime
 from metaphase.detectionfile import JSON_NAME, load_detections, save_detections
-from metaphase.evaluation.evaluate import evaluate
+from metaphase.evaluation.evaluate import Scores, evaluate
 from metaphase.evaluation.thresholds import choose_threshold
 from metaphase.figures import Detections
 from metaphase.labels.dataset import Dataset
@@ -24,7 +24,7 @@ from metaphase.training.recipe import Recipe
 
 def judge(
     recipe: Recipe, model: Model, cases: Dataset, folder: Path, *, show: bool = True
-) -> tuple[Threshold, dict[str, Any]]:
+) -> tuple[Threshold, Scores]:
     """Detect in labelled cases, choose the threshold there, and score at it.
 
     Detections are kept in ``folder``. A threshold that the recipe fixes is only scored.
@@ -41,8 +41,7 @@ def judge(
             "all thresholds"
         )
     scores = evaluate(detections, cases, radius_um=validation.radius_um, threshold=value)
-    told = {"validation": scores.to_dict()}
-    return Threshold(value=value, chosen_on=chosen, protocol=protocol, f1=scores.f1), told
+    return Threshold(value=value, chosen_on=chosen, protocol=protocol, f1=scores.f1), scores
 
 
 def detect_cases(

@@ -89,6 +89,19 @@ def parse_recipe(
         raise RecipeError(_problems(error, file)) from None
 
 
+def shipped_recipe(name: str) -> Path:
+    """Return the path of a recipe that comes along: "compact", "demo", "exercise", "resnet50"."""
+    package = Path(__file__).resolve().parents[1]
+    # Inside an installed package; beside the sources of a checkout.
+    folders = (package / "recipes", package.parents[1] / "recipes")
+    known = {path.stem: path for folder in folders for path in folder.glob("*.toml")}
+    if name not in known:
+        raise RecipeError.of(
+            name, "no such recipe comes along", way_out=f"one of {', '.join(sorted(known))}"
+        )
+    return known[name]
+
+
 def resolved(recipe: Recipe) -> str:
     """Return the recipe as TOML with every default written out; it loads back equal."""
     return dumps(recipe.model_dump(mode="json"))

@@ -13,7 +13,6 @@ model/              the model file
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
@@ -33,9 +32,12 @@ from metaphase.training.recipe import Recipe, load_recipe, resolved
 
 if TYPE_CHECKING:
     from metaphase.models.networks import Network
+    from metaphase.training.data import TrainingData
+    from metaphase.training.sections import Source
 
 MODEL_NAME = "model"
 RECIPE_NAME = "recipe.toml"
+EVALUATION_NAME = "evaluation.json"
 _LIBRARIES = ("torch", "torchvision", "timm", "pytorch-lightning", "numpy", "onnx")
 _UNDECIDED = Threshold(value=0.5, chosen_on="nothing yet", protocol="provisional, while training")
 
@@ -66,10 +68,10 @@ def train(
         return folder
     data = load_data(recipe)
     _write_record(folder, recipe, data.split.model_dump(mode="json"))
-    network = _fit(recipe, data.training, data.validation, folder, show)
+    network = _fit(recipe, data, folder, show)
     if network is None:  # a process that only helped
         return folder
-    model = _save(recipe, network, data.training, folder)
+    model = _save(recipe, network, data, folder)
     _freeze(recipe, model, data.validation, folder, show)
     return folder
 
@@ -82,19 +84,20 @@ def finished(folder: str | Path) -> bool:
     return load_model(card.parent, verify=False).card.threshold != _UNDECIDED
 
 
-def _fit(
-    recipe: Recipe, training: Dataset, validation: Dataset, folder: Path, show: bool
-) -> Network | None:
+def _fit(recipe: Recipe, data: TrainingData, folder: Path, show: bool) -> Network | None:
     import torch
 
     from metaphase.models.networks import build_network
     from metaphase.training.fit import fit
 
     torch.manual_seed(recipe.seed)  # new layers start the same
+    training, validation = data.training, data.validation
     options = recipe.network_options(training)
     network = build_network(recipe.network.kind, options, recipe.classes)
     try:
-        module, trainer = fit(recipe, network, training, validation, folder, show=show)
+        module, trainer = fit(
+            recipe, network, training, validation, folder, crops=data.crops, show=show
+        )
     except (KeyboardInterrupt, SystemExit):  # Lightning leaves by SystemExit after Ctrl-C
         message = f"interrupted; the same command goes on from {folder}"
         raise InterruptedRunError(message) from None
@@ -103,7 +106,7 @@ def _fit(
     return module.network.eval()
 
 
-def _save(recipe: Recipe, network: Network, training: Dataset, folder: Path) -> Model:
+def _save(recipe: Recipe, network: Network, data: TrainingData, folder: Path) -> Model:
     from metaphase.models.export import export_onnx
 
     onnx = folder / "model.onnx.part"
@@ -111,7 +114,7 @@ def _save(recipe: Recipe, network: Network, training: Dataset, folder: Path) -> 
     export_onnx(network, onnx)
     model = save_model(
         folder / MODEL_NAME,
-        _card(recipe, network, training),
+        _card(recipe, network, data),
         weights=network.state_dict(),
         onnx=onnx,
     )
@@ -121,27 +124,30 @@ def _save(recipe: Recipe, network: Network, training: Dataset, folder: Path) -> 
 
 def _freeze(recipe: Recipe, model: Model, validation: Dataset, folder: Path, show: bool) -> None:
     """Choose the threshold with the finished model file, run as every user will run it."""
+    from metaphase.evaluation.scoresfile import save_scores
     from metaphase.training.judge import judge
 
-    fixed = recipe.validation.threshold
+    told: dict[str, Any] = {}
     if len(validation):
         threshold, scores = judge(recipe, model, validation, folder / "detections", show=show)
-        write_json(folder / "scores.json", scores)
-    elif fixed != "chosen":
-        threshold = Threshold(
-            value=fixed, chosen_on="the recipe", protocol=recipe.validation.threshold_note
-        )
-        scores = {}
+        save_scores(scores, folder / EVALUATION_NAME)
+        told = {"validation": scores.to_dict()}
     else:
-        threshold = Threshold(
-            value=_UNDECIDED.value, chosen_on="nothing", protocol="no validation cases: not chosen"
-        )
-        scores = {}
-    card = model.card.model_copy(update={"threshold": threshold, "scores": scores})
+        threshold = _not_chosen(recipe)
+    card = model.card.model_copy(update={"threshold": threshold, "scores": told})
     write_json(model.folder / "card.json", card.model_dump(mode="json"))
 
 
-def _card(recipe: Recipe, network: Network, training: Dataset) -> ModelCard:
+def _not_chosen(recipe: Recipe) -> Threshold:
+    fixed = recipe.validation.threshold
+    if fixed == "chosen":
+        how = "no validation cases: not chosen"
+        return Threshold(value=_UNDECIDED.value, chosen_on="nothing", protocol=how)
+    how = recipe.validation.threshold_note
+    return Threshold(value=fixed, chosen_on="the recipe", protocol=how)
+
+
+def _card(recipe: Recipe, network: Network, data: TrainingData) -> ModelCard:
     return ModelCard(
         name=recipe.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -153,16 +159,25 @@ def _card(recipe: Recipe, network: Network, training: Dataset) -> ModelCard:
         normalisation=network.normalisation,
         merge_radius_um=recipe.validation.merge_radius_um,
         threshold=_UNDECIDED,
-        training_data=[_told(training, source) for source in recipe.data.sources],
+        training_data=_told_all(recipe, data),
         recipe=recipe.model_dump(mode="json"),
         seed=recipe.seed,
         versions=_versions(),
     )
 
 
-def _told(training: Dataset, source: Any) -> dict[str, Any]:
-    prefix = f"{source.name}/"
-    cases = [c for c in training if c.id.startswith(prefix)] or list(training)
+def _told_all(recipe: Recipe, data: TrainingData) -> list[dict[str, Any]]:
+    told = []
+    for source in recipe.data.sources:
+        alike = [other for other in recipe.data.sources if other.role == source.role]
+        whole = data.training if source.role == "regions" else data.crops
+        part = whole.where(lambda case, s=source: case.id.startswith(f"{s.name}/"))  # type: ignore[misc]
+        told.append(_told(part if len(alike) > 1 else whole, source))
+    return told
+
+
+def _told(training: Dataset, source: Source) -> dict[str, Any]:
+    cases = list(training)
     return {
         "name": source.name or training.name,
         "role": source.role,
@@ -219,9 +234,3 @@ def _require_torch() -> None:
         import torch  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("train", "training") from error
-
-
-def read_scores(folder: str | Path) -> dict[str, Any]:
-    """Return the validation scores of a finished run."""
-    data: dict[str, Any] = json.loads((Path(folder) / "scores.json").read_text(encoding="utf-8"))
-    return data
