@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from metaphase.errors import Problem, RecipeError
+from metaphase.errors import Problem, RecipeError, SplitError
 from metaphase.labels.dataset import DOMAINS, Case, Dataset
 from metaphase.training.recipe import Recipe
 from metaphase.training.sections import Source, SplitTable
@@ -43,15 +43,59 @@ def load_data(recipe: Recipe, *, check: bool = True) -> TrainingData:
     Ids of several region sources are told apart by ``name/`` before them. Raises LabelError,
     RecipeError, and (unless ``check`` is false) SplitError for unlabelled or leaking cases.
     """
-    regions = [s for s in recipe.data.sources if s.role == "regions"]
     crops = [s for s in recipe.data.sources if s.role == "crops"]
-    whole = joined(regions)
+    whole = region_cases(recipe)
     split = read_split(recipe, whole)
     if check:
         from metaphase.labels.splits import check_split
 
         check_split(split, whole)
-    return TrainingData(whole, joined(crops), split)
+    data = TrainingData(whole, joined(crops), split)
+    if check:
+        check_crops(data, (source.name for source in recipe.data.sources))
+    return data
+
+
+def check_crops(data: TrainingData, names: Iterable[str | None] = ()) -> None:
+    """Refuse crops of what the run is judged on: of the same group, or of a slide called the same
+    on the same scanner. ``names`` are those of the sources, which do not count. Raises SplitError.
+    """
+    names = set(names)
+
+    def bare(name: str) -> str:
+        source, _, rest = name.partition("/")
+        return rest if rest and source in names else name
+
+    held = {*data.split.validation, *data.split.test}
+    groups: dict[object, str] = {}
+    for case in data.regions:
+        if case.id in held:
+            group = bare(case.domain("group"))
+            keys: list[object] = [group, bare(case.id)]
+            if case.scanner:
+                keys.append((case.scanner, group.rpartition("/")[2]))
+            groups.update(dict.fromkeys(keys, case.id))
+    leaks: dict[str, str] = {}
+    for crop in data.crops:
+        group = bare(crop.domain("group"))
+        other = groups.get(group) or groups.get((crop.scanner, group.rpartition("/")[2]))
+        if other:
+            leaks.setdefault(group, other)
+    if leaks:
+        raise SplitError(
+            Problem(
+                "recipe",
+                f"crops of {group}",
+                f"are trained on, and case {other} of the same slide is held out",
+                f'add without = ["group:{group}"] to the source of crops',
+            )
+            for group, other in leaks.items()
+        )
+
+
+def region_cases(recipe: Recipe) -> Dataset:
+    """Return all cases that are labelled all over or not at all, whatever the split."""
+    return joined(s for s in recipe.data.sources if s.role == "regions")
 
 
 def joined(sources: Iterable[Source]) -> Dataset:
@@ -67,7 +111,7 @@ def joined(sources: Iterable[Source]) -> Dataset:
 def _load(source: Source) -> Dataset:
     from metaphase.labels.read import load_dataset
 
-    return load_dataset(
+    dataset = load_dataset(
         source.labels,
         images=source.images,
         kind=source.kind,
@@ -75,6 +119,27 @@ def _load(source: Source) -> Dataset:
         mpp=source.mpp,
         scanner=source.scanner,
         name=source.name,
+    )
+    return _part(source, dataset)
+
+
+def _part(source: Source, dataset: Dataset) -> Dataset:
+    """Return the cases that ``only`` and ``without`` leave."""
+    problems = []
+    for name, patterns in (("only", source.only), ("without", source.without)):
+        for pattern in patterns:
+            if not any(_matches(case, pattern) for case in dataset):
+                where = f"data.sources.{name}"
+                way_out = f"cases are called {', '.join(dataset.ids[:3])}, ..."
+                problems.append(Problem("recipe", where, f"{pattern!r} names no case", way_out))
+    if problems:
+        raise RecipeError(problems)
+    only = source.only or ("*",)
+    return dataset.where(
+        lambda case: (
+            any(_matches(case, pattern) for pattern in only)
+            and not any(_matches(case, pattern) for pattern in source.without)
+        )
     )
 
 

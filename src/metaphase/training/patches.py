@@ -33,6 +33,7 @@ from metaphase.training.sampling import (
 from metaphase.training.sections import Augment
 
 if TYPE_CHECKING:
+    from metaphase.training.compose import Composer
     from metaphase.training.recipe import Recipe
 
 Pixels = NDArray[np.uint8]
@@ -146,11 +147,13 @@ class PatchDataset:
         *,
         slides: SlidePool | None = None,
         box_um: float | None = None,
+        composer: Composer | None = None,
     ) -> None:
         cases = {case.id: dataset[case.id] for case in sampler.cases}
         self.dataset = dataset
         self.sampler = sampler
         self.settings = settings
+        self.composer = composer
         self.slides = slides or SlidePool(cases)
         self.mined_folder: Path | None = None
         self._targets = {
@@ -163,8 +166,9 @@ class PatchDataset:
 
     def __getitem__(self, index: int) -> Patch:
         epoch, index = divmod(int(index), len(self))
-        spec = self.sampler_at(epoch).spec(epoch, index)
-        patch = self.read(spec)
+        sampler = self.sampler_at(epoch)
+        patch = self.composer and self.composer.patch(sampler, epoch, index, self.read)
+        patch = patch or self.read(sampler.spec(epoch, index))
         if self.settings is None:
             return patch
         rng = rng_for(self.sampler.seed, epoch, index, AUGMENT)
@@ -240,8 +244,8 @@ def collate(patches: Sequence[Patch]) -> tuple[Any, list[dict[str, Any]]]:
     return images, targets
 
 
-def patch_dataset(recipe: Recipe, dataset: Dataset) -> PatchDataset:
-    """Return the patches of a recipe over its training cases."""
+def patch_dataset(recipe: Recipe, dataset: Dataset, crops: Dataset | None = None) -> PatchDataset:
+    """Return the patches of a recipe over its training cases, with crops composed into some."""
     mined = load_mined(recipe.sampling.mined) if recipe.sampling.mined else {}
     slides = SlidePool({case.id: case for case in dataset})
     by = recipe.sampling.balance_by
@@ -268,7 +272,24 @@ def patch_dataset(recipe: Recipe, dataset: Dataset) -> PatchDataset:
         mpp_jitter=recipe.augment.mpp_jitter,
         seed=recipe.seed,
     )
-    return PatchDataset(dataset, sampler, recipe.augment, slides=slides, box_um=recipe.data.box_um)
+    return PatchDataset(
+        dataset,
+        sampler,
+        recipe.augment,
+        slides=slides,
+        box_um=recipe.data.box_um,
+        composer=_composer(recipe, crops),
+    )
+
+
+def _composer(recipe: Recipe, crops: Dataset | None) -> Composer | None:
+    if not crops or recipe.sampling.crops_share == 0:
+        return None
+    from metaphase.training.compose import Composer
+    from metaphase.training.crops import Crops
+
+    sampling, box_um = recipe.sampling, recipe.data.box_um
+    return Composer(Crops(crops, box_um=box_um, balance_cases=sampling.balance_cases), sampling)
 
 
 def patch_loader(

@@ -173,7 +173,17 @@ class Sampler:
             raise IndexError(f"patch {index} of {len(self)}")
         rng = rng_for(self.seed, epoch, index)
         fixed = self._fixed_case(epoch, index)
-        kind = self._kind(rng, fixed)
+        return self._draw(rng, self._kind(rng, fixed), fixed)
+
+    def background(
+        self, rng: np.random.Generator, epoch: int | None = None, index: int | None = None
+    ) -> PatchSpec:
+        """Draw a place anywhere, as ground for crops; where every case gets as many patches as
+        another, of the case whose turn it is at ``index`` of ``epoch``."""
+        fixed = None if epoch is None or index is None else self._fixed_case(epoch, index)
+        return self._draw(rng, "random", fixed)
+
+    def _draw(self, rng: np.random.Generator, kind: Kind, fixed: SamplingCase | None) -> PatchSpec:
         case = fixed or self.cases[_pick(rng, self._weights[kind])]
         mpp = self.mpp * float(np.exp(rng.uniform(-self.mpp_jitter, self.mpp_jitter)))
         x, y = self._corner(rng, case, kind, self.sampling.patch_px * mpp / case.mpp)

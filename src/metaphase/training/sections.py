@@ -103,8 +103,14 @@ class Source(Section):
     role: Literal["regions", "crops"] = Field(
         default="regions",
         description="`regions`: labelled all over, so that what is unlabelled is negative. "
-        "`crops`: small pictures around a figure, whose surroundings tell nothing.",
+        "`crops`: small pictures around a figure, which are pasted into patches of the regions.",
     )
+    only: PartOfCases = Field(
+        default=(),
+        description="Take these cases only: ids, patterns or domains as in a split, `name/` not "
+        "before them. Empty: all.",
+    )
+    without: PartOfCases = Field(default=(), description="And leave these out.")
 
 
 class SplitTable(Section):
@@ -264,6 +270,26 @@ class Sampling(Section):
     )
     mine_score: float = Field(
         default=0.1, ge=0, le=1, description="Lowest score of a false positive that is mined."
+    )
+    crops_share: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="Part of the patches that are composed of crops, where a source is of crops; "
+        "`shares` part the rest.",
+    )
+    crops_decoys: float = Field(
+        default=1.0,
+        ge=0,
+        description="Pieces without a mitotic figure that are pasted for every figure pasted, in "
+        "the same way, so that a paste tells nothing.",
+    )
+    crops_quilts: float = Field(
+        default=0.25,
+        ge=0,
+        le=1,
+        description="Part of those patches whose ground is sewn of figure-free strips of crops, "
+        "so that a scanner tells nothing; the ground of the rest is a region.",
     )
 
     @model_validator(mode="after")
