@@ -62,7 +62,7 @@ coordinates = st.one_of(
 point_sets = st.lists(st.tuples(coordinates, coordinates), min_size=1, max_size=25).map(np.array)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(points=point_sets, name=st.sampled_from(SHAPES), width=st.floats(0.5, 60))
 def test_no_window_anywhere_holds_more(points, name, width):
     (hotspot,) = find_hotspots(points, shape_of(name, width), MPP)
@@ -72,7 +72,7 @@ def test_no_window_anywhere_holds_more(points, name, width):
     assert hotspot.count <= fullest(points, hotspot.window, centres, 2 * TOLERANCE_PX)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(points=point_sets, width=st.floats(1, 60))
 def test_lying_or_standing_is_the_better_of_both(points, width):
     ways = [
@@ -83,7 +83,7 @@ def test_lying_or_standing_is_the_better_of_both(points, width):
     assert hotspot.count == max(ways)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(points=point_sets, name=st.sampled_from(["square", "4:3"]), width=st.floats(1, 30))
 def test_a_rectangle_inside_the_image_loses_nothing(points, name, width):
     free = find_hotspots(points, shape_of(name, width), MPP)[0]
@@ -94,7 +94,7 @@ def test_a_rectangle_inside_the_image_loses_nothing(points, name, width):
     assert max(x2, y2) <= 40 + 1e-9
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(points=point_sets, width=st.floats(1, 39))
 def test_a_circle_inside_the_image_is_the_best_that_fits(points, width):
     (hotspot, *_) = find_hotspots(points, shape_of("circle", width), MPP, size_px=(40, 40)) or [
@@ -124,7 +124,7 @@ def test_a_circle_inside_the_image_is_the_best_that_fits(points, width):
         )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(points=point_sets, name=st.sampled_from(SHAPES), width=st.floats(1, 20))
 def test_further_hotspots_do_not_overlap_and_fall(points, name, width):
     hotspots = find_hotspots(points, shape_of(name, width), MPP, top=4)
@@ -146,7 +146,7 @@ def test_the_second_is_at_least_what_a_grid_of_free_windows_finds(points, name):
     width = 6.0
     first, *rest = find_hotspots(points, shape_of(name, width), MPP, top=2)
     second = rest[0].count if rest else 0
-    for x, y in itertools.product(np.arange(-4, 29, 0.5), repeat=2):
+    for x, y in itertools.product(np.arange(-4, 29, 1.0), repeat=2):
         window = Window(first.window.kind, x, y, width, width)
         if not window.overlaps(first.window):
             left = points[~first.window.contains(points)]
@@ -168,7 +168,7 @@ class HalfGlass:
         return np.clip(right - np.maximum(x_px, self.border), 0, None) / width_px
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(points=point_sets, name=st.sampled_from(["circle", "square"]), border=st.floats(0, 40))
 def test_windows_hold_enough_tissue(points, name, border):
     tissue = HalfGlass(border)

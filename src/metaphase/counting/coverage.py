@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 _RING = {2.0: 48, np.inf: 96}  # points on the edge of a node for which enumeration is cheaper
 _PROBES = 128  # nodes a level whose centre is tried as it is
-_FIRST_NODE = 4.0  # the first nodes have half a side of radius / 4
+_FIRST_NODE = 4.0  # the first nodes of few points have half a side of radius / 4
+_FINE, _CELLS, _MANY = 64, 4e6, 2000  # of the grid that many points begin with
+_TOO_MANY = 4000  # nodes to begin with, if fewer and larger ones would do
 _SMALLEST_NODE = 2.0**-20
 _SMALL_NODE = 2.0**-8  # from here on figures in line or in one place are looked for
 _WORK = 5e6  # products of numbers that one solution may cost
@@ -81,8 +83,7 @@ class Search:
 
     def run(self) -> Placement | None:
         """Return a best placement with at least one point, or None."""
-        half = self.radius / _FIRST_NODE
-        centres = self._first_nodes(half)
+        centres, half = self._first_nodes()
         sure = np.full(len(centres), self.space.fraction is None)
         while len(centres):
             centres, sure = self._level(centres, sure, half)
@@ -92,11 +93,54 @@ class Search:
             sure = np.repeat(sure, 4)
         return self.best
 
-    def _first_nodes(self, half: float) -> FloatArray:
-        x1, y1, x2, y2 = self.space.region
-        xs = x1 + half * (2 * np.arange(max(1, np.ceil((x2 - x1) / (2 * half)))) + 1)
-        ys = y1 + half * (2 * np.arange(max(1, np.ceil((y2 - y1) / (2 * half)))) + 1)
-        return np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
+    def _first_nodes(self) -> tuple[FloatArray, float]:
+        """Return the nodes to begin with and half their side.
+
+        Of many points, those nodes of a fine grid that can beat the fullest of them.
+        """
+        low = np.minimum(self.points.min(axis=0), self.space.region[:2])
+        size = np.maximum(self.points.max(axis=0), self.space.region[2:]) - low
+        cell = max(self.radius / _FINE, float(np.sqrt(np.prod(size) / _CELLS)))
+        if len(self.points) < _MANY or cell > self.radius / _FIRST_NODE:
+            cell = self.radius * 2 / _FIRST_NODE
+            shape = np.maximum(1, np.ceil(size / cell)).astype(int)
+            upper = np.full(shape, float(len(self.points)))
+        else:
+            shape = np.floor(size / cell).astype(int) + 1
+            upper = self._bounds(low, cell, shape)
+        order = np.argsort(-upper, axis=None, kind="stable")[:_PROBES]
+        self._probe(low + (_places(order, shape) + 0.5) * cell)
+        places = _places(np.flatnonzero(upper > self.bar), shape)
+        block = self._block(cell) if len(places) > _TOO_MANY else 1
+        if block > 1:  # even fields: small nodes discard little, and larger ones are solved as well
+            places, cell = np.unique(places // block, axis=0), cell * block
+        return low + (places + 0.5) * cell, cell / 2
+
+    def _block(self, cell: float) -> int:
+        """Return how many cells a side a node may have and still be solved at once."""
+        side = self.radius * min(_RING[self.norm] / (2 * max(self.bar, 1)), 2 / _FIRST_NODE)
+        return int(2 ** max(0.0, np.floor(np.log2(side / cell))))
+
+    def _bounds(self, low: FloatArray, cell: float, shape: NDArray[np.int64]) -> FloatArray:
+        """Return for each cell [nx, ny] how many points a window centred in it can hold at most.
+
+        That is the points of all cells that come near enough, by a convolution.
+        """
+        from scipy.signal import fftconvolve
+
+        places = np.floor((self.points - low) / cell).astype(int)
+        counts = np.bincount(
+            np.ravel_multi_index(tuple(places.T), tuple(shape)), minlength=int(np.prod(shape))
+        ).reshape(shape)
+        reach = int(np.ceil(self.radius / cell)) + 1
+        gap = np.maximum(np.abs(np.arange(-reach, reach + 1)) - 1, 0) * cell
+        if np.isinf(self.norm):
+            distance = np.maximum(gap[:, None], gap[None, :])
+        else:
+            distance = np.hypot(gap[:, None], gap[None, :])
+        near = distance <= self.radius + 2 * self.tolerance
+        held = fftconvolve(counts.astype(float), near.astype(float), mode="same")
+        return np.asarray(np.rint(held), dtype=np.float64)
 
     def _level(
         self, centres: FloatArray, sure: NDArray[np.bool_], half: float
@@ -263,6 +307,10 @@ class Search:
         low = np.maximum(centre - half, (x1, y1))
         high = np.minimum(centre + half, (x2, y2))
         return np.concatenate([low, np.maximum(low, high)])
+
+
+def _places(flat: NDArray[np.int64], shape: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.stack(np.unravel_index(flat, tuple(shape)), axis=1)
 
 
 def _stops(
