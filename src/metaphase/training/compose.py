@@ -59,7 +59,7 @@ class Paste:
     @property
     def aim(self) -> FloatArray:
         """The place in the patch that the window was laid around."""
-        return self.picture.aim + np.array([self.x, self.y])
+        return np.asarray(self.picture.aim + np.array([self.x, self.y]))
 
     @property
     def box(self) -> FloatArray:
