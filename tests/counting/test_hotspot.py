@@ -108,8 +108,8 @@ def test_a_circle_inside_the_image_is_the_best_that_fits(points, width):
             for axis in (0, 1):
                 square = r * r - (p[axis] - side) ** 2
                 for sign in (-1, 1):
-                    if square >= 0:
-                        other = p[1 - axis] + sign * math.sqrt(square)
+                    if square >= -1e-6:  # touching counts, whatever rounding says
+                        other = p[1 - axis] + sign * math.sqrt(max(0.0, square))
                         centres.append([side, other] if axis == 0 else [other, side])
     centres += list(itertools.product((r, 40 - r), repeat=2))
     inside = [c for c in centres if all(r - 1e-9 <= v <= 40 - r + 1e-9 for v in c)]
@@ -225,9 +225,9 @@ def test_the_window_is_centred_on_its_figures():
 
 @pytest.mark.parametrize("name", ["square", "circle"])
 def test_points_in_lines_and_lattices_end(name):
-    line = np.stack([np.zeros(2000), np.linspace(0, 1000, 2000)], axis=1)
+    line = np.stack([np.zeros(2000), np.linspace(0, 1000, 2000)], axis=1)[::2]
     grid = np.stack(np.meshgrid(np.arange(30.0), np.arange(30.0)), axis=-1).reshape(-1, 2)
-    assert find_hotspots(line, shape_of(name, 100), MPP)[0].count >= 200
+    assert find_hotspots(line, shape_of(name, 100), MPP)[0].count >= 100
     if name == "square":
         assert find_hotspots(grid, shape_of(name, 10), MPP)[0].count == 121
 
