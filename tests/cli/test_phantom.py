@@ -34,3 +34,22 @@ def test_impossible_wishes_exit_with_2(tmp_path: Path, wrong: tuple[str, str]) -
 def test_an_unknown_scanner_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _run(str(tmp_path / "a.tiff"), "--slide", "--scanner", "Z") == 2
     assert "Synthetic A" in capsys.readouterr().err
+
+
+def test_scanners_are_chosen_and_all_are_labelled_on_demand(tmp_path: Path) -> None:
+    small = ("--cases", "1", "--size", "512", "--label-all")
+    names = ("--scanner", "B", "--scanner", "D", "--scanner", "Synthetic B")
+    assert _run(str(tmp_path), *small, *names) == 0
+    dataset = load_dataset(tmp_path / "MIDOG.json")
+    assert [case.scanner for case in dataset] == ["Synthetic B", "Synthetic D"]
+    assert all(case.labelled and case.figures for case in dataset)
+
+
+def test_a_slide_has_one_scanner(tmp_path: Path) -> None:
+    assert _run(str(tmp_path / "a.tiff"), "--slide", "--scanner", "A", "--scanner", "B") == 2
+
+
+def test_too_much_tissue_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    size = ("--width", "4096", "--height", "4096")
+    assert _run(str(tmp_path / "a.tiff"), "--slide", *size, "--tissue-mm2", "9") == 2
+    assert "larger slide" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from metaphase.errors import InputError
 from metaphase.figures import Label
 from metaphase.labels.read import load_dataset, read_labels
 from metaphase.phantom import SCANNERS, make_phantom, render_region
+from metaphase.phantom.dataset import case_seed
 from metaphase.slides.open import open_case
 
 SIZE = 320
@@ -32,7 +33,9 @@ def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_is_read_with_scanner_mpp_and_state(labels: Path) -> None:
-    dataset = load_dataset(labels, images=labels.parent / "images")
+    for images in (labels.parent / "images", labels.parent, None):
+        dataset = load_dataset(labels, images=images)
+        assert all(case.image and case.image.is_file() for case in dataset)
     assert [c.scanner for c in dataset] == [s.name for s in SCANNERS for _ in range(2)]
     assert [c.mpp for c in dataset] == [s.mpp for s in SCANNERS for _ in range(2)]
     assert [c.labelled for c in dataset] == [True] * 6 + [False] * 2
@@ -56,7 +59,9 @@ def test_the_file_holds_the_pixels_that_were_drawn_and_counts_agree(labels: Path
     cases = list(load_dataset(labels))
     for place, scanner in enumerate(SCANNERS):
         pixels, figures = render_region(
-            [5, place, 1], SIZE, SIZE, scanner, mitotic_per_mm2=300, hard_negative_per_mm2=300
+            *(case_seed(5, scanner, 1), SIZE, SIZE, scanner),
+            mitotic_per_mm2=300,
+            hard_negative_per_mm2=300,
         )
         case = cases[2 * place + 1]
         with open_case(case) as slide:
@@ -96,11 +101,11 @@ def test_the_same_seed_gives_the_same_files(tmp_path: Path) -> None:
     assert not set(one.values()) & set(other.values())
 
 
-def test_a_case_does_not_change_when_others_follow(tmp_path: Path) -> None:
-    few = make_phantom(tmp_path / "few", cases_per_scanner=1, size_px=160, scanners=SCANNERS[:1])
+def test_a_case_does_not_change_with_those_beside_it(tmp_path: Path) -> None:
+    few = make_phantom(tmp_path / "few", cases_per_scanner=1, size_px=160, scanners=SCANNERS[1:2])
     more = make_phantom(tmp_path / "more", cases_per_scanner=2, size_px=160)
-    image = "images/synthetic_001.tiff"
-    assert (few.parent / image).read_bytes() == (more.parent / image).read_bytes()
+    first = (few.parent / "images/synthetic_001.tiff").read_bytes()
+    assert first == (more.parent / "images/synthetic_003.tiff").read_bytes()
 
 
 def test_the_usual_density_is_that_of_a_mitotic_tumour() -> None:
@@ -125,3 +130,29 @@ def test_progress_is_told(tmp_path: Path) -> None:
 def test_impossible_wishes_are_told(tmp_path: Path, wrong: dict[str, int]) -> None:
     with pytest.raises(InputError, match="cannot make"):
         make_phantom(tmp_path, **wrong)
+
+
+def test_labels_that_are_not_synthetic_are_never_overwritten(tmp_path: Path) -> None:
+    real = tmp_path / "MIDOG.json"
+    real.write_text('{"info": {"description": "MIDOG 2021"}}')
+    with pytest.raises(InputError, match="not synthetic"):
+        make_phantom(tmp_path, cases_per_scanner=1, size_px=128)
+    assert "MIDOG 2021" in real.read_text()
+    assert list(tmp_path.iterdir()) == [real]
+
+
+def test_an_interrupted_data_set_has_no_labels(tmp_path: Path) -> None:
+    def stop(done: int, total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    make_phantom(tmp_path, cases_per_scanner=1, size_px=128)
+    with pytest.raises(KeyboardInterrupt):
+        make_phantom(tmp_path, cases_per_scanner=1, size_px=160, progress=stop)
+    assert [p.name for p in tmp_path.iterdir()] == ["images"]
+    assert all(p.suffix == ".tiff" for p in (tmp_path / "images").iterdir())
+
+
+def test_a_data_set_needs_a_scanner(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="without a scanner"):
+        make_phantom(tmp_path, scanners=())

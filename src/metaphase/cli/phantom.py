@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from metaphase.phantom.dataset import Progress
+    from metaphase.phantom.scanners import Scanner
 
 app = typer.Typer(add_completion=False)
 
@@ -27,6 +29,14 @@ def phantom(
     size: Annotated[
         int, typer.Option(min=128, help="Side of a region, px.", rich_help_panel=_SET)
     ] = 1536,
+    scanner: Annotated[
+        list[str] | None,
+        typer.Option(help="A, B, C or D; more than one for a data set (unasked: all; slide: A)."),
+    ] = None,
+    label_all: Annotated[
+        bool,
+        typer.Option("--label-all", help="Label scanner D too.", rich_help_panel=_SET),
+    ] = False,
     slide: Annotated[
         bool,
         typer.Option("--slide", help="Write a pyramidal slide.", rich_help_panel=_SLIDE),
@@ -37,32 +47,53 @@ def phantom(
     height: Annotated[
         int, typer.Option(min=2048, help="Its height, px.", rich_help_panel=_SLIDE)
     ] = 15_000,
-    scanner: Annotated[
-        str, typer.Option(help="Its scanner: A, B, C or D.", rich_help_panel=_SLIDE)
-    ] = "A",
+    tissue_mm2: Annotated[
+        float | None,
+        typer.Option(help="Its tissue, mm2 (unasked: half of it).", rich_help_panel=_SLIDE),
+    ] = None,
 ) -> None:
     """Make synthetic H&E images: labels and pixels, from nothing but a seed.
 
     OUT/MIDOG.json and OUT/images/*.tiff: regions of four synthetic scanners, the last unlabelled.
     With --slide a single pyramidal slide, with its labels beside it.
     """
-    if slide:
-        from metaphase.phantom.scanners import find_scanner
-        from metaphase.phantom.slide import make_slide
+    from metaphase.phantom.scanners import SCANNERS, find_scanner
 
-        with _bar("drawing tiles") as progress:
-            labels = make_slide(
-                *(out, width, height), seed=seed, scanner=find_scanner(scanner), progress=progress
-            )
-        typer.echo(f"{out}: synthetic slide, {width} x {height} px; labels in {labels}")
+    used = list(dict.fromkeys(map(find_scanner, scanner or ())))
+    if slide:
+        if len(used) > 1:
+            raise typer.BadParameter("a slide has one --scanner")
+        _slide(out, width, height, seed, used[0] if used else SCANNERS[0], tissue_mm2)
         return
     from metaphase.phantom.dataset import make_phantom
 
+    used = [replace(s, labelled=s.labelled or label_all) for s in used or SCANNERS]
     with _bar("drawing images") as progress:
         labels = make_phantom(
-            out, seed=seed, cases_per_scanner=cases, size_px=size, progress=progress
+            out,
+            seed=seed,
+            cases_per_scanner=cases,
+            size_px=size,
+            scanners=used,
+            progress=progress,
         )
     _tell(labels)
+
+
+def _slide(
+    out: Path, width: int, height: int, seed: int, scanner: Scanner, tissue_mm2: float | None
+) -> None:
+    from metaphase.phantom.slide import make_slide
+
+    with _bar("drawing tiles") as progress:
+        labels = make_slide(
+            *(out, width, height),
+            seed=seed,
+            scanner=scanner,
+            tissue_mm2=tissue_mm2,
+            progress=progress,
+        )
+    typer.echo(f"{out}: synthetic slide, {width} x {height} px; labels in {labels}")
 
 
 def _tell(labels: Path) -> None:

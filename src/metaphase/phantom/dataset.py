@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from metaphase import __version__
 from metaphase.errors import InputError
@@ -30,6 +32,7 @@ Record = dict[str, Any]
 
 _CATEGORIES = {Label.MITOTIC: 1, Label.HARD_NEGATIVE: 2}
 _TILE_PX = 256
+_DESCRIPTION = "Synthetic phantom"
 
 
 def make_phantom(
@@ -49,9 +52,12 @@ def make_phantom(
     "mitotic figure" and "hard negative"); each image also says its scanner, mpp and whether it is
     labelled. OUT/images/synthetic_NNN.tiff are the regions: square, tiled, deflate, their
     resolution in the tags. The same arguments give the same bytes, and a case does not change when
-    more cases follow. Images of an unlabelled scanner hold figures too, but no annotation tells.
+    there are other cases or scanners beside it. Images of an unlabelled scanner hold figures too,
+    but no annotation tells.
 
-    ``progress(done, total)`` is called after each image. Raises InputError for impossible sizes.
+    ``progress(done, total)`` is called after each image. The labels are written last, so that an
+    interrupted data set has none. Raises InputError for impossible sizes, and if OUT has labels
+    that are not synthetic.
     """
     out = Path(out)
     if cases_per_scanner < 1 or seed < 0 or size_px > LARGEST_PX:
@@ -60,20 +66,23 @@ def make_phantom(
             f"cannot make {cases_per_scanner} cases a scanner of {size_px} px with seed {seed}",
             way_out=f"at least one case, at most {LARGEST_PX} px, and a seed from 0",
         )
+    if not scanners:
+        raise InputError.of(out, "cannot make images without a scanner")
+    discard_labels(out / LABELS_NAME)
     images: list[Record] = []
     annotations: list[Record] = []
-    jobs = list(itertools.product(enumerate(scanners), range(cases_per_scanner)))
-    for number, ((place, scanner), case) in enumerate(jobs, 1):
+    jobs = list(itertools.product(scanners, range(cases_per_scanner)))
+    for number, (scanner, case) in enumerate(jobs, 1):
         pixels, figures = render_region(
-            [seed, place, case],
+            case_seed(seed, scanner, case),
             size_px,
             size_px,
             scanner,
             mitotic_per_mm2=mitotic_per_mm2,
             hard_negative_per_mm2=hard_negative_per_mm2,
         )
-        name = f"synthetic_{number:03d}.tiff"
-        write_region(out / IMAGES_NAME / name, pixels, scanner.mpp)
+        name = f"{IMAGES_NAME}/synthetic_{number:03d}.tiff"
+        write_region(out / name, pixels, scanner.mpp)
         images.append(_image(number, name, size_px, scanner))
         if scanner.labelled:
             for figure in figures:
@@ -84,11 +93,34 @@ def make_phantom(
     return out / LABELS_NAME
 
 
+def case_seed(seed: int, scanner: Scanner, case: int) -> list[int]:
+    """Return the seed of a scanner's case, counted from 0: whatever other scanners there are."""
+    return [seed, crc32(scanner.name.encode()), case]
+
+
+def discard_labels(path: Path) -> None:
+    """Remove older synthetic labels, which will not fit the new pixels.
+
+    Raises InputError, and removes nothing, if they are somebody's real ones.
+    """
+    if not path.exists():
+        return
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))["info"]["description"]
+    except (OSError, ValueError, KeyError, TypeError):
+        info = ""
+    if not str(info).startswith(_DESCRIPTION):
+        raise InputError.of(
+            path, "is there already and is not synthetic", way_out="choose another name or folder"
+        )
+    path.unlink()
+
+
 def labels_of(images: list[Record], annotations: list[Record], seed: int) -> Record:
     """Return the content of a file of labels in the shape of MIDOG 2021."""
     return {
         "info": {
-            "description": "Synthetic phantom, drawn by metaphase; no tissue, no patients",
+            "description": f"{_DESCRIPTION}, drawn by metaphase; no tissue, no patients",
             "version": __version__,
             "seed": seed,
             "bbox": "x1, y1, x2, y2",

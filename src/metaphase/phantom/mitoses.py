@@ -15,11 +15,12 @@ from metaphase.phantom.stamp import Stamp, plane, step
 
 SIDE_UM = 27.0
 PHASES: dict[str, float] = {
-    "prometaphase": 0.27,
-    "metaphase": 0.32,
+    "prometaphase": 0.25,
+    "metaphase": 0.31,
     "ring form": 0.11,
-    "anaphase": 0.16,
-    "telophase": 0.14,
+    "anaphase": 0.15,
+    "telophase": 0.12,
+    "multipolar": 0.06,
 }
 """The phases that are drawn and how often. Early prophase is left out, as graders leave it out."""
 
@@ -152,10 +153,23 @@ def _telophase(rng: Generator, canvas: Canvas) -> tuple[Field, Field]:
     return np.minimum(*plates), np.minimum(*cells)
 
 
+def _multipolar(rng: Generator, canvas: Canvas) -> tuple[Field, Field]:
+    """Return an atypical figure: a plate of three or four arms, between as many poles."""
+    arms = int(rng.choice((3, 3, 4)))
+    shape = np.full_like(canvas.x, 99.0)
+    for turn in (np.arange(arms) + rng.normal(0, 0.1, arms)) * 2 * np.pi / arms:
+        cos, sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))
+        arm = Canvas(canvas.x * cos + canvas.y * sin, canvas.y * cos - canvas.x * sin, canvas.mpp)
+        half = rng.uniform(1.8, 2.7)
+        shape = np.minimum(shape, arm.ellipse(half, 0, half + 0.3, rng.uniform(0.8, 1.2)))
+    return shape, canvas.ellipse(0, 0, rng.uniform(7.2, 8.8), rng.uniform(7.2, 8.8))
+
+
 _DRAW = {
     "prometaphase": _prometaphase,
     "metaphase": _metaphase,
     "ring form": _ring,
     "anaphase": _anaphase,
     "telophase": _telophase,
+    "multipolar": _multipolar,
 }

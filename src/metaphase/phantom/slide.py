@@ -18,7 +18,7 @@ from metaphase.errors import InputError
 from metaphase.figures import Label
 from metaphase.files import write_json
 from metaphase.phantom.blocks import BLOCK_PX, KEPT, Block, BlockMaker
-from metaphase.phantom.dataset import TUMOUR, annotation, labels_of
+from metaphase.phantom.dataset import TUMOUR, annotation, discard_labels, labels_of
 from metaphase.phantom.noise import Field, smooth_noise
 from metaphase.phantom.pyramidfile import (
     STEP,
@@ -63,7 +63,8 @@ def make_slide(
     speed, memory and places, not to train on. The same arguments give the same bytes.
     ``progress(done, total)`` counts blocks and tiles.
 
-    Raises InputError for sizes below 2048 px and for tissue that does not fit.
+    Raises InputError for sizes below 2048 px, for tissue that does not fit, and if there are labels
+    of that name which are not synthetic.
     """
     path = Path(path)
     _check(path, width_px, height_px, blocks)
@@ -72,6 +73,8 @@ def make_slide(
     # The outline is checked first: drawing the blocks takes seconds.
     rng = np.random.default_rng([seed, 3])
     where = plan_slide(rng, width_px, height_px, scanner.mpp, tissue_mm2, blocks, PLAIN_BLOCKS)
+    labels = path.with_suffix(".json")
+    discard_labels(labels)
     maker = BlockMaker(seed, scanner)
     library = _library(maker, blocks, mitotic_per_mm2, hard_negative_per_mm2, tell)
     painter = SlidePainter(where, library, maker.glass(), scanner.jpeg, seed)
@@ -83,7 +86,6 @@ def make_slide(
         description=f"Synthetic slide, drawn by metaphase; {scanner.name}",
         progress=tell.tiles,
     )
-    labels = path.with_suffix(".json")
     figures = figures_of(where, library, width_px, height_px)
     write_json(labels, _labels(path.name, width_px, height_px, scanner, figures, seed))
     return labels
