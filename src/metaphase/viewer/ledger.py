@@ -17,7 +17,7 @@ class Ledger:
         self.slide = slide
         self.seq = 0
         self._standing: dict[str, dict[str, list[Decision]]] = {}
-        self._touched: dict[str, int] = {}
+        self._touched: dict[str, dict[str, int]] = {}
 
     def add(self, decisions: Iterable[Decision]) -> None:
         """Take in decisions in the order of their numbers; known ones are passed over."""
@@ -27,7 +27,7 @@ class Ledger:
             self.seq = decision.seq
             readers = self._standing.setdefault(decision.figure, {})
             stack = readers.setdefault(decision.reviewer, [])
-            self._touched[decision.figure] = decision.seq
+            self._touched.setdefault(decision.figure, {})[decision.reviewer] = decision.seq
             if decision.state != State.UNDONE:
                 stack.append(decision)
             elif stack:
@@ -54,11 +54,15 @@ class Ledger:
         return {figure: decision for figure, decision in found.items() if decision is not None}
 
     def changed(self, after: int, reviewer: str | None = None) -> dict[str, Decision | None]:
-        """Return how each figure stands that was decided about after a number; None: open again."""
+        """Return how each figure stands that was decided about after a number; None: open again.
+
+        With a reviewer, figures that only others decided about are not named.
+        """
         return {
             figure: self.standing(figure, reviewer)
-            for figure, seq in self._touched.items()
-            if seq > after and figure != WHOLE_SLIDE
+            for figure, times in self._touched.items()
+            if figure != WHOLE_SLIDE
+            and after < (max(times.values()) if reviewer is None else times.get(reviewer, 0))
         }
 
     def complete(self, reviewer: str | None = None) -> bool:

@@ -43,8 +43,16 @@ def listen(host: str, port: int) -> socket.socket:
     return taken
 
 
-def serve(app: FastAPI, where: socket.socket, ready: Callable[[], None] | None = None) -> None:
-    """Serve until interrupted; ``ready`` is called as soon as requests are answered."""
+def serve(
+    app: FastAPI,
+    where: socket.socket,
+    ready: Callable[[], None] | None = None,
+    stopper: Callable[[Callable[[], None]], None] | None = None,
+) -> None:
+    """Serve until interrupted; ``ready`` is called as soon as requests are answered.
+
+    ``stopper`` is given a function that ends the serving, for another thread to call.
+    """
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -55,5 +63,8 @@ def serve(app: FastAPI, where: socket.socket, ready: Callable[[], None] | None =
 
     # No access log: it would hold the token.
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+    server = Server(config)
+    if stopper is not None:
+        stopper(lambda: setattr(server, "should_exit", True))
     with suppress(KeyboardInterrupt):  # uvicorn raises it again after an orderly end
-        Server(config).run(sockets=[where])
+        server.run(sockets=[where])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse
 
 from metaphase import __version__
 from metaphase.figures import LABELS
@@ -22,6 +25,7 @@ Threshold = Annotated[float, Query(ge=0, le=1)]
 def slide_routes(room: Room) -> APIRouter:
     """Return the routes under ``/api`` that tell of slides."""
     routes = APIRouter(prefix="/api")
+    searching = asyncio.Lock()
 
     @routes.get("/session")
     def session() -> dict[str, Any]:
@@ -58,13 +62,21 @@ def slide_routes(room: Room) -> APIRouter:
         return Response(data, media_type="application/octet-stream")
 
     @routes.get("/slides/{slug}/hotspot")
-    def hotspot(
+    async def hotspot(
+        request: Request,
         slug: str,
         threshold: Threshold,
         shape: str = "square",
         area_mm2: Annotated[float, Query(gt=0, le=1000)] = 2.0,
-    ) -> dict[str, Any]:
-        return _hotspot(room, room.slide(slug), threshold, shape, area_mm2)
+    ) -> Response:
+        opened = room.slide(slug)
+        # One at a time, so that a moving slider cannot pile up searches: those that nobody waits
+        # for any more are passed over.
+        async with searching:
+            if await request.is_disconnected():
+                return Response(status_code=204)
+            found = await run_in_threadpool(_hotspot, room, opened, threshold, shape, area_mm2)
+        return JSONResponse(found)
 
     @routes.get("/slides/{slug}/density")
     def density(slug: str, threshold: Threshold) -> dict[str, Any]:

@@ -99,6 +99,7 @@ async function openSlide(slug) {
   $("slide-facts").textContent = [`${slide.width_px} × ${slide.height_px} px`, `${slide.mpp.toFixed(4)} µm/px`, slide.model, ...slide.notes].filter(Boolean).join(" · ");
   $("show-ref-line").hidden = !(slide.candidates === 0 && slide.labels);
   for (const button of $("slide-list").querySelectorAll("button")) button.setAttribute("aria-current", button.dataset.slug === slug);
+  $("hot-count").textContent = "–";
   setThreshold(slide.threshold);
   select(-1);
 }
@@ -193,6 +194,7 @@ let asking, asked;
 function askHotspot() {
   clearTimeout(asking);
   asking = setTimeout(async () => {
+    $("hot-count").classList.add("old");
     const { slide, threshold } = state;
     const [shape, area] = $("window").value.split(",");
     asked?.abort();
@@ -202,8 +204,9 @@ function askHotspot() {
       const found = await (await fetch(address, { signal: asked.signal })).json();
       if (slide !== state.slide || sender.waiting) return;
       overlay.hotspot = found.hotspot;
+      $("hot-count").classList.remove("old");
       $("hot-count").textContent = found.hotspot ? found.hotspot.count.toLocaleString("en") : "0";
-      $("hot-what").textContent = found.hotspot ? `in the hotspot, ${found.hotspot.area_mm2.toFixed(2)} mm²` : "in the hotspot";
+      $("hot-what").textContent = found.hotspot ? `hotspot, ${found.hotspot.area_mm2.toFixed(2)} mm²` : "hotspot";
       overlay.redraw();
       if (state.showDensity) overlay.setDensity(await get(`/api/slides/${slide.slug}/density?threshold=${threshold}`));
     } catch { /* overtaken by a newer question, or the server is away */ }

@@ -80,12 +80,14 @@ export class Overlay {
     const picture = this.context.createImageData(width, height);
     const pixels = new Uint32Array(picture.data.buffer);
     const { x, y } = this.state.figures;
-    const half = Math.max(1, Math.round(ratio));
+    // Fewer pixels each where there are very many, so that density can still be seen.
+    const half = seen.length > 12000 ? Math.max(0, Math.round(ratio) - 1) : Math.max(1, Math.round(ratio));
+    const more = seen.length > 12000 ? 1 : 0;
     for (const i of seen) {
       const colour = this.colours[this.#kind(i)];
       const cx = Math.round((x[i] * scale + left) * ratio), cy = Math.round((y[i] * scale + top) * ratio);
-      const x1 = Math.max(0, cx - half), x2 = Math.min(width - 1, cx + half);
-      for (let py = Math.max(0, cy - half); py <= Math.min(height - 1, cy + half); py++)
+      const x1 = Math.max(0, cx - half), x2 = Math.min(width - 1, cx + half + more);
+      for (let py = Math.max(0, cy - half); py <= Math.min(height - 1, cy + half + more); py++)
         for (let px = x1; px <= x2; px++) pixels[py * width + px] = colour;
     }
     this.context.putImageData(picture, 0, 0);
@@ -138,6 +140,7 @@ export class Overlay {
     this.#stroke(path, "#111", 2, [9, 6]);
     const text = `${count} in the hotspot`;
     const { context } = this;
+    if (y1 < 0 && x1 < 0) return; // no corner in sight to write at
     context.font = "600 13px system-ui, sans-serif";
     const wide = context.measureText(text).width;
     const tx = Math.max(6, Math.min(x1, context.canvas.clientWidth - wide - 16));

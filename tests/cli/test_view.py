@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from metaphase.cli.view import app
+from metaphase.detectionfile import save_detections
+from metaphase.errors import InputError
+from metaphase.figures import Detections, Provenance
+from metaphase.labels.read import load_dataset
+from metaphase.viewer import pagefiles
+from metaphase.viewer.store import Decision, ReviewStore, State
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "slides").mkdir()
+    Image.fromarray(np.full((80, 100, 3), 200, np.uint8)).save(tmp_path / "slides" / "a.png")
+    made = Provenance("a.png", 100, 80, 0.25, threshold=0.5)
+    save_detections(Detections([20], [30], [0.9], provenance=made), tmp_path / "found" / "a")
+    return tmp_path
+
+
+def run(folder, *arguments):
+    given = [folder / "slides", "--detections", folder / "found", "--store", folder / "r.sqlite"]
+    return CliRunner().invoke(app, [str(a) for a in (*given, *arguments)], catch_exceptions=False)
+
+
+def test_export_without_a_page(folder):
+    store = ReviewStore(folder / "r.sqlite")
+    store.add(Decision("a", "", State.COMPLETE, "anna"))
+    store.close()
+    result = run(folder, "--export", folder / "out")
+    assert result.exit_code == 0
+    assert "1 of 1 slides" in result.stdout
+    assert load_dataset(folder / "out" / "figures.csv")["a"].labelled
+
+
+def test_no_token_needs_loopback(folder):
+    with pytest.raises(InputError, match="--no-token"):
+        run(folder, "--no-token", "--host", "0.0.0.0", "--no-browser")
+
+
+@pytest.mark.skipif(
+    not (pagefiles.VENDOR / pagefiles.NEEDED[0]).is_file(), reason="built without OpenSeadragon"
+)
+def test_it_serves_on_loopback_behind_a_token(folder):
+    command = [sys.executable, "-m", "metaphase", "view", "slides", "-d", "found"]
+    server = subprocess.Popen(
+        [*command, "--port", "0", "--no-browser"],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    try:
+        url = server.stdout.readline().strip()
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{43}", url)
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        with opener.open(url, timeout=30) as answer:
+            assert b"metaphase" in answer.read()
+        with pytest.raises(urllib.error.HTTPError, match="401") as refused:
+            urllib.request.urlopen(url.split("?")[0], timeout=30)
+        refused.value.close()
+    finally:
+        server.terminate()
+        server.stdout.close()
+        assert server.wait(30) is not None

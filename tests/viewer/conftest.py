@@ -1,0 +1,101 @@
+"""Small slides with detections, and the application over them."""
+
+from __future__ import annotations
+
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from metaphase.figures import Detections, Provenance
+from metaphase.viewer import pagefiles
+from metaphase.viewer.app import create_app
+from metaphase.viewer.opened import find_images, open_slides
+from metaphase.viewer.store import ReviewStore
+
+TOKEN = "t" * 43
+WIDTH, HEIGHT, MPP = 1300, 900, 0.25
+
+
+def picture(path, width=WIDTH, height=HEIGHT):
+    rng = np.random.default_rng(len(path.name))
+    pixels = rng.integers(120, 250, (height // 10, width // 10, 3), np.uint8)
+    Image.fromarray(pixels).resize((width, height)).save(path, compress_level=1)
+
+
+def found(name, n=20, threshold=0.5):
+    k = np.arange(n)
+    return Detections(
+        100 + 50.25 * k,
+        80 + 30.5 * k,
+        (k + 0.5) / n,
+        (k % 4 == 3).astype(int),
+        provenance=Provenance(name, WIDTH, HEIGHT, MPP, threshold=threshold, model="toy"),
+    )
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    for name in ("a.png", "b.png"):
+        picture(folder / name)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path, pictures):
+    shutil.copytree(pictures, tmp_path / "slides")
+    return tmp_path / "slides"
+
+
+@pytest.fixture
+def slides(folder):
+    detections = {"a": found("a.png"), "b": found("b.png", 4)}
+    return open_slides(find_images([folder]), detections=detections, mpp=MPP)
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = ReviewStore(tmp_path / "review.sqlite")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def page_built(tmp_path_factory, monkeypatch):
+    """Stand in for OpenSeadragon where this copy was built without npm."""
+    if not (pagefiles.VENDOR / pagefiles.NEEDED[0]).is_file():
+        vendor = tmp_path_factory.mktemp("vendor")
+        (vendor / pagefiles.NEEDED[0]).write_text("window.OpenSeadragon = null;")
+        monkeypatch.setattr(pagefiles, "VENDOR", vendor)
+
+
+@pytest.fixture
+def open_page(slides, store, page_built):
+    """Return a function that makes a client of a reader, already let in."""
+    clients = []
+
+    def make(reviewer="anna", blind=False, **options):
+        app = create_app(slides, store, reviewer=reviewer, token=TOKEN, blind=blind, **options)
+        client = TestClient(app, base_url="http://127.0.0.1:8765")
+        client.__enter__()
+        clients.append(client)
+        client.headers["Authorization"] = f"Bearer {TOKEN}"
+        return client
+
+    yield make
+    for client in clients:
+        client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def client(open_page):
+    return open_page()
+
+
+@pytest.fixture
+def slug(slides):
+    return SimpleNamespace(**{opened.key: opened.slug for opened in slides})

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metaphase.detectionfile import save_detections
+from metaphase.errors import DetectionsError, SlideError
+from metaphase.viewer.columns import Columns, Source
+from metaphase.viewer.opened import find_images, open_slides
+
+from .conftest import MPP, found, picture
+
+
+def test_detections_are_found_by_the_images_name(folder, tmp_path):
+    save_detections(found("a.png"), tmp_path / "out" / "anything")
+    a, b = open_slides(find_images([folder]), detections=tmp_path / "out", mpp=MPP)
+    assert (len(a.columns), a.threshold, a.model) == (20, 0.5, "toy")
+    assert len(b.columns) == 0
+
+
+def test_same_names_are_told_apart_by_folder(tmp_path):
+    for name in ("x/s.png", "y/s.png", "y/t.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        picture(tmp_path / name, 30, 30)
+    slides = open_slides(find_images([tmp_path]))
+    assert [o.key for o in slides] == ["x/s", "y/s", "t"]
+    assert len({o.slug for o in slides}) == 3
+
+
+def test_the_slug_changes_with_the_file(tmp_path):
+    picture(tmp_path / "s.png", 30, 30)
+    (before,) = open_slides(find_images([tmp_path]))
+    picture(tmp_path / "s.png", 60, 60)
+    (after,) = open_slides(find_images([tmp_path]))
+    assert before.key == after.key
+    assert before.slug != after.slug
+
+
+def test_one_file_given_twice_is_one_slide(folder):
+    assert len(find_images([folder, folder / "a.png"])) == 2
+
+
+def test_nothing_to_open_is_told(tmp_path):
+    with pytest.raises(SlideError, match="not there"):
+        find_images([tmp_path / "none"])
+    with pytest.raises(SlideError, match="holds no image"):
+        find_images([tmp_path])
+    with pytest.raises(DetectionsError, match="metaphase detect"):
+        open_slides([], detections=tmp_path)
+
+
+@given(st.lists(st.tuples(st.floats(0, 2e5), st.floats(0, 2e5)), max_size=20))
+def test_ids_come_from_places_to_a_hundredth_of_a_pixel(places):
+    x, y = [p[0] for p in places], [p[1] for p in places]
+    columns = Columns.of(x, y, [0.5] * len(x), [0] * len(x), Source.DETECTION)
+    again = Columns.of(*columns.points.T, columns.score, columns.label, Source.DETECTION)
+    assert list(columns.index) == list(again.index)
+    for (px, py), (qx, qy) in zip(places, columns.points.tolist(), strict=True):
+        assert abs(px - qx) <= 0.0051
+        assert abs(py - qy) <= 0.0051

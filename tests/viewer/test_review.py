@@ -1,0 +1,118 @@
+"""What counts after review, and labels that training and evaluation read."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from metaphase.counting.review import load_review
+from metaphase.figures import Figure, Label
+from metaphase.labels.dataset import Case, Dataset
+from metaphase.labels.read import load_dataset
+from metaphase.viewer.ledger import Ledger
+from metaphase.viewer.opened import find_images, open_slides
+from metaphase.viewer.review import (
+    ExportOptions,
+    counted_points,
+    export_folder,
+    review_table,
+    reviewed_dataset,
+)
+from metaphase.viewer.store import WHOLE_SLIDE, Decision, State
+
+from .conftest import MPP
+
+
+def put(store, opened, figure, state, label=Label.MITOTIC, reviewer="anna", place=None):
+    row = opened.columns.index.get(figure)
+    x, y = opened.columns.points[row].tolist() if row is not None else place or (None, None)
+    store.add(Decision(opened.key, figure, state, reviewer, label, x, y))
+
+
+def first_mitotic(opened):
+    return next(f for f, i in opened.columns.index.items() if opened.columns.label[i] == 0)
+
+
+def test_a_persons_word_comes_before_the_machines(slides, store):
+    a = slides[0]
+    low = [f for f, i in a.columns.index.items() if a.columns.score[i] < 0.2]
+    put(store, a, low[0], State.CONFIRMED)
+    put(store, a, first_mitotic(a), State.REJECTED)
+    put(store, a, "a-1", State.ADDED, place=(7.0, 8.0))
+    standing = Ledger("a").update(store).all().values()
+    before, after = counted_points(a, [], 0.5), counted_points(a, standing, 0.5)
+    assert len(after) == len(before) + 1
+    assert [7.0, 8.0] in after.tolist()
+
+
+def test_only_complete_slides_are_labelled(slides, store):
+    put(store, slides[0], first_mitotic(slides[0]), State.CONFIRMED)
+    assert not reviewed_dataset(slides, store)["a"].labelled
+    assert reviewed_dataset(slides, store, ExportOptions(partial=True))["a"].count() == 1
+    put(store, slides[0], WHOLE_SLIDE, State.COMPLETE)
+    exported = reviewed_dataset(slides, store)
+    assert exported["a"].labelled
+    assert exported["a"].count() == 1
+    assert not exported["b"].labelled
+
+
+def test_a_rejected_figure_is_a_hard_negative_or_nothing(slides, store):
+    put(store, slides[0], first_mitotic(slides[0]), State.REJECTED)
+    put(store, slides[0], WHOLE_SLIDE, State.COMPLETE)
+    assert reviewed_dataset(slides, store)["a"].count(Label.HARD_NEGATIVE) == 1
+    without = reviewed_dataset(slides, store, ExportOptions(rejected_as=None))
+    assert without["a"].figures == ()
+
+
+def test_the_export_is_read_as_labels_and_as_a_review(slides, store, tmp_path, folder):
+    a = slides[0]
+    put(store, a, first_mitotic(a), State.CONFIRMED)
+    put(store, a, "a-1", State.ADDED, place=(7.25, 8.5))
+    other = list(a.columns.index)[4]
+    put(store, a, other, State.REJECTED)
+    put(store, a, WHOLE_SLIDE, State.COMPLETE)
+    written = export_folder(slides, store, tmp_path / "out")
+    again = load_dataset(tmp_path / "out" / "figures.csv", images=folder)
+    assert again["a"].figures == written["a"].figures
+    assert again["a"].image == folder / "a.png"
+    assert again["a"].mpp == MPP
+    assert [case.labelled for case in again] == [True, False]
+    states = sorted(str(d.state) for d in load_review(tmp_path / "out" / "review.csv"))
+    assert states == ["added", "confirmed", "rejected"]
+
+
+def test_labels_that_were_opened_stand_corrected(folder, store):
+    box = (90.0, 90.0, 140.0, 140.0)
+    figures = (Figure("7", 115.0, 115.0, box=box), Figure("8", 300.5, 200.0))
+    known = Dataset([Case("a", folder / "a.png", figures=figures, scanner="S"), Case("b")])
+    slides = open_slides(find_images([folder]), labels=known, mpp=MPP)
+    put(store, slides[0], list(slides[0].columns.index)[1], State.RELABELLED, Label.HARD_NEGATIVE)
+    case = reviewed_dataset(slides, store)["a"]
+    assert [(f.id, f.label) for f in case.figures] == [
+        ("7", Label.MITOTIC),
+        ("8", Label.HARD_NEGATIVE),
+    ]
+    assert case.figures[0].box == box
+    assert case.scanner == "S"
+
+
+def test_labels_beside_detections_are_not_counted_twice(folder, slides):
+    from .conftest import found
+
+    known = Dataset([Case("a", figures=(Figure("1", 100.0, 80.0),))])
+    both = open_slides(
+        find_images([folder]), detections={"a": found("a.png")}, labels=known, mpp=MPP
+    )
+    assert len(both[0].columns) == len(slides[0].columns) + 1
+    np.testing.assert_array_equal(
+        counted_points(both[0], [], 0.3), counted_points(slides[0], [], 0.3)
+    )
+
+
+def test_two_readers_export_apart(slides, store):
+    figure = first_mitotic(slides[0])
+    put(store, slides[0], figure, State.CONFIRMED, reviewer="anna")
+    put(store, slides[0], figure, State.REJECTED, reviewer="ben")
+    for reviewer, count in (("anna", 1), ("ben", 0), (None, 0)):
+        options = ExportOptions(reviewer, partial=True)
+        assert reviewed_dataset(slides, store, options)["a"].count() == count
+    assert "ben" not in review_table(slides, store, "anna")
