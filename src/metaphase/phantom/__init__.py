@@ -6,5 +6,6 @@ Nothing here comes from a microscope: images and scores made of it are to be cal
 from metaphase.phantom.dataset import make_phantom
 from metaphase.phantom.region import Planted, render_region
 from metaphase.phantom.scanners import SCANNERS, Scanner
+from metaphase.phantom.slide import make_slide
 
-__all__ = ["SCANNERS", "Planted", "Scanner", "make_phantom", "render_region"]
+__all__ = ["SCANNERS", "Planted", "Scanner", "make_phantom", "make_slide", "render_region"]
