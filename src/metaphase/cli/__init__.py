@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("metaphase.cli.export", "Write a model for other runtimes and precisions."),
     "exchange": ("metaphase.cli.exchange", "Convert detections to and from other tools."),
     "container": ("metaphase.cli.container", "Make a Grand Challenge algorithm of a model."),
+    "view": ("metaphase.cli.view", "Review figures on a local page."),
 }
 
 
