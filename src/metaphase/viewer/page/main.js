@@ -263,7 +263,7 @@ function card() {
   if ($("current-crop").getAttribute("src") !== address) $("current-crop").src = address;
   const label = state.labels[figures.now[current]];
   $("current-title").textContent = label[0].toUpperCase() + label.slice(1);
-  const score = current < figures.given && figures.source[current] === 0 ? `Score ${figures.score[current].toFixed(3)} · ` : "";
+  const score = current < figures.given && figures.source[current] === 0 ? `Score ${figures.score[current].toFixed(3)}\n` : "";
   $("current-facts").textContent = `${score}x ${Math.round(figures.x[current])}, y ${Math.round(figures.y[current])}`;
   const who = figures.who.get(current);
   const word = STATES[figures.state[current]];
