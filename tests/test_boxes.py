@@ -81,9 +81,7 @@ def test_iou_is_one_with_itself_and_does_not_move(one: tuple[int, ...], x: int, 
     assert boxes.iou([one], [one])[0, 0] == 1
     other = np.add(one, [3, 2, 3, 2])
     moved, other_moved = np.add(one, [x, y, x, y]), np.add(other, [x, y, x, y])
-    assert boxes.iou([one], [other]) == pytest.approx(
-        boxes.iou([moved], [other_moved]), abs=1e-12
-    )
+    assert boxes.iou([one], [other]) == pytest.approx(boxes.iou([moved], [other_moved]), abs=1e-12)
 
 
 @given(side, side, st.data())

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -289,13 +290,13 @@ def test_crops_need_a_resolution_and_pixels(crops):
 
 
 def test_sources_take_a_part_of_their_cases(crops):
-    source = Source(labels="x.json", only=("scanner:S0", "c1"), without=("group:g0",))
+    source = Source(labels=Path("x.json"), only=("scanner:S0", "c1"), without=("group:g0",))
     part = _part(source, crops)
     assert set(part.ids) == {c.id for c in crops if c.scanner == "S0" or c.id == "c1"} - {
         c.id for c in crops if c.group == "g0"
     }
     with pytest.raises(RecipeError, match="names no case"):
-        _part(Source(labels="x.json", without=("scanner:S9",)), crops)
+        _part(Source(labels=Path("x.json"), without=("scanner:S9",)), crops)
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,8 @@ How = Literal["other-folds", "inner"]
 RESULT_NAME = "cross-validation.json"
 SCORES_NAME = "scores.json"
 LEFT_OUT = "left-out"
+INNER_SHARE = 0.2
+"""Part of the training cases that is set aside to choose a threshold "inner"; at least a group."""
 
 
 def cross_validate(
@@ -132,8 +134,10 @@ def _fold(recipe: Recipe, regions: Dataset, left_out: Dataset, name: str, how: H
 def _set_aside(regions: Dataset, ids: list[str], seed: int) -> tuple[list[str], list[str]]:
     from metaphase.labels.splits import stratified_split
 
-    split = stratified_split(regions.select(ids), seed=seed)
-    return [*split.training, *split.test], list(split.validation)
+    cases = regions.select(ids)
+    one = 1 / len(cases.by_domain("group"))
+    split = stratified_split(cases, validation=max(INNER_SHARE, one), seed=seed)
+    return list(split.training), list(split.validation)
 
 
 def _chosen_without(

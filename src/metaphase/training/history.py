@@ -39,7 +39,7 @@ class History(pl.Callback):
         row |= {
             name: float(value)
             for name, value in sorted(trainer.callback_metrics.items())
-            if name.startswith(_stages(trainer))
+            if name.startswith(stages_of(trainer))
         }
         self.rows.append(row)
         if trainer.is_global_zero:
@@ -56,7 +56,7 @@ class History(pl.Callback):
         write_text(self.path, "\n".join(lines) + "\n")
 
 
-def _stages(trainer: pl.Trainer) -> tuple[str, ...]:
+def stages_of(trainer: pl.Trainer) -> tuple[str, ...]:
     """Return whose values are of this epoch: those of the last validation stay about."""
     every = trainer.check_val_every_n_epoch or 1
     validated = (trainer.current_epoch + 1) % every == 0

@@ -50,10 +50,10 @@ class DetectorModule(pl.LightningModule):
         self._log("validation", total, losses, len(images))
         self.scorer.add([m.float().cpu().numpy() for m in maps], tiles)
 
-    def on_train_epoch_start(self) -> None:
-        """Seed what is random in the network by the epoch, so that a resumed run is the same."""
-        parts = np.random.SeedSequence([self.recipe.seed, self.current_epoch, self.global_rank])
-        torch.manual_seed(int(parts.generate_state(1)[0]))
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Seed what is random in the network by the step, so that a resumed run is the same."""
+        place = [self.recipe.seed, self.current_epoch, batch_idx, self.global_rank]
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last epoch's detections."""

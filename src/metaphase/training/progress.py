@@ -16,6 +16,8 @@ from rich.progress import (
 )
 from rich.progress import Progress as RichProgress
 
+from metaphase.training.history import stages_of
+
 _SHOWN = {
     "loss": "train/loss",
     "F1": "validation/f1",
@@ -64,7 +66,8 @@ class Progress(pl.Callback):
         if not self._bar:
             return
         known = trainer.callback_metrics
-        numbers = [f"{name} {float(known[k]):.3f}" for name, k in _SHOWN.items() if k in known]
+        shown = [(name, k) for name, k in _SHOWN.items() if k.startswith(stages_of(trainer))]
+        numbers = [f"{name} {float(known[k]):.3f}" for name, k in shown if k in known]
         minutes = (time.monotonic() - self._start) / 60
         epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
         self._bar.console.print(f"{epoch}  {'  '.join(numbers)}  {minutes:.1f} min")
