@@ -10,7 +10,12 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
+from pytorch_lightning.callbacks import (
+    EarlyStopping,
+    EMAWeightAveraging,
+    LearningRateMonitor,
+    ModelCheckpoint,
+)
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader, Subset
 
@@ -84,7 +89,7 @@ def _trainer(
     recipe: Recipe, folder: Path, *, judged: bool, mining: Mining, show: bool
 ) -> pl.Trainer:
     settings = recipe.trainer
-    callbacks: list[pl.Callback] = [History(folder)]
+    callbacks: list[pl.Callback] = [History(folder), LearningRateMonitor("step")]
     if settings.ema > 0:
         callbacks.append(EMAWeightAveraging(decay=settings.ema))
     if recipe.sampling.mine_at:
