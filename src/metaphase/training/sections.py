@@ -459,9 +459,10 @@ class Validation(Section):
 
     protocol: Literal["regions", "patches"] = Field(
         default="regions",
-        description="How the recipe means to be judged: `regions` are whole, `patches` are placed "
-        "by the truth, as in the report. The doctor tells what that hides. A run is judged on "
-        "whole regions either way; `metaphase evaluate --protocol exercise` prints the other number.",
+        description="How the recipe means to be judged: `regions` are whole, `patches` are "
+        "placed by the truth, as in the report. The doctor tells what that hides. A run is judged "
+        "on whole regions either way; `metaphase evaluate --protocol exercise` prints the other "
+        "number.",
     )
     min_score: float = Field(
         default=0.05, ge=0, lt=1, description="Scores below it are not looked at."
