@@ -157,8 +157,16 @@ def test_labels_beside_plain_images(images, model, tmp_path):
     assert has(picture, FALSE)
 
 
-def command(images, model, out):
-    code = "from metaphase.cli import main; import sys; main(sys.argv[1:])"
+def command(images, model, out, pause=0.0):
+    """Return the command in a process of its own, slowed down by a pause before each batch."""
+    code = (
+        "import sys, time\n"
+        "from metaphase.cli import main\n"
+        "from metaphase.detection.runtime import OnnxRuntime\n"
+        "run = OnnxRuntime.run\n"
+        f"OnnxRuntime.run = lambda self, tiles: (time.sleep({pause}), run(self, tiles))[1]\n"
+        "main(sys.argv[1:])"
+    )
     arguments = ["detect", images, "-m", model, "-o", out, "--mpp", 0.25, "--device", "onnx"]
     return [sys.executable, "-c", code, *map(str, [*arguments, "--batch", 2])]
 
@@ -176,13 +184,16 @@ def large(tmp_path_factory):
 def test_killed_at_random_it_ends_with_the_same_bytes(large, model, tmp_path):
     whole, out = tmp_path / "whole", tmp_path / "out"
     started = time.monotonic()
-    subprocess.run(command(large, model, whole), check=True, capture_output=True, timeout=120)
+    slow = command(large, model, whole, pause=0.002)
+    subprocess.run(slow, check=True, capture_output=True, timeout=120)
     takes = time.monotonic() - started
     moments = random.Random(0)
     killed = 0
     for _ in range(4):
         process = subprocess.Popen(
-            command(large, model, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command(large, model, out, pause=0.002),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         time.sleep(takes * moments.uniform(0.3, 1.0))
         os.kill(process.pid, signal.SIGKILL)
@@ -195,7 +206,7 @@ def test_killed_at_random_it_ends_with_the_same_bytes(large, model, tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="signals differ")
 def test_an_interrupt_exits_with_130_and_says_how_to_go_on(large, model, tmp_path):
     process = subprocess.Popen(
-        command(large, model, tmp_path / "out"), stderr=subprocess.PIPE, text=True
+        command(large, model, tmp_path / "out", pause=0.5), stderr=subprocess.PIPE, text=True
     )
     assert process.stderr
     process.stderr.readline()  # it says what runs, and begins

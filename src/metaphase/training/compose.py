@@ -33,6 +33,7 @@ Read = Callable[[PatchSpec], Patch]
 WINDOW_UM = (16.0, 27.5)
 """Sides of what is pasted: 64 to 110 px at 0.25 um/px."""
 FEATHER_UM = (1.0, 4.0)
+_LEAST_FEATHER_PX = 3.0  # narrower is an edge, whatever the resolution
 FIELD_DECOYS = 0.65
 """Part of the decoys that come from fields; the others from quilts of crops."""
 PASTES = (1, 4)
@@ -181,7 +182,7 @@ def cut(rng: Rng, picture: Picture, mpp: float) -> tuple[Picture, NDArray[np.flo
     Alpha is 0 at the window's rim and 1 within CORE_UM of the aim.
     """
     height, width = picture.image.shape[:2]
-    feather = rng.uniform(*FEATHER_UM) / mpp
+    feather = max(_LEAST_FEATHER_PX, rng.uniform(*FEATHER_UM) / mpp)
     low, high = np.array(WINDOW_UM) / mpp
     rim = CORE_UM / mpp + feather
     corner, sides = [], []
