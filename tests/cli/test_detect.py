@@ -160,7 +160,9 @@ def test_labels_beside_plain_images(images, model, tmp_path):
 def command(images, model, out, pause=0.0):
     """Return the command in a process of its own, slowed down by a pause before each batch."""
     code = (
-        "import sys, time\n"
+        "import signal, sys, time\n"
+        # A shell's background jobs start with Ctrl-C ignored; so may the tests.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from metaphase.cli import main\n"
         "from metaphase.detection.runtime import OnnxRuntime\n"
         "run = OnnxRuntime.run\n"
