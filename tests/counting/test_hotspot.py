@@ -87,7 +87,7 @@ def test_lying_or_standing_is_the_better_of_both(points, width):
 @given(points=point_sets, name=st.sampled_from(["square", "4:3"]), width=st.floats(1, 30))
 def test_a_rectangle_inside_the_image_loses_nothing(points, name, width):
     free = find_hotspots(points, shape_of(name, width), MPP)[0]
-    kept = find_hotspots(points, shape_of(name, width), MPP, size_px=(40, 40))[0]
+    kept = find_hotspots(points, shape_of(name, width), MPP, within_px=(0, 0, 40, 40))[0]
     x1, y1, x2, y2 = kept.window.box
     assert kept.count == free.count
     assert min(x1, y1) >= -1e-9
@@ -97,9 +97,9 @@ def test_a_rectangle_inside_the_image_loses_nothing(points, name, width):
 @settings(max_examples=50, deadline=None)
 @given(points=point_sets, width=st.floats(1, 39))
 def test_a_circle_inside_the_image_is_the_best_that_fits(points, width):
-    (hotspot, *_) = find_hotspots(points, shape_of("circle", width), MPP, size_px=(40, 40)) or [
-        None
-    ]
+    (hotspot, *_) = find_hotspots(
+        points, shape_of("circle", width), MPP, within_px=(0, 0, 40, 40)
+    ) or [None]
     r = width / 2
     window = Window("circle", 0, 0, width, width)
     centres = list(every_centre(points, window))
@@ -212,7 +212,7 @@ def test_figures_in_one_place_and_on_the_edge_are_counted():
 
 
 def test_an_image_narrower_than_the_window_counts_its_own_area():
-    (hotspot,) = find_hotspots([[2.0, 2.0]], shape_of("square", 10), MPP, size_px=(4, 100))
+    (hotspot,) = find_hotspots([[2.0, 2.0]], shape_of("square", 10), MPP, within_px=(0, 0, 4, 100))
     assert hotspot.window.x_px == pytest.approx(2)
     assert hotspot.area_mm2 == pytest.approx(40e-6)
 
@@ -238,7 +238,7 @@ def test_a_hundred_thousand_points_agree_with_a_sweep_on_one_axis(name):
     rng = np.random.default_rng(7)
     points = np.round(rng.uniform(0, 100_000, (100_000, 2)), 2)
     shape = WindowShape.parse(name, 2.0)
-    (hotspot,) = find_hotspots(points, shape, 0.25, size_px=(100_000, 100_000))
+    (hotspot,) = find_hotspots(points, shape, 0.25, within_px=(0, 0, 100_000, 100_000))
     near = rng.integers(0, len(points), 300)
     for i in near:
         x, y = points[i]

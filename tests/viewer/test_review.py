@@ -12,7 +12,7 @@ from metaphase.viewer.ledger import Ledger
 from metaphase.viewer.opened import find_images, open_slides
 from metaphase.viewer.review import (
     ExportOptions,
-    counted_points,
+    counted,
     export_folder,
     review_table,
     reviewed_dataset,
@@ -39,7 +39,7 @@ def test_a_persons_word_comes_before_the_machines(slides, store):
     put(store, a, first_mitotic(a), State.REJECTED)
     put(store, a, "a-1", State.ADDED, place=(7.0, 8.0))
     standing = Ledger("a").update(store).all().values()
-    before, after = counted_points(a, [], 0.5), counted_points(a, standing, 0.5)
+    before, after = counted(a, [], 0.5).points, counted(a, standing, 0.5).points
     assert len(after) == len(before) + 1
     assert [7.0, 8.0] in after.tolist()
 
@@ -104,7 +104,7 @@ def test_labels_beside_detections_are_not_counted_twice(folder, slides):
     )
     assert len(both[0].columns) == len(slides[0].columns) + 1
     np.testing.assert_array_equal(
-        counted_points(both[0], [], 0.3), counted_points(slides[0], [], 0.3)
+        counted(both[0], [], 0.3).points, counted(slides[0], [], 0.3).points
     )
 
 

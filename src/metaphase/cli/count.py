@@ -13,8 +13,9 @@ import typer
 
 if TYPE_CHECKING:
     from metaphase.counting.count import MitoticCount
+    from metaphase.counting.ground import Ground
     from metaphase.counting.interval import Validation
-    from metaphase.counting.window import Tissue
+    from metaphase.counting.validation import Validated
     from metaphase.figures import Detections
     from metaphase.labels.dataset import Dataset
 
@@ -72,7 +73,10 @@ def count(
     ] = None,
     images: Annotated[
         Path | None,
-        typer.Option(help="Folder of the slides, to find tissue.", rich_help_panel=_INPUT),
+        typer.Option(
+            help="Folder of the slides, to find tissue that is not beside the detections.",
+            rich_help_panel=_INPUT,
+        ),
     ] = None,
     labels: Annotated[
         Path | None,
@@ -83,7 +87,8 @@ def count(
     validation: Annotated[
         str | None,
         typer.Option(
-            help="Counts TP,FP,FN at the threshold, or a JSON of 'metaphase evaluate'.",
+            help="Counts TP,FP,FN at the threshold, a JSON of 'metaphase evaluate', or a model"
+            " file (unasked: what the detections tell of their model).",
             rich_help_panel=_TRUST,
         ),
     ] = None,
@@ -111,26 +116,27 @@ def count(
     """
     from metaphase.counting.count import count_slide
     from metaphase.counting.review import load_review
+    from metaphase.counting.validation import read_validation
     from metaphase.counting.window import AREA_MM2, WindowShape, fields_area_mm2
     from metaphase.errors import MetaphaseError
 
     area = area_mm2 or (fields_area_mm2(field_diameter) if field_diameter else AREA_MM2)
     window = WindowShape.parse(shape, area, either_way=either_way)
     known = _dataset(labels)
-    measured = _validation(validation)
+    measured = read_validation(validation) if validation else None
     decisions = load_review(review) if review else None
     rows: list[dict[str, Any]] = []
     failures: list[str] = []
-    for name, load in _slides(paths, mpp, known):
+    for name, load, folder in _slides(paths, mpp, known):
         try:
             found = load() if threshold is None else load().made_by(threshold=threshold)
             result = count_slide(
                 found,
                 window,
-                tissue=_tissue(found, images),
+                ground=_ground(found, folder, images),
                 least_tissue=min_tissue,
                 top=top,
-                validation=measured,
+                validation=_validation(found, measured),
                 decisions=decisions,
                 complete=complete,
                 field_diameter_mm=field_diameter,
@@ -152,8 +158,8 @@ def count(
 
 def _slides(
     paths: list[Path], mpp: float | None, dataset: Dataset | None
-) -> Iterator[tuple[str, Callable[[], Detections]]]:
-    """Yield each slide's name and how to load it; folders of ours are loaded one by one."""
+) -> Iterator[tuple[str, Callable[[], Detections], Path | None]]:
+    """Yield each slide's name, how to load it, and its folder; ours are loaded one by one."""
     from metaphase.detectionfile import JSON_NAME, load_detections
     from metaphase.exchange.read import read_detections
 
@@ -161,10 +167,10 @@ def _slides(
         ours = sorted(p.parent for p in path.rglob(JSON_NAME)) if path.is_dir() else []
         if ours:
             for folder in ours:
-                yield folder.resolve().name, partial(load_detections, folder)
+                yield folder.resolve().name, partial(load_detections, folder), folder
             continue
         for name, found in read_detections(path, mpp=mpp, dataset=dataset).items():
-            yield name, partial(_given, found)
+            yield name, partial(_given, found), None
 
 
 def _given(found: Detections) -> Detections:
@@ -179,34 +185,23 @@ def _dataset(labels: Path | None) -> Dataset | None:
     return load_dataset(labels)
 
 
-def _validation(told: str | None) -> Validation | None:
-    """Read TP,FP,FN, or a JSON file that holds tp, fp and fn at the top or under "overall"."""
-    if told is None:
-        return None
-    import json
+def _validation(found: Detections, measured: Validated | None) -> Validation | None:
+    """Return what is known of the detector at the threshold of these detections."""
+    from metaphase.counting.validation import validation_of
 
-    from metaphase.counting.interval import Validation
-    from metaphase.errors import InputError
-
-    try:
-        if Path(told).is_file():
-            data = json.loads(Path(told).read_text(encoding="utf-8"))
-            data = data if "tp" in data else data["overall"]
-            return Validation(*(int(data[key]) for key in ("tp", "fp", "fn")))
-        tp, fp, fn = (int(part) for part in told.split(","))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError.of(
-            told,
-            "does not tell true, false and missed figures",
-            way_out="give three numbers as TP,FP,FN, or a JSON file with tp, fp and fn",
-        ) from error
-    return Validation(tp, fp, fn)
+    known = measured or validation_of(found.provenance)
+    return known.at(found.provenance.threshold) if known else None
 
 
-def _tissue(found: Detections, images: Path | None) -> Tissue | None:
-    """Look for tissue on the slide of these detections, if its folder was named."""
-    if images is None:
-        return None
+def _ground(found: Detections, folder: Path | None, images: Path | None) -> Ground:
+    """Return the masks beside the detections; tissue is looked for if the slides were named."""
+    from dataclasses import replace
+
+    from metaphase.counting.ground import Ground, load_ground
+
+    ground = load_ground(folder, found.provenance) if folder else Ground()
+    if images is None or ground.tissue is not None:
+        return ground
     from metaphase.errors import SlideError
     from metaphase.slides.open import open_slide
     from metaphase.slides.tissue import find_tissue
@@ -216,7 +211,7 @@ def _tissue(found: Detections, images: Path | None) -> Tissue | None:
     if not path.is_file():
         raise SlideError.of(path, "is not there, so its tissue is unknown")
     with open_slide(path, mpp=made.mpp) as slide:
-        return find_tissue(slide)
+        return replace(ground, tissue=find_tissue(slide))
 
 
 def _row(name: str, result: MitoticCount, dataset: Dataset | None) -> dict[str, Any]:

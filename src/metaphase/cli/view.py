@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from metaphase.figures import Detections
-    from metaphase.viewer.opened import Opened
+    from metaphase.viewer.opened import Found, Opened
     from metaphase.viewer.store import ReviewStore
 
 app = typer.Typer(add_completion=False)
@@ -23,7 +22,10 @@ def view(
     detections: Annotated[
         Path | None,
         typer.Option(
-            "--detections", "-d", help="Folder of 'metaphase detect'.", rich_help_panel=_SHOWN
+            "--detections",
+            "-d",
+            help="Folder of 'metaphase detect' (unasked: in the opened folders).",
+            rich_help_panel=_SHOWN,
         ),
     ] = None,
     labels: Annotated[
@@ -39,6 +41,13 @@ def view(
     mpp: Annotated[
         float | None,
         typer.Option(help="um/px, for images that do not tell it.", rich_help_panel=_SHOWN),
+    ] = None,
+    validation: Annotated[
+        str | None,
+        typer.Option(
+            help="For intervals, as of 'metaphase count' (unasked: what the detections tell).",
+            rich_help_panel=_SHOWN,
+        ),
     ] = None,
     store: Annotated[
         Path, typer.Option(help="File that holds the decisions.", rich_help_panel=_REVIEW)
@@ -93,7 +102,7 @@ def view(
             _export(slides, decisions, export, reviewer, partial)
         else:
             name = (reviewer or getpass.getuser()).strip()
-            _serve(slides, decisions, name, blind, host, port, token, browser)
+            _serve(slides, decisions, name, blind, validation, host, port, token, browser)
     finally:
         decisions.close()
 
@@ -105,7 +114,7 @@ def _open(
     model: str | None,
     mpp: float | None,
 ) -> list[Opened]:
-    from metaphase.viewer.opened import find_images, load_found, open_slides
+    from metaphase.viewer.opened import find_images, found_beside, load_found, open_slides
 
     dataset = None
     if labels is not None:
@@ -113,25 +122,24 @@ def _open(
 
         dataset = load_dataset(labels)
     images = find_images(paths)
-    found = dict(load_found(detections))
+    found = dict(load_found(detections) if detections else found_beside(paths))
     if model is not None:
-        found = {**_detect(images, set(found), model, mpp), **found}
+        found |= _detect(images, set(found), model, mpp)
     return open_slides(images, detections=found, labels=dataset, mpp=mpp)
 
 
-def _detect(
-    images: list[Path], known: set[str], model: str, mpp: float | None
-) -> dict[str, Detections]:
+def _detect(images: list[Path], known: set[str], model: str, mpp: float | None) -> dict[str, Found]:
     """Detect on the images that have no detections yet; they are kept for this page only."""
     from rich.console import Console
     from rich.progress import track
 
     from metaphase.detection.detect import detect
     from metaphase.labels.reading import case_id
+    from metaphase.viewer.opened import Found
 
     todo = [path for path in images if case_id(path.name) not in known]
     bar = track(todo, "Detecting", console=Console(stderr=True))
-    return {case_id(path.name): detect(path, model, mpp=mpp) for path in bar}
+    return {case_id(path.name): Found(detect(path, model, mpp=mpp)) for path in bar}
 
 
 def _export(
@@ -149,6 +157,7 @@ def _serve(
     store: ReviewStore,
     reviewer: str,
     blind: bool,
+    validation: str | None,
     host: str,
     port: int,
     asks: bool,
@@ -156,6 +165,7 @@ def _serve(
 ) -> None:
     import webbrowser
 
+    from metaphase.counting.validation import read_validation
     from metaphase.errors import InputError
     from metaphase.viewer.access import LOOPBACK, new_token
     from metaphase.viewer.app import create_app
@@ -168,8 +178,9 @@ def _serve(
         )  # fmt: skip
     secret = new_token() if asks else None
     app_ = create_app(
-        slides, store, reviewer=reviewer, token=secret, blind=blind, hosts=allowed_hosts(host)
-    )
+        slides, store, reviewer=reviewer, token=secret, blind=blind, hosts=allowed_hosts(host),
+        validated=read_validation(validation) if validation else None,
+    )  # fmt: skip
     socket_ = listen(host, port)
     url = address(host, socket_.getsockname()[1], secret)
 

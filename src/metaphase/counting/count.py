@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from metaphase.counting.hotspot import LEAST_TISSUE, Hotspot, find_hotspots
+from metaphase.counting.ground import Ground, counted_mm2, looked_at_px
+from metaphase.counting.hotspot import (
+    LEAST_TISSUE,
+    WITHIN_ROI,
+    Hotspot,
+    find_hotspots,
+    inside_mm2,
+)
 from metaphase.counting.interval import Estimate, Seen, Validation, estimate
 from metaphase.counting.nottingham import TABLE, MitoticScore, diameter_of, mitotic_score
 from metaphase.counting.review import Decision, Reviewed, apply_review
-from metaphase.counting.window import Tissue, Window, WindowShape, fields_area_mm2
+from metaphase.counting.window import (
+    Box,
+    Window,
+    WindowShape,
+    fields_area_mm2,
+    tissue_fraction,
+)
 from metaphase.errors import DetectionsError
-from metaphase.figures import Detections, Label
-from metaphase.units import area_mm2
+from metaphase.figures import Detections, Label, Provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +49,7 @@ class CountedHotspot:
 class MitoticCount:
     """The count of one slide.
 
-    ``area_mm2`` is the tissue, or without a mask the part of the image that was looked at.
+    ``area_mm2`` is the tissue that was looked at, or without a mask the part of the image.
     ``total`` counts the whole of it.
     """
 
@@ -47,7 +59,7 @@ class MitoticCount:
     model: str
     shape: WindowShape
     area_mm2: float
-    area_is_tissue: bool
+    area_is: Literal["tissue", "region", "image"]
     total: int
     total_estimate: Estimate | None
     hotspots: tuple[CountedHotspot, ...]
@@ -69,7 +81,7 @@ class MitoticCount:
             "slide": {
                 "count": self.total,
                 "area_mm2": self.area_mm2,
-                "area_is": "tissue" if self.area_is_tissue else "image",
+                "area_is": self.area_is,
                 "per_mm2": self.per_mm2,
                 "estimate": _plain(self.total_estimate),
             },
@@ -82,7 +94,7 @@ def count_slide(
     detections: Detections,
     shape: WindowShape | None = None,
     *,
-    tissue: Tissue | None = None,
+    ground: Ground | None = None,
     least_tissue: float = LEAST_TISSUE,
     top: int = 1,
     validation: Validation | None = None,
@@ -93,6 +105,7 @@ def count_slide(
 ) -> MitoticCount:
     """Count the mitotic figures of one slide at and above the threshold of its detections.
 
+    ``ground`` is its tissue and the region of interest that detection was limited to.
     ``decisions`` are people's and replace the machine's, ``complete`` tells that the windows were
     looked at in full, so that nothing is missing. ``validation`` (true, false and missed figures
     of this model at this threshold) gives the interval. The score is that of
@@ -100,24 +113,54 @@ def count_slide(
     them. Raises DetectionsError where the resolution is not known.
     """
     made = detections.provenance
+    return count_figures(
+        _reviewed(detections, decisions or (), made.image),
+        made,
+        shape,
+        ground=ground,
+        least_tissue=least_tissue,
+        top=top,
+        validation=validation,
+        complete=complete,
+        field_diameter_mm=field_diameter_mm,
+        seed=seed,
+    )
+
+
+def count_figures(
+    figures: Reviewed,
+    made: Provenance,
+    shape: WindowShape | None = None,
+    *,
+    ground: Ground | None = None,
+    least_tissue: float = LEAST_TISSUE,
+    top: int = 1,
+    validation: Validation | None = None,
+    complete: bool = False,
+    field_diameter_mm: float | None = None,
+    seed: int = 0,
+) -> MitoticCount:
+    """Count as ``count_slide`` does, but figures that a review has already been applied to.
+
+    ``made`` tells image, size, resolution, threshold and region.
+    """
     if not made.mpp > 0:
         raise DetectionsError.of(
             made.image, "nothing can be counted per area: its um/px is unknown", way_out="--mpp"
         )
-    shape = shape or WindowShape()
-    figures = _reviewed(detections, decisions or (), made.image)
-    size = (float(made.width_px), float(made.height_px))
-    known = size if min(size) > 0 else None
+    shape, ground = shape or WindowShape(), ground or Ground()
+    within = looked_at_px(made)
     hotspots = find_hotspots(
         figures.points,
         shape,
         made.mpp,
-        size_px=known,
-        tissue=tissue,
+        within_px=within,
+        tissue=ground.both,
         least_tissue=least_tissue,
+        roi=ground.roi,
         top=top,
     )
-    hotspots = hotspots or _nowhere(shape, made.mpp, known, tissue)
+    hotspots = hotspots or [_nowhere(shape, made.mpp, within)]
     seen_all = _seen(figures, None, complete=False)
     return MitoticCount(
         made.image,
@@ -125,15 +168,15 @@ def count_slide(
         made.threshold,
         made.model,
         shape,
-        tissue.area_mm2 if tissue is not None else _looked_at(detections),
-        tissue is not None,
+        counted_mm2(ground, within, made.mpp),
+        "tissue" if ground.tissue else "region" if _is_part(made) else "image",
         seen_all.count,
         estimate(seen_all, validation, seed=seed),
         tuple(
             _counted(hotspot, figures, validation, complete, field_diameter_mm, seed)
             for hotspot in hotspots
         ),
-        tuple(_notes(detections, hotspots, validation, field_diameter_mm, shape)),
+        tuple(_notes(made, hotspots, validation, field_diameter_mm, shape, ground)),
     )
 
 
@@ -180,50 +223,47 @@ def _score(
     return mitotic_score(seen.count * part, diameter, interval)
 
 
-def _nowhere(
-    shape: WindowShape,
-    mpp: float,
-    size_px: tuple[float, float] | None,
-    tissue: Tissue | None,
-) -> list[Hotspot]:
+def _nowhere(shape: WindowShape, mpp: float, within_px: Box | None) -> Hotspot:
     """Return the window of a slide without figures: anywhere, so the middle, with a count of 0."""
     width, height = shape.sizes_px(mpp)[0]
-    x, y = (side / 2 for side in (size_px or (width, height)))
-    window = Window(shape.kind, x, y, width, height)
-    area = window.area_mm2(mpp)
-    if size_px is not None:
-        area = min(area, area_mm2(min(width, size_px[0]), min(height, size_px[1]), mpp))
-    return [Hotspot(window, 0, area, area)]
+    x1, y1, x2, y2 = within_px or (0.0, 0.0, width, height)
+    window = Window(shape.kind, (x1 + x2) / 2, (y1 + y2) / 2, width, height)
+    area = inside_mm2(window, (x1, y1, x2, y2), mpp)
+    return Hotspot(window, 0, area, area)
 
 
-def _looked_at(detections: Detections) -> float:
-    made = detections.provenance
-    region = made.parameters.get("region")
-    if isinstance(region, list | tuple) and len(region) == 4:
-        return area_mm2(float(region[2]), float(region[3]), made.mpp)
-    return area_mm2(made.width_px, made.height_px, made.mpp)
+def _is_part(made: Provenance) -> bool:
+    """Tell whether only a part of the slide was looked at."""
+    return bool(made.parameters.get("region") or made.parameters.get("roi_sha256"))
 
 
 def _notes(
-    detections: Detections,
+    made: Provenance,
     hotspots: Sequence[Hotspot],
     validation: Validation | None,
     field_diameter_mm: float | None,
     shape: WindowShape,
+    ground: Ground,
 ) -> list[str]:
     notes = []
     if any(hotspot.mostly_glass for hotspot in hotspots):
         notes.append("No window has enough tissue; the fullest of all was taken.")
     if hotspots[0].area_mm2 < 0.99 * shape.area_mm2:
+        what = "region that was looked at" if made.parameters.get("region") else "image"
         notes.append(
-            f"The image holds {hotspots[0].area_mm2:.3g} of the window's {shape.area_mm2:g} mm2."
+            f"The {what} holds {hotspots[0].area_mm2:.3g} of the window's {shape.area_mm2:g} mm2."
         )
     if validation is None:
-        notes.append("No interval: precision and recall of the detector were not given.")
+        notes.append("No interval: precision and recall at this threshold are not known.")
     if field_diameter_mm is None and round(diameter_of(shape.area_mm2) * 100) not in TABLE:
         notes.append("No mitotic score: it needs a field diameter from 0.40 to 0.69 mm.")
-    if detections.provenance.parameters.get("region"):
+    if _is_part(made):
         notes.append("Only a part of the slide was looked at.")
+    window = hotspots[0].window
+    if ground.roi and tissue_fraction(ground.roi, window, [window.centre])[0] < WITHIN_ROI:
+        notes.append("No window fits into the region of interest, so this one reaches out of it.")
+    if made.parameters.get("roi_sha256") and ground.roi is None:
+        notes.append("Its region of interest is not there, so the window may reach out of it.")
     return notes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,21 +11,35 @@ from numpy.typing import ArrayLike
 
 from metaphase.boxes import as_points
 from metaphase.counting.coverage import Placement, Search, Space
-from metaphase.counting.window import TOLERANCE_PX, Tissue, Window, WindowShape, tissue_fraction
+from metaphase.counting.window import (
+    TOLERANCE_PX,
+    Box,
+    Tissue,
+    Window,
+    WindowShape,
+    tissue_fraction,
+)
 from metaphase.errors import InputError
 from metaphase.figures import FloatArray
 
 LEAST_TISSUE = 0.5
 """A window may not be mostly glass."""
 
+WITHIN_ROI = 0.98
+"""Part of a window inside the region of interest; the rest is for the steps of its mask."""
+
+Needs = Sequence[tuple[Tissue, float]]
+"""Masks, and the least part of a window that must lie in each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hotspot:
     """A window and what it holds.
 
-    ``area_mm2`` is the part of the window inside the image, ``tissue_mm2`` the part that is tissue
-    (the same without a tissue mask). ``mostly_glass`` tells that no window with enough tissue
-    exists and that the condition was dropped.
+    ``area_mm2`` is the part of the window inside the image (or the region that was looked at),
+    ``tissue_mm2`` the part of it that is tissue (the same without a tissue mask).
+    ``mostly_glass`` tells that no window with enough tissue exists and that the condition was
+    dropped.
     """
 
     window: Window
@@ -44,55 +59,67 @@ def find_hotspots(
     shape: WindowShape,
     mpp: float,
     *,
-    size_px: tuple[float, float] | None = None,
+    within_px: Box | None = None,
     tissue: Tissue | None = None,
     least_tissue: float = LEAST_TISSUE,
+    roi: Tissue | None = None,
     top: int = 1,
 ) -> list[Hotspot]:
     """Return up to ``top`` windows that hold the most of the points [n, 2], fullest first.
 
     The first is exact: no window of the shape, wherever it is put, holds more (closed windows: a
     figure on the edge counts). Each next is exact among the windows that do not overlap those
-    before. With ``size_px`` (width, height) windows lie inside the image; where the image is
-    narrower than the window, the window is centred across it and sticks out on both sides. With
-    ``tissue``, at least the part ``least_tissue`` of a window is tissue, unless no such window
-    holds a figure. A place without any figure is no hotspot, so the list may be shorter. The
-    window is centred on its figures as far as all this allows.
+    before. With ``within_px`` (x1, y1, x2, y2: the image, or the region that was looked at) windows
+    lie inside of it; where it is narrower than the window, the window is centred across it and
+    sticks out on both sides. With ``tissue``, at least the part ``least_tissue`` of a window is
+    tissue, unless no such window holds a figure. With ``roi``, windows lie in that region of
+    interest; if none fits, they only have to have ``least_tissue`` of tissue, which then must be
+    the tissue inside of it. A place without any figure is no hotspot, so the list may be shorter.
+    The window is centred on its figures as far as all this allows.
     """
     if not (math.isfinite(mpp) and mpp > 0):
         raise InputError.of("count", f"the resolution is {mpp} um/px", way_out="give it with --mpp")
     remaining = as_points(points)
     found: list[Hotspot] = []
-    glass = False
+    stages = _stages(tissue, least_tissue, roi)
+    asked = bool(stages[0])
     while len(remaining) and len(found) < top:
         taken = [hotspot.window for hotspot in found]
-        best = None
-        if not glass:
-            best = _fullest(remaining, shape, mpp, size_px, taken, tissue, least_tissue)
-        if best is None and tissue is not None and (glass or not found):
-            glass = True  # a slide of small crumbs: better a told exception than no count
-            best = _fullest(remaining, shape, mpp, size_px, taken, None, 0)
+        best = _fullest(remaining, shape, mpp, within_px, taken, stages[0])
+        while best is None and not found and len(stages) > 1:
+            # A slide of small crumbs: better a told exception than no count.
+            stages = stages[1:]
+            best = _fullest(remaining, shape, mpp, within_px, taken, stages[0])
         if best is None:
             break
         inside = best.contains(remaining)
-        found.append(_hotspot(best, int(inside.sum()), mpp, size_px, tissue, glass))
+        glass = asked and not stages[0]
+        found.append(_hotspot(best, int(inside.sum()), mpp, within_px, tissue, glass))
         remaining = remaining[~inside]
     return sorted(found, key=lambda hotspot: -hotspot.count)
+
+
+def _stages(tissue: Tissue | None, least: float, roi: Tissue | None) -> list[Needs]:
+    """Return what is asked of a window, and what is asked instead if no window has it."""
+    glass = [] if tissue is None or least <= 0 else [(tissue, least)]
+    stages: list[Needs] = [] if roi is None else [[*glass, (roi, WITHIN_ROI)]]
+    if glass:
+        stages.append(glass)
+    return [*stages, []]
 
 
 def _fullest(
     points: FloatArray,
     shape: WindowShape,
     mpp: float,
-    size_px: tuple[float, float] | None,
+    within_px: Box | None,
     taken: list[Window],
-    tissue: Tissue | None,
-    least: float,
+    needs: Needs,
 ) -> Window | None:
     """Return the fullest window over all the ways that the shape may lie."""
     best: tuple[int, Window] | None = None
     for width, height in shape.sizes_px(mpp):
-        task = _Task(points, shape, (width, height), size_px, taken, tissue, least)
+        task = _Task(points, shape, (width, height), within_px, taken, needs)
         window = task.solve()
         if window is not None:
             count = int(window.contains(points).sum())
@@ -109,19 +136,17 @@ class _Task:
         points: FloatArray,
         shape: WindowShape,
         side_px: tuple[float, float],
-        size_px: tuple[float, float] | None,
+        within_px: Box | None,
         taken: list[Window],
-        tissue: Tissue | None,
-        least: float,
+        needs: Needs,
     ) -> None:
         self.points, self.kind, self.side = points, shape.kind, side_px
-        self.size_px, self.taken, self.tissue, self.least = size_px, taken, tissue, least
+        self.within, self.taken, self.needs = within_px, taken, needs
         self.scale = np.array([1.0, side_px[0] / side_px[1]])
 
     def solve(self) -> Window | None:
-        asked = self.tissue is not None and self.least > 0
-        fraction = self._fraction if asked else None
-        space = Space(self._region(), self._taken(), fraction, self.least)
+        fraction = self._spare if self.needs else None
+        space = Space(self._region(), self._taken(), fraction, 0.0)
         norm = 2.0 if self.kind == "circle" else np.inf
         tolerance = TOLERANCE_PX * min(1.0, self.scale[1])
         search = Search(self.points * self.scale, self.side[0] / 2, norm, space, tolerance)
@@ -134,19 +159,21 @@ class _Task:
     def _window(self, x: float, y: float) -> Window:
         return Window(self.kind, float(x), float(y / self.scale[1]), *self.side)
 
-    def _fraction(self, centres: FloatArray) -> FloatArray:
-        assert self.tissue is not None
-        return tissue_fraction(self.tissue, self._window(0, 0), centres / self.scale)
+    def _spare(self, centres: FloatArray) -> FloatArray:
+        """Return by how much windows (scaled centres [n, 2]) fulfil what is asked of them."""
+        window, places = self._window(0, 0), centres / self.scale
+        parts = [tissue_fraction(mask, window, places) - least for mask, least in self.needs]
+        return np.asarray(np.min(parts, axis=0))
 
     def _limits(self) -> FloatArray:
         """Return the lowest and highest centre [2, 2] in pixels."""
-        if self.size_px is None:
-            half = np.array(self.side) / 2
+        half = np.array(self.side) / 2
+        if self.within is None:
             return np.stack([self.points.min(axis=0) - half, self.points.max(axis=0) + half])
-        half, size = np.array(self.side) / 2, np.array(self.size_px, dtype=np.float64)
-        low, high = half, size - half
+        first, last = np.array(self.within, dtype=np.float64).reshape(2, 2)
+        low, high, middle = first + half, last - half, (first + last) / 2
         narrow = low > high
-        return np.stack([np.where(narrow, size / 2, low), np.where(narrow, size / 2, high)])
+        return np.stack([np.where(narrow, middle, low), np.where(narrow, middle, high)])
 
     def _region(self) -> tuple[float, float, float, float]:
         (x1, y1), (x2, y2) = self._limits() * self.scale
@@ -171,13 +198,7 @@ class _Task:
         good = (
             int(moved.contains(self.points).sum()) >= placement.count
             and not any(moved.overlaps(other) for other in self.taken)
-            and (
-                self.tissue is None
-                or self.least <= 0
-                or bool(
-                    tissue_fraction(self.tissue, moved, [[moved.x_px, moved.y_px]])[0] >= self.least
-                )
-            )
+            and (not self.needs or bool(self._spare(np.array([moved.centre]) * self.scale)[0] >= 0))
         )
         return moved if good else window
 
@@ -196,12 +217,12 @@ def _hotspot(
     window: Window,
     count: int,
     mpp: float,
-    size_px: tuple[float, float] | None,
+    within_px: Box | None,
     tissue: Tissue | None,
     glass: bool,
 ) -> Hotspot:
     whole = window.area_mm2(mpp)
-    area = whole if size_px is None else min(whole, _inside_mm2(window, size_px, mpp))
+    area = whole if within_px is None else min(whole, inside_mm2(window, within_px, mpp))
     covered = area
     if tissue is not None:
         part = tissue_fraction(tissue, window, [[window.x_px, window.y_px]])[0]
@@ -209,14 +230,17 @@ def _hotspot(
     return Hotspot(window, count, area, covered, glass)
 
 
-def _inside_mm2(window: Window, size_px: tuple[float, float], mpp: float) -> float:
-    """Return the area of the part of a window that lies inside the image."""
-    width, height = size_px
+def inside_mm2(window: Window, within_px: Box, mpp: float) -> float:
+    """Return the area of the part of a window that lies inside a box."""
+    left, top, right, bottom = within_px
     x1, y1, x2, y2 = window.box
-    if x1 >= 0 and y1 >= 0 and x2 <= width and y2 <= height:
+    if x1 >= left and y1 >= top and x2 <= right and y2 <= bottom:
         return window.area_mm2(mpp)
+    if window.kind == "rectangle":
+        across, down = min(x2, right) - max(x1, left), min(y2, bottom) - max(y1, top)
+        return max(0.0, across) * max(0.0, down) * mpp**2 * 1e-6
     total = 0.0
     for a1, b1, a2, b2 in window.strips(2048):
-        across = max(0.0, min(a2, width) - max(a1, 0))
-        total += across * max(0.0, min(b2, height) - max(b1, 0))
+        across = max(0.0, min(a2, right) - max(a1, left))
+        total += across * max(0.0, min(b2, bottom) - max(b1, top))
     return total * mpp**2 * 1e-6

@@ -14,6 +14,7 @@ from metaphase.errors import InputError
 from metaphase.figures import BoolArray, FloatArray
 
 Kind = Literal["circle", "rectangle"]
+Box = tuple[float, float, float, float]
 
 AREA_MM2 = 2.0
 """Default area: about ten high-power fields of 0.5 mm, counted per mm2 instead of per field as
@@ -99,7 +100,12 @@ class Window:
     height_px: float
 
     @property
-    def box(self) -> tuple[float, float, float, float]:
+    def centre(self) -> tuple[float, float]:
+        """The centre x, y."""
+        return self.x_px, self.y_px
+
+    @property
+    def box(self) -> Box:
         """The bounding box x1, y1, x2, y2."""
         w, h = self.width_px / 2, self.height_px / 2
         return self.x_px - w, self.y_px - h, self.x_px + w, self.y_px + h

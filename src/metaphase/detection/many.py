@@ -1,9 +1,9 @@
 """Many images into one folder: what is done is skipped, what fails is listed, the rest goes on.
 
 Every image has its folder with ``detections.csv`` and ``detections.json``, ``detections.geojson``
-for QuPath, ``overlay.png`` and, where tissue was looked for, ``tissue.geojson``. The JSON is
-written last: where it is, the folder is complete. Until then finished blocks are kept in
-``.blocks``.
+for QuPath, ``overlay.png``, ``tissue.geojson`` where tissue was looked for, and ``roi.geojson``
+where a region of interest was given. The JSON is written last: where it is, the folder is complete.
+Until then finished blocks are kept in ``.blocks``.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ from metaphase.units import area_mm2
 GEOJSON_NAME = "detections.geojson"
 OVERLAY_NAME = "overlay.png"
 TISSUE_NAME = "tissue.geojson"
+ROI_NAME = "roi.geojson"
 BLOCKS_NAME = ".blocks"
 FAILURES_NAME = "failures.csv"
 
-_WRITTEN = (JSON_NAME, OVERLAY_NAME, TISSUE_NAME, GEOJSON_NAME, CSV_NAME)
+_WRITTEN = (JSON_NAME, OVERLAY_NAME, TISSUE_NAME, ROI_NAME, GEOJSON_NAME, CSV_NAME)
 
 Marks = Callable[[Job, Detections], Sequence[Mark]]
 """Chooses what an overlay shows, for instance by comparing with the labels of the job's case."""
@@ -170,6 +171,8 @@ class _Work:
         save_geojson(found, self.folder / GEOJSON_NAME)
         if plan.tissue is not None:
             write_json(self.folder / TISSUE_NAME, plan.tissue.to_geojson())
+        if plan.roi is not None:
+            write_json(self.folder / ROI_NAME, plan.roi.to_geojson("Region of interest"))
         if marks is not None:
             self._draw(slide, found, marks)
         save_detections(found, self.folder)

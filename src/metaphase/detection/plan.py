@@ -141,6 +141,7 @@ def make_plan(slide: Slide, model: Model, settings: Settings) -> Plan:
             **chosen,
             "tiles": len(tiles),
             "tissue_mm2": None if tissue is None else round(tissue.area_mm2, 4),
+            "validation": _validation(model),
         },
     )
 
@@ -162,6 +163,15 @@ def parameters_of(slide: Slide, model: Model, settings: Settings) -> dict[str, A
         "roi_sha256": None if settings.roi is None else _hash(settings.roi),
         "tissue": large if settings.tissue is None else settings.tissue,
     }
+
+
+def _validation(model: Model) -> dict[str, Any] | None:
+    """Return the true, false and missed figures of the model's own validation, for intervals."""
+    overall = (model.card.scores.get("validation") or {}).get("overall") or {}
+    counts = {name: overall.get(name) for name in ("tp", "fp", "fn")}
+    if not all(isinstance(count, int) for count in counts.values()):
+        return None
+    return {"threshold": model.card.threshold.value, **counts}
 
 
 def _threshold(model: Model, settings: Settings) -> float:

@@ -10,8 +10,10 @@ from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from metaphase import __version__
+from metaphase.counting.validation import Validated
 from metaphase.errors import MetaphaseError
 from metaphase.viewer.access import LOOPBACK, Gate
+from metaphase.viewer.counts import Counter
 from metaphase.viewer.opened import Opened
 from metaphase.viewer.pagefiles import page_files
 from metaphase.viewer.pixelroutes import pixel_routes
@@ -31,15 +33,18 @@ def create_app(
     blind: bool = False,
     hosts: tuple[str, ...] | None = LOOPBACK,
     workers: int | None = None,
+    validated: Validated | None = None,
 ) -> FastAPI:
     """Return the application that shows ``slides`` and writes to ``store`` as ``reviewer``.
 
     ``token`` None lets everybody in who reaches the port. ``blind`` keeps the other readers'
     decisions from this one. ``hosts`` are the names under which it may be called (None: any).
+    ``validated`` is what is known of the detector, for intervals; by default what the detections
+    tell of it.
     Raises PageMissingError where the page's files are not built.
     """
     files = page_files()
-    room = Room(slides, store, reviewer, blind, Pictures(workers))
+    room = Room(slides, store, reviewer, blind, Pictures(workers), Counter(validated))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

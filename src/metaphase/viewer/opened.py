@@ -13,9 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from metaphase.detection.many import OVERLAY_NAME
 from metaphase.detectionfile import JSON_NAME, load_detections
 from metaphase.errors import DetectionsError, SlideError
-from metaphase.figures import Detections
+from metaphase.figures import Detections, Provenance
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.labels.reading import case_id
 from metaphase.slides.open import SUFFIXES, open_slide
@@ -27,7 +28,10 @@ DEFAULT_THRESHOLD = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """One slide: its file, its key in the review store, its figures and what made them."""
+    """One slide: its file, its key in the review store, its figures and what made them.
+
+    ``folder`` is where its detections lie, with the masks of tissue and region of interest.
+    """
 
     slug: str
     key: str
@@ -37,12 +41,22 @@ class Opened:
     model: str = ""
     case: Case | None = None
     mpp: float | None = None
+    made: Provenance | None = None
+    folder: Path | None = None
 
     def open(self) -> Slide:
         """Open the pixels. Raises SlideError."""
         known = self.case.mpp if self.case else None
         scanner = self.case.scanner if self.case else None
         return open_slide(self.path, mpp=self.mpp, scanner=scanner, known_mpp=known)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Found:
+    """The detections of one image, and the folder that they were read from."""
+
+    detections: Detections
+    folder: Path | None = None
 
 
 def find_images(paths: Iterable[str | Path]) -> list[Path]:
@@ -72,7 +86,7 @@ def find_images(paths: Iterable[str | Path]) -> list[Path]:
 def open_slides(
     images: Sequence[Path],
     *,
-    detections: str | Path | Mapping[str, Detections] | None = None,
+    detections: str | Path | Mapping[str, Detections | Found] | None = None,
     labels: Dataset | None = None,
     mpp: float | None = None,
 ) -> list[Opened]:
@@ -89,15 +103,18 @@ def open_slides(
 
 
 def _opened(
-    path: Path, key: str, found: Detections | None, case: Case | None, mpp: float | None
+    path: Path, key: str, found: Found | None, case: Case | None, mpp: float | None
 ) -> Opened:
     columns = Columns.of_figures(case.figures if case else ())
-    threshold, model = DEFAULT_THRESHOLD, ""
-    if found is not None:
-        columns = Columns.of_detections(found) + columns
-        threshold, model = found.provenance.threshold, found.provenance.model
-        mpp = mpp or found.provenance.mpp or None
-    return Opened(_slug(path, key), key, path, columns, threshold, model, case, mpp)
+    slug = _slug(path, key)
+    if found is None:
+        return Opened(slug, key, path, columns, case=case, mpp=mpp)
+    made = found.detections.provenance
+    columns = Columns.of_detections(found.detections) + columns
+    mpp = mpp or made.mpp or None
+    return Opened(
+        slug, key, path, columns, made.threshold, made.model, case, mpp, made, found.folder
+    )
 
 
 def _slug(path: Path, key: str) -> str:
@@ -137,20 +154,31 @@ def _case(labels: Dataset | None, path: Path) -> Case | None:
     return next(named, None)
 
 
-def load_found(given: str | Path | Mapping[str, Detections] | None) -> Mapping[str, Detections]:
+def load_found(
+    given: str | Path | Mapping[str, Detections | Found] | None,
+) -> Mapping[str, Found]:
     """Return detections by case id, read from a folder if it is one. Raises DetectionsError."""
     if given is None or isinstance(given, Mapping):
-        return given or {}
-    folders = sorted(path.parent for path in Path(given).rglob(JSON_NAME))
-    if not folders:
+        return {
+            key: one if isinstance(one, Found) else Found(one) for key, one in (given or {}).items()
+        }
+    found = dict(_found_in(Path(given)))
+    if not found:
         raise DetectionsError.of(
             given, "holds no detections", way_out="name a folder that 'metaphase detect' wrote"
         )
-    found: dict[str, Detections] = {}
-    for folder in folders:
-        one = load_detections(folder)
-        found[case_id(one.provenance.image or folder.name)] = one
     return found
+
+
+def found_beside(paths: Iterable[str | Path]) -> Mapping[str, Found]:
+    """Return the detections that lie in opened folders, by case id; none is no error."""
+    return dict(pair for path in paths if Path(path).is_dir() for pair in _found_in(Path(path)))
+
+
+def _found_in(given: Path) -> Iterator[tuple[str, Found]]:
+    for folder in sorted(path.parent for path in given.rglob(JSON_NAME)):
+        one = load_detections(folder)
+        yield case_id(one.provenance.image or folder.name), Found(one, folder)
 
 
 def _in_folder(folder: Path) -> Iterator[Path]:
@@ -160,6 +188,8 @@ def _in_folder(folder: Path) -> Iterator[Path]:
         for name in sorted(files):
             if Path(name).suffix.lower() not in SUFFIXES or name.startswith("."):
                 continue
+            if name == OVERLAY_NAME and JSON_NAME in files:
+                continue  # a picture of detections is no slide
             path = Path(parent, name).resolve()
             if path.is_relative_to(root) and path.is_file():
                 yield path

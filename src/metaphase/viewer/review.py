@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from metaphase.figures import Figure, FloatArray, Label
+from metaphase.counting.review import Reviewed
+from metaphase.figures import Figure, Label
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.labels.table import save_table
 from metaphase.viewer.columns import Source
@@ -33,23 +34,34 @@ def candidates(opened: Opened) -> Source:
     return Source.DETECTION if found else Source.LABEL
 
 
-def counted_points(
+def counted(
     opened: Opened, standing: Iterable[Decision], threshold: float, label: Label = Label.MITOTIC
-) -> FloatArray:
-    """Return the points [n, 2] that count at a threshold: a person's word before the machine's."""
+) -> Reviewed:
+    """Return the figures that count at a threshold: a person's word before the machine's.
+
+    What a person gave the label, or confirmed below the threshold, is added: the detector at that
+    threshold missed it. ``metaphase count`` takes an exported review the same way.
+    """
     columns = opened.columns
-    keep = (columns.source == candidates(opened)) & (columns.label == label.code)
     # The page compares in single precision too, so that both always count the same.
+    keep = (columns.source == candidates(opened)) & (columns.label == label.code)
     keep &= columns.score >= np.float32(threshold)
+    certain, added = np.zeros(len(columns), bool), np.zeros(len(columns), bool)
     extra: list[tuple[float, float]] = []
     for decision in standing:
         row = columns.index.get(decision.figure)
         counts = verdict(decision) == label
         if row is not None:
+            certain[row], added[row] = counts, counts and not keep[row]
             keep[row] = counts
         elif counts and decision.x_px is not None and decision.y_px is not None:
             extra.append((decision.x_px, decision.y_px))
-    return np.concatenate([columns.points[keep], np.reshape(extra, (-1, 2))])
+    more = np.ones(len(extra), bool)
+    return Reviewed(
+        np.concatenate([columns.points[keep], np.reshape(extra, (-1, 2))]),
+        np.concatenate([certain[keep], more]),
+        np.concatenate([added[keep], more]),
+    )
 
 
 @dataclass(frozen=True, slots=True)

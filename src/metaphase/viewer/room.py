@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from fastapi import HTTPException
 
+from metaphase.viewer.counts import Counter
 from metaphase.viewer.ledger import Ledger
 from metaphase.viewer.opened import Opened
 from metaphase.viewer.store import Decision, ReviewStore
@@ -23,12 +24,14 @@ class Room:
         reviewer: str,
         blind: bool,
         pictures: Pictures,
+        counter: Counter | None = None,
     ) -> None:
         self.slides = tuple(slides)
         self.store = store
         self.reviewer = reviewer
         self.blind = blind
         self.pictures = pictures
+        self.counter = counter or Counter()
         self._by_slug = {opened.slug: opened for opened in self.slides}
         self._ledgers: dict[str, Ledger] = {}
         self._lock = threading.Lock()

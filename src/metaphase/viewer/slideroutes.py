@@ -13,9 +13,10 @@ from fastapi.responses import JSONResponse
 from metaphase import __version__
 from metaphase.figures import LABELS
 from metaphase.viewer.columns import Source
+from metaphase.viewer.counts import Asked, to_page
 from metaphase.viewer.ledger import counts
 from metaphase.viewer.opened import Opened
-from metaphase.viewer.review import candidates, counted_points
+from metaphase.viewer.review import candidates, counted
 from metaphase.viewer.room import Room
 from metaphase.viewer.tiles import TILE_PX, levels
 
@@ -67,7 +68,8 @@ def slide_routes(room: Room) -> APIRouter:
         slug: str,
         threshold: Threshold,
         shape: str = "square",
-        area_mm2: Annotated[float, Query(gt=0, le=1000)] = 2.0,
+        area_mm2: Annotated[float | None, Query(gt=0, le=1000)] = None,
+        field_mm: Annotated[float | None, Query(ge=0.4, lt=0.695)] = None,
     ) -> Response:
         opened = room.slide(slug)
         # One at a time, so that a moving slider cannot pile up searches: those that nobody waits
@@ -75,7 +77,8 @@ def slide_routes(room: Room) -> APIRouter:
         async with searching:
             if await request.is_disconnected():
                 return Response(status_code=204)
-            found = await run_in_threadpool(_hotspot, room, opened, threshold, shape, area_mm2)
+            asked = Asked(threshold, shape, area_mm2, field_mm)
+            found = await run_in_threadpool(_hotspot, room, opened, asked)
         return JSONResponse(found)
 
     @routes.get("/slides/{slug}/density")
@@ -98,43 +101,27 @@ def _summary(room: Room, opened: Opened) -> dict[str, Any]:
         "labels": int((opened.columns.source == Source.LABEL).sum()),
         "threshold": opened.threshold if mine == Source.DETECTION else 0.0,
         "model": opened.model,
-        "count": len(counted_points(opened, standing.values(), opened.threshold)),
+        "count": len(counted(opened, standing.values(), opened.threshold).points),
         "decided": len(standing),
         "states": counts(standing),
         "complete": complete,
     }
 
 
-def _hotspot(
-    room: Room, opened: Opened, threshold: float, shape: str, area_mm2: float
-) -> dict[str, Any]:
-    from metaphase.counting.hotspot import find_hotspots
-    from metaphase.counting.window import WindowShape
-
+def _hotspot(room: Room, opened: Opened, asked: Asked) -> dict[str, Any]:
     start = time.perf_counter()
     pixels = room.pictures.pool.get(opened)
-    points = counted_points(opened, room.standing(opened).values(), threshold)
-    size = float(pixels.width_px), float(pixels.height_px)
-    window = WindowShape.parse(shape, area_mm2)
-    found = find_hotspots(points, window, pixels.mpp, size_px=size)
-    return {
-        "count": len(points),
-        "seconds": round(time.perf_counter() - start, 4),
-        "hotspot": None if not found else {
-            "kind": found[0].window.kind,
-            "box": found[0].window.box,
-            "count": found[0].count,
-            "area_mm2": found[0].area_mm2,
-            "per_mm2": found[0].per_mm2,
-        },
-    }  # fmt: skip
+    _, _, complete = room.changed(opened, 0)
+    standing = room.standing(opened).values()
+    found = room.counter.count(opened, pixels, standing, asked, complete=complete)
+    return {**to_page(found), "seconds": round(time.perf_counter() - start, 4)}
 
 
 def _density(room: Room, opened: Opened, threshold: float) -> dict[str, Any]:
     from metaphase.counting.density import density_map
 
     pixels = room.pictures.pool.get(opened)
-    points = counted_points(opened, room.standing(opened).values(), threshold)
+    points = counted(opened, room.standing(opened).values(), threshold).points
     grid = density_map(points, (pixels.width_px, pixels.height_px), pixels.mpp)
     return {
         "cell_px": grid.cell_px,

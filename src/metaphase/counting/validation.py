@@ -1,0 +1,108 @@
+"""Where a detector's precision and recall come from: numbers, an evaluation, its model file.
+
+They belong to a threshold. An evaluation with its cases tells them at every threshold; others only
+at their own, and elsewhere nothing is known.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from metaphase.counting.interval import Validation
+from metaphase.errors import InputError
+from metaphase.figures import Provenance
+
+if TYPE_CHECKING:
+    from metaphase.evaluation.scores import Curve
+
+_SAME = 1e-6
+_WAY_OUT = "give three numbers as TP,FP,FN, a JSON file of 'metaphase evaluate', or a model file"
+
+
+class Validated(Protocol):
+    """A detector's counts of true, false and missed figures, by threshold."""
+
+    def at(self, threshold: float) -> Validation | None:
+        """Return the counts at a threshold, or None where they are not known."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AtOne:
+    """Counts at one threshold (None: at whichever is asked for, because a person says so)."""
+
+    counts: Validation
+    threshold: float | None = None
+
+    def at(self, threshold: float) -> Validation | None:
+        """Return the counts if this is their threshold."""
+        known = self.threshold is None or abs(threshold - self.threshold) <= _SAME
+        return self.counts if known else None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class AtAny:
+    """Counts at every threshold, from the scores of an evaluation's detections."""
+
+    curve: Curve
+
+    def at(self, threshold: float) -> Validation | None:
+        """Return the counts of what scores at least ``threshold``; None if nothing true does."""
+        rows = int(np.searchsorted(-self.curve.threshold, -threshold + _SAME, side="right"))
+        if rows == 0 or self.curve.tp[rows - 1] == 0:
+            return None
+        tp, fp = int(self.curve.tp[rows - 1]), int(self.curve.fp[rows - 1])
+        return Validation(tp, fp, self.curve.truths - tp)
+
+
+def read_validation(told: str) -> Validated:
+    """Read "TP,FP,FN", a JSON file of 'metaphase evaluate', or a model file.
+
+    JSON of others is read where it holds tp, fp and fn at the top or under "overall". Raises
+    InputError.
+    """
+    path = Path(told)
+    if path.is_dir() and (path / "card.json").is_file():
+        path = path / "card.json"
+    try:
+        if not path.is_file():
+            tp, fp, fn = (int(part) for part in told.split(","))
+            return AtOne(Validation(tp, fp, fn))
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return _of_card(data) if "network" in data else _of_evaluation(path, data)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError.of(
+            told, "does not tell true, false and missed figures", way_out=_WAY_OUT
+        ) from error
+
+
+def validation_of(made: Provenance) -> Validated | None:
+    """Return what detections say of their model's validation, if they say it."""
+    told = made.parameters.get("validation")
+    try:
+        return AtOne(_counts(told), float(told["threshold"]))  # type: ignore[index]
+    except (TypeError, KeyError, ValueError, InputError):
+        return None
+
+
+def _of_card(card: dict[str, Any]) -> Validated:
+    return AtOne(_counts(card["scores"]["validation"]["overall"]), card["threshold"]["value"])
+
+
+def _of_evaluation(path: Path, data: dict[str, Any]) -> Validated:
+    threshold = data.get("threshold")
+    if data.get("outcomes") and isinstance(threshold, int | float):
+        from metaphase.evaluation.scoresfile import load_scores
+
+        return AtAny(load_scores(path).curve)
+    counts = _counts(data if "tp" in data else data["overall"])
+    return AtOne(counts, float(threshold) if isinstance(threshold, int | float) else None)
+
+
+def _counts(told: Any) -> Validation:
+    return Validation(*(int(told[name]) for name in ("tp", "fp", "fn")))
