@@ -158,10 +158,8 @@ def test_a_wheel_instead_of_the_index(tmp_path, model):
         write_container(tmp_path / "other", model, wheel=tmp_path / "none.whl")
 
 
-def test_the_command_of_the_container(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(algorithm, "INPUT", tmp_path)
-    monkeypatch.setattr(algorithm.run, "__defaults__", (tmp_path, tmp_path / "out", "m"))
+def test_the_command_of_the_container(tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
-        algorithm.main()
+        algorithm.main(["--input", str(tmp_path), "--output", str(tmp_path / "out")])
     assert stop.value.code == 2
     assert "0 images" in capsys.readouterr().err

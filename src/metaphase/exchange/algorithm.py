@@ -7,9 +7,10 @@ one of kind Image names the folder with the image (``images/histopathology-roi-c
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +81,26 @@ def _only(folder: Path) -> Path:
     return images[0]
 
 
-def main() -> None:
-    """Run as the container does; METAPHASE_MPP tells a resolution that images do not."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run as the container does; METAPHASE_MPP tells a resolution that images do not.
+
+    Exits with 2 where there is not one image that can be read.
+    """
     told = os.environ.get("METAPHASE_MPP")
+    places = _places(arguments)
     try:
-        print(run(mpp=float(told) if told else None))
+        print(run(places.input, places.output, places.model, mpp=float(told) if told else None))
     except (MetaphaseError, ValueError) as error:
         print(f"metaphase: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def _places(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Return the three folders: those of Grand Challenge unless told, to try it outside."""
+    parser = argparse.ArgumentParser("metaphase.exchange.algorithm", description=__doc__)
+    for name, usual in (("input", INPUT), ("output", OUTPUT), ("model", MODEL)):
+        parser.add_argument(f"--{name}", type=Path, default=usual)
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":
