@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from PIL import Image
 from metaphase.cli import main
 from metaphase.detection.overlay import FALSE, FOUND
 from metaphase.detectionfile import load_detections
+from metaphase.models import modelfile
 from tests.detection.scenes import DotSlide
 
 pytest.importorskip("torch")
@@ -99,12 +101,26 @@ def test_a_failed_image_exits_with_1_and_is_listed(images, model, tmp_path, caps
         (["{in}", "-m", "{model}", "--roi", "gone.geojson"], "gone.geojson"),
     ],
 )
-def test_wrong_usage_exits_with_2(images, model, tmp_path, capsys, options, message):
+def test_wrong_usage_exits_with_2(images, model, tmp_path, capsys, monkeypatch, options, message):
+    monkeypatch.setattr(modelfile, "ZOO", tmp_path / "no-zoo")
     (tmp_path / "empty").mkdir()
     names = {"in": images, "model": model, "labels": labels(images), "empty": tmp_path / "empty"}
     filled = [option.format(**names) for option in options]
     assert call(*filled, "-o", tmp_path / "out") == 2
     assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def test_without_a_model_the_shipped_one_is_taken(images, model, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(modelfile, "ZOO", tmp_path / "zoo")
+    shutil.copytree(model, tmp_path / "zoo" / "compact")
+    assert call(images, "-o", tmp_path / "named", "-m", "compact", "--mpp", 0.25) == 0
+    assert call(images, "-o", tmp_path / "unnamed", "--mpp", 0.25) == 0
+    assert "3 done" in capsys.readouterr().out
+    named, unnamed = (load_detections(tmp_path / n / "c") for n in ("named", "unnamed"))
+    assert named == unnamed
+    from metaphase import detect
+
+    assert len(detect(images / "c.png", mpp=0.25)) == len(unnamed)
 
 
 def labels(folder):

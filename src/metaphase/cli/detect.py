@@ -29,8 +29,14 @@ def detect(
         typer.Argument(help="Images, folders of images, or .txt lists of images."),
     ] = None,
     model: Annotated[
-        str, typer.Option("--model", "-m", help="Model file (a folder), or a model's name.")
-    ] = ...,  # type: ignore[assignment]
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="Model file (a folder), or a model's name.",
+            show_default="compact, which comes along",
+        ),
+    ] = None,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for the results: one folder an image.")
     ] = ...,  # type: ignore[assignment]
@@ -125,7 +131,7 @@ def detect(
     from metaphase.detection.plan import Settings, parse_region
     from metaphase.detection.runtime import open_runtime
     from metaphase.errors import InterruptedRunError
-    from metaphase.models.modelfile import load_model
+    from metaphase.models.modelfile import default_model, load_model
     from metaphase.slides.mask import read_polygons
 
     settings = Settings(
@@ -139,7 +145,7 @@ def detect(
         read_polygons(roi)  # to be told of a wrong file once, not once an image
     known = _dataset(cases or labels, image_folder)
     jobs = _jobs(images or [], known if cases else None, split, part, mpp, scanner, force_mpp)
-    opened = load_model(model)
+    opened = load_model(model or default_model())
     runtime = open_runtime(opened, device, threads=threads)
     typer.echo(f"{opened.card.name} ({opened.id[:12]}) on {runtime.name}", err=True)
     try:

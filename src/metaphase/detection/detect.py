@@ -24,7 +24,7 @@ from metaphase.detection.plan import Plan, Region, Settings, make_plan
 from metaphase.detection.runtime import Runtime, open_runtime
 from metaphase.figures import POSITION_DECIMALS, SCORE_DECIMALS, Detections, Provenance
 from metaphase.files import sha256_of_file
-from metaphase.models.modelfile import Model, load_model
+from metaphase.models.modelfile import DEFAULT_NAME, Model, load_model
 from metaphase.slides.slide import Pixels, Slide
 from metaphase.units import area_mm2
 
@@ -38,7 +38,7 @@ Progress = Callable[[float, float], None]
 
 def detect(
     slide: Slide | str | Path,
-    model: Model | str | Path,
+    model: Model | str | Path = DEFAULT_NAME,
     *,
     mpp: float | None = None,
     scanner: str | None = None,
@@ -55,6 +55,7 @@ def detect(
 ) -> Detections:
     """Find mitotic figures in an image. Returns all with ``score >= min_score``.
 
+    ``model`` is an open model, a folder, or the name of a model inside the package.
     ``mpp`` (um/px) or ``scanner`` are for a path whose file does not tell its resolution.
     ``threshold`` replaces the model's own as the operating point. ``region`` is x, y, width, height
     in full-resolution pixels: what lies in it is found as in the whole image; ``roi`` is a GeoJSON

@@ -28,6 +28,10 @@ CARD_NAME = "card.json"
 WEIGHTS_NAME = "weights.safetensors"
 ONNX_NAME = "model.onnx"
 ZOO = Path(__file__).parent / "zoo"
+DEFAULT_NAME = "compact"
+"""The model inside the package that is meant where none is named."""
+
+_LATER_FIELDS = ("command", "limitations")
 
 
 @dataclass(frozen=True)
@@ -130,9 +134,28 @@ def zoo_names() -> list[str]:
     return sorted(card.parent.name for card in ZOO.glob(f"*/{CARD_NAME}"))
 
 
+def default_model() -> str:
+    """Return the name of the model that is meant where none is named. Raises ModelFileError."""
+    if DEFAULT_NAME not in zoo_names():
+        raise ModelFileError.of(
+            DEFAULT_NAME,
+            "is not inside this install, so there is no model unless one is named",
+            way_out="name a folder that 'metaphase train' wrote, with --model",
+        )
+    return DEFAULT_NAME
+
+
 def card_id(card: ModelCard) -> str:
-    """Return the SHA-256 of a card's content, whatever its layout on disk."""
-    text = json.dumps(card.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    """Return the SHA-256 of a card's content, whatever its layout on disk.
+
+    Fields that cards have not always had count where they say something, so that the ids of older
+    models stay what they were.
+    """
+    content = card.model_dump(mode="json")
+    for name in _LATER_FIELDS:
+        if not content[name]:
+            del content[name]
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -90,6 +90,10 @@ class ModelCard(Strict):
     versions: dict[str, str] = Field(description="Of Python and the libraries that trained it.")
     scores: dict[str, Any] = Field(default_factory=dict)
     notes: str = "Research use only; not for diagnosis."
+    command: str = Field(default="", description="The command that makes the model again.")
+    limitations: tuple[str, ...] = Field(
+        default=(), description="Known failures, a sentence or two each."
+    )
     weights_sha256: dict[str, str] = Field(
         default_factory=dict, description="SHA-256 of each weights file beside the card."
     )

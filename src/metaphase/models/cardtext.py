@@ -1,0 +1,183 @@
+"""A model's card as a page that people read, in Markdown.
+
+Everything is taken from the card; what it does not say is not on the page. Of ``scores``, entries
+that hold counts or rates (as ``Scores.to_dict`` gives them: "recall", "f1", "intervals", ...)
+become rows of one table, a dictionary of such entries as many rows, and everything else is listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from metaphase.models.spec import ModelCard
+
+RESEARCH_USE = "For research use. Not a medical device, not for diagnosis."
+
+_RATES = ("f1", "precision", "recall")
+_COUNTS = ("labelled", "tp", "fp", "fn")
+_HEAD = ("", "cases", "F1", "precision", "recall", "figures", "TP", "FP", "FN", "FP/mm2")
+
+Row = tuple[str, Mapping[str, Any]]
+
+
+def card_markdown(card: ModelCard, model_id: str = "") -> str:
+    """Return the card as Markdown that ends with a line break."""
+    parts = [
+        f"# {_text(card.name)}",
+        f"**{RESEARCH_USE}**",
+        _notes(card),
+        _facts(card, model_id),
+        "## What it is fed and gives\n\n" + _interface(card),
+        "## Operating point\n\n" + _threshold(card),
+        "## Scores\n\n" + _scores(card.scores) if card.scores else "",
+        _list("## Known failures and limits", card.limitations),
+        "## Trained on\n\n" + _data(card.training_data) if card.training_data else "",
+        "## How it was made\n\n" + _making(card),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _notes(card: ModelCard) -> str:
+    said = card.notes.strip()
+    known = ModelCard.model_fields["notes"].default
+    return _text(said.removeprefix(known).strip()) if said else ""
+
+
+def _facts(card: ModelCard, model_id: str) -> str:
+    rows = [
+        ("Network", card.network),
+        ("Made", f"{card.created}, by metaphase {card.metaphase}"),
+        ("Id", f"`{model_id}`" if model_id else ""),
+        *((name, f"SHA-256 `{value}`") for name, value in card.weights_sha256.items()),
+    ]
+    return "\n".join(f"- {name}: {_text(value)}" for name, value in rows if value)
+
+
+def _interface(card: ModelCard) -> str:
+    classes = ", ".join(card.head.classes)
+    return (
+        f"H&E at {card.input.mpp:g} um/px, in tiles of {card.input.tile_px} px (a rim of "
+        f"{card.input.margin_px} px is left to the next tile). Points of: {classes}, with a score "
+        f"from 0 to 1; points within {card.merge_radius_um:g} um are one."
+    )
+
+
+def _threshold(card: ModelCard) -> str:
+    threshold = card.threshold
+    f1 = "" if threshold.f1 is None else f" F1 there: {threshold.f1:.3f}."
+    return (
+        f"{threshold.value:g}, chosen on {_text(threshold.chosen_on)} "
+        f"({_text(threshold.protocol)}).{f1}"
+    )
+
+
+def _scores(scores: Mapping[str, Any]) -> str:
+    rows = [row for name, value in scores.items() for row in _rows(name, value)]
+    parts = []
+    if rows:
+        cells = [_cells(name, score) for name, score in rows]
+        used = [i for i in range(len(_HEAD)) if any(row[i] for row in cells)]
+        parts.append(_table([_HEAD[i] for i in used], [[row[i] for i in used] for row in cells]))
+        if any(score.get("intervals") for _, score in rows):
+            parts.append("In brackets: 95 % intervals, by bootstrap unless it is said otherwise.")
+    rest = {name: value for name, value in scores.items() if not list(_rows(name, value))}
+    if rest:
+        parts.append("\n".join(_items(rest)))
+    return "\n\n".join(parts)
+
+
+def _rows(name: str, value: Any) -> Iterator[Row]:
+    """Yield the rows of the table that an entry of ``scores`` makes; none if it is no score."""
+    if not isinstance(value, Mapping):
+        return
+    if any(isinstance(value.get(rate), int | float) for rate in _RATES):
+        yield name, value
+    else:
+        for inner, score in value.items():
+            for more, row in _rows(inner, score):
+                yield f"{name}, {more}", row
+
+
+def _cells(name: str, score: Mapping[str, Any]) -> list[str]:
+    intervals = score.get("intervals") or {}
+    rates = [_rate(score.get(rate), intervals.get(rate)) for rate in _RATES]
+    counts = [_number(score.get(count)) for count in _COUNTS]
+    per_mm2 = score.get("fp_per_mm2")
+    if per_mm2 is None and score.get("area_mm2") and score.get("fp") is not None:
+        per_mm2 = score["fp"] / score["area_mm2"]
+    return [_text(name), _number(score.get("cases")), *rates, *counts, _number(per_mm2)]
+
+
+def _rate(value: Any, interval: Any) -> str:
+    if value is None:
+        return ""
+    low, high = _ends(interval)
+    between = "" if low is None or high is None else f" ({low:.3f} to {high:.3f})"
+    return f"{value:.3f}{between}"
+
+
+def _ends(interval: Any) -> tuple[float | None, float | None]:
+    if isinstance(interval, Mapping):
+        return interval.get("low"), interval.get("high")
+    if isinstance(interval, list | tuple) and len(interval) == 2:
+        return interval[0], interval[1]
+    return None, None
+
+
+def _data(sources: list[dict[str, Any]]) -> str:
+    head = ("data", "cases", "mitotic figures", "scanners", "terms")
+    rows = [
+        [
+            _text(source.get("name", "")),
+            _number(source.get("cases")),
+            _number(source.get("mitotic_figures")),
+            _text(", ".join(source.get("scanners", ()))),
+            _text(source.get("terms") or "not told"),
+        ]
+        for source in sources
+    ]
+    return _table(head, rows)
+
+
+def _making(card: ModelCard) -> str:
+    name = card.recipe.get("name", card.name) if card.recipe else card.name
+    parts = [f"Recipe `{_text(str(name))}` (whole in `card.json`), seed {card.seed}."]
+    if card.command:
+        parts.append("\n\n```console\n$ " + card.command.strip() + "\n```\n\n")
+    versions = ", ".join(f"{library} {version}" for library, version in card.versions.items())
+    if versions:
+        parts.append(f"With {versions}.")
+    text = " ".join(parts) if not card.command else "".join(parts)
+    return text.strip()
+
+
+def _items(values: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
+    for name, value in values.items():
+        indent = "  " * depth
+        if isinstance(value, Mapping):
+            yield f"{indent}- {_text(str(name))}:"
+            yield from _items(value, depth + 1)
+        elif value is not None and value != []:
+            told = ", ".join(map(_number, value)) if isinstance(value, list | tuple) else value
+            yield f"{indent}- {_text(str(name))}: {_text(_number(told))}"
+
+
+def _list(heading: str, items: tuple[str, ...]) -> str:
+    return heading + "\n\n" + "\n".join(f"- {_text(item)}" for item in items) if items else ""
+
+
+def _table(head: Any, rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: ""}[value]
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _text(value: str) -> str:
+    """Return text that cannot end a cell or a line."""
+    return " ".join(value.split()).replace("|", "\\|")

@@ -1,0 +1,105 @@
+"""A model's card as a page: everything that it says, nothing that it does not."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from metaphase.cli.card import app
+from metaphase.models import modelfile
+from metaphase.models.cardtext import card_markdown
+from metaphase.models.modelfile import card_id, save_model
+from tests.detection.scenes import make_card
+
+POOLED = {
+    "cases": 28,
+    "labelled": 144,
+    "tp": 120,
+    "fp": 20,
+    "fn": 24,
+    "f1": 0.8451,
+    "precision": 0.8571,
+    "recall": 0.8333,
+    "area_mm2": 10.0,
+    "intervals": {"f1": {"low": 0.71, "high": 0.9}, "recall": {"low": None, "high": None}},
+}
+
+
+def rows(text, first):
+    return [line for line in text.splitlines() if line.startswith(f"| {first}")]
+
+
+def test_the_smallest_card_is_a_page():
+    text = card_markdown(make_card())
+    assert text.startswith("# dots\n\n**For research use. Not a medical device, not for diagnosis.")
+    assert "0.5, chosen on nothing" in text
+    for absent in ("## Scores", "## Known failures", "## Trained on", "```", "None"):
+        assert absent not in text
+
+
+def test_scores_with_intervals_are_a_table():
+    scanners = {
+        "Aperio CS2": {"recall": 0.9, "intervals": {"recall": [0.8, 0.95]}},
+        "Hamamatsu XR": {"recall": 0.85, "fp_per_mm2": 1.5},
+    }
+    scores = {"left out": POOLED, "held out": scanners, "speed": {"mm2/s": 1.25, "cores": 2}}
+    text = card_markdown(make_card(scores=scores))
+    (pooled,) = rows(text, "left out")
+    assert pooled == (
+        "| left out | 28 | 0.845 (0.710 to 0.900) | 0.857 | 0.833 | 144 | 120 | 20 | 24 | 2 |"
+    )
+    assert rows(text, "held out, Aperio CS2")[0].split(" | ")[4] == "0.900 (0.800 to 0.950)"
+    assert rows(text, "held out, Hamamatsu XR")[0].endswith("| 1.5 |")
+    assert "- speed:\n  - mm2/s: 1.25\n  - cores: 2" in text
+    assert "bootstrap" in text
+
+
+def test_data_terms_command_and_failures_are_told():
+    source = {
+        "name": "fields",
+        "cases": 28,
+        "mitotic_figures": 144,
+        "scanners": ["Aperio XT"],
+        "terms": "one | two",
+    }
+    card = make_card(
+        training_data=[source],
+        recipe={"name": "fast"},
+        command="metaphase train fast.toml",
+        limitations=("Blurred fields: misses more.", "Dark\nnuclei."),
+        versions={"torch": "2"},
+    )
+    text = card_markdown(card, "0123")
+    assert rows(text, "fields") == ["| fields | 28 | 144 | Aperio XT | one \\| two |"]
+    assert "- Blurred fields: misses more.\n- Dark nuclei." in text
+    assert "```console\n$ metaphase train fast.toml\n```" in text
+    assert "Id: `0123`" in text
+    assert "Recipe `fast`" in text
+
+
+def test_new_fields_change_the_id_only_where_they_say_something():
+    card = make_card()
+    assert card_id(card) == "7ed7a68decb79e842c6e63530f20859c3ebcc02dddde7f6e42bc9aa06a3ef2f8"
+    assert card_id(card.model_copy(update={"limitations": ("some",)})) != card_id(card)
+    assert card_id(card.model_copy(update={"command": "train"})) != card_id(card)
+
+
+def test_the_command_shows_the_shipped_model_where_none_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(modelfile, "ZOO", tmp_path / "zoo")
+    missing = CliRunner().invoke(app, [])
+    assert "not inside this install" in str(missing.exception)
+    save_model(tmp_path / "zoo" / "compact", make_card(name="shipped"), onnx=b"graph")
+    shown = CliRunner().invoke(app, [])
+    assert shown.exit_code == 0, shown.output
+    assert shown.output.startswith("# shipped")
+    assert "model.onnx: SHA-256" in shown.output
+    written = CliRunner().invoke(app, ["compact", "--out", str(tmp_path / "card.md")])
+    assert written.exit_code == 0
+    assert (tmp_path / "card.md").read_text() == shown.output
+
+
+@pytest.mark.parametrize("notes", ["Research use only; not for diagnosis.", ""])
+def test_the_usual_note_is_not_told_twice(notes):
+    text = card_markdown(make_card(notes=notes))
+    assert text.lower().count("diagnosis") == 1
+    assert "Made for fields." in card_markdown(make_card(notes=f"{notes} Made for fields."))
