@@ -119,3 +119,27 @@ def test_the_real_split_files(data_dir, tmp_path):
     }
     with pytest.raises(SplitError, match="unlabelled"):
         load(tmp_path, "exercise-as-handed-out", sources=sources)
+
+
+def test_cases_can_be_listed_in_a_file_beside_the_recipe(folder):
+    (folder / "held_out.txt").write_text("# chosen by seed\n\ngroup:B\nu1\n")
+    sources = [{"labels": "figures.csv", "cases": "cases.csv", "without": ["@held_out.txt"]}]
+    data = recipe_data(data={"sources": sources, "split": {"training": ["*"]}})
+    recipe = parse_recipe(data, folder=folder)
+    # The recipe that is kept with the run says it all, without the file.
+    assert recipe.data.sources[0].without == ("group:B", "u1")
+    assert load_data(recipe).training.ids == ("a1", "a2")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [(None, "cannot be read"), ("# none\n", "names nothing")]
+)
+def test_a_list_that_is_not_there_or_empty_is_told(folder, text, message):
+    if text is not None:
+        (folder / "list.txt").write_text(text)
+    data = recipe_data(
+        data={"sources": [{"labels": "figures.csv", "only": ["@list.txt"]}], "split": "stratified"}
+    )
+    with pytest.raises(RecipeError, match=message) as caught:
+        parse_recipe(data, folder=folder)
+    assert caught.value.problems[0].record == "data.sources[0].only"

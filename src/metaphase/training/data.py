@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from metaphase.errors import Problem, RecipeError, SplitError
-from metaphase.labels.dataset import DOMAINS, Case, Dataset
+from metaphase.labels.dataset import Dataset
+from metaphase.training.caselists import matches
 from metaphase.training.recipe import Recipe
 from metaphase.training.sections import Source, SplitTable
 
@@ -128,7 +128,7 @@ def _part(source: Source, dataset: Dataset) -> Dataset:
     problems = []
     for name, patterns in (("only", source.only), ("without", source.without)):
         for pattern in patterns:
-            if not any(_matches(case, pattern) for case in dataset):
+            if not any(matches(case, pattern) for case in dataset):
                 where = f"data.sources.{name}"
                 way_out = f"cases are called {', '.join(dataset.ids[:3])}, ..."
                 problems.append(Problem("recipe", where, f"{pattern!r} names no case", way_out))
@@ -137,8 +137,8 @@ def _part(source: Source, dataset: Dataset) -> Dataset:
     only = source.only or ("*",)
     return dataset.where(
         lambda case: (
-            any(_matches(case, pattern) for pattern in only)
-            and not any(_matches(case, pattern) for pattern in source.without)
+            any(matches(case, pattern) for pattern in only)
+            and not any(matches(case, pattern) for pattern in source.without)
         )
     )
 
@@ -173,7 +173,7 @@ def _from_table(name: str, table: SplitTable, dataset: Dataset) -> Split:
     for part, patterns in table.model_dump().items():
         ids: dict[str, None] = {}
         for pattern in patterns:
-            found = [case.id for case in dataset if _matches(case, pattern)]
+            found = [case.id for case in dataset if matches(case, pattern)]
             if not found:
                 way_out = f"cases are called {', '.join(dataset.ids[:3])}, ..."
                 where = f"data.split.{part}"
@@ -183,10 +183,3 @@ def _from_table(name: str, table: SplitTable, dataset: Dataset) -> Split:
     if problems:
         raise RecipeError(problems)
     return Split(name=name, note="from the recipe", **parts)
-
-
-def _matches(case: Case, pattern: str) -> bool:
-    by, colon, value = pattern.partition(":")
-    if colon and by in DOMAINS:
-        return fnmatchcase(case.domain(by), value)
-    return fnmatchcase(case.id, pattern)

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from metaphase.models.options import CompactOptions, RetinaNetOptions
+from metaphase.training.caselists import expand_lists
 
 BUILT_IN_SPLITS = ("midog21-official", "exercise", "exercise-as-handed-out", "stratified")
 
@@ -74,11 +75,16 @@ def _path_unless(*words: str) -> Any:
 
 
 RecipePath = Annotated[Path, AfterValidator(_expand_path)]
+def _expand_lists(value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    return expand_lists(value, (info.context or {}).get("folder", Path.cwd()))
+
+
 PartOfCases = Annotated[
     tuple[str, ...],
+    AfterValidator(_expand_lists),
     Field(
-        description="Case ids, patterns of them (`A00_*`), or domains (`scanner:Aperio CS2`, "
-        "`group:A00`, `tumour:...`)."
+        description="Case ids, patterns of them (`A00_*`), domains (`scanner:Aperio CS2`, "
+        "`group:A00`, `tumour:...`), or `@list.txt`: a file with one of these a line."
     ),
 ]
 
@@ -108,7 +114,7 @@ class Source(Section):
     only: PartOfCases = Field(
         default=(),
         description="Take these cases only: ids, patterns or domains as in a split, `name/` not "
-        "before them. Empty: all.",
+        "before them; `@list.txt` is a file of them. Empty: all.",
     )
     without: PartOfCases = Field(default=(), description="And leave these out.")
 

@@ -1,0 +1,1 @@
+"""Measurements of quality that the documentation quotes: one command each."""
