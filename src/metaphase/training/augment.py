@@ -2,7 +2,8 @@
 
 Every function takes and returns uint8 RGB [height, width, 3]; those that draw take ``rng``. The
 order of ``STEPS`` is that of the real thing: stain, light, colour profile, optics, camera, file.
-To add a method, write a function (image, settings, strength, rng) -> image and a step.
+To add a method, write a function (image, settings, strength, rng) -> image and a step; one that
+takes something of another domain's patch gets that patch as its last argument.
 """
 
 from __future__ import annotations
@@ -20,18 +21,31 @@ from metaphase.errors import RecipeError
 from metaphase.training.sections import (
     Augment,
     Blur,
+    Camera,
     Colour,
+    Fourier,
     Jpeg,
     Noise,
+    Restain,
     Sharpen,
     Stain,
     Tone,
 )
+from metaphase.training.stain import (
+    Macenko,
+    apply_matrix,
+    colour_matrix,
+    macenko_of,
+    reinhard_of,
+)
+from metaphase.training.stain import fourier as mix_fourier
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
 Rng = np.random.Generator
+Partner = Callable[[Rng], "Pixels | None"]
+"""Draws a patch of another domain, of the same size; None where there is no other."""
 
 RUIFROK: Float = np.array(
     [[0.650, 0.704, 0.286], [0.072, 0.990, 0.105], [0.268, 0.570, 0.776]], dtype=np.float32
@@ -46,24 +60,39 @@ _FAINT_OD = 0.15
 
 
 def augment(
-    image: Pixels, points: FloatArray, boxes: FloatArray, settings: Augment, rng: Rng
+    image: Pixels,
+    points: FloatArray,
+    boxes: FloatArray,
+    settings: Augment,
+    rng: Rng,
+    partner: Partner | None = None,
 ) -> tuple[Pixels, FloatArray, FloatArray]:
-    """Return a varied patch [size, size, 3] with its points [n, 2] and boxes [n, 4], in pixels."""
+    """Return a varied patch [size, size, 3] with its points [n, 2] and boxes [n, 4], in pixels.
+
+    ``partner`` draws patches of other domains, for the steps that take something of them.
+    """
     if settings.symmetries:
         turn = int(rng.integers(8))
         size = image.shape[0]
         image, points = symmetry(image, turn), symmetry_points(points, turn, size)
         boxes = symmetry_boxes(boxes, turn, size)
-    return vary(image, settings, rng), points, boxes
+    return vary(image, settings, rng, partner), points, boxes
 
 
-def vary(image: Pixels, settings: Augment, rng: Rng) -> Pixels:
+def vary(image: Pixels, settings: Augment, rng: Rng, partner: Partner | None = None) -> Pixels:
     """Return the patch with everything varied that leaves its figures where they are."""
+    # Drawn even where nothing is done: switching one step off leaves the others as they were.
+    # Drawn in this order, so that recipes from before the later steps give what they gave.
+    drawn = {name: (rng.random(), rng.spawn(1)[0]) for name in (*_FIRST_DRAWN, *_LATER_DRAWN)}
     for name, step in STEPS:
         section = getattr(settings, name)
-        # Drawn even where nothing is done: switching one step off leaves the others as they were.
-        chosen, own = rng.random() < section.probability, rng.spawn(1)[0]
-        if chosen and settings.strength > 0:
+        chance, own = drawn[name]
+        if section is None or settings.strength == 0 or chance >= section.probability:
+            continue
+        if name in _WITH_PARTNER:
+            other = partner(own) if partner else None
+            image = image if other is None else step(image, section, settings.strength, own, other)
+        else:
             image = step(image, section, settings.strength, own)
     return np.ascontiguousarray(image)
 
@@ -170,6 +199,25 @@ STAIN_METHODS: dict[str, Callable[[Pixels], Float]] = {
 """How stain vectors are found, by the name that recipes use. Others may be added."""
 
 
+def restain(image: Pixels, settings: Restain, strength: float, rng: Rng, partner: Pixels) -> Pixels:
+    """Exchange the stain for that of another domain's patch, as far as both can be told."""
+    find = macenko_of if settings.method == "macenko" else reinhard_of
+    own, theirs = find(image[::2, ::2])[0], find(partner[::2, ::2])[0]  # a quarter tells enough
+    if own is None or theirs is None:
+        return image
+    if isinstance(own, Macenko) and isinstance(theirs, Macenko):
+        # A tile's own amounts may be those of a corner without nuclei: no more than doubled.
+        amounts = np.clip(theirs.amounts, own.amounts / 2, own.amounts * 2)
+        theirs = Macenko(theirs.vectors, amounts)
+    return theirs.instead_of(own, image)  # type: ignore[arg-type]  # both of one kind
+
+
+def fourier(image: Pixels, settings: Fourier, strength: float, rng: Rng, partner: Pixels) -> Pixels:
+    """Mix the amplitudes of low frequency with those of another domain's patch."""
+    amount = min(rng.uniform(0, settings.amount) * strength, 1.0)
+    return mix_fourier(image, partner, beta=settings.beta, amount=amount)
+
+
 # --- light and colour ---------------------------------------------------------------------------
 
 
@@ -196,6 +244,11 @@ def colour(image: Pixels, settings: Colour, strength: float, rng: Rng) -> Pixels
     matrix = np.linalg.inv(_YIQ) @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ _YIQ
     mixed = image.reshape(-1, 3).astype(np.float32) @ matrix.T.astype(np.float32)
     return _to_bytes(mixed).reshape(image.shape)
+
+
+def camera(image: Pixels, settings: Camera, strength: float, rng: Rng) -> Pixels:
+    """Let the channels leak into each other, as in a camera with other filters."""
+    return apply_matrix(image, colour_matrix(rng, settings.matrix * strength))
 
 
 # --- optics, camera, file -----------------------------------------------------------------------
@@ -255,18 +308,24 @@ def jpeg(image: Pixels, settings: Jpeg, strength: float, rng: Rng) -> Pixels:
     return np.asarray(Image.open(stream).convert("RGB"))
 
 
-SectionT = TypeVar("SectionT", Stain, Tone, Colour, Blur, Sharpen, Noise, Jpeg)
+SectionT = TypeVar("SectionT", Stain, Tone, Camera, Colour, Blur, Sharpen, Noise, Jpeg)
 Step = Callable[[Pixels, SectionT, float, Rng], Pixels]
 
 STEPS: tuple[tuple[str, Callable[..., Pixels]], ...] = (
+    ("restain", restain),
+    ("fourier", fourier),
     ("stain", stain),
     ("tone", tone),
+    ("camera", camera),
     ("colour", colour),
     ("blur", blur),
     ("sharpen", sharpen),
     ("noise", noise),
     ("jpeg", jpeg),
 )
+_WITH_PARTNER = ("restain", "fourier")
+_LATER_DRAWN = ("restain", "fourier", "camera")
+_FIRST_DRAWN = tuple(name for name, _ in STEPS if name not in _LATER_DRAWN)
 
 
 def _to_bytes(values: NDArray[np.floating]) -> Pixels:

@@ -75,6 +75,8 @@ def _path_unless(*words: str) -> Any:
 
 
 RecipePath = Annotated[Path, AfterValidator(_expand_path)]
+
+
 def _expand_lists(value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
     return expand_lists(value, (info.context or {}).get("folder", Path.cwd()))
 
@@ -105,6 +107,11 @@ class Source(Section):
     )
     mpp: float | None = Field(default=None, gt=0, description="um/px, where the files do not tell.")
     scanner: str | None = Field(default=None, description="Scanner, where the labels do not tell.")
+    masked: RecipePath | None = Field(
+        default=None,
+        description='JSON of places that must not be looked at: `{"painted": {"IMAGE.jpg": [[x1, '
+        "y1, x2, y2], ...]}}`, full-resolution pixels.",
+    )
     terms: str = Field(default="", description="Terms of use, told on the model's card.")
     role: Literal["regions", "crops"] = Field(
         default="regions",
@@ -323,6 +330,43 @@ class Stain(Section):
     probability: float = _often(0.9)
 
 
+class Restain(Section):
+    """Stain taken from a patch of another domain: of another case, scanner or laboratory, labelled
+    or not. Patches that hold too little stain, or one only, stay as they are."""
+
+    method: Literal["macenko", "reinhard"] = Field(
+        default="macenko",
+        description="`macenko`: stains and their amounts (Macenko et al. 2009). `reinhard`: mean "
+        "and spread in L*a*b* (Reinhard et al. 2001).",
+    )
+    probability: float = _often(0.3)
+
+
+class Fourier(Section):
+    """Amplitudes of low frequency mixed with a patch of another domain, labelled or not (Yang and
+    Soatto 2020; Xu et al. 2021)."""
+
+    beta: float = Field(
+        default=0.02,
+        gt=0,
+        lt=0.5,
+        description="Half side of the square of frequencies, in parts of the patch's side.",
+    )
+    amount: float = Field(
+        default=1.0, ge=0, le=1, description="The other patch's part in the mixture is 0 to this."
+    )
+    probability: float = _often(0.3)
+
+
+class Camera(Section):
+    """The colour matrix of a camera: channels leak into each other, grey stays grey."""
+
+    matrix: float = Field(
+        default=0.1, ge=0, lt=0.3, description="Entries of the matrix differ by ± this."
+    )
+    probability: float = _often(0.5)
+
+
 class Tone(Section):
     """Brightness, contrast and gamma, as of a lamp and a camera."""
 
@@ -393,8 +437,22 @@ class Augment(Section):
     strength: float = Field(
         default=1.0, ge=0, le=2, description="Multiplies the ranges of everything below."
     )
+    restain: Restain | None = Field(
+        default=None, description="Stain of another domain's patch; absent: not done."
+    )
+    fourier: Fourier | None = Field(
+        default=None, description="Low frequencies of another domain's patch; absent: not done."
+    )
+    partner_by: Literal["scanner", "tumour", "species", "laboratory", "group"] | None = Field(
+        default=None,
+        description="Domains that the other patch of `restain` and `fourier` comes from; "
+        "by default those of `sampling.balance_by`.",
+    )
     stain: Stain = Field(default=Stain(), description="Stain jitter in optical density.")
     tone: Tone = Field(default=Tone(), description="Brightness, contrast, gamma.")
+    camera: Camera | None = Field(
+        default=None, description="Colour matrix of a camera; absent: not done."
+    )
     colour: Colour = Field(default=Colour(), description="Hue and saturation.")
     blur: Blur = Field(default=Blur(), description="Out of focus.")
     sharpen: Sharpen = Field(default=Sharpen(), description="Sharpening.")
@@ -446,6 +504,11 @@ class Trainer(Section):
     validate_every: int = Field(default=1, gt=0, description="Epochs between validations.")
     early_stopping: int | None = Field(
         default=None, gt=0, description="Validations without a better F1 until the run stops."
+    )
+    worst_of: Literal["scanner", "tumour", "species", "laboratory", "group"] | None = Field(
+        default=None,
+        description="The best checkpoint, and early stopping, go by the F1 of the worst of these "
+        "domains; by default by the F1 of all cases.",
     )
     ema: float = Field(
         default=0.0, ge=0, lt=1, description="Decay of the average of the weights; 0: no average."
