@@ -12,6 +12,8 @@ from metaphase.exchange.foreign import Known
 from metaphase.exchange.read import kind_of, read_detections
 from metaphase.figures import Detections, Figure, Label, Provenance
 from metaphase.labels.dataset import Case, Dataset
+from metaphase.labels.qupath import read_figures
+from metaphase.labels.read import load_dataset
 
 
 def records(error):
@@ -205,7 +207,7 @@ def test_qupath_older_and_other_forms(tmp_path):
     ]
 
 
-def test_qupath_corrections_come_back_as_labels(tmp_path):
+def test_qupath_corrections_come_back_as_labels(tmp_path, monkeypatch):
     made = Provenance("slide.mrxs", 5000, 5000, 0.25)
     found = Detections([100, 200, 300], [10, 20, 30], [0.9, 0.8, 0.7], provenance=made)
     path = tmp_path / "slide" / "detections.geojson"
@@ -223,8 +225,11 @@ def test_qupath_corrections_come_back_as_labels(tmp_path):
         }
     )
     path.write_text(json.dumps(data))
-    dataset = qupath.read_dataset(tmp_path, mpp=0.25, offsets_px={"slide": offset})
-    case = dataset["slide"]
+    (tmp_path / "slides").mkdir()
+    (tmp_path / "slides" / "slide.mrxs").write_bytes(b"pixels")
+    monkeypatch.setattr("metaphase.labels.qupath.bounds_of", lambda image: offset)
+    case = load_dataset(path, images=tmp_path / "slides", mpp=0.25)["slide"]
+    assert (case.labelled, case.mpp, case.image.name) == (True, 0.25, "slide.mrxs")
     assert [(f.x_px, f.y_px, f.label) for f in case.figures] == [
         (100, 10, Label.MITOTIC),
         (300, 30, Label.HARD_NEGATIVE),
@@ -239,7 +244,7 @@ def test_qupath_labels_round_trip_with_their_boxes(tmp_path):
         Figure("00000000-0000-0000-0000-000000000002", 7.5, 8, Label.HARD_NEGATIVE),
     )
     qupath.write_figures(figures, tmp_path / "a.geojson", offset_px=(3, 4))
-    assert qupath.read_figures(tmp_path / "a.geojson", offset_px=(3, 4)) == figures
+    assert read_figures(tmp_path / "a.geojson", offset_px=(3, 4)) == figures
 
 
 def test_qupath_names_every_bad_feature(tmp_path):
@@ -261,9 +266,9 @@ def test_qupath_names_every_bad_feature(tmp_path):
     ]
     path = tmp_path / "a.geojson"
     path.write_text(json.dumps({"type": "FeatureCollection", "features": items}))
-    for reader, kind in ((qupath.read_figures, LabelError), (qupath.read, DetectionsError)):
+    for reader, kind in ((read_figures, LabelError), (qupath.read, DetectionsError)):
         with pytest.raises(kind) as error:
-            reader(path) if reader is qupath.read_figures else reader(path, Known(0.25))
+            reader(path) if reader is read_figures else reader(path, Known(0.25))
         assert records(error) == [f"feature {i}" for i in range(2, 7)]
 
 

@@ -118,7 +118,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_an_unknown_kind_names_those_that_are_known(labels: Path) -> None:
-    with pytest.raises(LabelError, match="midog, sliderunner, coco, table, images"):
+    with pytest.raises(LabelError, match="midog, sliderunner, coco, table, qupath, images"):
         load_dataset(labels, kind="yolo")
 
 

@@ -13,6 +13,7 @@ from uuid import UUID, uuid5
 
 from metaphase.figures import LABELS, POSITION_DECIMALS, SCORE_DECIMALS, Detections, Label
 from metaphase.files import write_text
+from metaphase.labels.qupath import CLASSES
 
 COLOURS: dict[Label, tuple[int, int, int]] = {
     Label.MITOTIC: (0, 200, 83),
@@ -20,13 +21,12 @@ COLOURS: dict[Label, tuple[int, int, int]] = {
 }
 """Colour of each label, here and in pictures: both stand out against eosin and haematoxylin."""
 
-_NAMES = {Label.MITOTIC: "Mitotic figure", Label.HARD_NEGATIVE: "Hard negative"}
 _SPACE = UUID("1d0c5f0e-6f0b-5d52-9d3a-6f3a3f0a5a51")  # of metaphase's detections
 
 
 def class_name(label: Label) -> str:
     """Return the name that a label has as a QuPath classification."""
-    return _NAMES[label]
+    return CLASSES[label]
 
 
 def features(
@@ -66,7 +66,7 @@ def point_feature(
         "geometry": {"type": "Point", "coordinates": [x_px, y_px]},
         "properties": {
             "objectType": "annotation",
-            "classification": {"name": _NAMES[label], "color": list(COLOURS[label])},
+            "classification": {"name": CLASSES[label], "color": list(COLOURS[label])},
             "measurements": measurements,
         },
     }

@@ -12,17 +12,8 @@ from typing import Any
 from metaphase.errors import DetectionsError, Problem
 from metaphase.figures import Detections, Label, Provenance
 from metaphase.labels.reading import case_id
-
-
-def finite(value: object) -> float | None:
-    """Return a finite number, or None for anything else (words and truth values included)."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+from metaphase.labels.reading import image_name as image_name
+from metaphase.labels.values import finite as finite
 
 
 def load_json(path: Path) -> Any:
@@ -33,12 +24,6 @@ def load_json(path: Path) -> Any:
         raise DetectionsError.of(path, f"cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise DetectionsError.of(path, f"is not JSON: {error}") from error
-
-
-def image_name(path: Path) -> str:
-    """Return the name that a file with one image's figures gives to it: its own or its folder's."""
-    generic = {"detections", "figures", "annotations", "labels", "mitotic-figures", "output"}
-    return path.parent.name if path.stem in generic and path.parent.name else path.stem
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""QuPath's GeoJSON: detections out, corrected figures back in.
+"""QuPath's GeoJSON: detections out and in. Corrected figures are read as labels by ``labels``.
 
 Follows QuPath 0.4 and later: an ``id`` that is a UUID, ``objectType``, ``classification`` with
 ``name`` and ``color``, ``measurements`` as an object. Reading also takes the older forms
@@ -11,7 +11,7 @@ how much, and it is the ``offset_px`` to write and to read with.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
@@ -19,33 +19,20 @@ from uuid import UUID
 from metaphase.boxes import around
 from metaphase.counting.count import MitoticCount
 from metaphase.detection.geojson import COLOURS, class_name, feature_id, features, write_features
-from metaphase.errors import DetectionsError, LabelError, Problem
-from metaphase.exchange.foreign import Known, Reading, finite, image_name, load_json
-from metaphase.figures import (
-    LABELS,
-    POSITION_DECIMALS,
-    SCORE_DECIMALS,
-    Detections,
-    Figure,
-    Label,
-)
-from metaphase.labels.dataset import Case, Dataset
-from metaphase.labels.reading import label_of
+from metaphase.errors import DetectionsError, LabelError
+from metaphase.exchange.foreign import Known, Reading, image_name
+from metaphase.figures import POSITION_DECIMALS, SCORE_DECIMALS, Detections, Figure, Label
+from metaphase.labels.qupath import bounds_offset as bounds_offset
+from metaphase.labels.qupath import looks_like as looks_like
+from metaphase.labels.qupath import places
 
 ObjectType = Literal["annotation", "detection"]
 
 HOTSPOT = "Hotspot*"
 """A class that ends in * is one that QuPath, and reading here, leaves out of account."""
 
-_WORDS = " or ".join(class_name(label) for label in LABELS)
 _SCORES = ("score", "probability", "detection probability", "confidence")
 _HOTSPOT_COLOUR = (255, 171, 0)
-
-
-def bounds_offset(properties: Mapping[str, str]) -> tuple[float, float]:
-    """Return the corner of a slide's bounds from its tags (``Slide.properties``), or 0, 0."""
-    x, y = (finite(properties.get(f"openslide.bounds-{axis}")) for axis in "xy")
-    return x or 0.0, y or 0.0
 
 
 def write(
@@ -151,15 +138,6 @@ def _uuid(text: str) -> str | None:
         return None
 
 
-def looks_like(data: Any) -> bool:
-    """Tell whether JSON is GeoJSON as QuPath writes it."""
-    if isinstance(data, dict):
-        return data.get("type") in ("FeatureCollection", "Feature")
-    return isinstance(data, list) and all(
-        isinstance(d, dict) and d.get("type") == "Feature" for d in data
-    )
-
-
 def read(
     path: str | Path,
     known: Known | None = None,
@@ -174,165 +152,13 @@ def read(
     path = Path(path)
     reading = Reading(path, "qupath", known or Known())
     found = reading.image(image or image_name(path))
-    for record, place, label, item in _places(path, reading.problems):
-        x, y = (place[0] + place[2]) / 2, (place[1] + place[3]) / 2
-        reading.add(found, record, x + offset_px[0], y + offset_px[1], _score(item), label)
+    try:
+        for record, place, label, item in places(path, reading.problems):
+            x, y = (place[0] + place[2]) / 2, (place[1] + place[3]) / 2
+            reading.add(found, record, x + offset_px[0], y + offset_px[1], _score(item), label)
+    except LabelError as error:
+        raise DetectionsError(error.problems) from error
     return reading.detections()
-
-
-def read_figures(
-    path: str | Path, *, offset_px: tuple[float, float] = (0.0, 0.0)
-) -> tuple[Figure, ...]:
-    """Read labels, for instance a file of detections that somebody corrected in QuPath.
-
-    A figure's id is QuPath's. Raises LabelError with every feature that is wrong.
-    """
-    path = Path(path)
-    problems: list[Problem] = []
-    figures = []
-    dx, dy = offset_px
-    try:
-        for i, (record, place, label, item) in enumerate(_places(path, problems), 1):
-            x1, y1, x2, y2 = place[0] + dx, place[1] + dy, place[2] + dx, place[3] + dy
-            box = None if (x1, y1) == (x2, y2) else (x1, y1, x2, y2)
-            id_ = str(item.get("id") or i)
-            if _many(item):
-                id_ = f"{id_}/{record.rsplit(' ', 1)[-1]}"
-            figures.append(Figure(id_, (x1 + x2) / 2, (y1 + y2) / 2, label, box))
-    except DetectionsError as error:
-        raise LabelError(error.problems) from error
-    if problems:
-        raise LabelError(problems)
-    return tuple(figures)
-
-
-def read_dataset(
-    paths: str | Path | Iterable[Path],
-    *,
-    images: Mapping[str, Path] | None = None,
-    mpp: float | None = None,
-    offsets_px: Mapping[str, tuple[float, float]] | None = None,
-    name: str = "",
-) -> Dataset:
-    """Read labels of several images, one ``.geojson`` each (or all in a folder), as a Dataset.
-
-    A case is named as its file, or as its folder if the file is called ``detections.geojson`` or
-    the like. Raises LabelError with everything that is wrong.
-    """
-    source = paths if isinstance(paths, str | Path) else ""
-    files = _files(paths)
-    problems: list[Problem] = []
-    cases = []
-    for path in files:
-        case = image_name(path)
-        try:
-            figures = read_figures(path, offset_px=(offsets_px or {}).get(case, (0.0, 0.0)))
-        except LabelError as error:
-            problems += error.problems
-            continue
-        cases.append(Case(case, image=(images or {}).get(case), mpp=mpp, figures=figures))
-    if problems:
-        raise LabelError(problems)
-    return Dataset(cases, name=name, source=str(source))
-
-
-def _files(paths: str | Path | Iterable[Path]) -> list[Path]:
-    if not isinstance(paths, str | Path):
-        return list(paths)
-    folder = Path(paths)
-    if folder.is_file():
-        return [folder]
-    found = sorted(path for path in folder.rglob("*.geojson") if path.name != "hotspots.geojson")
-    if not found:
-        raise LabelError.of(folder, "holds no .geojson file")
-    return found
-
-
-Place = tuple[float, float, float, float]
-
-
-def _places(
-    path: Path, problems: list[Problem]
-) -> Iterator[tuple[str, Place, Label, dict[str, Any]]]:
-    """Yield record, box (a point is a box without size), label and feature of every figure."""
-    data = load_json(path)
-    if not looks_like(data):
-        raise DetectionsError.of(
-            path,
-            "is not GeoJSON of features",
-            way_out="in QuPath: File > Export objects as GeoJSON",
-        )
-    for record, item in _flat(data, ""):
-        name = _class_of(item)
-        if name is not None and name.endswith("*"):
-            continue
-        label = label_of(name) if name else None
-        if label is None:
-            told = f"has the class {name!r}, which is no label" if name else "has no class"
-            way_out = f"classify it as {_WORDS}; a class that ends in * is left out"
-            problems.append(Problem(str(path), record, told, way_out))
-            continue
-        found = _geometry(item.get("geometry"))
-        if found is None:
-            message = "is neither points nor polygons of finite numbers"
-            problems.append(Problem(str(path), record, message))
-            continue
-        for part, place in enumerate(found, 1):
-            yield (f"{record} part {part}" if len(found) > 1 else record), place, label, item
-
-
-def _flat(data: Any, inside: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield features and the features inside them; the record is the id or the number."""
-    if isinstance(data, dict):
-        data = data.get("features", []) if data.get("type") == "FeatureCollection" else [data]
-    for i, item in enumerate(data if isinstance(data, list) else [], 1):
-        if not isinstance(item, dict):
-            item = {}
-        record = f"{inside}feature {item.get('id') or i}"
-        properties = item.get("properties")
-        properties = properties if isinstance(properties, dict) else {}
-        if properties.get("objectType") != "root":
-            yield record, item
-        for key in ("childObjects", "children"):
-            if isinstance(properties.get(key), list):
-                yield from _flat(properties[key], f"{record}, ")
-
-
-def _class_of(item: dict[str, Any]) -> str | None:
-    properties = item.get("properties")
-    told = properties.get("classification") if isinstance(properties, dict) else None
-    if isinstance(told, dict):
-        names = told.get("names")
-        told = told.get("name") or (names[-1] if isinstance(names, list) and names else None)
-    return str(told) if told else None
-
-
-def _many(item: dict[str, Any]) -> bool:
-    return str(item.get("geometry", {}).get("type", "")).startswith("Multi")
-
-
-def _geometry(geometry: Any) -> list[Place] | None:
-    kind = geometry.get("type") if isinstance(geometry, dict) else None
-    try:
-        at = geometry["coordinates"]
-        if kind == "Point":
-            return [_bounds([at])]
-        if kind == "MultiPoint":
-            return [_bounds([point]) for point in at]
-        if kind == "Polygon":
-            return [_bounds(at[0])]
-        if kind == "MultiPolygon":
-            return [_bounds(polygon[0]) for polygon in at]
-    except (KeyError, IndexError, TypeError, ValueError):
-        return None
-    return None
-
-
-def _bounds(points: Any) -> Place:
-    xs, ys = zip(*((finite(p[0]), finite(p[1])) for p in points), strict=True)
-    if None in xs or None in ys:
-        raise ValueError("not finite")
-    return min(xs), min(ys), max(xs), max(ys)
 
 
 def _score(item: dict[str, Any]) -> object:

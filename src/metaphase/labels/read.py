@@ -12,11 +12,12 @@ from metaphase.labels.coco import read_coco
 from metaphase.labels.dataset import Dataset
 from metaphase.labels.images import ImageFinder
 from metaphase.labels.midog import is_midog, read_midog
+from metaphase.labels.qupath import looks_like, move_to_bounds, read_qupath
 from metaphase.labels.reading import Reading, numbered
 from metaphase.labels.textfile import read_json
 from metaphase.units import scanner_name
 
-KINDS = ("midog", "sliderunner", "coco", "table", "images")
+KINDS = ("midog", "sliderunner", "coco", "table", "qupath", "images")
 DISAGREEMENT = 0.05
 USUAL_NAMES = (
     "MIDOG.json",
@@ -43,9 +44,10 @@ def load_dataset(
     ``images`` is the folder of the images; by default they are looked for beside the labels and in
     ``images/`` there, and a case whose file is not found has no image. ``kind`` is recognised from
     the content: ``midog`` (2021 and ++), ``sliderunner``, ``coco``, ``table`` (a CSV of figures and
-    one of cases, which ``cases`` names), or ``images`` (a folder of unlabelled images; never
-    assumed). ``cases`` is also MIDOG++'s table of tumours. ``mpp`` (um/px) and ``scanner`` hold for
-    the cases of which the file does not tell them.
+    one of cases, which ``cases`` names), ``qupath`` (a GeoJSON file, or a folder of them, one an
+    image: each is a labelled case), or ``images`` (a folder of unlabelled images; never assumed).
+    ``cases`` is also MIDOG++'s table of tumours. ``mpp`` (um/px) and ``scanner`` hold for the cases
+    of which the file does not tell them.
 
     A case's id is its image's name without suffix. Raises LabelError with everything that is wrong.
     """
@@ -74,16 +76,19 @@ def read_labels(
     if mpp is not None and not 0 < mpp < float("inf"):
         raise LabelError.of(path, f"{mpp} is no resolution", way_out="give um per px, such as 0.25")
     path = Path(path)
-    if path.is_dir() and kind != "images":
+    if path.is_dir() and kind not in ("images", "qupath"):
         path = _in_folder(path)
     reading = _read(path, kind, None if cases is None else Path(cases))
     if name:
         reading.name = name
-    finder = ImageFinder(None if images is None else Path(images), path.parent)
+    beside = path if path.is_dir() else path.parent
+    finder = ImageFinder(None if images is None else Path(images), beside)
     reading.cases = [
         replace(case, image=None if case.image is None else finder.find(case.image))
         for case in reading.cases
     ]
+    if reading.kind == "qupath":
+        move_to_bounds(reading)
     _tell_disagreement(reading, mpp, scanner_name(scanner))
     reading.fill(mpp=mpp, scanner=scanner_name(scanner))
     return reading
@@ -106,6 +111,8 @@ def _in_folder(folder: Path) -> Path:
     found = [folder / name for name in USUAL_NAMES if (folder / name).is_file()]
     if "cases.csv" in (p.name for p in found) and "figures.csv" in (p.name for p in found):
         found = [p for p in found if p.name != "cases.csv"]
+    if not found and _is_geojson(folder):
+        return folder
     if len(found) != 1:
         raise LabelError.of(
             folder,
@@ -117,11 +124,26 @@ def _in_folder(folder: Path) -> Path:
     return found[0]
 
 
+def _is_geojson(folder: Path) -> bool:
+    """Tell whether a folder holds QuPath's files. Raises LabelError for a detector's output."""
+    if not any(folder.rglob("*.geojson")):
+        return False
+    if any(folder.rglob("detections.json")):
+        raise LabelError.of(
+            folder,
+            "holds detections, which are no labels until somebody has looked at them",
+            way_out="name the file that was corrected, or say --kind qupath",
+        )
+    return True
+
+
 def _read(path: Path, kind: str | None, cases: Path | None) -> Reading:
     if kind == "images":
         from metaphase.labels.folder import read_folder
 
         return read_folder(path)
+    if kind == "qupath" or path.is_dir():
+        return read_qupath(path)
     found = kind or _kind_of(path)
     if found == "sliderunner":
         from metaphase.labels.sliderunner import read_sliderunner
@@ -136,11 +158,13 @@ def _read(path: Path, kind: str | None, cases: Path | None) -> Reading:
 
 def _read_json(path: Path, kind: str | None, table: Path | None) -> Reading:
     data = read_json(path)
+    if kind is None and looks_like(data):
+        return read_qupath(path)
     if not isinstance(data, dict) or not {"images", "annotations"} <= set(data):
         raise LabelError.of(
             path,
             "is JSON, but not a file of labels: it has no images and annotations",
-            way_out="name a COCO or MIDOG file",
+            way_out="name a COCO, MIDOG or QuPath GeoJSON file",
         )
     # A kind that the user names fixes the box format too; otherwise the file's numbers tell it.
     formats: dict[Any, BoxFormat] = {"midog": "xyxy", "coco": "xywh"}
@@ -168,5 +192,5 @@ def _kind_of(path: Path) -> str:
     raise LabelError.of(
         path,
         "is no file of labels that metaphase knows" if start else "is empty",
-        way_out="it reads MIDOG and COCO JSON, SlideRunner databases and CSV tables",
+        way_out="it reads MIDOG, COCO and QuPath's JSON, SlideRunner databases and CSV tables",
     )

@@ -79,6 +79,12 @@ def case_id(file_name: str) -> str:
     return without_suffix(Path(file_name.replace("\\", "/")).name)
 
 
+def image_name(path: Path) -> str:
+    """Return the name that a file with one image's figures gives to it: its own or its folder's."""
+    generic = {"detections", "figures", "annotations", "labels", "mitotic-figures", "output"}
+    return path.parent.name if path.stem in generic and path.parent.name else path.stem
+
+
 def without_suffix(name: str) -> str:
     """Return a case's name as written by a user, without an image's suffix.
 

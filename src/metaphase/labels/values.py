@@ -69,3 +69,14 @@ def flag(reading: Reading, record: str, name: str, value: Any) -> bool | None:
         return word in _YES
     reading.problem(record, f"{name} is neither true nor false: {value!r}")
     return None
+
+
+def finite(value: object) -> float | None:
+    """Return a finite number, or None for anything else (words and truth values included)."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
