@@ -21,7 +21,7 @@ Labels = Annotated[Path, typer.Argument(help="File of labels, or a folder that h
 Images = Annotated[Path | None, typer.Option(help="Folder of the images.")]
 Kind = Annotated[
     str | None,
-    typer.Option(help="midog, sliderunner, coco, table or images; recognised by default."),
+    typer.Option(help="midog, sliderunner, coco, table, qupath or images; recognised by default."),
 ]
 Cases = Annotated[Path | None, typer.Option(help="CSV of cases, for a plain table or for MIDOG++.")]
 Mpp = Annotated[float | None, typer.Option(help="um/px, where the labels do not tell it.")]
