@@ -2,48 +2,38 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from metaphase.cli.othertools import OtherTools, notes_on
+from metaphase.evaluation.intervals import Method
+from metaphase.evaluation.matching import Rule
+from metaphase.evaluation.protocols import Protocol
+
 if TYPE_CHECKING:
+    from metaphase.cli.othertools import Found
     from metaphase.evaluation.result import Scores
     from metaphase.labels.dataset import Dataset
 
 app = typer.Typer(add_completion=False)
 
 _CASES, _MATCH, _THRESHOLD, _RESULT = "Which cases", "How it is scored", "Threshold", "Results"
-
-
-class RuleName(StrEnum):
-    """The rules of ``evaluation.matching``."""
-
-    MIDOG = "midog"
-    GREEDY = "greedy"
-    OPTIMAL = "optimal"
-    MANY_TO_MANY = "many-to-many"
-
-
-class ProtocolName(StrEnum):
-    """The protocols of ``evaluation.protocols``."""
-
-    WHOLE = "whole"
-    EXERCISE = "exercise"
-
-
-class MethodName(StrEnum):
-    """The methods of ``evaluation.intervals``."""
-
-    BCA = "bca"
-    PERCENTILE = "percentile"
+_FOREIGN = "Detections of other tools"
 
 
 @app.command()
 def evaluate(
     detections: Annotated[
-        Path, typer.Argument(help="Folder that 'metaphase detect' wrote.", show_default=False)
+        Path,
+        typer.Argument(
+            help="Folder that 'metaphase detect' wrote; or others' detections: a CSV, COCO "
+            "results, QuPath GeoJSON, Grand Challenge JSON, a SlideRunner database, or a folder "
+            "of such files.",
+            show_default=False,
+        ),
     ],
     labels: Annotated[
         Path, typer.Option("--labels", "-l", help="Labels of the cases.", show_default=False)
@@ -86,19 +76,51 @@ def evaluate(
             rich_help_panel=_CASES,
         ),
     ] = False,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            help="Format of the detections.",
+            show_default="recognised by its content",
+            rich_help_panel=_FOREIGN,
+        ),
+    ] = None,
+    mpp: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0001,
+            help="um/px where neither file nor labels nor images tell it.",
+            rich_help_panel=_FOREIGN,
+        ),
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            help="COCO file whose image ids bare COCO results use.",
+            show_default="--labels",
+            rich_help_panel=_FOREIGN,
+        ),
+    ] = None,
+    absent_is_empty: Annotated[
+        bool,
+        typer.Option(
+            "--absent-is-empty",
+            help="A case that the file does not name has no detections (say it only if you know).",
+            rich_help_panel=_FOREIGN,
+        ),
+    ] = False,
     radius_um: Annotated[
         float, typer.Option(min=0.01, help="Matching radius, um.", rich_help_panel=_MATCH)
     ] = 7.5,
     rule: Annotated[
-        RuleName, typer.Option(help="Who is matched with whom.", rich_help_panel=_MATCH)
-    ] = RuleName.MIDOG,
+        Rule, typer.Option(help="Who is matched with whom.", rich_help_panel=_MATCH)
+    ] = "midog",
     protocol: Annotated[
-        ProtocolName,
+        Protocol,
         typer.Option(
             help="exercise: also show what truth-guided patches would have told.",
             rich_help_panel=_MATCH,
         ),
-    ] = ProtocolName.WHOLE,
+    ] = "whole",
     seed: Annotated[
         int, typer.Option(help="Of the bootstrap and the patches.", rich_help_panel=_MATCH)
     ] = 0,
@@ -108,7 +130,7 @@ def evaluate(
             min=0.0,
             max=1.0,
             help="Operating point.",
-            show_default="the model's frozen one",
+            show_default="the model's frozen one, else all count",
             rich_help_panel=_THRESHOLD,
         ),
     ] = None,
@@ -143,12 +165,13 @@ def evaluate(
         typer.Option(min=0, help="Bootstrap resamples; 0: no intervals.", rich_help_panel=_RESULT),
     ] = 2000,
     intervals: Annotated[
-        MethodName, typer.Option(help="Kind of interval.", rich_help_panel=_RESULT)
-    ] = MethodName.BCA,
+        Method, typer.Option(help="Kind of interval.", rich_help_panel=_RESULT)
+    ] = "bca",
     compare: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Other detections, or an evaluation's JSON, to compare with (repeatable).",
+            help="Other detections of any kind, or an evaluation's JSON, to compare with "
+            "(repeatable).",
             rich_help_panel=_RESULT,
         ),
     ] = None,
@@ -162,7 +185,8 @@ def evaluate(
     """Score detections against labels: whole regions, one-to-one, all cases pooled.
 
     A case without detections is an error, not zero detections. Unlabelled cases are refused.
-    Without --threshold the model's frozen one counts. Intervals are 95 %, by bootstrap over cases.
+    Without --threshold the model's frozen one counts; files of other tools may tell none, and then
+    all that they hold counts. Intervals are 95 %, by bootstrap over cases.
     """
     from rich.console import Console
 
@@ -177,27 +201,34 @@ def evaluate(
     dataset = _cases(labels, images, cases, split, part, labelled_only, check_pixels)
     matching: dict[str, Any] = {
         "radius_um": radius_um,
-        "rule": rule.value,
+        "rule": rule,
         "allow_missing": allow_missing,
     }
+    tools = OtherTools(labels, kind=kind, mpp=mpp, truth=truth, empty=absent_is_empty)
+    found = tools.found(detections, dataset)
     console = Console()
     if choose:
-        threshold = _choose(detections, dataset, matching, store, console)
+        threshold = _choose(found, dataset, matching, store, console)
 
-    def scored(found: Path) -> Scores:
+    def scored(found: Found) -> Scores:
         scores = score(
-            found, dataset, threshold=threshold, protocol=protocol.value, seed=seed, **matching
+            found, dataset, threshold=threshold, protocol=protocol, seed=seed, **matching
         )
+        scores = replace(scores, notes=(*scores.notes, *notes_on(found, threshold)))
         if not resamples:
             return scores
         return with_intervals(
-            scores, resamples=resamples, method=intervals.value, strata=by or "scanner", seed=seed
+            scores, resamples=resamples, method=intervals, strata=by or "scanner", seed=seed
         )
 
-    scores = scored(detections)
+    scores = scored(found)
     print_scores(scores, console, by=by, per_case=per_case)
+
+    def scored_other(path: Path) -> Scores:
+        return scored(tools.found(path, dataset))
+
     differences = _compare(
-        scores, compare or [], scored, console, resamples, intervals, seed, by, detections
+        scores, compare or [], scored_other, console, resamples, intervals, seed, by, detections
     )
     if json_path is not None:
         save_scores(scores, json_path, comparisons=differences)
@@ -269,7 +300,7 @@ def _refuse_same_pixels(parts: dict[str, Dataset]) -> None:
 
 
 def _choose(
-    detections: Path,
+    detections: Found,
     dataset: Dataset,
     matching: dict[str, Any],
     store: Path | None,
@@ -301,23 +332,23 @@ def _compare(
     scored: Any,
     console: Any,
     resamples: int,
-    method: MethodName,
+    method: Method,
     seed: int,
     by: str | None,
     detections: Path,
 ) -> list[dict[str, Any]]:
-    from metaphase.evaluation.scoresfile import load_scores
+    from metaphase.evaluation.scoresfile import is_scores, load_scores
     from metaphase.evaluation.tables import comparison
     from metaphase.evaluation.uncertainty import compare
 
     told = []
     for path in others:
-        other = load_scores(path) if path.is_file() else scored(path)
+        other = load_scores(path) if is_scores(path) else scored(path)
         found = compare(
             other,
             scores,
             resamples=resamples or 2000,
-            method=method.value,
+            method=method,
             strata=by or "scanner",
             seed=seed,
         )

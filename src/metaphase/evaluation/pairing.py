@@ -92,7 +92,7 @@ def load_folder(folder: str | Path, dataset: Dataset) -> dict[str, Detections]:
         raise DetectionsError.of(
             folder, "there is no such folder", way_out="name one that 'metaphase detect' wrote"
         )
-    known = _names(dataset)
+    known = names_of(dataset)
     found: dict[str, Path] = {}
     loaded: dict[str, Detections] = {}
     problems = []
@@ -120,8 +120,8 @@ def _case_of(
     return None
 
 
-def _names(dataset: Dataset) -> dict[str, str]:
-    """Return the case id for each name that means one case only."""
+def names_of(dataset: Dataset) -> dict[str, str]:
+    """Return the case id for each name that means one case only: id, image's file name, stem."""
     names: dict[str, str] = {}
     for generation in (_ids, _file_names, _stems):
         fresh: dict[str, set[str]] = {}

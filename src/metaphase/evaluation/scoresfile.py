@@ -58,6 +58,18 @@ def load_scores(path: str | Path) -> Scores:
         raise InputError.of(path, f"is damaged: {error!r}", way_out=_WAY_OUT) from error
 
 
+def is_scores(path: str | Path) -> bool:
+    """Tell whether a file is an evaluation, by its beginning: ``format`` and ``dataset`` come
+    first in what ``save_scores`` writes."""
+    path = Path(path)
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        head = b"".join(stream.read(_HEAD).split())
+    return head.startswith(b'{"format":') and b'"dataset":' in head
+
+
+_HEAD = 200
 _WAY_OUT = "name a file that 'metaphase evaluate --json' wrote"
 
 

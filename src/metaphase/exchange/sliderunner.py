@@ -147,9 +147,11 @@ def looks_like(path: Path) -> bool:
         return stream.read(16) == b"SQLite format 3\0"
 
 
+# The middle of an outline's box; of a spot, which has one coordinate, that one.
 _QUERY = """
-SELECT a.uid, a.slide, c.name, a.description, p.coordinateX, p.coordinateY,
-       MIN(COALESCE(p.orderIdx, p.uid))
+SELECT a.uid, a.slide, c.name, a.description,
+       (MIN(p.coordinateX) + MAX(p.coordinateX)) / 2.0,
+       (MIN(p.coordinateY) + MAX(p.coordinateY)) / 2.0
 FROM Annotations a
 LEFT JOIN Classes c ON c.uid = a.agreedClass
 LEFT JOIN Annotations_coordinates p ON p.annoId = a.uid
@@ -176,7 +178,7 @@ def read(path: str | Path, known: Known | None = None) -> dict[str, Detections]:
     for uid, name, width, height in slides:
         images[uid] = reading.image(str(name or uid))
         images[uid].size = (int(width), int(height)) if width and height else None
-    for uid, slide, name, told, x, y, _ in rows:
+    for uid, slide, name, told, x, y in rows:
         record = f"annotation {uid}"
         if slide not in images:
             reading.problem(record, f"names slide {slide!r}, which is not in the database")
