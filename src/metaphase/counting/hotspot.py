@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -38,8 +38,8 @@ class Hotspot:
 
     ``area_mm2`` is the part of the window inside the image (or the region that was looked at),
     ``tissue_mm2`` the part of it that is tissue (the same without a tissue mask).
-    ``mostly_glass`` tells that no window with enough tissue exists and that the condition was
-    dropped.
+    ``mostly_glass`` tells that no window with enough tissue exists, so that less than was asked
+    of the part inside is tissue.
     """
 
     window: Window
@@ -93,8 +93,10 @@ def find_hotspots(
         if best is None:
             break
         inside = best.contains(remaining)
-        glass = asked and not stages[0]
-        found.append(_hotspot(best, int(inside.sum()), mpp, within_px, tissue, glass))
+        hotspot = _hotspot(best, int(inside.sum()), mpp, within_px, tissue)
+        dropped = asked and not stages[0]
+        glass = dropped and hotspot.tissue_mm2 < least_tissue * hotspot.area_mm2
+        found.append(replace(hotspot, mostly_glass=glass))
         remaining = remaining[~inside]
     return sorted(found, key=lambda hotspot: -hotspot.count)
 
@@ -219,7 +221,6 @@ def _hotspot(
     mpp: float,
     within_px: Box | None,
     tissue: Tissue | None,
-    glass: bool,
 ) -> Hotspot:
     whole = window.area_mm2(mpp)
     area = whole if within_px is None else min(whole, inside_mm2(window, within_px, mpp))
@@ -227,7 +228,7 @@ def _hotspot(
     if tissue is not None:
         part = tissue_fraction(tissue, window, [[window.x_px, window.y_px]])[0]
         covered = min(area, float(part) * whole)
-    return Hotspot(window, count, area, covered, glass)
+    return Hotspot(window, count, area, covered)
 
 
 def inside_mm2(window: Window, within_px: Box, mpp: float) -> float:

@@ -194,23 +194,39 @@ let asking, asked;
 function askHotspot() {
   clearTimeout(asking);
   asking = setTimeout(async () => {
-    $("hot-count").classList.add("old");
+    for (const id of ["hot-count", "measures"]) $(id).classList.add("old");
     const { slide, threshold } = state;
     const [shape, area] = $("window").value.split(",");
+    const question = new URLSearchParams({ threshold, shape });
+    if (area) question.set("area_mm2", area);
+    if ($("field").value && $("field").checkValidity()) question.set("field_mm", $("field").value);
     asked?.abort();
     asked = new AbortController();
     try {
-      const address = `/api/slides/${slide.slug}/hotspot?threshold=${threshold}&shape=${shape}&area_mm2=${area}`;
-      const found = await (await fetch(address, { signal: asked.signal })).json();
+      const answer = await fetch(`/api/slides/${slide.slug}/hotspot?${question}`, { signal: asked.signal });
+      if (answer.status === 204) return;
+      if (!answer.ok) throw new Error(`${answer.status}`);
+      const found = await answer.json();
       if (slide !== state.slide || sender.waiting) return;
-      overlay.hotspot = found.hotspot;
-      $("hot-count").classList.remove("old");
-      $("hot-count").textContent = found.hotspot ? found.hotspot.count.toLocaleString("en") : "0";
-      $("hot-what").textContent = found.hotspot ? `hotspot, ${found.hotspot.area_mm2.toFixed(2)} mm²` : "hotspot";
-      overlay.redraw();
+      showCount(found);
       if (state.showDensity) overlay.setDensity(await get(`/api/slides/${slide.slug}/density?threshold=${threshold}`));
     } catch { /* overtaken by a newer question, or the server is away */ }
   }, sender.waiting ? 400 : 90);
+}
+
+function showCount({ hotspot, hotspot_estimate: interval, score, notes, window_mm2: area }) {
+  overlay.hotspot = hotspot;
+  for (const id of ["hot-count", "measures"]) $(id).classList.remove("old");
+  $("hot-count").textContent = hotspot ? hotspot.count.toLocaleString("en") : "0";
+  $("hot-what").textContent = `hotspot, ${(hotspot?.area_mm2 ?? area).toFixed(2)} mm²`;
+  $("hot-interval").textContent = interval ? `${interval.low} to ${interval.high}` : "not known";
+  $("hot-density").textContent = hotspot ? hotspot.per_mm2.toFixed(2) : "0";
+  const others = score?.could_be.filter((value) => value !== score.score) ?? [];
+  $("hot-score").textContent = score ? `${score.score}${others.length ? `, could be ${others.join(" or ")}` : ""}` : "needs a field diameter";
+  $("hot-score").title = score ? `Field of ${score.field_diameter_mm.toFixed(2)} mm: 1 up to ${score.cuts[0]}, 2 up to ${score.cuts[1]} in ten fields` : "";
+  $("hot-score").classList.toggle("tips", others.length > 0);
+  $("count-notes").replaceChildren(...notes.map((text) => Object.assign(document.createElement("li"), { textContent: text.replaceAll("mm2", "mm²") })));
+  overlay.redraw();
 }
 
 function histogram() {
@@ -419,6 +435,7 @@ on("complete", "click", toggleComplete);
 on("order", "change", sortGallery);
 on("which", "change", sortGallery);
 on("window", "change", askHotspot);
+on("field", "input", askHotspot);
 on("page-back", "click", () => { gallery.turn(-1); progress(); });
 on("page-on", "click", () => { gallery.turn(1); progress(); });
 on("help-open", "click", KEYS["?"]);
