@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from metaphase.detectionfile import load_detections
-from metaphase.errors import SplitError
+from metaphase.errors import DetectionsError, SplitError
+from metaphase.evaluation.evaluate import evaluate
 from metaphase.evaluation.thresholds import choose_threshold
 from metaphase.labels.read import load_dataset
 from metaphase.training.crossvalidate import cross_validate
+from metaphase.training.folds import is_cross_validation, load_folds
 
 from .dots import dots_recipe
 
@@ -55,6 +57,24 @@ def test_every_group_is_left_out_once_and_its_threshold_chosen_without_it(tmp_pa
     models = {path: path.stat().st_mtime_ns for path in out.glob("*/model/card.json")}
     assert cross_validate(recipe, out=out, by="group", show=False, tell=again.append) == result
     assert {path: path.stat().st_mtime_ns for path in models} == models
+
+    folds = load_folds(out)
+    assert is_cross_validation(out)
+    assert [(f.name, f.threshold) for f in folds.folds] == [
+        (name, fold["threshold"]) for name, fold in result["folds"].items()
+    ]
+    assert all(not set(f.left_out.ids) & set(f.training.ids) for f in folds.folds)
+    scores = evaluate(folds.detections(), folds.regions, radius_um=folds.radius_um)
+    assert scores.f1 == pooled["f1"]
+    assert folds.folds[0].model.card.name.endswith("without S0")
+
+
+def test_what_is_no_cross_validation_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DetectionsError, match="cross-validate"):
+        load_folds(tmp_path)
+    (tmp_path / "cross-validation.json").write_text("[]")
+    with pytest.raises(DetectionsError, match="not the result"):
+        load_folds(tmp_path)
 
 
 def test_an_inner_part_can_choose_instead(tmp_path: Path) -> None:

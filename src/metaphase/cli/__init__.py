@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("metaphase.cli.evaluate", "Score detections against labels."),
     "count": ("metaphase.cli.count", "Mitotic count at the hotspot."),
     "report": ("metaphase.cli.report", "Write one HTML file of scores, curves and pictures."),
+    "sheet": ("metaphase.cli.sheet", "Contact sheets of what is false, missed and found."),
     "card": ("metaphase.cli.card", "What a model tells about itself."),
     "export": ("metaphase.cli.export", "Write a model for other runtimes and precisions."),
     "exchange": ("metaphase.cli.exchange", "Convert detections to and from other tools."),

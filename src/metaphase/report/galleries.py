@@ -149,7 +149,14 @@ class Pictures:
         return [told, *self._problems]
 
     def crops(self, places: Iterable[Place]) -> dict[Place, str]:
-        """Return the crop of each place that can be read. Each image is opened once."""
+        """Return the crop of each place that can be read, as an address."""
+        return {place: jpeg(crop, QUALITY) for place, crop in self.pixels(places).items()}
+
+    def pixels(self, places: Iterable[Place], side_px: int = CROP_PX) -> dict[Place, Pixels]:
+        """Return the crop [side_px, side_px, 3] at ``CROP_MPP`` around each place that can be read.
+
+        Each image is opened once.
+        """
         by_image: dict[str, list[Place]] = {}
         for place in places:
             by_image.setdefault(place.outcome.image, []).append(place)
@@ -157,9 +164,12 @@ class Pictures:
         for group in by_image.values():
             with ExitStack() as stack:
                 slide = self._open(group[0].outcome, stack)
-                for place in group if slide is not None else ():
-                    if slide is not None and (address := self._crop(slide, place)):
-                        found[place] = address
+                if slide is None:
+                    continue
+                for place in group:
+                    crop = self._crop(slide, place, side_px)
+                    if crop is not None:
+                        found[place] = crop
         return found
 
     def overview(self, outcome: Outcome) -> tuple[str, int, int] | None:
@@ -174,11 +184,11 @@ class Pictures:
                 self._tell(str(error))
         return None
 
-    def _crop(self, slide: Slide, place: Place) -> str | None:
-        half = CROP_PX * CROP_MPP / slide.mpp / 2
+    def _crop(self, slide: Slide, place: Place, side_px: int) -> Pixels | None:
+        half = side_px * CROP_MPP / slide.mpp / 2
         corner = place.x_px - half, place.y_px - half
         try:
-            return jpeg(slide.read(*corner, CROP_PX, CROP_PX, CROP_MPP), QUALITY)
+            return slide.read(*corner, side_px, side_px, CROP_MPP)
         except MetaphaseError as error:
             self._tell(str(error))
             return None

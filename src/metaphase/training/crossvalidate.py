@@ -20,7 +20,9 @@ from typing import Any, Literal
 
 from metaphase.detection.overlay import marks_against, save_overlay
 from metaphase.errors import SplitError
+from metaphase.evaluation.cropsearch import refuse_same_crops
 from metaphase.evaluation.evaluate import Scores, evaluate
+from metaphase.evaluation.leakage import refuse_same_pixels
 from metaphase.evaluation.scoresfile import save_scores
 from metaphase.evaluation.thresholds import choose_threshold
 from metaphase.evaluation.uncertainty import with_intervals
@@ -29,7 +31,8 @@ from metaphase.files import write_json
 from metaphase.labels.dataset import Dataset
 from metaphase.models.modelfile import load_model
 from metaphase.slides.open import open_case
-from metaphase.training.data import region_cases
+from metaphase.training.data import joined, region_cases
+from metaphase.training.heldout import without_crops_of
 from metaphase.training.judge import detect_cases
 from metaphase.training.recipe import Recipe
 from metaphase.training.sections import SplitTable
@@ -49,13 +52,16 @@ def cross_validate(
     out: str | Path,
     by: str = "group",
     threshold: How = "other-folds",
+    check_pixels: bool = False,
     show: bool = True,
     tell: Callable[[str], None] = lambda message: None,
 ) -> dict[str, Any]:
     """Train and score one fold a group, pool them, and return what is written to ``out``.
 
     ``by`` is the domain that is left out: "scanner", "tumour", "laboratory", "group", ... The
-    recipe's labelled cases take part, whatever its split; crops are trained on in every fold.
+    recipe's labelled cases take part, whatever its split. Crops are trained on, but for those of
+    the left-out domain (or of an unknown one) and those of a slide that is judged on, which every
+    fold leaves out. ``check_pixels`` compares the images too, and refuses what is on two sides.
     Finished folds are kept: the same command goes on after an interruption. Raises SplitError
     where there are fewer than two groups.
     """
@@ -68,12 +74,16 @@ def cross_validate(
             f"has one {by} only: {', '.join(groups)}",
             way_out="leave out another kind of domain with --by",
         )
+    if check_pixels:
+        _refuse_same_pixels(recipe, regions, groups, by, threshold, tell)
     detections: dict[str, dict[str, Detections]] = {}
     frozen: dict[str, float] = {}
     for number, (name, left_out) in enumerate(groups.items(), start=1):
         tell(f"fold {number} of {len(groups)}: without {by} {name}")
         run = train(
-            _fold(recipe, regions, left_out, name, threshold), out=folder / _safe(name), show=show
+            _fold(recipe, regions, left_out, name, by, threshold),
+            out=folder / fold_folder(name),
+            show=show,
         )
         model = load_model(run / MODEL_NAME)
         frozen[name] = model.card.threshold.value
@@ -93,7 +103,7 @@ def cross_validate(
     }
     scores = with_intervals(evaluate(at_threshold, regions, radius_um=recipe.validation.radius_um))
     for name in groups:
-        _draw(scores, groups[name], at_threshold, folder / _safe(name) / LEFT_OUT)
+        _draw(scores, groups[name], at_threshold, folder / fold_folder(name) / LEFT_OUT)
     save_scores(scores, folder / SCORES_NAME)
     result = {
         "recipe": recipe.name,
@@ -115,12 +125,17 @@ def cross_validate(
     return result
 
 
-def _fold(recipe: Recipe, regions: Dataset, left_out: Dataset, name: str, how: How) -> Recipe:
+def _fold(
+    recipe: Recipe, regions: Dataset, left_out: Dataset, name: str, by: str, how: How
+) -> Recipe:
     """Return the recipe of one fold. It knows nothing of the left-out group."""
     rest = [case.id for case in regions if case.id not in left_out]
     validation: list[str] = []
     if how == "inner":
         rest, validation = _set_aside(regions, rest, recipe.seed)
+    recipe = without_crops_of(
+        recipe, left_out, by=by, name=name, validation=regions.select(validation)
+    )
     split = SplitTable(training=tuple(rest), validation=tuple(validation), test=tuple(left_out.ids))
     data = recipe.data.model_copy(update={"split": split})
     trainer = recipe.trainer
@@ -129,6 +144,22 @@ def _fold(recipe: Recipe, regions: Dataset, left_out: Dataset, name: str, how: H
     return recipe.model_copy(
         update={"name": f"{recipe.name} without {name}", "data": data, "trainer": trainer}
     )
+
+
+def _refuse_same_pixels(
+    recipe: Recipe,
+    regions: Dataset,
+    groups: dict[str, Dataset],
+    by: str,
+    how: How,
+    tell: Callable[[str], None],
+) -> None:
+    """Compare the groups' images with each other, and with the crops that are trained on."""
+    tell("comparing images")
+    refuse_same_pixels(groups)
+    for name, left_out in groups.items():
+        fold = _fold(recipe, regions, left_out, name, by, how)
+        refuse_same_crops(joined(s for s in fold.data.sources if s.role == "crops"), left_out)
 
 
 def _set_aside(regions: Dataset, ids: list[str], seed: int) -> tuple[list[str], list[str]]:
@@ -168,6 +199,6 @@ def _draw(scores: Scores, cases: Dataset, detections: dict[str, Detections], fol
             save_overlay(slide, marks, folder / case.id / "overlay.png")
 
 
-def _safe(name: str) -> str:
-    """Return a name for a folder."""
+def fold_folder(name: str) -> str:
+    """Return the name of the folder of a fold."""
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)

@@ -1,0 +1,225 @@
+"""Contact sheets: every false positive and false negative, and how true positives look.
+
+Pages are PNG files of small pictures with captions, ``sheet.csv`` lists what is on them. The
+pictures are ``CROP_PX`` px at 0.25 um/px, enlarged twice; ticks at the rim point at the place.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metaphase.detection.overlay import FALSE, FOUND, MISSED
+from metaphase.evaluation.casescore import MISTAKES, Mistake, Outcome
+from metaphase.evaluation.result import Scores
+from metaphase.files import whole_file, write_text
+from metaphase.report.galleries import Pictures, Place
+from metaphase.slides.slide import Pixels
+from metaphase.units import px_to_um
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+CROP_PX = 64
+SHOWN_PX = 128
+COLUMNS, ROWS = 8, 6
+CSV_NAME = "sheet.csv"
+NEAR_UM = 7.5
+
+_CELL = (SHOWN_PX + 20, SHOWN_PX + 58)
+_TITLE_PX, _TEXT_PX, _FRAME_PX, _TICK_PX = 34, 11, 2, 7
+_COLOURS = {"tp": FOUND, "fp": FALSE, "fn": MISSED}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One picture. ``score`` is the detection's; of a missed figure the best one within NEAR_UM.
+
+    ``nearest_um`` is the distance to the nearest figure, or of a missed figure to the nearest
+    detection of any score; None where there is none.
+    """
+
+    place: Place
+    score: float | None
+    nearest_um: float | None
+
+    @property
+    def case(self) -> str:
+        """The case's id."""
+        return self.place.outcome.case.id
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """Pictures of one kind, in their order."""
+
+    name: str
+    title: str
+    items: tuple[Item, ...]
+
+
+def sheets(scores: Scores, most_true: int = COLUMNS * ROWS) -> list[Sheet]:
+    """Return the sheets of an evaluation: all that is false, all that was missed, some found.
+
+    Each is ordered by falling score, but for the borderline ones, which begin at the threshold.
+    """
+    true = sorted(_detected(scores, right=True), key=lambda item: -(item.score or 0))
+    false = sorted(_detected(scores, right=False), key=lambda item: -(item.score or 0))
+    missed = sorted(_missed(scores), key=lambda item: -(item.score or 0))
+    border = true[::-1][:most_true]
+    return [
+        Sheet("false-positives", "False positives, the most confident first", tuple(false)),
+        Sheet(
+            "false-negatives", "False negatives, the nearest to being found first", tuple(missed)
+        ),
+        Sheet("borderline", "True positives, the least confident first", tuple(border)),
+        Sheet("confident", "True positives, the most confident first", tuple(true[:most_true])),
+    ]
+
+
+def write_sheets(
+    scores: Scores,
+    folder: str | Path,
+    *,
+    images: Path | None = None,
+    most_true: int = COLUMNS * ROWS,
+) -> tuple[list[Path], list[str]]:
+    """Write the pages and the list; return the files and what could not be read (sentences).
+
+    ``images`` is a folder to look in for images that are not where the evaluation saw them. Pages
+    of an earlier call are removed.
+    """
+    folder = Path(folder)
+    made = sheets(scores, most_true)
+    for sheet in made:
+        for old in folder.glob(f"{sheet.name}-[0-9]*.png"):
+            old.unlink()
+    pictures = Pictures(images)
+    crops = pictures.pixels({item.place for sheet in made for item in sheet.items}, CROP_PX)
+    files, listed = [], []
+    for sheet in made:
+        for number, page in enumerate(_pages(sheet.items), start=1):
+            path = folder / f"{sheet.name}-{number}.png"
+            first = 1 + (number - 1) * COLUMNS * ROWS
+            title = f"{sheet.title}: {first} to {first + len(page) - 1} of {len(sheet.items)}"
+            _save(_drawn(title, page, crops), path)
+            files.append(path)
+            listed += [_row(path.name, i, item) for i, item in enumerate(page)]
+    write_text(folder / CSV_NAME, _csv(listed))
+    return [*files, folder / CSV_NAME], pictures.problems
+
+
+def _detected(scores: Scores, *, right: bool) -> Iterator[Item]:
+    for outcome in scores.outcomes:
+        for i in np.flatnonzero(outcome.kept & (outcome.right == right)):
+            x, y = outcome.points[i]
+            wrong = "" if right else MISTAKES[outcome.mistake[i]]
+            caption = "" if wrong == Mistake.OTHER else str(wrong)
+            kind = "tp" if right else "fp"
+            place = Place(outcome, float(x), float(y), kind, caption)
+            yield Item(place, float(outcome.score[i]), _nearest(outcome, outcome.truth, x, y))
+
+
+def _missed(scores: Scores) -> Iterator[Item]:
+    for outcome in scores.outcomes:
+        for x, y in outcome.truth[~outcome.found]:
+            place = Place(outcome, float(x), float(y), "fn", "")
+            away = px_to_um(1, outcome.case.mpp) * np.hypot(*(outcome.points - [x, y]).T)
+            near = outcome.score[away <= NEAR_UM]
+            best = float(near.max()) if len(near) else None
+            yield Item(place, best, _nearest(outcome, outcome.points, x, y))
+
+
+def _nearest(outcome: Outcome, places: Any, x: float, y: float) -> float | None:
+    if not len(places):
+        return None
+    return px_to_um(float(np.hypot(*(places - [x, y]).T).min()), outcome.case.mpp)
+
+
+def _pages(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    size = COLUMNS * ROWS
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def caption(item: Item) -> tuple[str, str, str]:
+    """Return the three lines under a picture."""
+    where = f"{item.place.x_px:.0f}, {item.place.y_px:.0f}"
+    away = "none" if item.nearest_um is None else f"{item.nearest_um:.1f} um"
+    if item.place.kind == "fn":
+        score = "no score near it" if item.score is None else f"best score {item.score:.2f}"
+        return _short(item.case), f"{where}  {score}", f"nearest detection {away}"
+    more = f", {item.place.caption}" if item.place.caption else ""
+    return _short(item.case), f"{where}  score {item.score:.2f}", f"nearest figure {away}{more}"
+
+
+def _short(name: str, most: int = 24) -> str:
+    return name if len(name) <= most else f"...{name[3 - most :]}"
+
+
+def _drawn(title: str, items: Sequence[Item], crops: Mapping[Place, Pixels]) -> Image:
+    from PIL import Image, ImageDraw, ImageFont
+
+    rows = -(-len(items) // COLUMNS)
+    width, height = _CELL[0] * min(COLUMNS, len(items)), _CELL[1] * rows + _TITLE_PX
+    page = Image.new("RGB", (max(width, 4 * _CELL[0]), height), "white")
+    draw = ImageDraw.Draw(page)
+    draw.text((10, 8), title, fill="black", font=ImageFont.load_default(16))
+    font = ImageFont.load_default(_TEXT_PX)
+    for number, item in enumerate(items):
+        row, column = divmod(number, COLUMNS)
+        x, y = column * _CELL[0] + 10, row * _CELL[1] + _TITLE_PX
+        _picture(page, draw, (x, y), crops.get(item.place), _COLOURS[item.place.kind])
+        text = "\n".join(caption(item))
+        draw.multiline_text((x - 6, y + SHOWN_PX + 5), text, fill="black", font=font, spacing=3)
+    return page
+
+
+def _picture(
+    page: Image, draw: Any, corner: tuple[int, int], crop: Pixels | None, hue: Any
+) -> None:
+    from PIL import Image
+
+    x, y = corner
+    far_x, far_y, rim = x + SHOWN_PX, y + SHOWN_PX, _FRAME_PX
+    if crop is None:
+        draw.text((x + 30, y + 58), "no image", fill="gray")
+    else:
+        size = (SHOWN_PX, SHOWN_PX)
+        page.paste(Image.fromarray(crop).resize(size, Image.Resampling.LANCZOS), corner)
+    draw.rectangle((x - rim, y - rim, far_x + rim - 1, far_y + rim - 1), outline=hue, width=rim)
+    middle = SHOWN_PX // 2
+    for start, end in (
+        ((x, y + middle), (x + _TICK_PX, y + middle)),
+        ((far_x - _TICK_PX, y + middle), (far_x, y + middle)),
+        ((x + middle, y), (x + middle, y + _TICK_PX)),
+        ((x + middle, far_y - _TICK_PX), (x + middle, far_y)),
+    ):
+        draw.line((start, end), fill=hue, width=2)
+
+
+def _save(page: Image, path: Path) -> None:
+    with whole_file(path) as temporary:
+        page.save(temporary, "PNG")
+
+
+def _row(page: str, number: int, item: Item) -> list[Any]:
+    row, column = divmod(number, COLUMNS)
+    place = item.place
+    score = "" if item.score is None else f"{item.score:.6f}"
+    nearest = "" if item.nearest_um is None else f"{item.nearest_um:.2f}"
+    at = [f"{place.x_px:.2f}", f"{place.y_px:.2f}"]
+    return [page, row + 1, column + 1, place.kind, item.case, *at, score, nearest, place.caption]
+
+
+def _csv(rows: Iterable[list[Any]]) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    head = ["page", "row", "column", "kind", "case", "x_px", "y_px", "score", "nearest_um", "on"]
+    writer.writerows([head, *rows])
+    return stream.getvalue()
