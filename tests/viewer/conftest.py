@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,10 +11,13 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from metaphase.counting.interval import Validation
+from metaphase.counting.validation import AtOne
 from metaphase.figures import Detections, Provenance
 from metaphase.viewer import pagefiles
 from metaphase.viewer.app import create_app
 from metaphase.viewer.opened import find_images, open_slides
+from metaphase.viewer.serve import address, listen, serve
 from metaphase.viewer.store import ReviewStore
 
 TOKEN = "t" * 43
@@ -99,3 +103,21 @@ def client(open_page):
 @pytest.fixture
 def slug(slides):
     return SimpleNamespace(**{opened.key: opened.slug for opened in slides})
+
+
+@pytest.fixture
+def url(slides, store, page_built):
+    """The address of a real server."""
+    known = AtOne(Validation(80, 20, 25), 0.5)
+    app = create_app(slides, store, reviewer="anna", token=TOKEN, validated=known)
+    where = listen("127.0.0.1", 0)
+    port = where.getsockname()[1]
+    started = threading.Event()
+    stop = []
+    thread = threading.Thread(target=serve, args=(app, where, started.set, stop.append))
+    thread.start()
+    assert started.wait(30)
+    yield address("127.0.0.1", port, TOKEN)
+    stop[0]()
+    thread.join(30)
+    where.close()

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import threading
+from pathlib import Path
 
 import pytest
 
 from metaphase.viewer import pagefiles
-from metaphase.viewer.app import create_app
-from metaphase.viewer.serve import address, listen, serve
-
-from .conftest import TOKEN
 
 pytestmark = pytest.mark.needs_browser
 
@@ -39,22 +35,6 @@ def browser():
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield browser
         browser.close()
-
-
-@pytest.fixture
-def url(slides, store):
-    app = create_app(slides, store, reviewer="anna", token=TOKEN)
-    where = listen("127.0.0.1", 0)
-    port = where.getsockname()[1]
-    started = threading.Event()
-    stop = []
-    thread = threading.Thread(target=serve, args=(app, where, started.set, stop.append))
-    thread.start()
-    assert started.wait(30)
-    yield address("127.0.0.1", port, TOKEN)
-    stop[0]()
-    thread.join(30)
-    where.close()
 
 
 def open_page(browser, url, **options):
@@ -130,3 +110,110 @@ def test_two_tabs_see_each_other(browser, url):
     first.keyboard.press("x")
     second.bring_to_front()
     second.wait_for_function("() => document.querySelector('#n-3').textContent === '1'")
+
+
+def counted(page):
+    page.wait_for_function("() => !document.querySelector('#hot-count').matches('.old')")
+
+
+def test_interval_and_score_follow_the_threshold(browser, url):
+    page = open_page(browser, url, viewport={"width": 1280, "height": 800})
+    counted(page)
+    low, _, high = page.text_content("#hot-interval").partition(" to ")
+    assert int(low) < int(high)  # known at the model's threshold
+    assert page.text_content("#hot-score").startswith("needs")  # the picture is too small
+    page.fill("#field", "0.59")
+    page.wait_for_function("() => /^[123]/.test(document.querySelector('#hot-score').textContent)")
+    assert "19 in ten fields" in page.get_attribute("#hot-score", "title")
+    page.fill("#threshold", "0.9")
+    page.wait_for_function("() => document.querySelector('#hot-interval').textContent[0] === 'n'")
+    assert "at this threshold" in page.text_content("#count-notes")
+    page.fill("#field", "9")  # no such field: the score is not asked for it
+    page.wait_for_timeout(300)
+    assert page.wrong == []
+
+
+FOCUSABLE = """() => [...document.querySelectorAll('a[href], button, select, input, #osd')]
+  .filter((e) => !e.disabled && e.checkVisibility() && !e.closest('dialog'))
+  .map((e) => e.id || e.dataset.row || e.dataset.slug || e.className)"""
+FOCUSED = """() => { const e = document.activeElement, style = getComputedStyle(e);
+  return [e.id || e.dataset.row || e.dataset.slug || e.className,
+    style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2]; }"""
+
+
+@pytest.mark.parametrize("width", [1280, 820])
+def test_everything_is_reached_and_seen_with_the_tab_key(browser, url, width):
+    page = open_page(browser, url, viewport={"width": width, "height": 900})
+    wanted = set(page.evaluate(FOCUSABLE))
+    assert {"osd", "threshold", "export", "window", "field", "order", "complete"} <= wanted
+    reached = []
+    for _ in range(len(wanted) + 12):
+        page.keyboard.press("Tab")
+        name, seen = page.evaluate(FOCUSED)
+        assert seen or not name, f"no focus ring on {name}"
+        reached.append(name)
+    assert wanted <= set(reached)
+
+
+def test_a_whole_review_without_a_mouse(browser, url, store):
+    page = open_page(browser, url, viewport={"width": 1280, "height": 800})
+    name = page.text_content("#slide-name")
+    page.keyboard.press("?")
+    assert page.evaluate("() => document.querySelector('#help').open")
+    page.keyboard.press("Escape")
+    assert not page.evaluate("() => document.querySelector('#help').open")
+    page.keyboard.press("n")
+    page.keyboard.press("c")
+    page.focus("#threshold")
+    before = page.text_content("#threshold-value")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("[")
+    assert float(page.text_content("#threshold-value")) == pytest.approx(float(before) - 0.02)
+    page.focus("#osd")
+    page.keyboard.press("a")  # in the middle of the view
+    page.keyboard.press("h")
+    page.keyboard.press("d")
+    page.wait_for_function("() => metaphase.overlay.density !== null")
+    page.keyboard.press("m")
+    page.focus("#which")
+    page.keyboard.press("c")  # a letter that chooses in a list decides nothing
+    page.wait_for_function("() => metaphase.sender.waiting === 0")
+    assert [str(d.state) for d in store.since("a")] == ["confirmed", "added", "complete"]
+    page.focus("#osd")
+    page.keyboard.press("s")
+    page.wait_for_function(f"() => document.querySelector('#slide-name').textContent !== '{name}'")
+    page.focus("#export")
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    assert download.value.suggested_filename == "reviewed.zip"
+    assert page.wrong == []
+
+
+CONTRAST = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contrast(browser, url, scheme):
+    page = open_page(browser, url, viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+    counted(page)
+    assert page.evaluate(CONTRAST) == []
+    page.keyboard.press("n")
+    for key in ("c", "x", "r", "m"):  # every state that a figure and a slide may have
+        page.keyboard.press(key)
+    page.select_option("#which", "all")
+    page.fill("#field", "0.59")
+    counted(page)
+    page.evaluate("() => document.querySelector('#hot-score').classList.add('tips')")
+    page.evaluate("() => { document.querySelector('#agreement').hidden = false; }")
+    for state in ("wait", "bad", ""):
+        page.evaluate(f"() => {{ document.querySelector('#saved').className = '{state}'; }}")
+        assert page.evaluate(CONTRAST) == []
+    page.evaluate("() => document.querySelector('#measures').classList.add('old')")
+    page.evaluate(
+        "() => { const n = document.querySelector('#stage-note');"
+        " n.hidden = false; n.textContent = 'A part of the slide cannot be read'; }"
+    )
+    page.keyboard.press("?")
+    assert page.evaluate(CONTRAST) == []
+    page.evaluate("() => document.documentElement.style.setProperty('--soft', '#808080')")
+    assert page.evaluate(CONTRAST) != []  # it does see what is pale

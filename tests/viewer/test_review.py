@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from metaphase.counting.review import load_review
+from metaphase.evaluation.evaluate import evaluate
 from metaphase.figures import Figure, Label
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.labels.read import load_dataset
+from metaphase.training.data import joined
+from metaphase.training.sections import Source
 from metaphase.viewer.ledger import Ledger
 from metaphase.viewer.opened import find_images, open_slides
 from metaphase.viewer.review import (
@@ -19,7 +22,7 @@ from metaphase.viewer.review import (
 )
 from metaphase.viewer.store import WHOLE_SLIDE, Decision, State
 
-from .conftest import MPP
+from .conftest import MPP, found
 
 
 def put(store, opened, figure, state, label=Label.MITOTIC, reviewer="anna", place=None):
@@ -80,6 +83,22 @@ def test_the_export_is_read_as_labels_and_as_a_review(slides, store, tmp_path, f
     assert states == ["added", "confirmed", "rejected"]
 
 
+def test_train_and_evaluate_take_the_export_as_it_is(slides, store, tmp_path):
+    a = slides[0]
+    one, other, *_ = (f for f, i in a.columns.index.items() if a.columns.label[i] == 0)
+    put(store, a, one, State.CONFIRMED)
+    put(store, a, other, State.REJECTED)
+    put(store, a, WHOLE_SLIDE, State.COMPLETE)
+    export_folder(slides, store, tmp_path / "out")
+    for labels in (tmp_path / "out", tmp_path / "out" / "figures.csv"):
+        taken = joined([Source(labels=labels)])  # no folder of images is named
+        assert [case.image.is_file() for case in taken] == [True, True]
+        assert [case.labelled for case in taken] == [True, False]
+        assert (taken["a"].count(), taken["a"].count(Label.HARD_NEGATIVE)) == (1, 1)
+    counts = evaluate({"a": found("a.png"), "b": found("b.png", 4)}, taken).overall.counts
+    assert counts.tp + counts.fn == 1
+
+
 def test_labels_that_were_opened_stand_corrected(folder, store):
     box = (90.0, 90.0, 140.0, 140.0)
     figures = (Figure("7", 115.0, 115.0, box=box), Figure("8", 300.5, 200.0))
@@ -96,8 +115,6 @@ def test_labels_that_were_opened_stand_corrected(folder, store):
 
 
 def test_labels_beside_detections_are_not_counted_twice(folder, slides):
-    from .conftest import found
-
     known = Dataset([Case("a", figures=(Figure("1", 100.0, 80.0),))])
     both = open_slides(
         find_images([folder]), detections={"a": found("a.png")}, labels=known, mpp=MPP

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from metaphase.errors import LabelError
@@ -33,7 +34,8 @@ class ImageFinder:
         for folder in self.folders:
             for candidate in (folder / name, folder / name.name):
                 if candidate.is_file():
-                    return candidate
+                    # "x/../y" is the same file as "y"; links are left as they are.
+                    return Path(os.path.normpath(candidate)) if ".." in name.parts else candidate
         same = self._stems().get(case_id(name.name), [])
         if len(same) == 1:
             return same[0]

@@ -14,6 +14,7 @@ Columns may be separated by commas, semicolons or tabs.
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -229,14 +230,21 @@ def _file(name: str) -> Path:
     return Path(name.replace("\\", "/"))
 
 
-def save_table(dataset: Dataset, folder: str | Path) -> tuple[Path, Path]:
-    """Write ``figures.csv`` and ``cases.csv``; reading them gives the same cases and figures."""
+def save_table(
+    dataset: Dataset, folder: str | Path, *, with_places: bool = False
+) -> tuple[Path, Path]:
+    """Write ``figures.csv`` and ``cases.csv``; reading them gives the same cases and figures.
+
+    ``with_places`` names images by their way from ``folder``, so that they are found where they
+    are; else by file name, to be found beside the labels or in a folder that is named.
+    """
     folder = Path(folder)
     figures, cases = folder / "figures.csv", folder / "cases.csv"
     write_text(
         figures, _csv(FIGURE_COLUMNS, (_figure_row(c, f) for c in dataset for f in c.figures))
     )
-    write_text(cases, _csv(CASE_COLUMNS, map(_case_row, dataset)))
+    beside = folder if with_places else None
+    write_text(cases, _csv(CASE_COLUMNS, (_case_row(case, beside) for case in dataset)))
     return figures, cases
 
 
@@ -256,8 +264,17 @@ def _figure_row(case: Case, figure: Figure) -> tuple[object, ...]:
     return (case.id, figure.id, figure.x_px, figure.y_px, str(figure.label), *box)
 
 
-def _case_row(case: Case) -> tuple[object, ...]:
-    image = case.image.name if case.image else None
+def _case_row(case: Case, beside: Path | None) -> tuple[object, ...]:
+    image = None if case.image is None else _place(case.image, beside)
     labelled = "true" if case.labelled else "false"
     known = (case.scanner, case.tumour, case.mpp, case.group, case.species, case.laboratory)
     return (case.id, image, labelled, *known, case.width_px, case.height_px)
+
+
+def _place(image: Path, beside: Path | None) -> str:
+    if beside is None:
+        return image.name
+    try:
+        return Path(os.path.relpath(image.resolve(), beside.resolve())).as_posix()
+    except ValueError:  # another drive
+        return image.resolve().as_posix()

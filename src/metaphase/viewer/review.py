@@ -164,13 +164,18 @@ def export_folder(
     store: ReviewStore,
     folder: str | Path,
     options: ExportOptions | None = None,
+    *,
+    with_places: bool = True,
 ) -> Dataset:
-    """Write ``figures.csv``, ``cases.csv`` and ``review.csv``; return the data set."""
+    """Write ``figures.csv``, ``cases.csv`` and ``review.csv``; return the data set.
+
+    ``with_places`` says where the images are, from the folder on, so that training finds them.
+    """
     from metaphase.files import write_text
 
     options = options or ExportOptions()
     dataset = reviewed_dataset(slides, store, options)
-    save_table(dataset, folder)
+    save_table(dataset, folder, with_places=with_places)
     write_text(Path(folder) / "review.csv", review_table(slides, store, options.reviewer))
     return dataset
 
@@ -183,7 +188,7 @@ def export_zip(
 
     stream = io.BytesIO()
     with tempfile.TemporaryDirectory() as folder:
-        export_folder(slides, store, folder, options)
+        export_folder(slides, store, folder, options, with_places=False)
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
             for path in sorted(Path(folder).iterdir()):
                 archive.write(path, f"reviewed/{path.name}")

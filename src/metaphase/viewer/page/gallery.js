@@ -39,6 +39,14 @@ export class Gallery {
     this.render();
   }
 
+  // Forgets the crops: their rows are those of a slide that is no longer shown.
+  clear() {
+    this.order = [];
+    this.place = new Map();
+    this.page = 0;
+    this.element.replaceChildren();
+  }
+
   get pages() {
     return Math.max(1, Math.ceil(this.order.length / PAGE));
   }

@@ -83,6 +83,7 @@ async function openSlide(slug) {
     return note(error.message);
   }
   Object.assign(state, { slide, figures: new Figures(buffer, slide), current: -1, threshold: slide.threshold, seq: 0, undo: [] });
+  gallery.clear();
   overlay.hotspot = null;
   overlay.setDensity(null);
   take(decisions);
