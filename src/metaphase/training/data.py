@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from metaphase.errors import Problem, RecipeError, SplitError
 from metaphase.labels.dataset import Dataset
 from metaphase.training.caselists import matches
+from metaphase.training.places import FloatArray, Masked, Unlabelled, load_masked
 from metaphase.training.recipe import Recipe
 from metaphase.training.sections import Source, SplitTable
 
@@ -25,6 +26,7 @@ class TrainingData:
     regions: Dataset
     crops: Dataset
     split: Split
+    masked: Masked = field(default_factory=dict)
 
     @property
     def training(self) -> Dataset:
@@ -35,6 +37,11 @@ class TrainingData:
     def validation(self) -> Dataset:
         """The region cases that the run is judged on."""
         return self.regions.select(self.split.validation)
+
+    @property
+    def unlabelled(self) -> Unlabelled:
+        """The region cases of which only the pixels are used."""
+        return Unlabelled(self.regions.select(self.split.unlabelled), self.masked)
 
 
 def load_data(recipe: Recipe, *, check: bool = True) -> TrainingData:
@@ -50,10 +57,22 @@ def load_data(recipe: Recipe, *, check: bool = True) -> TrainingData:
         from metaphase.labels.splits import check_split
 
         check_split(split, whole)
-    data = TrainingData(whole, joined(crops), split)
+    data = TrainingData(whole, joined(crops), split, _masked(recipe, whole))
     if check:
         check_crops(data, (source.name for source in recipe.data.sources))
     return data
+
+
+def _masked(recipe: Recipe, cases: Dataset) -> Masked:
+    """Return what the sources mask, by the id of the case."""
+    masked: dict[str, FloatArray] = {}
+    regions = [source for source in recipe.data.sources if source.role == "regions"]
+    for source in regions:
+        if source.masked is not None:
+            prefix = f"{source.name}/" if len(regions) > 1 else ""
+            mine = cases.where(lambda case, p=prefix: case.id.startswith(p))  # type: ignore[misc]
+            masked |= load_masked(source.masked, mine)
+    return masked
 
 
 def check_crops(data: TrainingData, names: Iterable[str | None] = ()) -> None:

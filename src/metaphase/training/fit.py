@@ -21,16 +21,19 @@ from torch.utils.data import DataLoader, Subset
 
 from metaphase.labels.dataset import Dataset
 from metaphase.models.networks import Network, Target
+from metaphase.training.adapt.training import Adapting
 from metaphase.training.history import History
 from metaphase.training.mining import Mining
 from metaphase.training.module import DetectorModule
 from metaphase.training.patches import patch_dataset, patch_loader
+from metaphase.training.places import Unlabelled
 from metaphase.training.progress import Progress
 from metaphase.training.recipe import Recipe
 from metaphase.training.regions import GridTiles, RegionScorer, collate_tiles
 
 PRECISION = {"bf16": "bf16-mixed", "fp16": "16-mixed", "fp32": "32-true"}
 MONITOR = "validation/f1"
+WORST_MONITOR = "validation/worst_f1"
 
 
 def fit(
@@ -41,6 +44,7 @@ def fit(
     folder: Path,
     *,
     crops: Dataset | None = None,
+    unlabelled: Unlabelled | None = None,
     show: bool = True,
 ) -> tuple[DetectorModule, pl.Trainer]:
     """Train a network and return its module with the weights that ``trainer.keep`` asks for.
@@ -51,13 +55,18 @@ def fit(
     """
     _quiet()
     judged = len(validation) > 0
-    patches = patch_dataset(recipe, training, crops)
+    patches = patch_dataset(recipe, training, crops, unlabelled)
     scorer = RegionScorer(recipe, network, validation)
     mining = Mining(recipe, patches, folder)
     trainer = _trainer(recipe, folder, judged=judged, mining=mining, show=show)
     steps_per_epoch = _steps_per_epoch(recipe, len(patches), trainer.world_size)
+    adapting = Adapting(recipe, network, patches, unlabelled)
     module = DetectorModule(
-        network, recipe, steps=steps_per_epoch * recipe.trainer.epochs, scorer=scorer
+        network,
+        recipe,
+        steps=steps_per_epoch * recipe.trainer.epochs,
+        scorer=scorer,
+        methods=adapting.methods,
     )
     train_loader = patch_loader(
         patches,
@@ -67,7 +76,7 @@ def fit(
         world=trainer.world_size,
         pin_memory=torch.cuda.is_available(),
     )
-    loaders: list[Any] = [train_loader]
+    loaders: list[Any] = [adapting.beside(train_loader, trainer)]
     if judged:
         loaders.append(_grid_loader(recipe, network, validation, trainer))
     last = folder / "checkpoints" / "last.ckpt"
@@ -82,6 +91,7 @@ def fit(
         )
     if judged and recipe.trainer.keep == "best":
         _load_best(module, folder)
+    adapting.finish(module.network)
     return module, trainer
 
 
@@ -103,11 +113,12 @@ def _trainer(
         )
     )
     if judged:
+        monitor = MONITOR if settings.worst_of is None else WORST_MONITOR
         callbacks.append(
             ModelCheckpoint(
                 checkpoints,
                 filename="best",
-                monitor=MONITOR,
+                monitor=monitor,
                 mode="max",
                 save_on_train_epoch_end=False,
                 enable_version_counter=False,
@@ -115,7 +126,7 @@ def _trainer(
         )
         if settings.early_stopping:
             callbacks.append(
-                EarlyStopping(MONITOR, mode="max", patience=settings.early_stopping, verbose=False)
+                EarlyStopping(monitor, mode="max", patience=settings.early_stopping, verbose=False)
             )
     return pl.Trainer(
         accelerator=settings.accelerator,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 
 from metaphase.models.networks import Network
+from metaphase.training.adapt.base import Method, Step, UnlabelledBatch, look
 from metaphase.training.recipe import Recipe
 from metaphase.training.regions import RegionScorer, Scored
 from metaphase.training.schedule import make_optimiser, make_schedule
@@ -24,22 +26,66 @@ class DetectorModule(pl.LightningModule):
     """
 
     def __init__(
-        self, network: Network, recipe: Recipe, *, steps: int, scorer: RegionScorer
+        self,
+        network: Network,
+        recipe: Recipe,
+        *,
+        steps: int,
+        scorer: RegionScorer,
+        methods: Sequence[Method] = (),
     ) -> None:
         super().__init__()
+        self.methods = torch.nn.ModuleList(methods)
         self.network = network.to(memory_format=torch.channels_last)
         self.recipe = recipe
         self.steps = steps
         self.scorer = scorer
         self.scored: Scored | None = None
 
-    def training_step(self, batch: Batch, index: int) -> torch.Tensor:
-        """Return the loss of one batch of patches."""
-        images, targets = batch
-        losses = self.network.loss(self.network(images), targets)  # type: ignore[arg-type]
+    def training_step(self, batch: Batch | dict[str, Any], index: int) -> torch.Tensor:
+        """Return the loss of one batch of patches; methods of ``[adapt]`` change it or add to it.
+
+        Where they use unlabelled patches, the batch is a table of "labelled" and "unlabelled".
+        """
+        images, targets = batch["labelled"] if isinstance(batch, dict) else batch
+        if not self.methods:
+            losses = self.network.loss(self.network(images), targets)  # type: ignore[arg-type]
+        else:
+            unlabelled = batch["unlabelled"] if isinstance(batch, dict) else None
+            losses = self._adapted(images, targets, unlabelled)
         total = torch.stack(list(losses.values())).sum()
         self._log("train", total, losses, len(images))
         return total
+
+    def _adapted(
+        self,
+        images: torch.Tensor,
+        targets: list[dict[str, torch.Tensor]],
+        unlabelled: UnlabelledBatch | None,
+    ) -> dict[str, torch.Tensor]:
+        maps, features = look(self.network, images)
+        step = Step(
+            network=self.network,
+            images=images,
+            targets=targets,
+            maps=maps,
+            features=features,
+            losses=self.network.loss(maps, targets),  # type: ignore[arg-type]
+            unlabelled=unlabelled,
+            progress=min(self.global_step / max(self.steps, 1), 1.0),
+            operating_point=self.scored.threshold if self.scored else 0.5,
+        )
+        for method in self._methods():
+            step.losses = method.losses(step)
+        return step.losses
+
+    def _methods(self) -> Iterator[Method]:
+        return (cast(Method, method) for method in self.methods)
+
+    def on_train_batch_end(self, *rest: Any) -> None:
+        """Let the methods act when the weights have moved."""
+        for method in self._methods():
+            method.after_step(self.network)
 
     def validation_step(self, batch: tuple[Any, ...], index: int) -> None:
         """Look at one batch of tiles of the fixed grid: its loss, and what is found in it."""
@@ -70,7 +116,8 @@ class DetectorModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and its schedule."""
-        optimiser = make_optimiser(self.network, self.recipe.optimiser)
+        trained = torch.nn.ModuleDict({"network": self.network, "methods": self.methods})
+        optimiser = make_optimiser(trained, self.recipe.optimiser)
         schedule = make_schedule(optimiser, self.recipe.optimiser, self.steps)
         every = self.recipe.optimiser.schedule_step
         return {

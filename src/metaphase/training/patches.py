@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from metaphase.boxes import around, as_boxes, as_points
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.slides.slide import Slide
 from metaphase.training.anchors import DEFAULT_BOX_UM
-from metaphase.training.augment import augment
+from metaphase.training.augment import Partner, augment
 from metaphase.training.decoded import DecodedSlide, DecodedStore
 from metaphase.training.sampling import (
     AUGMENT,
@@ -34,6 +34,7 @@ from metaphase.training.sections import Augment
 
 if TYPE_CHECKING:
     from metaphase.training.compose import Composer
+    from metaphase.training.places import Places, Unlabelled
     from metaphase.training.recipe import Recipe
 
 Pixels = NDArray[np.uint8]
@@ -48,7 +49,8 @@ class Patch:
 
     image: uint8 [size, size, 3]; points: float [n, 2]; boxes: float [n, 4]; labels: int [n] (codes
     of ``Label``); ignore: float [m, 4], boxes of figures whose centre lies outside but which reach
-    in, where nothing should be learnt.
+    in, where nothing should be learnt. domain: a code of the domain that it is from, -1 where it is
+    composed of several or nobody asked.
     """
 
     image: Pixels
@@ -57,6 +59,7 @@ class Patch:
     labels: NDArray[np.int64]
     ignore: FloatArray
     spec: PatchSpec
+    domain: int = -1
 
 
 class CaseTargets:
@@ -156,6 +159,10 @@ class PatchDataset:
         self.composer = composer
         self.slides = slides or SlidePool(cases)
         self.mined_folder: Path | None = None
+        self.domain_codes: dict[str, int] = {}
+        """Codes of domains by case id, for methods that tell domains apart."""
+        self.partners: Partners | None = None
+        """Where augmentation takes patches of other domains from."""
         self._targets = {
             case.id: CaseTargets(cases[case.id], case.mpp, box_um) for case in sampler.cases
         }
@@ -168,11 +175,13 @@ class PatchDataset:
         epoch, index = divmod(int(index), len(self))
         sampler = self.sampler_at(epoch)
         patch = self.composer and self.composer.patch(sampler, epoch, index, self.read)
-        patch = patch or self.read(sampler.spec(epoch, index))
+        if not patch:
+            patch = self.read(sampler.spec(epoch, index))
+            patch = replace(patch, domain=self.domain_codes.get(patch.spec.case_id, -1))
         if self.settings is None:
             return patch
         rng = rng_for(self.sampler.seed, epoch, index, AUGMENT)
-        return _augmented(patch, self.settings, rng)
+        return _augmented(patch, self.settings, rng, self.partners)
 
     def read(self, spec: PatchSpec) -> Patch:
         """Return a patch as it is on the slide."""
@@ -198,11 +207,32 @@ class PatchDataset:
         return self._latest[1]
 
 
-def _augmented(patch: Patch, settings: Augment, rng: np.random.Generator) -> Patch:
+@dataclass(frozen=True, slots=True, eq=False)
+class Partners:
+    """Patches of other domains. ``domains`` are the names of cases' domains by id."""
+
+    places: Places
+    domains: Mapping[str, str]
+
+    def of(self, patch: Patch) -> Partner:
+        """Return what draws a partner for a patch."""
+        own = self.domains.get(patch.spec.case_id)
+
+        def draw(rng: np.random.Generator) -> Pixels | None:
+            other = self.places.draw(rng, other_than=own)
+            return None if other is None else other.image
+
+        return draw
+
+
+def _augmented(
+    patch: Patch, settings: Augment, rng: np.random.Generator, partners: Partners | None
+) -> Patch:
     together = np.concatenate([patch.boxes, patch.ignore])
-    image, points, boxes = augment(patch.image, patch.points, together, settings, rng)
+    partner = None if partners is None else partners.of(patch)
+    image, points, boxes = augment(patch.image, patch.points, together, settings, rng, partner)
     known = len(patch.boxes)
-    return Patch(image, points, boxes[:known], patch.labels, boxes[known:], patch.spec)
+    return replace(patch, image=image, points=points, boxes=boxes[:known], ignore=boxes[known:])
 
 
 class EpochIndices:
@@ -238,14 +268,23 @@ def collate(patches: Sequence[Patch]) -> tuple[Any, list[dict[str, Any]]]:
             "boxes": torch.from_numpy(patch.boxes).float(),
             "labels": torch.from_numpy(patch.labels),
             "ignore": torch.from_numpy(patch.ignore).float(),
+            "domain": torch.tensor(patch.domain),
         }
         for patch in patches
     ]
     return images, targets
 
 
-def patch_dataset(recipe: Recipe, dataset: Dataset, crops: Dataset | None = None) -> PatchDataset:
-    """Return the patches of a recipe over its training cases, with crops composed into some."""
+def patch_dataset(
+    recipe: Recipe,
+    dataset: Dataset,
+    crops: Dataset | None = None,
+    unlabelled: Unlabelled | None = None,
+) -> PatchDataset:
+    """Return the patches of a recipe over its training cases, with crops composed into some.
+
+    The look of unlabelled cases is taken where augmentation takes anything of other domains.
+    """
     mined = load_mined(recipe.sampling.mined) if recipe.sampling.mined else {}
     slides = SlidePool({case.id: case for case in dataset})
     by = recipe.sampling.balance_by
@@ -272,7 +311,7 @@ def patch_dataset(recipe: Recipe, dataset: Dataset, crops: Dataset | None = None
         mpp_jitter=recipe.augment.mpp_jitter,
         seed=recipe.seed,
     )
-    return PatchDataset(
+    patches = PatchDataset(
         dataset,
         sampler,
         recipe.augment,
@@ -280,6 +319,27 @@ def patch_dataset(recipe: Recipe, dataset: Dataset, crops: Dataset | None = None
         box_um=recipe.data.box_um,
         composer=_composer(recipe, crops),
     )
+    patches.partners = _partners(recipe, dataset, unlabelled)
+    return patches
+
+
+def _partners(recipe: Recipe, dataset: Dataset, unlabelled: Unlabelled | None) -> Partners | None:
+    settings = recipe.augment
+    if settings.strength == 0 or (settings.restain is None and settings.fourier is None):
+        return None
+    from metaphase.training.places import Places, domain_of
+
+    by = settings.partner_by or recipe.sampling.balance_by
+    cases = Dataset([*dataset, *(unlabelled.cases if unlabelled else ())], name=dataset.name)
+    places = Places(
+        cases,
+        by=by,
+        patch_px=recipe.sampling.patch_px,
+        mpp=recipe.network.mpp,
+        masked=unlabelled.masked if unlabelled else None,
+        cache_mb=recipe.trainer.cache_mb,
+    )
+    return Partners(places, {case.id: domain_of(case, by) for case in cases})
 
 
 def _composer(recipe: Recipe, crops: Dataset | None) -> Composer | None:
@@ -316,13 +376,14 @@ def patch_loader(
         collate_fn=collate,
         drop_last=len(patches) // world >= batch_size,
         persistent_workers=workers > 0,
-        multiprocessing_context=_context() if workers else None,
+        multiprocessing_context=worker_context() if workers else None,
         prefetch_factor=4 if workers else None,
         pin_memory=pin_memory,
     )
 
 
-def _context() -> Any:
+def worker_context() -> Any:
+    """Return how worker processes are started."""
     import multiprocessing
 
     if "forkserver" not in multiprocessing.get_all_start_methods():

@@ -7,13 +7,14 @@ import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, SerializeAsAny, ValidationError
 
 from metaphase.errors import Problem, RecipeError
 from metaphase.figures import LABELS, Label
 from metaphase.labels.dataset import Dataset
+from metaphase.training.adapt.options import AdaptOptions
 from metaphase.training.anchors import box_sizes, from_labels
 from metaphase.training.sections import (
     Augment,
@@ -31,6 +32,18 @@ from metaphase.training.toml import dumps
 COMMAND_LINE = "--set"
 
 
+def _methods(value: Any) -> Any:
+    """Return the options of each method, from one table or several."""
+    from metaphase.training.adapt.registry import read_options
+
+    if value is None:
+        return None
+    return tuple(map(read_options, value if isinstance(value, list | tuple) else [value]))
+
+
+Methods = Annotated[tuple[SerializeAsAny[AdaptOptions], ...], BeforeValidator(_methods)]
+
+
 class Recipe(Section):
     """A training recipe. Equal recipes, data and versions give equal runs."""
 
@@ -44,6 +57,11 @@ class Recipe(Section):
     optimiser: Optimiser = Field(default=Optimiser(), description="How weights follow gradients.")
     trainer: Trainer = Field(default=Trainer(), description="How long, on what.")
     validation: Validation = Field(default=Validation(), description="How the run is judged.")
+    adapt: Methods | None = Field(
+        default=None,
+        description="Methods that make it hold up on other scanners: a table with `method`, or "
+        "several as `[[adapt]]`; absent: none.",
+    )
 
     @property
     def classes(self) -> tuple[Label, ...]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from metaphase.files import write_text
+from metaphase.training.adapt.registry import find_method, method_names
 from metaphase.training.recipe import Recipe, sections_in
 
 _HEAD = """# Recipes
@@ -64,6 +65,8 @@ def _titled() -> Iterator[tuple[str, type[BaseModel]]]:
     for name, field in Recipe.model_fields.items():
         for section in sections_in(field.annotation):
             yield from _inside(name, section)
+    for name in method_names():
+        yield f"`[adapt]` with method `{name}`", find_method(name).Options
 
 
 def _inside(path: str, section: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:

@@ -20,7 +20,7 @@ from metaphase.detection.blocks import Found
 from metaphase.detection.decode import decode
 from metaphase.detection.detect import finish, found_in_tile
 from metaphase.detection.plan import Plan, Settings, make_plan
-from metaphase.evaluation.evaluate import evaluate
+from metaphase.evaluation.evaluate import Scores, evaluate
 from metaphase.evaluation.thresholds import choose_threshold
 from metaphase.figures import Detections, Provenance
 from metaphase.labels.dataset import Dataset
@@ -46,10 +46,12 @@ class Scored:
     precision: float
     recall: float
     threshold: float
+    worst_f1: float | None = None
+    """F1 of the worst domain, where ``trainer.worst_of`` names a kind of them."""
 
     def values(self) -> dict[str, float]:
         """Return the scores by name."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 class Regions:
@@ -155,7 +157,16 @@ class RegionScorer:
             precision=_number(scores.precision),
             recall=_number(scores.recall),
             threshold=threshold,
+            worst_f1=self._worst(scores),
         )
+
+    def _worst(self, scores: Scores) -> float | None:
+        """Return the F1 of the worst domain; a domain without figures has none."""
+        by = self.recipe.trainer.worst_of
+        if by is None:
+            return None
+        known = [g.f1 for g in scores.domains.get(by, {}).values() if g.f1 is not None]
+        return min(known) if known else _number(scores.f1)
 
 
 @torch.inference_mode()

@@ -96,7 +96,14 @@ def _fit(recipe: Recipe, data: TrainingData, folder: Path, show: bool) -> Networ
     network = build_network(recipe.network.kind, options, recipe.classes)
     try:
         module, trainer = fit(
-            recipe, network, training, validation, folder, crops=data.crops, show=show
+            recipe,
+            network,
+            training,
+            validation,
+            folder,
+            crops=data.crops,
+            unlabelled=data.unlabelled,
+            show=show,
         )
     except (KeyboardInterrupt, SystemExit):  # Lightning leaves by SystemExit after Ctrl-C
         message = f"interrupted; the same command goes on from {folder}"

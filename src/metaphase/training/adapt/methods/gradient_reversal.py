@@ -1,0 +1,123 @@
+"""Alignment: features from which no classifier can tell the scanner (Ganin and Lempitsky 2015).
+
+A classifier learns to tell the domain of a patch from the deepest features; on the way back its
+gradient is reversed, so that the features learn to tell nothing. Labelled and unlabelled patches
+take part; masked places do not. The reference algorithm of MIDOG 2021 did so with RetinaNet's
+encoder (Wilm et al. 2021, arXiv:2108.11269). The reversal grows over the run as in the paper.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from metaphase.errors import RecipeError
+from metaphase.training.adapt.base import Method, Setting, Step, Targets, domain_codes, look
+from metaphase.training.adapt.options import AdaptOptions
+from metaphase.training.adapt.registry import register
+
+
+class ReversalOptions(AdaptOptions):
+    """Gradient-reversal domain classifier (Ganin and Lempitsky 2015; Wilm et al. 2021)."""
+
+    strength: float = Field(
+        default=0.1, ge=0, description="Weight of the reversed gradient at the end of the run."
+    )
+    weight: float = Field(default=1.0, gt=0, description="Weight of the classifier's own loss.")
+    hidden: int = Field(default=64, gt=0, description="Width of the classifier.")
+
+
+@register
+class GradientReversal(Method):
+    """Learns features that tell nothing of their domain."""
+
+    name = "gradient-reversal"
+    Options = ReversalOptions
+    unlabelled = "used"
+
+    def __init__(self, options: ReversalOptions, setting: Setting) -> None:
+        super().__init__(options, setting)
+        if len(setting.domains) < 2:
+            raise RecipeError.of(
+                "recipe",
+                f"there is one domain only: {', '.join(setting.domains)}",
+                record="adapt",
+                way_out="name cases of another scanner in data.split.unlabelled, or another 'by'",
+            )
+        side = setting.network.input.multiple_px
+        blank = torch.full((1, side, side, 3), 255, dtype=torch.uint8)
+        was_training = setting.network.training
+        with torch.no_grad():
+            _, features = look(setting.network.eval(), blank)
+        setting.network.train(was_training)
+        self.classifier = nn.Sequential(
+            nn.Conv2d(features.shape[1], options.hidden, 1),
+            nn.ReLU(),
+            nn.Conv2d(options.hidden, len(setting.domains), 1),
+        )
+
+    def losses(self, step: Step) -> dict[str, Tensor]:
+        """Add the classifier's loss, over the domains in the step alike."""
+        strength = self.options.strength * _growth(step.progress)
+        parts: list[tuple[Tensor, Targets, int]] = []
+        if step.features is not None and step.images is not None:
+            parts.append((step.features, step.targets, step.images.shape[1]))
+        if step.unlabelled is not None:
+            images = step.unlabelled.images
+            _, features = step.look(images)
+            parts.append((features, step.unlabelled.targets, images.shape[1]))
+        told, truth = [], []
+        for features, targets, side in parts:
+            logits = self.classifier(reverse(features.float(), strength))
+            told.append(pooled(logits, [t["ignore"] for t in targets], side))
+            truth += domain_codes(targets)
+        wanted = torch.tensor(truth, device=told[0].device)
+        known = wanted >= 0
+        if not known.any():
+            return step.losses
+        losses = F.cross_entropy(torch.cat(told)[known], wanted[known], reduction="none")
+        return {**step.losses, "domain": self.options.weight * balanced(losses, wanted[known])}
+
+
+def pooled(logits: Tensor, ignore: list[Tensor], side_px: int) -> Tensor:
+    """Return the mean [n, domains] over the cells [n, domains, h, w] that no masked box touches."""
+    stride = side_px / logits.shape[-1]
+    seen = torch.ones_like(logits[:, :1])
+    for image, boxes in enumerate(ignore):
+        for x1, y1, x2, y2 in (boxes / stride).tolist():
+            rows = slice(max(math.floor(y1), 0), max(math.ceil(y2), 0))
+            seen[image, :, rows, max(math.floor(x1), 0) : max(math.ceil(x2), 0)] = 0
+    # A patch that is masked all over tells nothing, and its sum is 0.
+    return (logits * seen).sum((2, 3)) / seen.sum((2, 3)).clamp(min=1)
+
+
+def balanced(losses: Tensor, codes: Tensor) -> Tensor:
+    """Return the mean of the domains' mean losses."""
+    means = [losses[codes == code].mean() for code in torch.unique(codes)]
+    return torch.stack(means).mean()
+
+
+def reverse(features: Tensor, strength: float) -> Tensor:
+    """Return the features as they are; their gradient comes back times ``-strength``."""
+    result: Tensor = _Reversal.apply(features, strength)
+    return result
+
+
+class _Reversal(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, strength: float) -> Tensor:
+        ctx.strength = strength
+        return features.view_as(features)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return -ctx.strength * gradients[0], None
+
+
+def _growth(progress: float) -> float:
+    return 2 / (1 + math.exp(-10 * progress)) - 1
