@@ -22,6 +22,7 @@ from metaphase.detection.decode import Candidates, decode
 from metaphase.detection.merge import merge
 from metaphase.detection.plan import Plan, Region, Settings, make_plan
 from metaphase.detection.runtime import Runtime, open_runtime
+from metaphase.detection.second import look_again
 from metaphase.figures import POSITION_DECIMALS, SCORE_DECIMALS, Detections, Provenance
 from metaphase.files import sha256_of_file
 from metaphase.models.modelfile import DEFAULT_NAME, Model, load_model
@@ -110,12 +111,29 @@ def carry_out(
 ) -> Detections:
     """Do what a plan says. ``made`` is the provenance that the result will have."""
     batch = batch or int(getattr(runtime, "batch", _BATCH))
-    store = None
-    if blocks is not None:
-        depends_on = (made.image_sha256, made.model_id, made.runtime, made.metaphase, str(batch))
-        store = BlockStore(blocks, plan.fingerprint(*depends_on))
+    store = None if blocks is None else block_store(blocks, plan, made, batch)
     found = find(slide, model, plan, runtime, batch=batch, store=store, progress=progress)
-    return finish(found, plan, made)
+    return look_twice(finish(found, plan, made), slide, model, runtime)
+
+
+def look_twice(
+    found: Detections, slide: Slide, model: Model, runtime: Runtime | None = None
+) -> Detections:
+    """Return what is left, with new scores, where the model has a second look; else ``found``.
+
+    ``runtime`` is the one that ran the model: it brings the one for the second look with it.
+    """
+    second, look = model.second, model.card.second
+    if second is None or look is None:
+        return found
+    again = getattr(runtime, "second", None) or open_runtime(second)
+    return look_again(found, slide, look, second, again)
+
+
+def block_store(folder: Path, plan: Plan, made: Provenance, batch: int) -> BlockStore:
+    """Open the folder of finished blocks, for everything that their numbers depend on."""
+    depends_on = (made.image_sha256, made.model_id, made.runtime, made.metaphase, str(batch))
+    return BlockStore(folder, plan.fingerprint(*depends_on))
 
 
 def provenance(
@@ -169,10 +187,10 @@ def find(
     Blocks that the store has are not looked at again.
     """
     size = batch or int(getattr(runtime, "batch", _BATCH))
-    blocks = [plan.tiles[i : i + BLOCK_TILES] for i in range(0, len(plan.tiles), BLOCK_TILES)]
+    blocks = blocks_of(plan)
     stored = [store.load(i) if store else None for i in range(len(blocks))]
     missing = [tiles for tiles, found in zip(blocks, stored, strict=True) if found is None]
-    tell = _Teller(plan, slide.mpp, progress)
+    tell = Teller(plan, slide.mpp, progress)
     scale, side = plan.grid.scale, plan.grid.tile
 
     def read(number: int) -> Pixels:
@@ -200,6 +218,11 @@ def find(
                 tell(tiles)
             results.append(known)
     return Found.join(results)
+
+
+def blocks_of(plan: Plan) -> list[NDArray[np.int64]]:
+    """Return the plan's tiles in blocks."""
+    return [plan.tiles[i : i + BLOCK_TILES] for i in range(0, len(plan.tiles), BLOCK_TILES)]
 
 
 def finish(found: Found, plan: Plan, made: Provenance) -> Detections:
@@ -241,7 +264,7 @@ def found_in_tile(plan: Plan, number: int, candidates: Candidates) -> Found:
     return Found(rows[keep], int(candidates.capped))
 
 
-class _Teller:
+class Teller:
     """Adds up the area that is done and tells it."""
 
     def __init__(self, plan: Plan, mpp: float, progress: Progress | None) -> None:
@@ -253,6 +276,7 @@ class _Teller:
         self([])
 
     def __call__(self, tiles: Iterable[int]) -> None:
+        """Add tiles that are done."""
         self._done += sum(self._area[int(number)] for number in tiles)
         if self._progress is not None:
             self._progress(min(self._done, self._total) * self._mm2, self._total * self._mm2)

@@ -36,7 +36,8 @@ GPU_BATCH = 16
 class Runtime(Protocol):
     """Runs a network. ``name`` says what runs it and where, for the provenance.
 
-    A runtime may have an attribute ``batch``: how many tiles at a time it does best with.
+    A runtime may have the attributes ``batch``, how many tiles at a time it does best with, and
+    ``second``, the runtime of the model's second look.
     """
 
     name: str
@@ -58,6 +59,13 @@ def open_runtime(model: Model, device: str = "auto", *, threads: int | None = No
             "device", f"unknown device {device!r}", way_out=f"choose one of {', '.join(DEVICES)}"
         )
     cores = threads or physical_cores()
+    runtime = _open(model, device, cores)
+    if model.second is not None:
+        runtime.second = _open(model.second, device, cores)  # type: ignore[attr-defined]
+    return runtime
+
+
+def _open(model: Model, device: str, cores: int) -> Runtime:
     if device != "auto":
         return _OPENERS[device](model, cores)
     for choice in _choices(model):

@@ -1,7 +1,8 @@
 """From a PyTorch network to an ONNX graph that gives the same maps, and to lower precision.
 
-The graph's input is ``tiles``, uint8 RGB [n, h, w, 3]; batch, height and width are dynamic. Its
-outputs are ``logits_0, geometry_0, logits_1, ...`` in float32, as ``models/spec.py`` tells.
+The graph's input is ``tiles``, uint8 RGB [n, h, w, 3]; batch, height and width are dynamic (of a
+"window" the batch alone). Its outputs are ``logits_0, geometry_0, logits_1, ...`` in float32, as
+``models/spec.py`` tells.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from metaphase.files import write_bytes
 
 if TYPE_CHECKING:
     from metaphase.models.networks.base import Network
+    from metaphase.models.spec import HeadSpec
 
 INPUT_NAME = "tiles"
 OPSET = 18
@@ -25,9 +27,10 @@ TOLERANCE = 1e-2
 """Largest difference of a logit allowed between PyTorch and the graph (0.0025 of a score)."""
 
 
-def output_names(levels: int) -> list[str]:
-    """Return the names of the output maps of a network with so many levels, in order."""
-    return [f"{name}_{level}" for level in range(levels) for name in ("logits", "geometry")]
+def output_names(head: HeadSpec) -> list[str]:
+    """Return the names of the output maps of a head, in order."""
+    maps = ("logits",) if head.kind == "window" else ("logits", "geometry")
+    return [f"{name}_{level}" for level in range(len(head.levels)) for name in maps]
 
 
 def export_onnx(network: Network, path: str | Path, *, check: bool = True) -> Path:
@@ -67,7 +70,10 @@ def _export(network: Network, path: Path) -> None:
     device = next(network.parameters()).device
     example = torch.zeros(2, side, side, 3, dtype=torch.uint8, device=device)
     multiple = network.input.multiple_px
-    height, width = (multiple * torch.export.Dim(name, min=1) for name in ("rows", "columns"))
+    dynamic: dict[int, Any] = {0: torch.export.Dim("n", min=1)}
+    if network.head.kind != "window":  # a window has one size
+        rows, columns = (torch.export.Dim(name, min=1) for name in ("rows", "columns"))
+        dynamic |= {1: multiple * rows, 2: multiple * columns}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own, of no use to the caller
         torch.onnx.export(
@@ -75,10 +81,10 @@ def _export(network: Network, path: Path) -> None:
             (example,),
             str(path),
             input_names=[INPUT_NAME],
-            output_names=output_names(len(network.head.levels)),
+            output_names=output_names(network.head),
             opset_version=OPSET,
             dynamo=True,
-            dynamic_shapes={"images": {0: torch.export.Dim("n", min=1), 1: height, 2: width}},
+            dynamic_shapes={"images": dynamic},
             external_data=False,
             optimize=True,
             verbose=False,
@@ -94,11 +100,12 @@ def _check(network: Network, data: bytes, path: Path) -> None:
     random = np.random.default_rng(0)
     side, multiple = network.input.tile_px, network.input.multiple_px
     device = next(network.parameters()).device
-    for n, height, width in ((1, side, side), (3, multiple * 2, multiple * 4)):
+    other = (side, side) if network.head.kind == "window" else (multiple * 2, multiple * 4)
+    for n, (height, width) in ((1, (side, side)), (3, other)):
         tiles = random.integers(0, 256, (n, height, width, 3), dtype=np.uint8)
         wanted = [m.float().cpu().numpy() for m in network(torch.from_numpy(tiles).to(device))]
         given: list[Any] = session.run(None, {INPUT_NAME: tiles})
-        for name, a, b in zip(output_names(len(wanted) // 2), wanted, given, strict=True):
+        for name, a, b in zip(output_names(network.head), wanted, given, strict=True):
             worst = float(np.abs(a - b).max()) if a.shape == b.shape else np.inf
             if not worst <= TOLERANCE:
                 raise ModelFileError.of(

@@ -1,5 +1,7 @@
 """The model file: a folder with ``card.json``, ``weights.safetensors`` and ``model.onnx``.
 
+A model that looks twice has a second model file inside, in the folder ``second``.
+
 One of the two weights files is enough: ONNX Runtime and OpenVINO need ``model.onnx``, PyTorch needs
 ``weights.safetensors``. The card holds the SHA-256 of each, and loading checks them. Nothing in a
 model file is code, and loading executes none: the network's kind is looked up by name among those
@@ -19,7 +21,7 @@ from pydantic import ValidationError
 
 from metaphase.errors import MissingExtraError, ModelFileError, Problem
 from metaphase.files import sha256_of_file, write_bytes, write_json
-from metaphase.models.spec import ModelCard
+from metaphase.models.spec import ModelCard, SecondLook
 
 if TYPE_CHECKING:
     from metaphase.models.networks.base import Network
@@ -27,11 +29,13 @@ if TYPE_CHECKING:
 CARD_NAME = "card.json"
 WEIGHTS_NAME = "weights.safetensors"
 ONNX_NAME = "model.onnx"
+SECOND_NAME = "second"
+"""Folder inside a model file: that of the network of the second look, a model file itself."""
 ZOO = Path(__file__).parent / "zoo"
 DEFAULT_NAME = "compact"
 """The model inside the package that is meant where none is named."""
 
-_LATER_FIELDS = ("command", "limitations")
+_LATER_FIELDS = ("command", "limitations", "second")
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,13 @@ class Model:
         """The safetensors file, or None."""
         return self._listed(WEIGHTS_NAME)
 
+    @property
+    def second(self) -> Model | None:
+        """The model of the second look, or None."""
+        if self.card.second is None:
+            return None
+        return load_model(self.folder / SECOND_NAME, verify=False)
+
     def _listed(self, name: str) -> Path | None:
         return self.folder / name if name in self.card.weights_sha256 else None
 
@@ -69,6 +80,8 @@ def load_model(path: str | Path, *, verify: bool = True) -> Model:
     folder = _find(path)
     card = _read_card(folder / CARD_NAME)
     problems = list(_damage(folder, card, verify))
+    if card.second is not None:
+        problems += _second_damage(folder / SECOND_NAME, card.second.id, verify)
     if problems:
         raise ModelFileError(problems)
     return Model(card, folder, card_id(card))
@@ -104,6 +117,23 @@ def save_model(
     card = card.model_copy(update={"weights_sha256": hashes})
     write_json(folder / CARD_NAME, card.model_dump(mode="json"))
     return Model(card, folder, card_id(card))
+
+
+def save_second(model: Model, second: Model, look: SecondLook) -> Model:
+    """Give a model file a second look and return it.
+
+    ``second`` is copied into its folder, unless it was written there.
+    """
+    folder = model.folder / SECOND_NAME
+    if second.folder.resolve() != folder.resolve():
+        for path in (second.onnx_path, second.weights_path, second.folder / CARD_NAME):
+            if path is not None:
+                write_bytes(folder / path.name, path.read_bytes())
+    card = model.card.model_copy(
+        update={"second": look.model_copy(update={"id": card_id(second.card)})}
+    )
+    write_json(model.folder / CARD_NAME, card.model_dump(mode="json"))
+    return Model(card, model.folder, card_id(card))
 
 
 def load_network(model: Model) -> Network:
@@ -220,6 +250,17 @@ def _damage(folder: Path, card: ModelCard, verify: bool) -> list[Problem]:
         elif verify and sha256_of_file(path) != wanted:
             problems.append(Problem(str(path), "", "is not the file that the card names", way_out))
     return problems
+
+
+def _second_damage(folder: Path, wanted: str, verify: bool) -> list[Problem]:
+    try:
+        found = load_model(folder, verify=verify)
+    except ModelFileError as error:
+        return list(error.problems)
+    if found.id == wanted:
+        return []
+    way_out = "copy the whole folder again from where it came"
+    return [Problem(str(folder), "", "is not the second look that the card names", way_out)]
 
 
 def _safetensors(weights: Mapping[str, Any]) -> bytes:

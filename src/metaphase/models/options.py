@@ -31,6 +31,20 @@ class CompactOptions(Strict):
     dropout: float = Field(0.1, ge=0, lt=1, description="Channel dropout before the output maps.")
 
 
+class WindowOptions(Strict):
+    """EfficientNet-Lite0 on a small window, for one answer: is a mitotic figure in its middle?"""
+
+    mpp: float = Field(1 / 6, gt=0, description="Resolution of the window, um/px.")
+    tile_px: int = Field(96, gt=0, multiple_of=32, description="Side of the window, px.")
+    weights: str = Field(
+        "imagenet", description="`imagenet` (from the installed package), `none`, or a file."
+    )
+    trainable_backbone_layers: int = Field(
+        3, ge=0, le=5, description="Stages of the backbone that are trained, from the last."
+    )
+    dropout: float = Field(0.3, ge=0, lt=1, description="Dropout before the last layer.")
+
+
 class RetinaNetOptions(Strict):
     """torchvision's RetinaNet with ResNet-50, feature pyramid and v2 head."""
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from metaphase.errors import MissingExtraError, ModelFileError
 from metaphase.models.export import INPUT_NAME, export_onnx
-from metaphase.models.modelfile import Model, load_network, save_model
+from metaphase.models.modelfile import SECOND_NAME, Model, load_network, save_model, save_second
 
 Precision = Literal["fp32", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
@@ -55,9 +55,17 @@ def export_model(
             way_out=f"choose one of {', '.join(PRECISIONS)}",
         )
     name = model.card.name if precision == "fp32" else f"{model.card.name}-{precision}"
-    changes = {"name": name, "scores": {**model.card.scores, "export": note}}
+    changes: dict[str, Any] = {"name": name, "scores": {**model.card.scores, "export": note}}
     card = model.card.model_copy(update=changes)
-    return save_model(folder, card, weights=weights, onnx=graph)
+    written = save_model(folder, card, weights=weights, onnx=graph)
+    if model.second is None or card.second is None:
+        return written
+    # The second look is at a few windows: in 8 bits it would save nothing and round the scores.
+    how: Precision = "fp16" if precision == "fp16" else "fp32"
+    second = model.second
+    if how == "fp16":
+        second = export_model(second, written.folder / SECOND_NAME, how)
+    return save_second(written, second, card.second)
 
 
 def half(graph: Path) -> bytes:

@@ -8,6 +8,9 @@ every runtime is fed the same bytes. It returns two maps a level, in the order o
   units of the stride from the cell's centre; for ``kind = "anchors"`` the usual dx, dy, dw, dh of
   R-CNN (Ren et al. 2015, with weights 1) relative to the anchor, channel ``a * 4 + k``.
 
+"window" has no geometry: one map a level, logits [n, classes, h, w] of what lies in the middle of
+each cell.
+
 The cell in row i, column j of a level of stride s has its centre at ((j + 0.5) s, (i + 0.5) s) for
 "centre" and at (j s, i s) for "anchors" (torchvision's convention), in tile pixels.
 """
@@ -39,7 +42,7 @@ class Level(Strict):
 class HeadSpec(Strict):
     """How output maps become points."""
 
-    kind: Literal["centre", "anchors"]
+    kind: Literal["centre", "anchors", "window"]
     levels: tuple[Level, ...]
     classes: tuple[Label, ...] = (Label.MITOTIC,)
 
@@ -68,6 +71,23 @@ class Threshold(Strict):
     )
 
 
+class SecondLook(Strict):
+    """How a second network looks again at what the first one found.
+
+    It lies in the folder ``second`` of the model file. A figure's score becomes
+    ``first ** (1 - weight) * second ** weight``.
+    """
+
+    id: str = Field(description="Id of the second network's model file.")
+    min_score: float = Field(
+        0.1, ge=0, le=1, description="What the first network scores lower is left out."
+    )
+    weight: float = Field(0.5, ge=0, le=1, description="Of the second score against the first.")
+    symmetries: Literal[1, 2, 4, 8] = Field(
+        4, description="Mirrored and turned windows whose logits are averaged."
+    )
+
+
 class ModelCard(Strict):
     """Everything a model file tells about itself. Written as ``card.json``."""
 
@@ -84,6 +104,7 @@ class ModelCard(Strict):
     )
     merge_radius_um: float = Field(gt=0)
     threshold: Threshold
+    second: SecondLook | None = None
     training_data: list[dict[str, Any]] = Field(description="Name, cases, figures and terms.")
     recipe: dict[str, Any] = Field(description="The resolved recipe.")
     seed: int

@@ -117,6 +117,16 @@ def _mirrored(places: FloatArray, axis: int, size: float) -> FloatArray:
     return places
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Whole:
+    """A crop at its own resolution (um/px): pixels [h, w, 3], the points and labels of figures."""
+
+    image: Pixels
+    mpp: float
+    points: FloatArray
+    labels: NDArray[np.int64]
+
+
 @dataclass(frozen=True, slots=True)
 class _Group:
     """Crops of one slide: (crop, figure) by label, and (crop, side) of the strips."""
@@ -240,6 +250,15 @@ class Crops:
         return Picture(
             image, members.look, nothing, as_boxes([]), np.zeros(0, np.int64), np.zeros(2)
         )
+
+    def whole(self, rng: Rng, group: int) -> Whole:
+        """Draw a crop of a slide as it is, without its black padding."""
+        members = self._groups[group]
+        crop, _ = members.mitotic[rng.integers(len(members.mitotic))]
+        x1, y1, x2, y2 = self._valid[crop]
+        targets = self._targets[crop]
+        points = targets.points - [x1, y1]
+        return Whole(self._pixels[crop, y1:y2, x1:x2], members.mpp, points, targets.labels)
 
     # --- strips
 

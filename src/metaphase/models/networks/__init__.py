@@ -10,13 +10,15 @@ from metaphase.figures import Label
 from metaphase.models.networks.base import Network, Target
 from metaphase.models.networks.compact import CompactNetwork
 from metaphase.models.networks.retinanet import RetinaNetNetwork
-from metaphase.models.options import CompactOptions, RetinaNetOptions
+from metaphase.models.networks.window import WindowNetwork
+from metaphase.models.options import CompactOptions, RetinaNetOptions, WindowOptions
 
 __all__ = ["KINDS", "Network", "Target", "build_network"]
 
 KINDS: dict[str, tuple[Callable[[Any, tuple[Label, ...]], Network], type[Any]]] = {
     "compact": (CompactNetwork, CompactOptions),
     "retinanet_resnet50_fpn_v2": (RetinaNetNetwork, RetinaNetOptions),
+    "window": (WindowNetwork, WindowOptions),
 }
 
 

@@ -24,7 +24,8 @@ from metaphase.models.options import CompactOptions
 from metaphase.models.spec import HeadSpec, InputSpec, Level
 
 _STRIDE = 8
-_NORMALISATION: dict[str, Rgb] = {"mean": (127 / 255,) * 3, "std": (128 / 255,) * 3}
+LITE0_NORMALISATION: dict[str, Rgb] = {"mean": (127 / 255,) * 3, "std": (128 / 255,) * 3}
+"""As the published weights were trained."""
 _BATCH_NORM_EPSILON = 1e-3  # as the published weights were trained
 _STAGES: tuple[tuple[str, ...], ...] = (
     ("conv_stem", "bn1", "blocks.0"),
@@ -51,14 +52,12 @@ class CompactNetwork(Network):
                 multiple_px=32,
             ),
             HeadSpec(kind="centre", levels=(Level(stride=_STRIDE),), classes=classes),
-            _NORMALISATION,
+            LITE0_NORMALISATION,
         )
         self.settings = options
-        self.body = _efficientnet_lite0(options.weights)
-        _freeze(self.body, options.trainable_backbone_layers)
-        for module in self.body.modules():
-            if type(module) is nn.Conv2d and module.groups == module.in_channels > 1:
-                module.__class__ = _Depthwise
+        self.body = efficientnet_lite0(options.weights)
+        freeze(self.body, options.trainable_backbone_layers)
+        train_depthwise_in_fp32(self.body)
         channels = self.body.feature_info.channels()
         self.lateral = nn.ModuleList(_Conv(c, options.width, 1) for c in channels)
         self.smooth = nn.ModuleList(_Separable(options.width) for _ in channels)
@@ -182,7 +181,18 @@ class _Depthwise(nn.Conv2d):
             return super().forward(input.float())
 
 
-def _efficientnet_lite0(weights: str) -> Any:
+def train_depthwise_in_fp32(body: nn.Module) -> None:
+    """Make every depthwise layer of a network a ``_Depthwise``, in place."""
+    for module in body.modules():
+        if type(module) is nn.Conv2d and module.groups == module.in_channels > 1:
+            module.__class__ = _Depthwise
+
+
+def efficientnet_lite0(weights: str, levels: tuple[int, ...] = (2, 3, 4)) -> Any:
+    """Return timm's EfficientNet-Lite0 as features; level n has stride ``2 ** (n + 1)``.
+
+    ``weights`` is "imagenet", "none" or a file. Raises MissingExtraError, ModelFileError.
+    """
     try:
         import timm
     except ImportError as error:
@@ -190,7 +200,7 @@ def _efficientnet_lite0(weights: str) -> Any:
     body = timm.create_model(
         "efficientnet_lite0",
         features_only=True,
-        out_indices=(2, 3, 4),
+        out_indices=levels,
         bn_eps=_BATCH_NORM_EPSILON,
     )
     if weights == "none":
@@ -209,7 +219,7 @@ def _efficientnet_lite0(weights: str) -> Any:
     return body
 
 
-def _freeze(body: nn.Module, trainable: int) -> None:
+def freeze(body: nn.Module, trainable: int) -> None:
     """Train the last stages only: "5" all, "0" none; a stage ends where the stride doubles."""
     frozen = tuple(name for stage in _STAGES[: len(_STAGES) - trainable] for name in stage)
     for name, parameter in body.named_parameters():

@@ -1,0 +1,70 @@
+"""The network of the second look: EfficientNet-Lite0 on a window around each candidate.
+
+It is fully convolutional with one cell a window, so that it is exported, quantised and run like
+every other network; what it gives is the score of what is in the middle of the window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from metaphase.figures import Label
+from metaphase.models.networks.base import Network, Target
+from metaphase.models.networks.compact import (
+    LITE0_NORMALISATION,
+    efficientnet_lite0,
+    freeze,
+    train_depthwise_in_fp32,
+)
+from metaphase.models.options import WindowOptions
+from metaphase.models.spec import HeadSpec, InputSpec, Level
+
+_DEEPEST = 32
+"""Stride of the deepest features."""
+_SMOOTHING = 0.025
+"""Labels are 0.025 and 0.975: experts disagree on more than one figure in forty."""
+
+
+class WindowNetwork(Network):
+    """EfficientNet-Lite0 features at stride 32, averaged over the window, and one layer."""
+
+    kind = "window"
+
+    def __init__(self, options: WindowOptions, classes: tuple[Label, ...]) -> None:
+        super().__init__(
+            classes,
+            InputSpec(
+                mpp=options.mpp,
+                tile_px=options.tile_px,
+                margin_px=0,
+                multiple_px=options.tile_px,
+            ),
+            HeadSpec(kind="window", levels=(Level(stride=options.tile_px),), classes=classes),
+            LITE0_NORMALISATION,
+        )
+        self.settings = options
+        self.body = efficientnet_lite0(options.weights, levels=(4,))
+        freeze(self.body, options.trainable_backbone_layers)
+        train_depthwise_in_fp32(self.body)
+        self.dropout = nn.Dropout(options.dropout)
+        self.score = nn.Conv2d(self.body.feature_info.channels()[-1], len(classes), 1)
+        nn.init.normal_(self.score.weight, std=0.01)
+        self.score.bias = nn.Parameter(torch.zeros(len(classes)))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return logits [n, classes, h / window, w / window]."""
+        features = self.body(self.normalise(images))[-1]
+        cells = F.avg_pool2d(features, self.settings.tile_px // _DEEPEST)
+        return (self.score(self.dropout(cells)),)
+
+    def loss(self, maps: tuple[Tensor, ...], targets: Sequence[Target]) -> dict[str, Tensor]:
+        """Return "score": cross entropy. A window holds what its target has a point for."""
+        logits = maps[0].float()[:, :, 0, 0]
+        wanted = torch.full_like(logits, _SMOOTHING)
+        for row, target in zip(wanted, targets, strict=True):
+            row[target["labels"]] = 1 - _SMOOTHING
+        return {"score": F.binary_cross_entropy_with_logits(logits, wanted)}
