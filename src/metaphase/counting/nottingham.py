@@ -7,9 +7,9 @@ Pathologists' protocol for invasive carcinoma of the breast repeats it, from 0.4
 
 How it was checked: all 30 rows against a published transcription of that Table 1 (release
 4.10.0.0), not against the print itself; the ends of the range and the densities of the cuts (3 and
-8 a mm2) against Bonert and Tate (2017, doi 10.1186/s12938-016-0301-z); the row of 0.59 mm, 0.274 mm2
-(up to 9, 10 to 19, 20 and more) is Elston and Ellis's own field. All rows follow from that one in
-proportion to the area, rounded down; a test holds the table to that.
+8 a mm2) against Bonert and Tate (2017, doi 10.1186/s12938-016-0301-z); the row of 0.59 mm is Elston
+and Ellis's own field of 0.274 mm2 (up to 9, 10 to 19, 20 and more). All rows follow from that one
+in proportion to the area, rounded down; a test holds the table to that.
 
 The score is made for breast cancer. It is one of three parts of a grade and no diagnosis.
 """
