@@ -23,6 +23,7 @@ from metaphase.training.sections import (
     NetworkChoice,
     Optimiser,
     Sampling,
+    Second,
     Section,
     Trainer,
     Validation,
@@ -56,6 +57,9 @@ class Recipe(Section):
     augment: Augment = Field(default=Augment(), description="How patches are varied.")
     optimiser: Optimiser = Field(default=Optimiser(), description="How weights follow gradients.")
     trainer: Trainer = Field(default=Trainer(), description="How long, on what.")
+    second: Second | None = Field(
+        default=None, description="A second look at what the detector found; absent: none."
+    )
     validation: Validation = Field(default=Validation(), description="How the run is judged.")
     adapt: Methods | None = Field(
         default=None,

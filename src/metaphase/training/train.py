@@ -8,6 +8,7 @@ mined/              hard negatives mined on the way
 checkpoints/        last.ckpt and best.ckpt, with full state
 detections/         what the finished model finds in the validation cases
 scores.json         and how it scores there
+second.csv          the curve of the second look, where the recipe asks for one
 model/              the model file
 """
 
@@ -26,8 +27,8 @@ from metaphase.errors import InterruptedRunError, MissingExtraError, RecipeError
 from metaphase.figures import Label
 from metaphase.files import write_json, write_text
 from metaphase.labels.dataset import Dataset
-from metaphase.models.modelfile import Model, load_model, save_model
-from metaphase.models.spec import ModelCard, Threshold
+from metaphase.models.modelfile import SECOND_NAME, Model, load_model, save_model, save_second
+from metaphase.models.spec import ModelCard, SecondLook, Threshold
 from metaphase.training.recipe import Recipe, load_recipe, resolved
 
 if TYPE_CHECKING:
@@ -72,6 +73,9 @@ def train(
     if network is None:  # a process that only helped
         return folder
     model = _save(recipe, network, data, folder)
+    if recipe.second is not None:
+        model = _look_twice(recipe, model, data, folder, show)
+    model = _describe(model, data)
     _freeze(recipe, model, data.validation, folder, show)
     return folder
 
@@ -127,6 +131,42 @@ def _save(recipe: Recipe, network: Network, data: TrainingData, folder: Path) ->
     )
     onnx.unlink()
     return model
+
+
+def _look_twice(
+    recipe: Recipe, detector: Model, data: TrainingData, folder: Path, show: bool
+) -> Model:
+    """Train the second look and put it into the model file."""
+    from metaphase.models.export import export_onnx
+    from metaphase.training.second import train_second
+
+    settings = recipe.second
+    assert settings is not None
+    try:
+        network = train_second(recipe, detector, data.training, data.crops, folder, show=show)
+    except KeyboardInterrupt:
+        message = f"interrupted; the same command goes on from {folder}"
+        raise InterruptedRunError(message) from None
+    onnx = folder / "second.onnx.part"
+    export_onnx(network, onnx)
+    card = _card(recipe, network, data).model_copy(update={"name": f"{recipe.name}, second look"})
+    place = detector.folder / SECOND_NAME
+    second = save_model(place, card, weights=network.state_dict(), onnx=onnx)
+    onnx.unlink()
+    look = SecondLook(
+        id=second.id,
+        min_score=settings.min_score,
+        weight=settings.weight,
+        symmetries=settings.symmetries,
+    )
+    return save_second(detector, second, look)
+
+
+def _describe(model: Model, data: TrainingData) -> Model:
+    """Write into the card what the training images look like, so that others can be told apart."""
+    from metaphase.training.domains import describe_domains, write_domains
+
+    return write_domains(model, describe_domains(model, data.training, data.crops))
 
 
 def _freeze(recipe: Recipe, model: Model, validation: Dataset, folder: Path, show: bool) -> None:
