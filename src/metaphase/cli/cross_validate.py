@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 app = typer.Typer(add_completion=False)
-
-
-class How(StrEnum):
-    """Where a fold's threshold comes from."""
-
-    OTHER_FOLDS = "other-folds"
-    INNER = "inner"
 
 
 @app.command()
@@ -28,12 +20,20 @@ def cross_validate(
         Path | None, typer.Option(help="Folder of the runs.", show_default="runs/NAME-by-BY")
     ] = None,
     threshold: Annotated[
-        How, typer.Option(help="Choose each threshold on the other folds, or on an inner part.")
-    ] = How.OTHER_FOLDS,
+        Literal["other-folds", "inner"],
+        typer.Option(help="Choose each threshold on the other folds, or on an inner part."),
+    ] = "other-folds",
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a field, e.g. trainer.epochs=5."),
     ] = None,
+    check_pixels: Annotated[
+        bool,
+        typer.Option(
+            "--check-pixels",
+            help="Compare all images first, and refuse any that is on both sides of a fold.",
+        ),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Train and score leaving one group out at a time; finished folds are kept."""
@@ -48,7 +48,8 @@ def cross_validate(
         loaded,
         out=folder,
         by=by,
-        threshold=threshold.value,
+        threshold=threshold,
+        check_pixels=check_pixels,
         show=not quiet,
         tell=Console(stderr=True).print if not quiet else lambda message: None,
     )

@@ -25,6 +25,13 @@ def doctor(
     measure: Annotated[
         bool, typer.Option(help="Time a few steps and patches on this computer.")
     ] = True,
+    check_pixels: Annotated[
+        bool,
+        typer.Option(
+            "--check-pixels",
+            help="Compare all images: the same pixels on two sides of the split, or in a crop.",
+        ),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Examine a recipe and its data before training.
@@ -40,7 +47,7 @@ def doctor(
 
     loaded = load_recipe(recipe, set_ or ())
     with Console(stderr=True).status("reading labels") as status:
-        findings = examine(loaded, measure=measure, watch=status.update)
+        findings = examine(loaded, measure=measure, pixels=check_pixels, watch=status.update)
     if json:
         _print_json(findings)
     else:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from metaphase.errors import Problem, RecipeError, SplitError
 from metaphase.labels.dataset import Dataset
 from metaphase.training.caselists import matches
+from metaphase.training.heldout import HeldOut
 from metaphase.training.places import FloatArray, Masked, Unlabelled, load_masked
 from metaphase.training.recipe import Recipe
 from metaphase.training.sections import Source, SplitTable
@@ -79,27 +80,13 @@ def check_crops(data: TrainingData, names: Iterable[str | None] = ()) -> None:
     """Refuse crops of what the run is judged on: of the same group, or of a slide called the same
     on the same scanner. ``names`` are those of the sources, which do not count. Raises SplitError.
     """
-    names = set(names)
-
-    def bare(name: str) -> str:
-        source, _, rest = name.partition("/")
-        return rest if rest and source in names else name
-
-    held = {*data.split.validation, *data.split.test}
-    groups: dict[object, str] = {}
-    for case in data.regions:
-        if case.id in held:
-            group = bare(case.domain("group"))
-            keys: list[object] = [group, bare(case.id)]
-            if case.scanner:
-                keys.append((case.scanner, group.rpartition("/")[2]))
-            groups.update(dict.fromkeys(keys, case.id))
+    names = tuple(names)
+    judged = {*data.split.validation, *data.split.test}
+    held = HeldOut((case for case in data.regions if case.id in judged), names)
     leaks: dict[str, str] = {}
     for crop in data.crops:
-        group = bare(crop.domain("group"))
-        other = groups.get(group) or groups.get((crop.scanner, group.rpartition("/")[2]))
-        if other:
-            leaks.setdefault(group, other)
+        if other := held.leak(crop):
+            leaks.setdefault(held.bare(crop.domain("group")), other)
     if leaks:
         raise SplitError(
             Problem(
@@ -119,7 +106,7 @@ def region_cases(recipe: Recipe) -> Dataset:
 
 def joined(sources: Iterable[Source]) -> Dataset:
     """Return one Dataset of all sources."""
-    loaded = [(source, _load(source)) for source in sources]
+    loaded = [(source, load_source(source)) for source in sources]
     if len(loaded) == 1:
         return loaded[0][1]
     named = [dataset.with_prefix(str(source.name)) for source, dataset in loaded]
@@ -127,7 +114,8 @@ def joined(sources: Iterable[Source]) -> Dataset:
     return Dataset((case for dataset in named for case in dataset), name=name)
 
 
-def _load(source: Source) -> Dataset:
+def load_source(source: Source) -> Dataset:
+    """Return the cases of one source that ``only`` and ``without`` leave."""
     from metaphase.labels.read import load_dataset
 
     dataset = load_dataset(

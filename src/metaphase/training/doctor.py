@@ -23,6 +23,7 @@ CHECKS: tuple[Check, ...] = (
     labels.images,
     labels.split,
     labels.scanners,
+    labels.crops,
     patches.figures,
     patches.hard_negatives,
     patches.variation,
@@ -41,12 +42,17 @@ MEASURED: tuple[Check, ...] = (run.duration,)
 
 
 def examine(
-    recipe: Recipe, *, measure: bool = True, watch: Callable[[str], None] = lambda name: None
+    recipe: Recipe,
+    *,
+    measure: bool = True,
+    pixels: bool = False,
+    watch: Callable[[str], None] = lambda name: None,
 ) -> list[Finding]:
     """Return everything that was found, in the order of reading.
 
-    ``measure`` times a few steps and patches here, unless an error was found before. ``watch`` is
-    called with each check's name as it begins.
+    ``measure`` times a few steps and patches here, unless an error was found before. ``pixels``
+    compares the images of the split's parts and the crops, which takes minutes. ``watch`` is called
+    with each check's name as it begins.
     """
     try:
         data = load_data(_with_what_is_there(recipe), check=False)
@@ -57,6 +63,8 @@ def examine(
         ]
     patient = Patient(recipe, data)
     findings = list(_run(CHECKS, patient, watch))
+    if pixels:
+        findings += _run((labels.pixels,), patient, watch)
     if measure and worst(findings) != Level.ERROR:
         findings += _run(MEASURED, patient, watch)
     return findings

@@ -74,9 +74,7 @@ def split(patient: Patient) -> Iterator[Finding]:
     try:
         check_split(chosen, whole)
     except SplitError as error:
-        for problem in error.problems[:20]:
-            where = f"data.split: {problem.record}"
-            yield Finding(Level.ERROR, where, problem.message, "", problem.way_out)
+        yield from _leaks(error, "data.split")
     else:
         sizes = ", ".join(f"{len(ids)} {part}" for part, ids in chosen.parts().items() if ids)
         yield Finding(Level.OK, "data.split", "no case is unlabelled, doubled or leaking", sizes)
@@ -93,6 +91,43 @@ def split(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             Level.ERROR, "data.split", "validation has no mitotic figure", "0 figures", way_out
         )
+
+
+def crops(patient: Patient) -> Iterator[Finding]:
+    """Whether crops are of slides that the run is judged on, by name."""
+    if not len(patient.data.crops):
+        return
+    from metaphase.training.data import check_crops
+
+    measured = f"{len(patient.data.crops)} crops"
+    try:
+        check_crops(patient.data, (source.name for source in patient.recipe.data.sources))
+    except SplitError as error:
+        yield from _leaks(error, "data.sources")
+    else:
+        message = "no crop is of a slide that is judged on, by name"
+        way_out = "--check-pixels compares the images"
+        yield Finding(Level.OK, "data.sources", message, measured, way_out)
+
+
+def pixels(patient: Patient) -> Iterator[Finding]:
+    """Whether the same pixels are on two sides, whatever they are called (reads all images)."""
+    from metaphase.training.heldout import refuse_same_pixels
+
+    try:
+        refuse_same_pixels(patient.data)
+    except SplitError as error:
+        yield from _leaks(error, "data")
+    else:
+        cases = len(patient.training) + len(patient.judged)
+        measured = f"{cases} cases, {len(patient.data.crops)} crops"
+        yield Finding(Level.OK, "data", "no pixels are on two sides", measured)
+
+
+def _leaks(error: SplitError, where: str) -> Iterator[Finding]:
+    for problem in error.problems[:20]:
+        place = f"{where}: {problem.record}"
+        yield Finding(Level.ERROR, place, problem.message, "", problem.way_out)
 
 
 def scanners(patient: Patient) -> Iterator[Finding]:
