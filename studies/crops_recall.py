@@ -1,0 +1,174 @@
+"""Recall on crops around mitotic figures, per scanner, with false positives on fields beside it.
+
+    python -m studies.crops_recall RUN --crops $METAPHASE_DATA/ami_br/annotations.json \\
+        --crops-only @recipes/ami_br_held_out.txt
+
+A crop (32 um) is smaller than the tile that a network sees (128 um), so something must lie around
+it. Three ways are measured:
+
+- ``reflected``: the crop continued by its own mirror images, the figure in the middle of the tile.
+- ``white``: nothing but white around it, as beyond the border of an image.
+- ``pasted``: laid with a soft rim on a figure-free part of a field, matched to the crop's colour.
+
+``reflected`` is the one to quote. It holds nothing but that scanner's own pixels, and nothing of
+the kind that training is composed of: a model that takes a soft rim for a figure gains by
+``pasted``, and one that has never seen an image's border loses by ``white``. Read as bounds, the
+three should agree within their intervals.
+
+A figure is found if a detection at or above the frozen threshold lies within 7.5 um of it. Of each
+crop the figure that it is centred on counts, so each figure counts once. Of a cross-validation,
+every fold's model looks at every crop, and the shares are pooled. Intervals: bootstrap over slides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from metaphase.evaluation.evaluate import evaluate
+from metaphase.labels.dataset import Dataset
+from metaphase.training.crops import look_of, recolour
+from studies.common import (
+    Crop,
+    Pixels,
+    Subject,
+    add_crop_arguments,
+    arguments,
+    best_score,
+    crop_cases,
+    finish,
+    look,
+    look_at_fields,
+    read_crops,
+    reflected,
+    seen_in_training,
+    share_interval,
+    subjects,
+    tell,
+)
+from studies.grounds import Grounds, pasted
+
+SIDE_PX = 512
+QUOTED = "reflected"
+
+Laid = tuple[Pixels, float, float]
+
+
+def ways(grounds: Grounds | None) -> dict[str, Callable[[Crop, np.random.Generator], Laid]]:
+    """Return how a crop is laid before the network: pixels and the figure's place in them."""
+
+    def on_field(crop: Crop, rng: np.random.Generator) -> Laid:
+        assert grounds is not None
+        ground = grounds.draw(rng, SIDE_PX, crop.mpp)
+        ground = recolour(ground, look_of(ground), look_of(crop.pixels), 1.0)
+        return pasted(crop.pixels, crop.x_px, crop.y_px, ground)
+
+    found: dict[str, Callable[[Crop, np.random.Generator], Laid]] = {
+        QUOTED: lambda crop, rng: reflected(crop.pixels, crop.x_px, crop.y_px, SIDE_PX),
+        "white": lambda crop, rng: (crop.pixels, crop.x_px, crop.y_px),
+    }
+    return found if grounds is None else {**found, "pasted": on_field}
+
+
+def scores_of(subject: Subject, crops: list[Crop], seed: int) -> dict[str, list[float]]:
+    """Return the best score at each crop's figure, by way."""
+    grounds = Grounds(subject.fields) if len(subject.fields) else None
+    runtime = subject.runtime()
+    found: dict[str, list[float]] = {}
+    for way, lay in ways(grounds).items():
+        found[way] = []
+        for number, crop in enumerate(crops):
+            pixels, x, y = lay(crop, np.random.default_rng([seed, number]))
+            found[way].append(best_score(look(pixels, crop.mpp, subject, runtime), x, y))
+    return found
+
+
+def field_rate(subject: Subject) -> dict[str, Any]:
+    """Return what the subject finds on its fields at its threshold."""
+    scores = evaluate(look_at_fields(subject, subject.runtime()), subject.fields)
+    counts, area = scores.overall.counts, scores.overall.area_mm2
+    return {
+        "tp": counts.tp, "fp": counts.fp, "fn": counts.fn, "f1": scores.f1, "area_mm2": area,
+        "fp_per_mm2": counts.fp / area,
+    }  # fmt: skip
+
+
+def per_scanner(crops: list[Crop], found: list[list[bool]], seed: int) -> dict[str, dict[str, Any]]:
+    """Return the recall of each scanner; ``found`` is a list for every subject."""
+    hits = np.mean(found, axis=0)
+    scanners = np.array([crop.case.domain() for crop in crops])
+    result = {}
+    for scanner in dict.fromkeys(scanners.tolist()):
+        who = np.flatnonzero(scanners == scanner)
+        groups = [crops[i].case.domain("group") for i in who]
+        low, high = share_interval(hits[who], np.ones(len(who)), groups, seed)
+        result[scanner] = {
+            "figures": len(who),
+            "slides": len(set(groups)),
+            "recall": float(hits[who].mean()),
+            "intervals": {"recall": [low, high]},
+        }
+    return result
+
+
+def warn_of_leaks(who: list[Subject], cases: Dataset) -> dict[str, int]:
+    """Say which models have been trained on the very crops that they are measured on."""
+    seen = {subject.name: len(seen_in_training(subject.model, cases)) for subject in who}
+    for name, count in seen.items():
+        if count:
+            print(f"WARNING: {name} was trained on {count} of these {len(cases)} crops.")
+    return seen
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    add_crop_arguments(parser)
+    given = parser.parse_args()
+    who, cases = subjects(given), crop_cases(given)
+    seen = warn_of_leaks(who, cases)
+    crops = read_crops(cases)
+    values = [scores_of(subject, crops, given.seed) for subject in who]
+    result: dict[str, Any] = {
+        "quoted": QUOTED,
+        "thresholds": {subject.name: subject.threshold for subject in who},
+        "crops_seen_in_training": seen,
+        "ways": {},
+        "fields": {subject.name: field_rate(subject) for subject in who if len(subject.fields)},
+    }
+    for way in values[0]:
+        found = [
+            [score >= subject.threshold for score in scores[way]]
+            for subject, scores in zip(who, values, strict=True)
+        ]
+        result["ways"][way] = per_scanner(crops, found, given.seed)
+    _tell(result)
+    finish(result, given.json)
+
+
+def _tell(result: dict[str, Any]) -> None:
+    rows = []
+    for scanner, quoted in result["ways"][QUOTED].items():
+        low, high = quoted["intervals"]["recall"]
+        others = [w[scanner]["recall"] for name, w in result["ways"].items() if name != QUOTED]
+        interval = f"{low:.3f} to {high:.3f}"
+        rows.append(
+            [scanner, quoted["figures"], quoted["slides"], quoted["recall"], interval, *others]
+        )
+    others = [name for name in result["ways"] if name != QUOTED]
+    head = ["scanner", "figures", "slides", "recall", "95 % interval", *others]
+    tell(f"Recall on crops, {QUOTED} (others beside it)", head, rows)
+    if result["fields"]:
+        fields = result["fields"].values()
+        fp, area = sum(f["fp"] for f in fields), sum(f["area_mm2"] for f in fields)
+        rows = [
+            [name, result["thresholds"][name], f["f1"] or 0.0, f["fp"], f["fp_per_mm2"]]
+            for name, f in result["fields"].items()
+        ]
+        rows.append(["pooled", "", "", fp, fp / area])
+        tell("On the fields, at the same threshold", ["", "threshold", "F1", "FP", "FP/mm2"], rows)
+
+
+if __name__ == "__main__":
+    main()

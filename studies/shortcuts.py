@@ -1,0 +1,292 @@
+"""Does a model use a shortcut: the middle of a crop, a seam, a scanner, the JPEG history?
+
+    python -m studies.shortcuts RUN --crops $METAPHASE_DATA/ami_br/annotations.json \\
+        --crops-only @recipes/ami_br_held_out.txt
+
+Four measurements, all at the frozen threshold:
+
+1. ``quilts``: pictures sewn of figure-free strips of the crops: that scanner, and seams, but no
+   figure. A model that takes a seam or a scanner for a figure has more false positives per mm2
+   there than on whole fields.
+2. ``fields``: F1 on the left-out fields as they are, recompressed as JPEG and blurred.
+3. ``off centre``: windows of the crops laid on a field, the figure in the window's middle or near
+   its rim; and the whole crop off the middle of the tile.
+4. ``replaced``: the crop as it is; its figure replaced by a figure-free piece of the same slide's
+   crops (what is left of the recall is found for another reason than the figure); and, cut and
+   blended in just the same way, by another figure (the price of the blending itself).
+"""
+
+from __future__ import annotations
+
+import io
+from argparse import Namespace
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from metaphase.evaluation.evaluate import evaluate
+from metaphase.figures import Detections, points_of
+from metaphase.labels.dataset import Dataset
+from metaphase.training.crops import Crops, look_of, recolour
+from metaphase.units import area_mm2
+from studies.common import (
+    Crop,
+    Pixels,
+    Subject,
+    add_crop_arguments,
+    arguments,
+    best_score,
+    crop_cases,
+    finish,
+    look,
+    look_at_fields,
+    read_crops,
+    reflected,
+    subjects,
+    tell,
+)
+from studies.crops_recall import SIDE_PX, warn_of_leaks
+from studies.grounds import Grounds, disc_replaced, pasted
+
+Change = Callable[[Pixels], Pixels]
+Laid = tuple[Pixels, float, float]
+
+WINDOW_PX, SHIFT_PX = 88, 20
+DISC_PX, PIECE_PX = 20, 56
+QUILTS = 64
+QUILT_PX = 512
+
+
+def jpeg(pixels: Pixels, quality: int) -> Pixels:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=quality)
+    return np.asarray(Image.open(stream).convert("RGB"))
+
+
+def blurred(pixels: Pixels, sigma_px: float) -> Pixels:
+    return np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(sigma_px)))
+
+
+CHANGES: dict[str, Change] = {
+    "plain": lambda pixels: pixels,
+    **{f"JPEG {quality}": partial(jpeg, quality=quality) for quality in (80, 60, 40)},
+    **{f"blur {sigma:g} px": partial(blurred, sigma_px=sigma) for sigma in (0.7, 1.0, 1.5)},
+}
+
+
+def changed_fields(subject: Subject) -> dict[str, dict[str, Detections]]:
+    """Return the detections of a subject's fields under each change."""
+    runtime = subject.runtime()
+    return {name: look_at_fields(subject, runtime, change) for name, change in CHANGES.items()}
+
+
+def field_scores(who: list[Subject], found: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the scores of each change, pooled over all subjects' fields."""
+    fields = Dataset([case for subject in who for case in subject.fields])
+    result = {}
+    for name in CHANGES:
+        every = {k: v for one in found for k, v in one[name].items()}
+        score = evaluate(every, fields).overall
+        counts = score.counts
+        result[name] = {
+            "f1": counts.f1, "tp": counts.tp, "fp": counts.fp, "fn": counts.fn,
+            "fp_per_mm2": counts.fp / score.area_mm2,
+        }  # fmt: skip
+    return result
+
+
+def quilts(cases: Dataset, seed: int, count: int) -> dict[str, list[tuple[Pixels, float]]]:
+    """Return figure-free pictures of each scanner's crops, with their resolution."""
+    found = {}
+    for scanner, part in cases.by_domain().items():
+        rng = np.random.default_rng([seed, 1])
+        crops, mpp = Crops(part), float(part.cases[0].mpp or 0)
+        found[scanner] = [
+            (crops.quilt(rng, crops.group(rng), mpp, QUILT_PX).image, mpp) for _ in range(count)
+        ]
+    return found
+
+
+def quilt_rates(
+    who: list[Subject], sewn: dict[str, list[tuple[Pixels, float]]]
+) -> dict[str, dict[str, float]]:
+    """Return the false positives per mm2 on each scanner's quilts, over all subjects."""
+    result = {}
+    for scanner, pictures in sewn.items():
+        false, area = 0, 0.0
+        for subject in who:
+            runtime = subject.runtime()
+            for pixels, mpp in pictures:
+                found = look(pixels, mpp, subject, runtime)
+                false += len(found.above_threshold())
+                area += area_mm2(pixels.shape[1], pixels.shape[0], mpp)
+        result[scanner] = {"fp": false, "area_mm2": area, "fp_per_mm2": false / area}
+    return result
+
+
+def windows(crop: Crop, rng: np.random.Generator, grounds: Grounds) -> dict[str, Laid]:
+    """Return a window of a crop on a field: the figure in its middle, near its rim, and whole
+    crops reflected with the figure in and off the middle of the tile."""
+    ground = grounds.draw(rng, SIDE_PX, crop.mpp)
+    ground = recolour(ground, look_of(ground), look_of(crop.pixels), 1.0)
+    turn = rng.uniform(0, 2 * np.pi)
+    shift = SHIFT_PX * np.array([np.cos(turn), np.sin(turn)])
+    whole, x, y = reflected(crop.pixels, crop.x_px, crop.y_px, 2 * SIDE_PX)
+    off = np.round(rng.uniform(0.15, 0.3, 2) * rng.choice([-1, 1], 2) * SIDE_PX).astype(int)
+    return {
+        "figure in the window's middle": _window(crop, np.zeros(2), ground),
+        "figure near the window's rim": _window(crop, shift, ground),
+        "crop in the tile's middle": _part(whole, x, y, np.zeros(2, int)),
+        "crop off the tile's middle": _part(whole, x, y, off),
+    }
+
+
+def _part(whole: Pixels, x_px: float, y_px: float, off: np.ndarray) -> Laid:
+    """Return SIDE_PX of a larger picture, moved by ``off`` from its middle."""
+    x, y = ((np.array(whole.shape[1::-1]) - SIDE_PX) // 2 + off).tolist()
+    return whole[y : y + SIDE_PX, x : x + SIDE_PX], x_px - x, y_px - y
+
+
+def _window(crop: Crop, shift: np.ndarray, ground: Pixels) -> Laid:
+    height, width = crop.pixels.shape[:2]
+    half = WINDOW_PX / 2
+    middle = np.array([crop.x_px, crop.y_px]) + shift
+    corner = np.clip(
+        np.round(middle - half), 0, np.maximum(np.array([width, height]) - 2 * half, 0)
+    )
+    x, y = corner.astype(int)
+    piece = crop.pixels[y : y + WINDOW_PX, x : x + WINDOW_PX]
+    return pasted(piece, crop.x_px - x, crop.y_px - y, ground)
+
+
+def replaced(crop: Crop, rng: np.random.Generator, others: list[Crop]) -> dict[str, Laid]:
+    """Return a crop as it is, without its figure, and with another figure, all reflected."""
+    same = [o for o in others if o.case.domain("group") == crop.case.domain("group")]
+    alike = [o for o in others if o.case.domain() == crop.case.domain() and o is not crop]
+    free = [piece for o in same for piece in _free_pieces(o)]
+    free = free or [piece for o in alike for piece in _free_pieces(o)]
+    figures = [o for o in alike if _whole(o)]
+    if not free or not figures or not _whole(crop):
+        return {}
+    empty = free[rng.integers(len(free))]
+    other = figures[rng.integers(len(figures))]
+    figure = _around(other)
+    result = {}
+    for name, piece in (("as it is", None), ("no figure", empty), ("another figure", figure)):
+        pixels = crop.pixels
+        if piece is not None:
+            now, wanted = look_of(piece), look_of(pixels)
+            piece = recolour(piece, now, wanted, 1.0) if piece is empty else piece
+            pixels = disc_replaced(pixels, crop.x_px, crop.y_px, piece, DISC_PX)
+        result[name] = reflected(pixels, crop.x_px, crop.y_px, SIDE_PX)
+    return result
+
+
+def _whole(crop: Crop) -> bool:
+    """Whether the piece around the figure lies in the crop."""
+    height, width = crop.pixels.shape[:2]
+    reach = PIECE_PX / 2 + 1
+    x, y = crop.x_px, crop.y_px
+    return bool(min(x, y, width - x, height - y) >= reach)
+
+
+def _around(crop: Crop) -> Pixels:
+    x, y = round(crop.x_px - PIECE_PX / 2), round(crop.y_px - PIECE_PX / 2)
+    return crop.pixels[y : y + PIECE_PX, x : x + PIECE_PX]
+
+
+def _free_pieces(crop: Crop) -> list[Pixels]:
+    """Return the corners of a whole crop in whose discs no labelled figure reaches."""
+    height, width = crop.pixels.shape[:2]
+    if (width, height) != (crop.case.width_px, crop.case.height_px):
+        return []
+    figures = points_of(crop.case.figures, None)
+    found = []
+    for x in (0, width - PIECE_PX):
+        for y in (0, height - PIECE_PX):
+            middle = np.array([x, y]) + PIECE_PX / 2
+            if np.hypot(*(figures - middle).T).min() > 6 / crop.mpp + DISC_PX:
+                found.append(crop.pixels[y : y + PIECE_PX, x : x + PIECE_PX])
+    return found
+
+
+def compare(
+    who: list[Subject], crops: list[Crop], lay: Callable[[Subject, int, Crop], dict[str, Laid]]
+) -> dict[str, dict[str, float]]:
+    """Return recall and mean score at the figure's place of each way of laying the same crops."""
+    scores: dict[str, list[tuple[float, bool]]] = {}
+    for subject in who:
+        runtime = subject.runtime()
+        for number, crop in enumerate(crops):
+            for name, (pixels, x, y) in lay(subject, number, crop).items():
+                score = best_score(look(pixels, crop.mpp, subject, runtime), x, y)
+                scores.setdefault(name, []).append((score, score >= subject.threshold))
+    return {
+        name: {
+            "crops": len(values) // len(who),
+            "recall": float(np.mean([right for _, right in values])),
+            "mean_score": float(np.mean([score for score, _ in values])),
+        }
+        for name, values in scores.items()
+    }
+
+
+def measure(given: Namespace) -> dict[str, Any]:
+    who, cases = subjects(given), crop_cases(given)
+    result: dict[str, Any] = {"crops_seen_in_training": warn_of_leaks(who, cases)}
+    crops = read_crops(cases)
+    sewn = quilts(cases, given.seed, given.quilts)
+    result["quilts"] = quilt_rates(who, sewn)
+    if all(len(subject.fields) for subject in who):
+        result["fields"] = field_scores(who, [changed_fields(subject) for subject in who])
+        grounds = {subject.name: Grounds(subject.fields) for subject in who}
+        result["off centre"] = compare(
+            who,
+            crops,
+            lambda subject, number, crop: windows(
+                crop, np.random.default_rng([given.seed, 2, number]), grounds[subject.name]
+            ),
+        )
+    result["replaced"] = compare(
+        who,
+        crops,
+        lambda subject, number, crop: replaced(
+            crop, np.random.default_rng([given.seed, 3, number]), crops
+        ),
+    )
+    return result
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    add_crop_arguments(parser)
+    parser.add_argument("--quilts", type=int, default=QUILTS, help="of each scanner, 512 px")
+    given = parser.parse_args()
+    result = measure(given)
+    rates = [[s, r["fp"], r["area_mm2"], r["fp_per_mm2"]] for s, r in result["quilts"].items()]
+    if "fields" in result:
+        plain = result["fields"]["plain"]
+        rates.append(["whole fields", plain["fp"], "", plain["fp_per_mm2"]])
+    head = ["", "false positives", "mm2", "per mm2"]
+    tell("1. Quilts of figure-free strips: false positives", head, rates)
+    if "fields" in result:
+        rows = [
+            [name, f["f1"] or 0.0, (f["f1"] or 0.0) - (plain["f1"] or 0.0), f["tp"], f["fp"]]
+            for name, f in result["fields"].items()
+        ]
+        head = ["", "F1", "change", "TP", "FP"]
+        tell("2. Left-out fields, recompressed and blurred", head, rows)
+    for number, kind in ((3, "off centre"), (4, "replaced")):
+        if kind in result:
+            rows = [
+                [name, r["crops"], r["recall"], r["mean_score"]] for name, r in result[kind].items()
+            ]
+            tell(f"{number}. Crops: {kind}", ["", "crops", "recall", "mean score"], rows)
+    finish(result, given.json)
+
+
+if __name__ == "__main__":
+    main()
