@@ -15,6 +15,7 @@ from metaphase.detection.overlay import marks_of
 from metaphase.detection.plan import Settings
 from metaphase.detectionfile import load_detections, save_detections
 from metaphase.figures import Detections, Provenance
+from metaphase.slides.mask import read_polygons
 from tests.detection.scenes import DotRuntime, DotSlide, make_model
 
 FILES = {"detections.csv", "detections.json", "detections.geojson", "overlay.png"}
@@ -201,6 +202,12 @@ def test_an_roi_keeps_what_lies_in_it(folder, tmp_path):
     roi = tmp_path / "roi.geojson"
     roi.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
     outcomes = go(folder, tmp_path / "out", settings=Settings(roi=roi))
+    kept = tmp_path / "out" / "c" / "roi.geojson"
+    assert read_polygons(kept)  # for counting, which stays inside of it
+    before = kept.read_bytes()
+    kept.unlink()  # as an older version left it
+    assert statuses(go(folder, tmp_path / "out", settings=Settings(roi=roi))) == ["skipped"] * 3
+    assert kept.read_bytes() == before
     assert [o.figures for o in outcomes] == [0, 1, 1]
 
 
@@ -219,3 +226,14 @@ def test_marks_can_be_chosen(folder, tmp_path):
 
     go(folder, tmp_path / "out", marks=marks)
     assert jobs == ["a", "b", "c"]
+
+
+def test_detections_tell_how_their_model_was_validated(folder, tmp_path):
+    overall = {"tp": 8, "fp": 2, "fn": 1, "f1": 0.8}
+    for scores, told in (
+        ({"validation": {"overall": overall}}, {"threshold": 0.5, "tp": 8, "fp": 2, "fn": 1}),
+        ({}, None),
+        ({"validation": {"overall": {"tp": 8}}}, None),
+    ):
+        go(folder, tmp_path / "out", model=make_model(scores=scores), again=True)
+        assert load_detections(tmp_path / "out" / "a").provenance.parameters["validation"] == told

@@ -11,23 +11,27 @@ from __future__ import annotations
 import csv
 import io
 import shutil
+import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from metaphase.detection.detect import carry_out, fingerprint_of_image, provenance
+from metaphase.detection.engine import Engine, Here
+from metaphase.detection.familiarity import warning_of
 from metaphase.detection.geojson import save_geojson
 from metaphase.detection.inputs import Job
 from metaphase.detection.overlay import Mark, marks_of, save_overlay
-from metaphase.detection.plan import Plan, Settings, make_plan, parameters_of
+from metaphase.detection.plan import Plan, Settings, parameters_of
 from metaphase.detection.runtime import Runtime
 from metaphase.detectionfile import CSV_NAME, JSON_NAME, load_detections, save_detections
-from metaphase.errors import DetectionsError, MetaphaseError
+from metaphase.errors import DetectionsError, InterruptedRunError, MetaphaseError
 from metaphase.figures import Detections, Label
 from metaphase.files import write_json, write_text
 from metaphase.models.modelfile import Model
+from metaphase.slides.mask import TissueMask
 from metaphase.slides.slide import Slide
 from metaphase.units import area_mm2
 
@@ -88,24 +92,115 @@ def detect_many(
     ``out`` as they come; without any, the file is removed. KeyboardInterrupt passes through: the
     same call then goes on where it was.
     """
-    out = Path(out)
-    watcher = watcher or Watcher()
-    outcomes: list[Outcome] = []
-    for job in jobs:
-        watcher.begins(job)
+    engine = Here(model, runtime, settings, batch)
+    how = How(again, overlay, redraw, marks)
+    return detect_with(engine, jobs, model, out, settings, how, watcher)
+
+
+@dataclass(frozen=True)
+class How:
+    """What is done with finished images and with pictures; see ``detect_many``."""
+
+    again: bool = False
+    overlay: bool = True
+    redraw: bool = False
+    marks: Marks = lambda job, detections: marks_of(detections)
+
+
+def detect_with(
+    engine: Engine,
+    jobs: Iterable[Job],
+    model: Model,
+    out: str | Path,
+    settings: Settings,
+    how: How | None = None,
+    watcher: Watcher | None = None,
+) -> list[Outcome]:
+    """As ``detect_many``, by an engine; ``model`` and ``settings`` are those that it was made with.
+
+    Where the engine takes several images at once, the watcher is called from their threads, never
+    by two at the same time; its progress is then that of all images that have begun.
+    """
+    out, jobs = Path(out), list(jobs)
+    run = _Run(engine, model, out, settings, how or How(), _Watched(watcher or Watcher()))
+    if engine.at_once == 1:
+        for number, job in enumerate(jobs):
+            run(number, job)
+    else:
+        _at_once(run, jobs, engine.at_once)
+    return [run.outcomes[number] for number in range(len(jobs))]
+
+
+def _at_once(run: _Run, jobs: Sequence[Job], threads: int) -> None:
+    """Run the jobs in threads. The first error that is not an image's own ends them all."""
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="metaphase-image")
+    try:
+        for future in [pool.submit(run, number, job) for number, job in enumerate(jobs)]:
+            future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _Watched:
+    """A watcher for several images at once: one call at a time, and their areas added up."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self.watcher = watcher
+        self.lock = threading.RLock()
+        self._areas: dict[str, tuple[float, float]] = {}
+
+    def begins(self, job: Job) -> None:
+        with self.lock:
+            self.watcher.begins(job)
+
+    def progress(self, job: Job, together: bool) -> Callable[[float, float], None]:
+        def tell(done: float, total: float) -> None:
+            with self.lock:
+                self._areas[job.name] = done, total
+                areas = self._areas.values() if together else [(done, total)]
+                self.watcher.progress(sum(a for a, _ in areas), sum(b for _, b in areas))
+
+        return tell
+
+    def ends(self, outcome: Outcome) -> None:
+        with self.lock:
+            self.watcher.ends(outcome)
+
+
+@dataclass
+class _Run:
+    """All images' way into one folder."""
+
+    engine: Engine
+    model: Model
+    out: Path
+    settings: Settings
+    how: How
+    watched: _Watched
+
+    def __post_init__(self) -> None:
+        self.outcomes: dict[int, Outcome] = {}
+
+    def __call__(self, number: int, job: Job) -> None:
+        self.watched.begins(job)
         started = time.monotonic()
         try:
-            work = _Work(job, model, runtime, settings, out / job.name, batch)
-            outcome = work.run(again, overlay, redraw, marks, watcher.progress)
+            work = _Work(job, self.model, self.engine, self.settings, self.out / job.name)
+            outcome = work.run(self.how, self.watched.progress(job, self.engine.at_once > 1))
+        except InterruptedRunError:
+            raise
         except MetaphaseError as error:
             outcome = Outcome(job, "failed", str(error))
         except Exception as error:  # one image's trouble must not cost the others
             outcome = Outcome(job, "failed", f"{type(error).__name__}: {error}")
-        outcome = _with_time(outcome, time.monotonic() - started)
-        outcomes.append(outcome)
-        _write_failures(outcomes, out / FAILURES_NAME)
-        watcher.ends(outcome)
-    return outcomes
+        outcome = replace(outcome, seconds=time.monotonic() - started)
+        with self.watched.lock:
+            self.outcomes[number] = outcome
+            _write_failures(self._in_order(), self.out / FAILURES_NAME)
+            self.watched.ends(outcome)
+
+    def _in_order(self) -> Iterator[Outcome]:
+        return (self.outcomes[number] for number in sorted(self.outcomes))
 
 
 @dataclass(frozen=True)
@@ -114,35 +209,26 @@ class _Work:
 
     job: Job
     model: Model
-    runtime: Runtime
+    engine: Engine
     settings: Settings
     folder: Path
-    batch: int | None
 
-    def run(
-        self,
-        again: bool,
-        overlay: bool,
-        redraw: bool,
-        marks: Marks,
-        progress: Callable[[float, float], None],
-    ) -> Outcome:
+    def run(self, how: How, progress: Callable[[float, float], None]) -> Outcome:
         with self.job.open() as slide:
-            image_sha256 = fingerprint_of_image(slide)
-            found = None if again else self._finished(slide, image_sha256)
+            image_sha256 = self.engine.fingerprint(self.job, slide)
+            found = None if how.again else self._finished(slide, image_sha256)
             if found is not None:
                 if not (self.folder / GEOJSON_NAME).exists():
                     save_geojson(found, self.folder / GEOJSON_NAME)
-                if overlay and (redraw or not (self.folder / OVERLAY_NAME).exists()):
-                    self._draw(slide, found, marks)
+                if not (self.folder / ROI_NAME).exists():
+                    self._write_roi(slide)
+                if how.overlay and (how.redraw or not (self.folder / OVERLAY_NAME).exists()):
+                    self._draw(slide, found, how.marks)
                 return self._outcome("skipped", found, slide)
-            plan = make_plan(slide, self.model, self.settings)
-            made = provenance(slide, self.model, plan, image_sha256, self.runtime)
+            plan = self.engine.plan(self.job, slide)
             blocks = self.folder / BLOCKS_NAME
-            found = carry_out(
-                plan, made, slide, self.model, self.runtime, self.batch, blocks, progress
-            )
-            self._write(slide, plan, found, marks if overlay else None)
+            found = self.engine.carry_out(self.job, slide, plan, image_sha256, blocks, progress)
+            self._write(slide, plan, found, how.marks if how.overlay else None)
             return self._outcome("done", found, slide, plan)
 
     def _finished(self, slide: Slide, image_sha256: str) -> Detections | None:
@@ -171,12 +257,18 @@ class _Work:
         save_geojson(found, self.folder / GEOJSON_NAME)
         if plan.tissue is not None:
             write_json(self.folder / TISSUE_NAME, plan.tissue.to_geojson())
-        if plan.roi is not None:
-            write_json(self.folder / ROI_NAME, plan.roi.to_geojson("Region of interest"))
+        self._write_roi(slide)
         if marks is not None:
             self._draw(slide, found, marks)
         save_detections(found, self.folder)
         shutil.rmtree(self.folder / BLOCKS_NAME, ignore_errors=True)
+
+    def _write_roi(self, slide: Slide) -> None:
+        """Keep the region of interest, so that counting stays inside of it."""
+        if self.settings.roi is not None:
+            size = slide.width_px, slide.height_px
+            roi = TissueMask.from_geojson(self.settings.roi, slide.mpp, *size)
+            write_json(self.folder / ROI_NAME, roi.to_geojson("Region of interest"))
 
     def _draw(self, slide: Slide, found: Detections, marks: Marks) -> None:
         save_overlay(slide, marks(self.job, found), self.folder / OVERLAY_NAME)
@@ -197,14 +289,13 @@ class _Work:
                 f"{slide.path.name}: {capped} tiles had more candidates than are kept; "
                 "raise --min-score, or the model does not fit this image"
             )
+        unfamiliar = warning_of(found)
+        if unfamiliar:
+            notes.append(unfamiliar)
         return Outcome(self.job, status, "", figures, area, notes=tuple(notes))
 
 
-def _with_time(outcome: Outcome, seconds: float) -> Outcome:
-    return replace(outcome, seconds=seconds)
-
-
-def _write_failures(outcomes: Sequence[Outcome], path: Path) -> None:
+def _write_failures(outcomes: Iterable[Outcome], path: Path) -> None:
     """Write the failures so far, or remove the file of an earlier run."""
     failed = [o for o in outcomes if o.status == "failed"]
     if not failed:
