@@ -1,0 +1,84 @@
+"""The geometry of what the studies lay before a model, and their lists and intervals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from studies.common import best_score, reflected, share_interval, valid, wilson
+from studies.grounds import disc_replaced, pasted
+from studies.hold_out import held_out
+
+from metaphase.labels.dataset import Case, Dataset
+from tests.evaluation.scenes import found
+
+
+def crop(x, y, side=128):
+    """Grey noise with one white pixel at x, y."""
+    pixels = np.random.default_rng(0).integers(1, 200, (side, side, 3), dtype=np.uint8)
+    pixels[y, x] = 255
+    return pixels
+
+
+@pytest.mark.parametrize(("x", "y"), [(64, 64), (40, 90)])
+def test_the_figure_stays_where_it_is_said_to_be(x, y):
+    pixels = crop(x, y)
+    for whole, at_x, at_y in (
+        reflected(pixels, x, y, 512),
+        pasted(pixels, x, y, np.zeros((512, 512, 3), np.uint8)),
+    ):
+        assert whole.shape == (512, 512, 3)
+        assert (at_x, at_y) == pytest.approx((256, 256), abs=1)
+        assert (whole[round(at_y), round(at_x)] == 255).all()
+
+
+def test_a_paste_is_soft_at_its_rim_and_whole_inside():
+    whole, _, _ = pasted(np.full((60, 60, 3), 200, np.uint8), 30, 30, np.zeros((200, 200, 3), "u1"))
+    assert whole[100, 100, 0] == 200
+    assert whole[100, 71, 0] < 60
+    assert whole[100, 60, 0] == 0
+
+
+def test_a_disc_is_replaced_and_nothing_else():
+    pixels = np.full((128, 128, 3), 100, np.uint8)
+    changed = disc_replaced(pixels, 64, 64, np.full((56, 56, 3), 200, np.uint8), 20)
+    assert changed[64, 64, 0] == 200
+    away = np.hypot(*(np.mgrid[:128, :128] + 0.5 - 64))
+    assert (changed[away > 25] == 100).all()
+    assert (changed[away < 15] == 200).all()
+
+
+def test_black_padding_is_cut_off():
+    pixels = np.full((20, 30, 3), 9, np.uint8)
+    pixels[:4], pixels[:, 25:] = 0, 0
+    assert valid(pixels) == (0, 4, 25, 20)
+
+
+def test_the_best_score_within_the_radius_counts():
+    detections = found("a", [(100, 100), (129, 100), (131, 100)], [0.2, 0.6, 0.9])
+    assert best_score(detections, 100, 100) == 0.6  # 7.5 um are 30 px
+    assert best_score(detections, 300, 300) == 0.0
+
+
+def test_intervals_of_a_share():
+    assert wilson(8, 10) == pytest.approx((0.490, 0.943), abs=1e-3)
+    low, high = share_interval([1, 0, 1, 1], [1, 1, 1, 1], list("abcd"))
+    assert low < 0.75 < high
+    assert share_interval([1, 1], [1, 1], ["a", "b"]) == wilson(2, 2)
+
+
+def test_a_share_of_each_scanners_slides_is_held_out():
+    cases = [
+        Case(f"{s}{g}-{i}", scanner=s, group=f"{s}{g}")
+        for s in "XY"
+        for g in range(20)
+        for i in range(g % 7 + 1)
+    ]
+    dataset = Dataset(cases)
+    chosen = held_out(dataset, 0.2, seed=1)
+    assert {scanner: len(groups) for scanner, groups in chosen.items()} == {"X": 4, "Y": 4}
+    assert chosen == held_out(dataset, 0.2, seed=1) != held_out(dataset, 0.2, seed=2)
+    out = {group for groups in chosen.values() for group in groups}
+    assert 0.12 < sum(case.group in out for case in cases) / len(cases) < 0.28
