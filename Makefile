@@ -14,7 +14,7 @@ help:  ## Show what there is.
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -e '.[train,openvino,dicom,dev]'
+	$(BIN)/python -m pip install --quiet -e '.[train,openvino,dicom,cluster,dev]'
 	@touch $@
 
 setup: $(VENV)/.installed  ## Make a virtual environment with everything in it.

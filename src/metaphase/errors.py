@@ -50,6 +50,10 @@ class InputError(MetaphaseError):
         self.problems = [problems] if isinstance(problems, Problem) else list(problems)
         super().__init__(_tell(self.problems))
 
+    def __reduce__(self) -> tuple[type[InputError], tuple[list[Problem]]]:
+        """Pickle the problems, not the message: errors come back from other processes."""
+        return type(self), (self.problems,)
+
     @classmethod
     def of(
         cls, file: str | Path, message: str, *, record: str = "", way_out: str = ""
@@ -90,8 +94,12 @@ class MissingExtraError(MetaphaseError):
     """An optional part is not installed."""
 
     def __init__(self, extra: str, needed_for: str) -> None:
-        self.extra = extra
+        self.extra, self.needed_for = extra, needed_for
         super().__init__(f"{needed_for} needs an extra: pip install 'metaphase[{extra}]'")
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        """Pickle the parts, not the message."""
+        return type(self), (self.extra, self.needed_for)
 
 
 class InterruptedRunError(MetaphaseError):

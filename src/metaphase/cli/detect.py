@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from metaphase.detection.engine import Engine
     from metaphase.detection.inputs import Job
     from metaphase.detection.many import Marks, Outcome, Watcher
+    from metaphase.detection.plan import Settings
     from metaphase.labels.dataset import Dataset
+    from metaphase.models.modelfile import Model
 
 app = typer.Typer(add_completion=False)
 
@@ -113,6 +116,14 @@ def detect(
     batch: Annotated[
         int | None, typer.Option(min=1, help="Tiles at a time.", rich_help_panel=_MACHINE)
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Dask scheduler that has workers do it, as tcp://host:8786.",
+            rich_help_panel=_MACHINE,
+        ),
+    ] = None,
     again: Annotated[
         bool,
         typer.Option("--again", help="Redo what is finished.", rich_help_panel=_MACHINE),
@@ -127,9 +138,8 @@ def detect(
     Exit code: 0 all is well, 1 some images failed, 2 wrong usage, 130 interrupted (the same
     command goes on where it was).
     """
-    from metaphase.detection.many import detect_many
+    from metaphase.detection.many import How, detect_with
     from metaphase.detection.plan import Settings, parse_region
-    from metaphase.detection.runtime import open_runtime
     from metaphase.errors import InterruptedRunError
     from metaphase.models.modelfile import default_model, load_model
     from metaphase.slides.mask import read_polygons
@@ -146,28 +156,50 @@ def detect(
     known = _dataset(cases or labels, image_folder)
     jobs = _jobs(images or [], known if cases else None, split, part, mpp, scanner, force_mpp)
     opened = load_model(model or default_model())
-    runtime = open_runtime(opened, device, threads=threads)
-    typer.echo(f"{opened.card.name} ({opened.id[:12]}) on {runtime.name}", err=True)
+    how = How(again, overlay, redraw=labels is not None, marks=_marks(known))
     try:
-        with _watching(len(jobs)) as watcher:
-            outcomes = detect_many(
-                jobs,
-                opened,
-                out,
-                runtime,
-                settings,
-                batch=batch,
-                again=again,
-                overlay=overlay,
-                redraw=labels is not None,
-                marks=_marks(known),
-                watcher=watcher,
-            )
+        with (
+            _engine(cluster, opened, settings, device, threads, batch) as engine,
+            _watching(len(jobs), together=engine.at_once > 1) as watcher,
+        ):
+            outcomes = detect_with(engine, jobs, opened, out, settings, how, watcher)
     except KeyboardInterrupt:
         raise InterruptedRunError(
             f"interrupted; finished work is kept in {out}: the same command goes on from there"
         ) from None
     _sum_up(outcomes, out)
+
+
+@contextmanager
+def _engine(
+    cluster: str | None,
+    model: Model,
+    settings: Settings,
+    device: str,
+    threads: int | None,
+    batch: int | None,
+) -> Iterator[Engine]:
+    """Open what does the work, and say what it is."""
+    name = f"{model.card.name} ({model.id[:12]})"
+    if cluster is None:
+        from metaphase.detection.engine import Here
+        from metaphase.detection.runtime import open_runtime
+
+        runtime = open_runtime(model, device, threads=threads)
+        typer.echo(f"{name} on {runtime.name}", err=True)
+        yield Here(model, runtime, settings, batch)
+        return
+    from metaphase.detection.cluster import open_cluster
+
+    def tell(text: str) -> None:
+        typer.echo(text, err=True)
+
+    with open_cluster(
+        cluster, model, settings, device=device, threads=threads, batch=batch, tell=tell
+    ) as engine:
+        workers = f"{engine.workers} worker{'s' * (engine.workers != 1)} of {cluster}"
+        tell(f"{name} on {engine.runtime.name}, by {workers}")
+        yield engine
 
 
 def _dataset(labels: Path | None, image_folder: Path | None) -> Dataset | None:
@@ -235,8 +267,11 @@ def _marks(dataset: Dataset | None) -> Marks:
 
 
 @contextmanager
-def _watching(images: int) -> Iterator[Watcher]:
-    """Show progress on stderr and print a line an image on stdout."""
+def _watching(images: int, *, together: bool = False) -> Iterator[Watcher]:
+    """Show progress on stderr and print a line an image on stdout.
+
+    ``together``: several images are in work at once, and progress is that of all.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -257,13 +292,17 @@ def _watching(images: int) -> Iterator[Watcher]:
         disable=not console.is_terminal,
     ) as bar:
         task = bar.add_task("", total=None, rate="", visible=False)
-        count, name, told = 0, "", 0.0
+        count, ended, name, told = 0, 0, "", 0.0
 
         def begins(job: Job) -> None:
             nonlocal count, name, told
             count, told = count + 1, time.monotonic()
-            name = f"{count}/{images} {job.name}"
-            bar.reset(task, description=name, total=0, rate="", visible=True)
+            if not together:
+                name = f"{count}/{images} {job.name}"
+                bar.reset(task, description=name, total=0, rate="", visible=True)
+            elif count == 1:
+                name = f"0/{images} images"
+                bar.reset(task, description=name, total=0, rate="", visible=True)
 
         def progress(done: float, total: float) -> None:
             nonlocal told
@@ -275,7 +314,11 @@ def _watching(images: int) -> Iterator[Watcher]:
             bar.update(task, completed=done, total=total, rate=rate)
 
         def ends(outcome: Outcome) -> None:
-            bar.update(task, visible=False)
+            nonlocal ended, name
+            ended += 1
+            if together:
+                name = f"{ended}/{images} images"
+            bar.update(task, visible=together and ended < images, description=name)
             for note in outcome.notes:
                 typer.echo(f"note: {note}", err=True)
             typer.echo(_line(outcome), err=outcome.status == "failed")
