@@ -99,9 +99,7 @@ class Cluster:
         store = block_store(blocks, plan, made, self.runtime.batch)
         parts = self._blocks(job, plan, store, Teller(plan, slide.mpp, tell))
         found = finish(Found.join(parts), plan, made)
-        if self.model.card.second is None:
-            return found
-        return self._call(tasks.look_again, self.orders, job, found)
+        return self._call(tasks.complete, self.orders, job, plan, found)
 
     def close(self) -> None:
         """Give up what is not finished and leave the cluster."""

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from metaphase import __version__
+from metaphase.detection import detect
 from metaphase.detection.blocks import Found
-from metaphase.detection.detect import find, fingerprint_of_image, look_twice
+from metaphase.detection.detect import find, fingerprint_of_image
 from metaphase.detection.inputs import Job
 from metaphase.detection.plan import Plan, Settings, make_plan
 from metaphase.detection.runtime import Runtime, open_runtime
@@ -91,11 +92,11 @@ def look(orders: Orders, job: Job, part: Plan, batch: int) -> Found:
         return find(_slide(job), model, part, runtime, batch=batch)
 
 
-def look_again(orders: Orders, job: Job, found: Detections) -> Detections:
-    """Return what the model's second look leaves of detections."""
+def complete(orders: Orders, job: Job, plan: Plan, found: Detections) -> Detections:
+    """Do what is left when the blocks are merged; see ``detect.complete``."""
     model, runtime = opened(orders)
     with _looking:
-        return look_twice(found, _slide(job), model, runtime)
+        return detect.complete(found, _slide(job), plan, model, runtime)
 
 
 def _slide(job: Job) -> Slide:

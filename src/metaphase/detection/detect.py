@@ -113,7 +113,14 @@ def carry_out(
     batch = batch or int(getattr(runtime, "batch", _BATCH))
     store = None if blocks is None else block_store(blocks, plan, made, batch)
     found = find(slide, model, plan, runtime, batch=batch, store=store, progress=progress)
-    return look_twice(finish(found, plan, made), slide, model, runtime)
+    return complete(finish(found, plan, made), slide, plan, model, runtime)
+
+
+def complete(
+    found: Detections, slide: Slide, plan: Plan, model: Model, runtime: Runtime
+) -> Detections:
+    """Do what is done with merged detections and the slide: the card says what."""
+    return look_twice(found, slide, model, runtime)
 
 
 def look_twice(
