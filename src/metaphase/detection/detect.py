@@ -19,6 +19,7 @@ from metaphase import __version__
 from metaphase.detection.ahead import map_ahead
 from metaphase.detection.blocks import BLOCK_TILES, BlockStore, Found
 from metaphase.detection.decode import Candidates, decode
+from metaphase.detection.familiarity import with_familiarity
 from metaphase.detection.merge import merge
 from metaphase.detection.plan import Plan, Region, Settings, make_plan
 from metaphase.detection.runtime import Runtime, open_runtime
@@ -120,7 +121,8 @@ def complete(
     found: Detections, slide: Slide, plan: Plan, model: Model, runtime: Runtime
 ) -> Detections:
     """Do what is done with merged detections and the slide: the card says what."""
-    return look_twice(found, slide, model, runtime)
+    told = look_twice(found, slide, model, runtime)
+    return with_familiarity(told, slide, plan, model, runtime)
 
 
 def look_twice(

@@ -35,7 +35,7 @@ ZOO = Path(__file__).parent / "zoo"
 DEFAULT_NAME = "compact"
 """The model inside the package that is meant where none is named."""
 
-_LATER_FIELDS = ("command", "limitations", "second")
+_LATER_FIELDS = ("command", "limitations", "second", "domains")
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,26 @@ class SecondLook(Strict):
     )
 
 
+class TrainingDomain(Strict):
+    """What the images of one training domain look like on average."""
+
+    name: str
+    images: int = Field(ge=0, description="Images that were looked at.")
+    mean: dict[str, float] = Field(description="Numbers as ``detection/appearance.py`` names them.")
+
+
+class DomainStatistics(Strict):
+    """What a model was trained on looks like, so that detection can tell what does not."""
+
+    by: str = Field(description="Kind of domain: scanner, laboratory, ...")
+    domains: tuple[TrainingDomain, ...]
+    spread: dict[str, float] = Field(description="Spread between images of one domain.")
+    limit: dict[str, float] = Field(
+        description="By component: 99th percentile of the distances of left-out training images."
+    )
+    images: int = Field(ge=0, description="Training images that set the limit.")
+
+
 class ModelCard(Strict):
     """Everything a model file tells about itself. Written as ``card.json``."""
 
@@ -114,6 +134,9 @@ class ModelCard(Strict):
     command: str = Field(default="", description="The command that makes the model again.")
     limitations: tuple[str, ...] = Field(
         default=(), description="Known failures, a sentence or two each."
+    )
+    domains: DomainStatistics | None = Field(
+        default=None, description="What the training images look like."
     )
     weights_sha256: dict[str, str] = Field(
         default_factory=dict, description="SHA-256 of each weights file beside the card."

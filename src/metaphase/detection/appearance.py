@@ -1,0 +1,112 @@
+"""What an image looks like, in numbers: its stain, its sharpness, and what the network makes of it.
+
+The same few tiles of the detection's own grid are looked at wherever it is asked: when a model's
+training domains are described, and when a slide is compared with them. "Response" is what a network
+makes of tissue: statistics of its score map, the last of its features that every runtime gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaphase.detection.plan import Plan
+from metaphase.detection.runtime import Runtime
+from metaphase.slides.slide import Pixels, Slide
+
+COMPONENTS: dict[str, tuple[str, ...]] = {
+    "stain": ("density_red", "density_green", "density_blue", "density_spread"),
+    "sharpness": ("fine", "fine_to_middle", "middle_to_coarse"),
+    "response": ("score_mean", "score_spread", "score_top"),
+}
+"""The numbers of each kind. Densities are optical (natural logarithm); sharpness is the logarithm
+of the contrast between Gaussians of 0, 1, 2 and 4 px; scores are logits."""
+
+FEWEST_TILES, MOST_TILES = 4, 12
+_EIGHTH = 8  # of an image's tiles are looked at, within these bounds
+_FAINT = 0.15  # optical density, mean of R, G, B, above which a pixel is tissue
+_BLACK = 8
+_LEAST_TISSUE = 0.1
+_OD = -np.log((np.arange(256) + 1) / 256).astype(np.float32)
+
+Numbers = dict[str, float]
+
+
+def describe(slide: Slide, plan: Plan, runtime: Runtime) -> Numbers | None:
+    """Return the numbers of an image, None where no tile of it holds tissue."""
+    scale, side = plan.grid.scale, plan.grid.tile
+    parts = []
+    for number in chosen_tiles(plan.tiles):
+        x, y = plan.grid.corner(int(number))
+        pixels = slide.read(x * scale, y * scale, side, side, plan.mpp)
+        numbers = look_at(pixels)
+        if numbers is not None:
+            parts.append(numbers | response(runtime.run(pixels[None])))
+    return mean_of(parts)
+
+
+def chosen_tiles(tiles: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return some of a plan's tiles, evenly spread: the same for the same image."""
+    count = min(len(tiles), max(FEWEST_TILES, min(MOST_TILES, len(tiles) // _EIGHTH)))
+    if count == 0:
+        return tiles
+    steps = (np.arange(count) + 0.5) * len(tiles) / count
+    return tiles[steps.astype(np.int64)]
+
+
+def look_at(pixels: Pixels, without: NDArray[np.bool_] | None = None) -> Numbers | None:
+    """Return stain and sharpness of a tile [h, w, 3], None where it holds too little tissue.
+
+    ``without`` [h, w] are pixels that shall not count.
+    """
+    od = np.take(_OD, pixels)
+    mean = od.mean(axis=2)
+    tissue = (mean > _FAINT) & (pixels.max(axis=2) > _BLACK)
+    if without is not None:
+        tissue &= ~without
+    if tissue.mean() < _LEAST_TISSUE:
+        return None
+    density = od[tissue].mean(axis=0)
+    bands = _bands(pixels.mean(axis=2), tissue)
+    fine, middle, coarse = np.log(np.maximum(bands, 1e-3))
+    return {
+        "density_red": float(density[0]),
+        "density_green": float(density[1]),
+        "density_blue": float(density[2]),
+        "density_spread": float(mean[tissue].std()),
+        "fine": float(fine),
+        "fine_to_middle": float(fine - middle),
+        "middle_to_coarse": float(middle - coarse),
+    }
+
+
+def response(maps: Sequence[NDArray[np.float32]]) -> Numbers:
+    """Return what a network makes of a tile: its maps begin with the logits of the first level."""
+    logits = np.clip(maps[0][:, :1].astype(np.float64), -20, 20)
+    top = np.sort(logits.ravel())[-max(1, logits.size // 1000) :]
+    return {
+        "score_mean": float(logits.mean()),
+        "score_spread": float(logits.std()),
+        "score_top": float(top.mean()),
+    }
+
+
+def mean_of(parts: Sequence[Mapping[str, float]]) -> Numbers | None:
+    """Return the mean of several tiles' numbers, None of none."""
+    if not parts:
+        return None
+    names = set.intersection(*(set(part) for part in parts))
+    return {name: float(np.mean([part[name] for part in parts])) for name in sorted(names)}
+
+
+def _bands(grey: NDArray[Any], tissue: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the contrast [3] between Gaussians of 0, 1, 2 and 4 px, in grey levels."""
+    from scipy.ndimage import gaussian_filter
+
+    levels = [grey.astype(np.float32)]
+    levels += [gaussian_filter(levels[0], sigma, truncate=3.0) for sigma in (1.0, 2.0, 4.0)]
+    return np.array([float((a - b)[tissue].std()) for a, b in pairwise(levels)])

@@ -1,0 +1,87 @@
+"""What a model was trained on looks like: written into its card, so that detection can compare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from metaphase.detection.appearance import Numbers, describe, look_at, mean_of
+from metaphase.detection.familiarity import Described, statistics_of
+from metaphase.detection.plan import Settings, make_plan
+from metaphase.detection.runtime import Runtime, open_runtime
+from metaphase.files import write_json
+from metaphase.labels.dataset import Case, Dataset
+from metaphase.models.modelfile import CARD_NAME, Model, card_id
+from metaphase.models.spec import DomainStatistics
+from metaphase.slides.open import open_case
+
+MOST_IMAGES = 200
+"""Images of a domain that are looked at: no more is learnt of its look."""
+CROPS_A_GROUP = 12
+_MIDDLE = 0.4
+"""Part of a crop's side, in its middle, that is left out: there is a figure, as tissue has few."""
+
+
+def describe_domains(
+    model: Model,
+    regions: Dataset,
+    crops: Dataset | None = None,
+    *,
+    by: str = "scanner",
+    runtime: Runtime | None = None,
+) -> DomainStatistics | None:
+    """Return what a card tells of the images that a model was trained on; None of too few.
+
+    ``regions`` are whole images, looked at as detection looks; of ``crops`` only stain and
+    sharpness around the figure are taken.
+    """
+    runtime = runtime or open_runtime(model)
+    images = [*_regions(model, regions, by, runtime), *_crops(model, crops or Dataset(()), by)]
+    return statistics_of(images, by)
+
+
+def write_domains(model: Model, statistics: DomainStatistics | None) -> Model:
+    """Write the training domains into a model's card and return the model as it is now."""
+    card = model.card.model_copy(update={"domains": statistics})
+    write_json(model.folder / CARD_NAME, card.model_dump(mode="json"))
+    return Model(card, model.folder, card_id(card))
+
+
+def _regions(model: Model, cases: Dataset, by: str, runtime: Runtime) -> Iterator[Described]:
+    for name, members in cases.by_domain(by).items():
+        for case in _spread_out(members.cases, MOST_IMAGES):
+            with open_case(case) as slide:
+                numbers = describe(slide, make_plan(slide, model, Settings()), runtime)
+            if numbers is not None:
+                yield Described(name, case.domain("group"), numbers)
+
+
+def _crops(model: Model, cases: Dataset, by: str) -> Iterator[Described]:
+    for name, members in cases.by_domain(by).items():
+        groups = list(members.by_domain("group").items())
+        for group, crops in [groups[i] for i in _steps(len(groups), MOST_IMAGES)]:
+            parts = [_crop(case, model) for case in _spread_out(crops.cases, CROPS_A_GROUP)]
+            numbers = mean_of([part for part in parts if part is not None])
+            if numbers is not None:
+                yield Described(name, group, numbers, whole=False)
+
+
+def _crop(case: Case, model: Model) -> Numbers | None:
+    with open_case(case) as slide:
+        width = round(slide.width_px * slide.mpp / model.card.input.mpp)
+        height = round(slide.height_px * slide.mpp / model.card.input.mpp)
+        pixels = slide.read(0, 0, width, height, model.card.input.mpp)
+    without = np.zeros(pixels.shape[:2], bool)
+    rim_x, rim_y = (round(side * (1 - _MIDDLE) / 2) for side in (width, height))
+    without[rim_y : height - rim_y, rim_x : width - rim_x] = True
+    return look_at(pixels, without)
+
+
+def _spread_out(cases: Sequence[Case], most: int) -> list[Case]:
+    return [cases[i] for i in _steps(len(cases), most)]
+
+
+def _steps(length: int, most: int) -> list[int]:
+    count = min(length, most)
+    return [int((i + 0.5) * length / count) for i in range(count)]

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from metaphase.detection.appearance import COMPONENTS, chosen_tiles, look_at, mean_of, response
+from metaphase.detection.familiarity import (
+    PARAMETER,
+    Described,
+    compare,
+    distances_to,
+    statistics_of,
+    warning_of,
+)
+from metaphase.figures import Detections, Provenance
+from metaphase.models.spec import DomainStatistics
+
+NAMES = [name for names in COMPONENTS.values() for name in names]
+
+
+def numbers(rng: np.random.Generator, middle: float = 0.0) -> dict[str, float]:
+    return {name: float(rng.normal(middle, 0.2)) for name in NAMES}
+
+
+def training(seed: int = 0, images: int = 20) -> list[Described]:
+    rng = np.random.default_rng(seed)
+    return [
+        Described(scanner, f"slide {i // 2}", numbers(rng, middle))
+        for scanner, middle in (("A", 0.0), ("B", 3.0))
+        for i in range(images)
+    ]
+
+
+def statistics(**changes: object) -> DomainStatistics:
+    found = statistics_of(training())
+    assert found is not None
+    return found
+
+
+def test_training_images_are_familiar_and_others_are_not() -> None:
+    known = statistics()
+    rng = np.random.default_rng(1)
+    alike = [compare(numbers(rng), known) for _ in range(100)]
+    alike += [compare(numbers(rng, 3.0), known) for _ in range(100)]
+    # 1 in 40 is farther than the farthest of 40 in each of three components, by the limit's meaning
+    assert np.mean([told["unfamiliar"] for told in alike]) < 0.15
+    assert {told["nearest"] for told in alike[:100]} == {"A"}
+    between = [compare(numbers(rng, 1.5), known) for _ in range(20)]
+    assert all(told["unfamiliar"] and told["times"] > 2 for told in between)
+
+
+def test_the_component_that_differs_is_told() -> None:
+    odd = numbers(np.random.default_rng(2))
+    odd |= dict.fromkeys(COMPONENTS["sharpness"], 9.0)
+    told = compare(odd, statistics())
+    assert told["component"] == "sharpness"
+    assert told["components"]["stain"]["times"] < 1 < told["components"]["sharpness"]["times"]
+    assert told["training_images"] == 40
+
+
+def test_the_limit_is_that_of_left_out_slides() -> None:
+    """A new slide is as far as slides are from each other, not as images of one slide are."""
+    rng = np.random.default_rng(3)
+    images = []
+    for slide in range(4):
+        own = {name: float(rng.normal(0, 1)) for name in NAMES}
+        images += [
+            Described("A", f"s{slide}", {n: v + float(rng.normal(0, 0.05)) for n, v in own.items()})
+            for _ in range(7)
+        ]
+    found = statistics_of(images)
+    assert found is not None
+    mean = found.domains[0].mean
+    within = distances_to(mean, found.domains, found.spread)
+    assert all(distance < 0.1 for distance, _ in within.values())
+    assert all(found.limit[c] > 1 for c in COMPONENTS)
+
+
+def test_crops_add_a_domain_without_widening_the_limit() -> None:
+    crops = [
+        Described("C", f"c{i}", {n: 40.0 + i for n in NAMES if not n.startswith("score")}, False)
+        for i in range(5)
+    ]
+    plain, more = statistics_of(training()), statistics_of([*training(), *crops])
+    assert plain is not None
+    assert more is not None
+    assert more.limit == plain.limit
+    assert [d.name for d in more.domains] == ["A", "B", "C"]
+    like_c = {n: 42.0 if not n.startswith("score") else 0.0 for n in NAMES}
+    assert compare(like_c, more)["components"]["stain"] == {"times": 0.0, "nearest": "C"}
+
+
+def test_too_few_images_tell_nothing() -> None:
+    assert statistics_of(training()[:2]) is None
+    assert statistics_of([]) is None
+
+
+def found_with(told: object) -> Detections:
+    made = Provenance(
+        image="x.svs",
+        width_px=1,
+        height_px=1,
+        mpp=0.25,
+        mpp_source="file",
+        parameters={PARAMETER: told},
+    )
+    return Detections.empty(made)
+
+
+def test_the_warning_tells_the_number() -> None:
+    told = compare(dict.fromkeys(NAMES, 1.5), statistics())
+    text = warning_of(found_with(told))
+    assert text is not None
+    assert f"{told['times']:.1f} times" in text
+    assert "x.svs" in text
+    assert warning_of(found_with({**told, "unfamiliar": False})) is None
+    assert warning_of(found_with({})) is None
+    assert warning_of(found_with(None)) is None
+
+
+# --- the numbers
+
+
+def picture(gain: float = 1.0, blur: float = 0.0) -> np.ndarray:
+    from scipy.ndimage import gaussian_filter
+
+    rng = np.random.default_rng(0)
+    od = gaussian_filter(rng.uniform(0, 1, (128, 128)), 1 + blur)[..., None] * [1.0, 1.4, 0.7]
+    return (255 * np.exp(-gain * od)).astype(np.uint8)
+
+
+def test_stain_and_sharpness_are_told_apart() -> None:
+    plain, darker, blurred = look_at(picture()), look_at(picture(1.5)), look_at(picture(blur=1.0))
+    assert plain is not None
+    assert darker is not None
+    assert blurred is not None
+    assert darker["density_green"] == pytest.approx(1.5 * plain["density_green"], rel=0.05)
+    assert blurred["density_green"] == pytest.approx(plain["density_green"], rel=0.05)
+    assert blurred["fine"] < plain["fine"] - 0.5
+    assert abs(darker["fine_to_middle"] - plain["fine_to_middle"]) < 0.2
+
+
+@pytest.mark.parametrize("value", [0, 255], ids=["black", "white"])
+def test_no_tissue_no_numbers(value: int) -> None:
+    assert look_at(np.full((64, 64, 3), value, np.uint8)) is None
+    assert mean_of([]) is None
+
+
+def test_response_is_of_the_score_map() -> None:
+    logits = np.full((1, 2, 40, 40), -5.0, np.float32)
+    logits[0, 0, 3, 3], logits[0, 1] = 3.0, 9.0
+    told = response([logits, np.zeros((1, 2, 40, 40), np.float32)])
+    assert told["score_top"] == 3.0
+    assert told["score_mean"] == pytest.approx(-5 + 8 / 1600)
+
+
+@pytest.mark.parametrize(
+    ("tiles", "wanted"), [(0, 0), (1, 1), (3, 3), (25, 4), (64, 8), (9999, 12)]
+)
+def test_few_tiles_are_looked_at(tiles: int, wanted: int) -> None:
+    chosen = chosen_tiles(np.arange(tiles))
+    assert len(chosen) == len(set(chosen.tolist())) == wanted
