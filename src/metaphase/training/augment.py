@@ -232,16 +232,20 @@ def tone(image: Pixels, settings: Tone, strength: float, rng: Rng) -> Pixels:
     return np.asarray(np.take(table, image))
 
 
-_YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 
 
 def colour(image: Pixels, settings: Colour, strength: float, rng: Rng) -> Pixels:
     """Turn the hue and scale the saturation: a rotation and a factor in the plane of YIQ."""
     turn, more = rng.uniform(-1, 1, 2) * strength
-    angle = np.deg2rad(turn * settings.hue_deg)
-    scale = max(1 + more * settings.saturation, 0)
+    return turned_colour(image, turn * settings.hue_deg, max(1 + more * settings.saturation, 0))
+
+
+def turned_colour(image: Pixels, degrees: float, scale: float) -> Pixels:
+    """Return the image with the plane of YIQ's I and Q turned and scaled."""
+    angle = np.deg2rad(degrees)
     c, s = scale * np.cos(angle), scale * np.sin(angle)
-    matrix = np.linalg.inv(_YIQ) @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ _YIQ
+    matrix = np.linalg.inv(YIQ) @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ YIQ
     mixed = image.reshape(-1, 3).astype(np.float32) @ matrix.T.astype(np.float32)
     return _to_bytes(mixed).reshape(image.shape)
 
@@ -301,9 +305,13 @@ def noise(image: Pixels, settings: Noise, strength: float, rng: Rng) -> Pixels:
 def jpeg(image: Pixels, settings: Jpeg, strength: float, rng: Rng) -> Pixels:
     """Compress and decompress. ``strength`` moves the qualities between 100 and themselves."""
     low, high = (max(1, round(100 - (100 - q) * strength)) for q in settings.quality)
-    stream = io.BytesIO()
     quality = int(rng.integers(low, high, endpoint=True))
-    subsampling = int(rng.choice([0, 2]))  # 4:4:4 or 4:2:0
+    return compressed(image, quality, int(rng.choice([0, 2])))  # 4:4:4 or 4:2:0
+
+
+def compressed(image: Pixels, quality: int, subsampling: int) -> Pixels:
+    """Return the image after one pass through JPEG; ``subsampling`` is 0 (4:4:4) or 2 (4:2:0)."""
+    stream = io.BytesIO()
     Image.fromarray(image).save(stream, "JPEG", quality=quality, subsampling=subsampling)
     return np.asarray(Image.open(stream).convert("RGB"))
 

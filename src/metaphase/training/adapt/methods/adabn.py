@@ -64,6 +64,8 @@ def re_estimate(network: Network, batches: Iterator[Tensor], *, keep: float = 0.
         for layer, s in zip(layers, sums, strict=True)
     ]
     momenta = [layer.momentum for layer in layers]
+    seen = [layer.num_batches_tracked for layer in layers]
+    seen = [count if count is None else count.clone() for count in seen]
     modes = {module: module.training for module in network.modules()}
     network.eval()
     for layer in layers:
@@ -76,8 +78,8 @@ def re_estimate(network: Network, batches: Iterator[Tensor], *, keep: float = 0.
     finally:
         for handle in handles:
             handle.remove()
-        for layer, momentum in zip(layers, momenta, strict=True):
-            layer.momentum = momentum
+        for layer, momentum, count in zip(layers, momenta, seen, strict=True):
+            layer.momentum, layer.num_batches_tracked = momentum, count
         for module, mode in modes.items():
             module.training = mode
     for layer, s in zip(layers, sums, strict=True):
