@@ -31,7 +31,7 @@ from metaphase.files import write_json
 from metaphase.labels.dataset import Dataset
 from metaphase.models.modelfile import load_model
 from metaphase.slides.open import open_case
-from metaphase.training.data import joined, region_cases
+from metaphase.training.data import joined, read_split, region_cases
 from metaphase.training.heldout import without_crops_of
 from metaphase.training.judge import detect_cases
 from metaphase.training.recipe import Recipe
@@ -136,7 +136,12 @@ def _fold(
     recipe = without_crops_of(
         recipe, left_out, by=by, name=name, validation=regions.select(validation)
     )
-    split = SplitTable(training=tuple(rest), validation=tuple(validation), test=tuple(left_out.ids))
+    split = SplitTable(
+        training=tuple(rest),
+        validation=tuple(validation),
+        test=tuple(left_out.ids),
+        unlabelled=_unlabelled(recipe),
+    )
     data = recipe.data.model_copy(update={"split": split})
     trainer = recipe.trainer
     if how == "other-folds":  # nothing to judge by on the way: the last weights are the model
@@ -144,6 +149,16 @@ def _fold(
     return recipe.model_copy(
         update={"name": f"{recipe.name} without {name}", "data": data, "trainer": trainer}
     )
+
+
+def _unlabelled(recipe: Recipe) -> tuple[str, ...]:
+    """Return the unlabelled cases, where the recipe makes use of their look. They are in every
+    fold: nobody knows their figures, so nothing of a left-out group is learnt."""
+    if not (recipe.adapt or recipe.augment.restain or recipe.augment.fourier):
+        return ()
+    cases = region_cases(recipe)
+    named = set(read_split(recipe, cases).unlabelled)
+    return tuple(case.id for case in cases if case.id in named and not case.labelled)
 
 
 def _refuse_same_pixels(

@@ -16,7 +16,8 @@ from metaphase.errors import InputError, RecipeError
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.models.modelfile import load_model, load_network
 from metaphase.training.adapt.registry import find_method, method_names
-from metaphase.training.data import load_data
+from metaphase.training.crossvalidate import _fold
+from metaphase.training.data import load_data, region_cases
 from metaphase.training.patches import patch_dataset
 from metaphase.training.places import Places, load_masked
 from metaphase.training.recipe import load_recipe, parse_recipe, resolved
@@ -124,6 +125,16 @@ def test_a_run_with_methods_goes_on_as_if_nothing_had_been(
     parts = train(recipe, out=tmp_path / "parts", show=False)
     a, b = (load_network(load_model(run / "model")).state_dict() for run in (whole, parts))
     assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_unlabelled_cases_are_in_every_fold(tmp_path: Path) -> None:
+    plain = scene(tmp_path / "a")
+    adapting = scene(tmp_path / "b", adapt='\n[adapt]\nmethod = "adabn"\n')
+    for recipe, wanted in ((plain, ()), (adapting, ("new/new0", "new/new1"))):
+        regions = region_cases(recipe).labelled()
+        left_out = regions.by_domain("scanner")["A"]
+        fold = _fold(recipe, regions, left_out, "A", "scanner", "other-folds")
+        assert load_data(fold).split.unlabelled == wanted
 
 
 # --- unlabelled cases ----------------------------------------------------------------------------
