@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 OUT ?= demo-out
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench docs clean
+.PHONY: help setup demo test check format bench bench-large docs clean
 
 help:  ## Show what there is.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The stamp is renewed when the dependencies change.
 $(VENV)/.installed: pyproject.toml
@@ -36,6 +36,9 @@ format: setup  ## Put the code in order.
 
 bench: setup  ## Measure speed, side by side.
 	$(BIN)/python -m benchmarks
+
+bench-large: setup  ## The same at full size, with a slide of 100 mm2 (an hour).
+	$(BIN)/python -m benchmarks --large
 
 docs: setup  ## Write the parts of the documentation that come from the code.
 	$(BIN)/python -m metaphase.training.recipedocs docs/recipes.md

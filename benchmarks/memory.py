@@ -1,0 +1,59 @@
+"""Peak memory and time of ``metaphase detect`` against the size of the slide and of its tissue.
+
+Each run is a process of its own. Slides grow with the same tissue, then tissue grows: memory is to
+stay below a bound, and time to be in proportion to the tissue.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.scene import Row, in_a_process, the_model, the_slide
+from metaphase.models.modelfile import Model
+from metaphase.phantom import SCANNERS, make_slide
+
+GIGAPIXELS = {"tiny": (1 / 64,), "small": (1 / 16, 1 / 4, 1.0), "large": (1 / 4, 1.0, 4.0)}
+TISSUE_MM2 = {"tiny": 0.2, "small": 2.0, "large": 4.0}
+GROWING_MM2 = {"tiny": (0.2, 0.4), "small": (2.0, 8.0), "large": (6.25, 25.0, 100.0)}
+BOUND_MIB = 1536.0
+
+
+def rows(size: str = "small", model: str | None = None) -> Iterator[Row]:
+    with TemporaryDirectory() as folder:
+        opened = the_model(Path(folder) / "model", model)
+        for gigapixels in GIGAPIXELS[size]:
+            path = _slide(Path(folder), gigapixels, TISSUE_MM2[size])
+            seconds, peak = _detect(path, opened, Path(folder) / "out" / path.stem)
+            what = f"{gigapixels:.3g} gigapixels, {TISSUE_MM2[size]:g} mm2 of tissue"
+            against = f"bound: {BOUND_MIB:.0f} MiB; {seconds:.1f} s"
+            yield what, f"{peak:.0f} MiB", against, f"{peak / BOUND_MIB:.2f}"
+            path.unlink()
+        first = None
+        for mm2 in GROWING_MM2[size]:
+            path = the_slide(Path(folder), mm2)
+            seconds, peak = _detect(path, opened, Path(folder) / "out" / path.stem)
+            first = first or seconds / mm2
+            against = f"{seconds / mm2:.3f} s a mm2, at first {first:.3f}; {peak:.0f} MiB"
+            yield (
+                f"{mm2:g} mm2 of tissue",
+                f"{seconds:.1f} s",
+                against,
+                f"{seconds / mm2 / first:.2f}",
+            )
+            path.unlink()
+
+
+def _slide(folder: Path, gigapixels: float, tissue_mm2: float) -> Path:
+    path = folder / f"slide-{gigapixels:g}gp.tiff"
+    side = math.sqrt(gigapixels * 1e9)
+    make_slide(path, int(side * 1.15), int(side / 1.15), tissue_mm2=tissue_mm2, scanner=SCANNERS[0])
+    return path
+
+
+def _detect(path: Path, model: Model, out: Path) -> tuple[float, float]:
+    return in_a_process(
+        ["detect", str(path), "-m", str(model.folder), "-o", str(out), "--tissue", "--again"]
+    )

@@ -1,0 +1,145 @@
+"""What the benchmarks of detection share: a slide, a model, and a measured call.
+
+The slide is synthetic. Without a model file the network is an untrained ``compact``, which takes as
+long as a trained one; its scores are moved so that it finds about as many candidates as a detector
+does in tissue, since decoding and merging take time too.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from metaphase.models.modelfile import Model, load_model, zoo_names
+
+MPP = 0.25
+CANDIDATES_A_TILE = 2.0
+"""Above ``min_score``, before merging: some 150 a mm2."""
+
+Row = tuple[str, str, str, str]
+
+
+def the_model(folder: Path, path: str | None = None) -> Model:
+    """Return the model to measure: the named one, the shipped one, or an untrained one."""
+    if path is not None:
+        return load_model(path)
+    if "compact" in zoo_names():
+        return load_model("compact")
+    return untrained(folder)
+
+
+def untrained(folder: Path) -> Model:
+    """Write a model file of a compact network with random weights, with few candidates."""
+    import torch
+
+    from metaphase.figures import Label
+    from metaphase.models.export import export_onnx
+    from metaphase.models.modelfile import save_model
+    from metaphase.models.networks import build_network
+    from metaphase.models.spec import ModelCard, Threshold
+
+    torch.manual_seed(0)
+    network = build_network("compact", {}, (Label.MITOTIC,), pretrained=False).eval()
+    _calm(network)
+    card = ModelCard(
+        name="untrained compact",
+        created="2026-01-01T00:00:00Z",
+        metaphase="0",
+        network="compact",
+        network_options=network.options,
+        input=network.input,
+        head=network.head,
+        normalisation=network.normalisation,
+        merge_radius_um=7.5,
+        threshold=Threshold(value=0.5, chosen_on="nothing", protocol="none"),
+        training_data=[],
+        recipe={},
+        seed=0,
+        versions={},
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    graph = export_onnx(network, folder / "graph.onnx", check=False)
+    return save_model(folder, card, weights=network.state_dict(), onnx=graph)
+
+
+def _calm(network: Any) -> None:
+    """Shift the scores so that made-up tissue has about ``CANDIDATES_A_TILE`` candidates a tile."""
+    import torch
+
+    from metaphase.detection.decode import decode
+
+    rng = np.random.default_rng(0)
+    tiles = np.stack([tissue(rng, network.input.tile_px) for _ in range(2)])
+    with torch.inference_mode():
+        logits, offsets = (m.float().numpy() for m in network(torch.from_numpy(tiles)))
+    low, high = -100.0, 100.0
+    for _ in range(30):
+        middle = (low + high) / 2
+        found = decode([logits - middle, offsets], network.head, min_score=0.05)
+        many = np.mean([len(candidates) for candidates in found]) > CANDIDATES_A_TILE
+        low, high = (middle, high) if many else (low, middle)
+    with torch.no_grad():
+        network.score.bias -= high
+
+
+def tissue(rng: np.random.Generator, side: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Return synthetic pixels [side, side, 3] with dark spots."""
+    pixels = np.array([225.0, 160.0, 195.0]) + rng.normal(0, 9, (side, side, 1))
+    y, x = np.mgrid[:side, :side]
+    for cx, cy in rng.uniform(0, side, (side * side // 4000, 2)):
+        pixels[(x - cx) ** 2 + (y - cy) ** 2 < 100] = (110.0, 60.0, 140.0)
+    return pixels.clip(0, 255).astype(np.uint8)
+
+
+def the_slide(folder: Path, tissue_mm2: float, *, share: float = 0.55) -> Path:
+    """Write (once) a synthetic slide with an area of tissue, on glass around it."""
+    from metaphase.phantom import SCANNERS, make_slide
+
+    path = folder / f"slide-{tissue_mm2:g}mm2.tiff"
+    if not path.exists():
+        pixels = tissue_mm2 * 1e6 / SCANNERS[0].mpp ** 2 / share
+        width = max(2048, int(math.sqrt(pixels * 4 / 3)))
+        make_slide(path, width, max(2048, int(pixels / width)), tissue_mm2=tissue_mm2)
+    return path
+
+
+def seconds_of(call: Callable[[], Any]) -> float:
+    """Return how long a call takes."""
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def in_a_process(arguments: list[str]) -> tuple[float, float]:
+    """Run ``metaphase`` with arguments; return its seconds and its peak memory in MiB.
+
+    Raises RuntimeError, with what it said, where it fails.
+    """
+    code = (
+        "import json, resource, sys\n"
+        "from metaphase.cli import main\n"
+        "try:\n"
+        "    main(sys.argv[1:])\n"
+        "except SystemExit as done:\n"
+        "    if done.code: raise\n"
+        "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "print(json.dumps({'peak': peak * (1 if sys.platform == 'darwin' else 1024)}))"
+    )
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True, text=True, check=False, env=dict(os.environ),
+    )  # fmt: skip
+    seconds = time.perf_counter() - began
+    if done.returncode:
+        raise RuntimeError(f"metaphase {' '.join(arguments)}\n{done.stdout}\n{done.stderr}")
+    return seconds, json.loads(done.stdout.splitlines()[-1])["peak"] / 2**20

@@ -1,0 +1,37 @@
+"""A slide with 100 mm2 of tissue, from the command line to the files: seconds.
+
+A synthetic slide (drawn first, which is not counted), a process of its own, start-up, hashing,
+tissue, overlay and all files included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.scene import Row, in_a_process, the_model, the_slide
+from metaphase.detection.runtime import physical_cores
+from metaphase.detectionfile import load_detections
+
+TISSUE_MM2 = {"tiny": 0.3, "small": 100.0, "large": 100.0}
+TARGET_S = 120.0
+
+
+def rows(size: str = "large", model: str | None = None) -> Iterator[Row]:
+    with TemporaryDirectory() as folder:
+        opened = the_model(Path(folder) / "model", model)
+        path = the_slide(Path(folder), TISSUE_MM2[size])
+        for device in ("auto", "openvino-bf16"):
+            out = Path(folder) / device
+            arguments = ["detect", str(path), "-m", str(opened.folder), "-o", str(out)]
+            try:
+                seconds, peak = in_a_process([*arguments, "--tissue", "--device", device])
+            except RuntimeError as error:
+                yield f"--device {device}", "not measured", str(error).splitlines()[-1][:60], "-"
+                continue
+            made = load_detections(out / path.stem).provenance
+            what = f"{TISSUE_MM2[size]:g} mm2, {made.runtime}, {physical_cores()} cores"
+            tiles = f"{made.parameters['tiles']} tiles, {peak:.0f} MiB"
+            against = f"{tiles}; target at 100 mm2: {TARGET_S:.0f} s"
+            yield what, f"{seconds:.1f} s", against, f"{seconds / TARGET_S:.2f}"
