@@ -71,6 +71,14 @@ def detect(
             rich_help_panel=_INPUT,
         ),
     ] = None,
+    first_look: Annotated[
+        bool,
+        typer.Option(
+            "--first-look",
+            help="Leave out tiles without dark nuclei, seen at 2 um/px.",
+            rich_help_panel=_INPUT,
+        ),
+    ] = False,
     cases: Annotated[
         Path | None,
         typer.Option(help="Labels: look at the data set's cases.", rich_help_panel=_INPUT),
@@ -150,6 +158,7 @@ def detect(
         region=None if region is None else parse_region(region),
         roi=roi,
         tissue=tissue,
+        first_look=first_look,
     )
     if roi is not None:
         read_polygons(roi)  # to be told of a wrong file once, not once an image

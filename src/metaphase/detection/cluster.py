@@ -126,7 +126,7 @@ class Cluster:
                     missing[future] = number
                 else:
                     tell(tiles)
-            for future in as_completed(list(missing)):
+            for future in as_completed(list(missing), loop=self.client.loop):
                 number = missing.pop(future)
                 here = found[number] = future.result()
                 future.release()

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaphase.detection.decode import MAX_PER_TILE
+from metaphase.detection.firstlook import CUT, FIRST_LOOK_MPP, look_first
 from metaphase.detection.grid import Grid
 from metaphase.errors import InputError, Problem
 from metaphase.files import sha256_of_file
@@ -41,7 +42,8 @@ class Settings:
     that is kept at all; it is lowered to the threshold where it is above. ``region`` is x, y,
     width, height in full-resolution pixels; ``roi`` a GeoJSON file of polygons to stay in.
     ``tissue`` limits the look to tissue (None: on images above ``TISSUE_ABOVE_MM2``).
-    ``native_within``: see ``NATIVE_WITHIN``.
+    ``first_look`` leaves out tiles without dark nuclei (``firstlook.py``). ``native_within``: see
+    ``NATIVE_WITHIN``.
     """
 
     threshold: float | None = None
@@ -49,6 +51,7 @@ class Settings:
     region: Region | None = None
     roi: Path | None = None
     tissue: bool | None = None
+    first_look: bool = False
     native_within: float = NATIVE_WITHIN
 
     def __post_init__(self) -> None:
@@ -125,6 +128,9 @@ def make_plan(slide: Slide, model: Model, settings: Settings) -> Plan:
 
         tissue = find_tissue(slide)
     tiles = _tiles(grid, box, [mask for mask in (roi, tissue) if mask is not None])
+    before = len(tiles)
+    if settings.first_look:
+        tiles = tiles[look_first(slide, grid, tiles).wanted()]
     radius = um_to_px(card.merge_radius_um, slide.mpp)
     return Plan(
         grid=grid,
@@ -140,6 +146,7 @@ def make_plan(slide: Slide, model: Model, settings: Settings) -> Plan:
         parameters={
             **chosen,
             "tiles": len(tiles),
+            "tiles_left_out": before - len(tiles),
             "tissue_mm2": None if tissue is None else round(tissue.area_mm2, 4),
             "validation": _validation(model),
         },
@@ -162,6 +169,7 @@ def parameters_of(slide: Slide, model: Model, settings: Settings) -> dict[str, A
         "region": None if settings.region is None else list(settings.region),
         "roi_sha256": None if settings.roi is None else _hash(settings.roi),
         "tissue": large if settings.tissue is None else settings.tissue,
+        "first_look": [FIRST_LOOK_MPP, CUT] if settings.first_look else None,
     }
 
 
