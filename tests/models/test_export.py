@@ -13,6 +13,7 @@ from metaphase.errors import ModelFileError  # noqa: E402
 from metaphase.figures import Label  # noqa: E402
 from metaphase.models import export  # noqa: E402
 from metaphase.models.export import export_onnx  # noqa: E402
+from metaphase.models.spec import HeadSpec, Level  # noqa: E402
 from tests.models.tiny import TinyNetwork, TinyOptions  # noqa: E402
 
 BOTH = (Label.MITOTIC, Label.HARD_NEGATIVE)
@@ -55,7 +56,10 @@ def test_a_graph_that_differs_is_refused_and_not_written(tmp_path, monkeypatch):
 
 
 def test_names_of_the_outputs():
-    assert export.output_names(2) == ["logits_0", "geometry_0", "logits_1", "geometry_1"]
+    two = HeadSpec(kind="centre", levels=(Level(stride=8), Level(stride=16)))
+    window = HeadSpec(kind="window", levels=(Level(stride=96),))
+    assert export.output_names(window) == ["logits_0"]
+    assert export.output_names(two) == ["logits_0", "geometry_0", "logits_1", "geometry_1"]
 
 
 @pytest.mark.slow

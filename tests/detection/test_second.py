@@ -1,0 +1,138 @@
+"""The second look: windows, symmetries and what becomes of the scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metaphase.detection.decode import sigmoid
+from metaphase.detection.detect import detect
+from metaphase.detection.second import look_again, read_window, second_scores, turn
+from metaphase.figures import Detections, Label, Provenance
+from metaphase.models.modelfile import Model
+from metaphase.models.spec import HeadSpec, InputSpec, Level, SecondLook
+from tests.detection.scenes import DotRuntime, DotSlide, make_card, make_model
+
+SPEC = InputSpec(mpp=1 / 6, tile_px=96, margin_px=0, multiple_px=96)
+LOOK = SecondLook(id="two", min_score=0.2, weight=0.5, symmetries=4)
+
+
+class DarkRuntime:
+    """The darker the middle of a window, the higher its logit."""
+
+    name = "dark"
+
+    def __init__(self):
+        self.windows = []
+
+    def run(self, tiles):
+        self.windows.append(tiles)
+        middle = tiles[:, 40:56, 40:56].mean(axis=(1, 2, 3))
+        return [((128 - middle) / 32).astype(np.float32).reshape(-1, 1, 1, 1)]
+
+
+def second_model():
+    head = HeadSpec(kind="window", levels=(Level(stride=96),))
+    return Model(make_card(network="window", head=head, mpp=1 / 6, tile=96), Path("two"), "two")
+
+
+def found(points, scores, labels=None):
+    x, y = np.asarray(points, float).T
+    made = Provenance(image="dots.tif", width_px=400, height_px=300, mpp=0.25)
+    return Detections(x, y, scores, labels, provenance=made)
+
+
+@given(x=st.floats(-20, 420), y=st.floats(-20, 320))
+def test_a_window_is_what_the_slide_shows_and_mirrored_beyond_it(x, y):
+    slide = DotSlide(400, 300, 0.25, np.mgrid[10:400:30, 10:300:30].reshape(2, -1).T)
+    x, y = min(max(x, 0), 400), min(max(y, 0), 300)
+    window = read_window(slide, x, y, 96, 1 / 6)
+    assert window.shape == (96, 96, 3)
+    plain = slide.read(x - 32, y - 32, 96, 96, 1 / 6)
+    inside = np.ones((96, 96), bool)
+    inside[:, : int(np.ceil(max(0, 32 - x) * 1.5))] = False
+    inside[: int(np.ceil(max(0, 32 - y) * 1.5))] = False
+    inside[:, 96 - int(np.ceil(max(0, x - 368) * 1.5)) :] = False
+    inside[96 - int(np.ceil(max(0, y - 268) * 1.5)) :] = False
+    assert np.array_equal(window[inside], plain[inside])
+
+
+def test_a_window_at_the_border_shows_tissue_on_both_sides_of_it():
+    slide = DotSlide(400, 300, 0.25, [(4, 150)])
+    window = read_window(slide, 0, 150, 96, 1 / 6)
+    assert np.array_equal(window[:, :48][:, ::-1], window[:, 48:])
+    assert (window < 255).any()
+
+
+def test_the_eight_turns_are_the_eight_symmetries_of_a_square():
+    window = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
+    turns = [turn(window, n) for n in range(8)]
+    for n, turned in enumerate(turns):
+        assert sorted(turned[0].ravel()) == sorted(window[0].ravel())
+        assert not any(np.array_equal(turned, other) for other in turns[:n])
+    assert np.array_equal(turns[0], window)
+
+
+def test_scores_are_the_geometric_mean_and_faint_candidates_are_left_out():
+    slide = DotSlide(400, 300, 0.25, [(100, 100)])
+    first = found([(100, 100), (200, 200), (300, 100)], [0.9, 0.64, 0.19])
+    second = second_model()
+    after = look_again(first, slide, LOOK, second, DarkRuntime())
+    other = second_scores(np.array([(100.0, 100.0)]), slide, SPEC, DarkRuntime(), 1)
+    assert len(after) == 2
+    assert after.points.tolist() == [[100, 100], [200, 200]]
+    assert after.score[0] == pytest.approx(np.sqrt(0.9 * other[0]), abs=1e-4)
+    white = sigmoid(np.array([-127 / 32]))[0]
+    assert after.score[1] == pytest.approx(np.sqrt(0.64 * white), abs=1e-4)
+    assert after.provenance == first.provenance
+
+
+def test_a_weight_of_zero_keeps_and_of_one_replaces_the_score():
+    slide = DotSlide(400, 300, 0.25, [(100, 100)])
+    first, second = found([(100, 100)], [0.7]), second_model()
+    kept = look_again(first, slide, LOOK.model_copy(update={"weight": 0.0}), second, DarkRuntime())
+    assert kept.score.tolist() == [0.7]
+    replaced = look_again(
+        first, slide, LOOK.model_copy(update={"weight": 1.0}), second, DarkRuntime()
+    )
+    alone = second_scores(first.points, slide, SPEC, DarkRuntime(), 4)
+    assert replaced.score == pytest.approx(alone, abs=1e-4)
+
+
+def test_hard_negatives_stay_as_they_are():
+    slide = DotSlide(400, 300, 0.25, [])
+    labels = [Label.HARD_NEGATIVE.code, Label.MITOTIC.code]
+    first = found([(50, 50), (90, 90)], [0.1, 0.5], labels)
+    after = look_again(first, slide, LOOK, second_model(), DarkRuntime())
+    kept = after.with_label(Label.HARD_NEGATIVE)
+    assert kept.score.tolist() == [0.1]
+
+
+def test_every_symmetry_is_looked_at_and_no_candidates_are_no_work():
+    slide = DotSlide(400, 300, 0.25, [(100, 100)])
+    runtime = DarkRuntime()
+    second_scores(np.array([(105.0, 98.0)] * 20), slide, SPEC, runtime, 8)
+    assert [len(windows) for windows in runtime.windows] == [16] * 8 + [4] * 8
+    idle = DarkRuntime()
+    assert len(second_scores(np.zeros((0, 2)), slide, SPEC, idle, 8)) == 0
+    assert idle.windows == []
+
+
+def test_detect_looks_twice_where_the_model_does(monkeypatch):
+    slide = DotSlide(400, 300, 0.25, [(100, 100), (300, 200)])
+    plain = make_model()
+    once = detect(slide, plain, runtime=DotRuntime(plain.card.head))
+    card = plain.card.model_copy(update={"second": LOOK.model_copy(update={"weight": 1.0})})
+    twice_model = Model(card, plain.folder, "an id")
+    monkeypatch.setattr(Model, "second", property(lambda self: second_model()))
+    runtime = DotRuntime(card.head)
+    runtime.second = DarkRuntime()
+    twice = detect(slide, twice_model, runtime=runtime)
+    assert len(once) == len(twice) == 2
+    alone = second_scores(twice.points, slide, SPEC, DarkRuntime(), 4)
+    assert twice.score == pytest.approx(alone, abs=1e-4)
+    assert not np.allclose(once.score, twice.score)

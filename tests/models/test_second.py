@@ -1,0 +1,60 @@
+"""A model file with a second one inside."""
+
+from __future__ import annotations
+
+import pytest
+
+from metaphase.errors import ModelFileError
+from metaphase.models.modelfile import load_model, save_second
+from metaphase.models.precision import export_model
+from metaphase.models.spec import SecondLook
+from tests.models.tiny import register, save_tiny
+
+LOOK = SecondLook(id="", min_score=0.1, weight=0.5, symmetries=4)
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    register(monkeypatch)
+    first = save_tiny(tmp_path / "model")
+    second = save_tiny(tmp_path / "other", seed=7)
+    return first, save_second(first, second, LOOK)
+
+
+def test_it_is_found_again_and_part_of_the_id(model, tmp_path):
+    first, twice = model
+    assert first.second is None
+    again = load_model(tmp_path / "model")
+    assert again.id == twice.id != first.id
+    assert again.second is not None
+    assert again.second.card.seed == 7
+    assert again.card.second is not None
+    assert again.card.second.id == again.second.id
+
+
+def test_a_missing_second_look_is_told(model, tmp_path):
+    (tmp_path / "model" / "second" / "card.json").unlink()
+    with pytest.raises(ModelFileError, match="second"):
+        load_model(tmp_path / "model")
+
+
+def test_another_second_look_is_refused(model, tmp_path):
+    save_tiny(tmp_path / "model" / "second", seed=8)
+    with pytest.raises(ModelFileError, match="not the second look"):
+        load_model(tmp_path / "model")
+
+
+def test_a_damaged_second_look_is_refused(model, tmp_path):
+    path = tmp_path / "model" / "second" / "model.onnx"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ModelFileError, match="second"):
+        load_model(tmp_path / "model")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_it_is_exported_with_the_first(model, tmp_path, precision):
+    written = export_model(load_model(tmp_path / "model"), tmp_path / "out", precision)
+    again = load_model(tmp_path / "out")
+    assert again.id == written.id
+    assert again.second is not None
+    assert again.second.onnx_path is not None
