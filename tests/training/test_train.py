@@ -52,9 +52,16 @@ def test_a_run_leaves_everything_that_it_depended_on(tmp_path: Path) -> None:
     assert [int(row["epoch"]) for row in rows] == [0, 1, 2]
     wanted = {"train/loss", "validation/loss", "validation/f1", "validation/precision"}
     assert wanted | {"validation/recall", "learning_rate"} <= set(rows[0])
-    curves_shown = EventAccumulator(str(run / "tensorboard")).Reload().Tags()["scalars"]
+    shown = EventAccumulator(str(run / "tensorboard")).Reload()
+    curves_shown = shown.Tags()["scalars"]
     assert {"train/loss", "validation/loss", "validation/f1"} <= set(curves_shown)
     assert any(name.startswith("learning_rate") for name in curves_shown)
+    assert "validation/precision_recall" in shown.Tags()["tensors"]
+    sweep = {f"0.{k}0": shown.Scalars(f"threshold f1/0.{k}0")[-1].value for k in range(1, 10)}
+    best = float(rows[-1]["validation/f1"])  # at the best of all thresholds
+    assert 0 < max(sweep.values()) <= best + 1e-6
+    recalls = [shown.Scalars(f"threshold recall/0.{k}0")[-1].value for k in range(1, 10)]
+    assert recalls == sorted(recalls, reverse=True)
     assert json.loads((run / "split.json").read_text())["validation"] == ["case3"]
     assert "torch" in json.loads((run / "environment.json").read_text())["versions"]
     kept = load_detections(run / "detections" / "case3")

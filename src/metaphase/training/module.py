@@ -14,6 +14,7 @@ from metaphase.training.adapt.base import Method, Step, UnlabelledBatch, look
 from metaphase.training.recipe import Recipe
 from metaphase.training.regions import RegionScorer, Scored
 from metaphase.training.schedule import make_optimiser, make_schedule
+from metaphase.training.sweep import log_sweep
 
 Batch = tuple[torch.Tensor, list[dict[str, torch.Tensor]]]
 
@@ -113,6 +114,8 @@ class DetectorModule(pl.LightningModule):
         self.scored = self.scorer.score()
         values = {f"validation/{name}": value for name, value in self.scored.values().items()}
         self.log_dict(values, rank_zero_only=False, sync_dist=False)
+        if self.trainer.is_global_zero and self.scorer.curve is not None:
+            log_sweep(self.trainer.loggers, self.scorer.curve, self.trainer.global_step)
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and its schedule."""

@@ -21,6 +21,7 @@ from metaphase.detection.decode import decode
 from metaphase.detection.detect import finish, found_in_tile
 from metaphase.detection.plan import Plan, Settings, make_plan
 from metaphase.evaluation.evaluate import Scores, evaluate
+from metaphase.evaluation.scores import Curve
 from metaphase.evaluation.thresholds import choose_threshold
 from metaphase.figures import Detections, Provenance
 from metaphase.labels.dataset import Dataset
@@ -117,6 +118,7 @@ class RegionScorer:
         self.recipe = recipe
         self.regions = Regions(recipe, network, cases)
         self.detections: dict[str, Detections] = {}
+        self.curve: Curve | None = None
         self._found: dict[str, list[Found]] = defaultdict(list)
 
     def reset(self) -> None:
@@ -143,7 +145,7 @@ class RegionScorer:
                 self._found[case_id] += found
 
     def score(self) -> Scored:
-        """Merge, match and score at the best threshold."""
+        """Merge, match and score at the best threshold; ``curve`` has all of them."""
         cases = self.regions.cases
         self.detections = {
             case.id: self.regions.detections(case.id, Found.join(self._found[case.id]))
@@ -152,6 +154,7 @@ class RegionScorer:
         radius_um = self.recipe.validation.radius_um
         threshold = choose_threshold(self.detections, cases, radius_um=radius_um)[0]
         scores = evaluate(self.detections, cases, radius_um=radius_um, threshold=threshold)
+        self.curve = scores.curve
         return Scored(
             f1=_number(scores.f1),
             precision=_number(scores.precision),

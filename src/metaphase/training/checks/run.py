@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from metaphase.errors import MetaphaseError
+from metaphase.figures import Label
 from metaphase.labels.dataset import Case
 from metaphase.training.checks.finding import Finding, Level, Patient
 from metaphase.training.rates import rates
@@ -85,10 +86,12 @@ def _looked_at(patient: Patient) -> float:
 
 
 def _covered(case: Case, size: int, cell: int = 16) -> float:
-    """Return the part of a case within patches that have a figure's corner in their centre."""
+    """Return the part of a case within patches with a mitotic figure's corner in the centre."""
     width, height = -(-(case.width_px or 0) // cell), -(-(case.height_px or 0) // cell)
     grid = np.zeros((height, width), dtype=bool)
     for figure in case.figures:
+        if figure.label != Label.MITOTIC:
+            continue
         left, top = (int((v - size / 2) // cell) for v in (figure.x_px, figure.y_px))
         right, bottom = left + size // cell, top + size // cell
         grid[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = True
