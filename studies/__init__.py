@@ -1,1 +1,1 @@
-"""Measurements of quality that the documentation quotes: one command each."""
+"""Measurements of quality that the documentation quotes: one script a question."""
