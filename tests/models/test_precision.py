@@ -86,3 +86,44 @@ def test_the_command(model, tmp_path, capsys):
     assert call(model.folder, "--precision", "int8", "-o", tmp_path / "n") == 2
     assert call(model.folder, "--precision", "int4") == 2
     assert call(model.folder, "-o", model.folder) == 2
+
+
+def test_packed_weights_give_the_same_maps_in_half_the_space(tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch")
+    from metaphase.models.export import export_onnx
+    from metaphase.models.modelfile import load_network, save_model
+    from tests.detection.scenes import make_card
+
+    class Wide(tiny.TinyNetwork):
+        def __init__(self, options, classes):
+            super().__init__(options, classes)
+            self.more = torch.nn.Conv2d(3, 64, 9, padding=4)
+            self.back = torch.nn.Conv2d(64, 3, 9, padding=4)
+
+        def forward(self, images):
+            score, offset = super().forward(images)
+            extra = self.back(self.more(self.normalise(images)))
+            return score + 0.01 * extra.mean(dim=(1, 2, 3), keepdim=True), offset
+
+    tiny.register(monkeypatch)
+    monkeypatch.setitem(tiny.networks.KINDS, "tiny", (Wide, tiny.TinyOptions))
+    network = Wide(tiny.TinyOptions(), (tiny.Label.MITOTIC,)).eval()
+    graph = export_onnx(network, tmp_path / "wide.onnx")
+    card = make_card(
+        name="wide",
+        network="tiny",
+        network_options={"weights": "none", "tile_px": 128},
+        input=network.input,
+        head=network.head,
+    )
+    wide = save_model(tmp_path / "wide", card, weights=network.state_dict(), onnx=graph)
+    made = export_model(wide, tmp_path / "packed", "packed")
+    assert made.card.name == "wide"
+    for a, b in zip(maps(wide), maps(made), strict=True):
+        np.testing.assert_allclose(a, b, atol=5e-3)
+    for name in ("onnx_path", "weights_path"):
+        assert getattr(made, name).stat().st_size < 0.65 * getattr(wide, name).stat().st_size
+    again = load_network(made).state_dict()
+    for name, value in network.state_dict().items():
+        assert again[name].dtype == value.dtype
+        torch.testing.assert_close(again[name], value, atol=1e-3, rtol=1e-3)

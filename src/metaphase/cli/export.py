@@ -23,7 +23,9 @@ def export(
         Path | None,
         typer.Option("--out", "-o", help="Folder to write (unasked: MODEL-PRECISION beside it)."),
     ] = None,
-    precision: Annotated[str, typer.Option(help="fp32, fp16 (GPUs) or int8 (CPUs).")] = "fp32",
+    precision: Annotated[
+        str, typer.Option(help="fp32, fp16 (GPUs), int8 (CPUs), packed (small).")
+    ] = "fp32",
     calibrate: Annotated[
         list[Path] | None,
         typer.Option(help="int8: images, folders or lists like those it will see."),
