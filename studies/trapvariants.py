@@ -170,7 +170,7 @@ def recipe_of(variant: Variant, seed: int, data: Path) -> Recipe:
     table = json.loads(json.dumps(table))
     for path, value in variant.change.items():
         section, key = path.split(".")
-        table[section][key] = value
+        table.setdefault(section, {})[key] = value
     return parse_recipe(table)
 
 

@@ -119,6 +119,7 @@ def test_packed_weights_give_the_same_maps_in_half_the_space(tmp_path, monkeypat
     wide = save_model(tmp_path / "wide", card, weights=network.state_dict(), onnx=graph)
     made = export_model(wide, tmp_path / "packed", "packed")
     assert made.card.name == "wide"
+    assert b"stack_trace" not in made.onnx_path.read_bytes()
     for a, b in zip(maps(wide), maps(made), strict=True):
         np.testing.assert_allclose(a, b, atol=5e-3)
     for name in ("onnx_path", "weights_path"):

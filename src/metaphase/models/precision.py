@@ -106,8 +106,20 @@ def packed(graph: Path) -> bytes:
     del model.graph.initializer[:], model.graph.node[:]
     model.graph.initializer.extend(kept)
     model.graph.node.extend(nodes)
+    _forget_origin(model)
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
+
+
+def _forget_origin(model: Any) -> None:
+    """Drop what the exporter noted of the source lines behind each node: folders of a computer."""
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    for tensor in graph.initializer:
+        tensor.ClearField("metadata_props")
+        tensor.ClearField("doc_string")
 
 
 def _packed_weights(model: Model) -> dict[str, NDArray[Any]] | None:

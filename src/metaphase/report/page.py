@@ -155,7 +155,7 @@ def _charts(models: Sequence[Scores], names: Sequence[str]) -> list[tuple[str, A
         (
             "F1 over the threshold",
             charts.over_threshold(models, names),
-            "The dot is the threshold that counts.",
+            "The dot is the threshold that counts; cases that have their own show none.",
         ),
         *forests,
         (

@@ -56,8 +56,12 @@ def round_step(size: float) -> float:
 
 
 def label(value: float) -> str:
-    """Return a number for an axis."""
-    return f"{value:.6g}".replace("-", "\N{MINUS SIGN}")
+    """Return a number for an axis; tiny ones in short, such as 5e-4, to fit beside it."""
+    text = f"{value:.6g}"
+    if 0 < abs(value) < 1e-3:
+        mantissa, power = f"{value:.2e}".split("e")
+        text = f"{float(mantissa):g}e{int(power)}"
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 class Chart:
@@ -77,7 +81,7 @@ class Chart:
     ) -> None:
         self.title, self.x, self.y = title, x, y
         self.width, self.height, self.left = width, height, left
-        self.right, self.top, self.bottom = 14, 12, 46
+        self.right, self.top, self.bottom = 20, 12, 46
         self._names = x_name, y_name
         self._parts: list[str] = []
 
