@@ -99,6 +99,7 @@ def running(command, **options):
 def scheduler(folder):
     """Run a scheduler as a process and give its address, and the process."""
     file = folder / "scheduler.json"
+    file.unlink(missing_ok=True)  # that of one before, which nobody answers at any more
     command = [sys.executable, "-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", "0"]
     command += ["--no-dashboard", "--scheduler-file", str(file)]
     with running(command) as process:
