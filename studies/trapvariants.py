@@ -67,7 +67,7 @@ VARIANTS = (
     ),
     Variant(
         "corner-in-the-centre",
-        "every figure's corner in the middle of its patch",
+        "every figure's corner in the middle of its patch, no turns",
         "compact",
         change={"sampling.offset": "corner-at-centre", "augment.symmetries": False},
     ),
