@@ -19,7 +19,8 @@ from .helpers import figure
 
 SPEC = InputSpec(mpp=0.25, tile_px=32, margin_px=0, multiple_px=32)
 STILL = Augment(strength=0.0, symmetries=False, mpp_jitter=0.0)
-DARK, GREY = (40, 20, 60), (120, 90, 130)
+# No darker, so that resampling their sharp edges reaches neither black nor white.
+DARK, GREY = (110, 90, 130), (160, 130, 165)
 
 
 def picture(path, size, marks):
