@@ -20,10 +20,11 @@ from metaphase.files import write_json
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.labels.read import load_dataset
 from metaphase.models.modelfile import Model, load_model
+from metaphase.slides.array import ArraySlide
 from metaphase.slides.mpp import MppHints
 from metaphase.slides.open import open_case
-from metaphase.slides.pyramid import Level, PyramidSlide
 from metaphase.training.caselists import expand_lists, matches
+from metaphase.training.crops import valid_part
 from metaphase.training.folds import is_cross_validation, load_folds
 from metaphase.units import MATCH_RADIUS_UM, scanner_mpp, um_to_px
 
@@ -34,19 +35,9 @@ CROP_MPP = 0.25
 """Of crops whose scanner is not known (TUPAC16)."""
 
 
-class ArraySlide(PyramidSlide):
-    """Pixels in memory, uint8 [h, w, 3], as a slide."""
-
-    def __init__(self, pixels: Pixels, mpp: float, name: str = "array") -> None:
-        super().__init__(Path(name), MppHints(user=mpp))
-        self._pixels = pixels
-        level = Level(pixels.shape[1], pixels.shape[0], 1.0, 1.0)
-        self._describe([level], {}, None, ())
-
-    def _fetch(
-        self, level: int, x: int, y: int, width: int, height: int
-    ) -> tuple[Pixels, float, float]:
-        return self._pixels[y : y + height, x : x + width].copy(), x, y
+def as_slide(pixels: Pixels, mpp: float) -> ArraySlide:
+    """Return pixels in memory, uint8 [h, w, 3], as a slide."""
+    return ArraySlide(pixels, Path("array"), MppHints(user=mpp))
 
 
 @dataclass(frozen=True)
@@ -156,7 +147,7 @@ def read_crops(cases: Dataset) -> list[Crop]:
             pixels = slide.read(0, 0, slide.width_px, slide.height_px)
             mpp = slide.mpp
         figure = central(case, pixels)
-        x1, y1, x2, y2 = valid(pixels)
+        x1, y1, x2, y2 = valid_part(pixels)
         crop = np.ascontiguousarray(pixels[y1:y2, x1:x2])
         found.append(Crop(case, crop, mpp, figure.x_px - x1, figure.y_px - y1))
     return found
@@ -167,13 +158,6 @@ def central(case: Case, pixels: Pixels) -> Figure:
     height, width = pixels.shape[:2]
     figures = [figure for figure in case.figures if figure.label == Label.MITOTIC]
     return min(figures, key=lambda f: np.hypot(f.x_px - width / 2, f.y_px - height / 2))
-
-
-def valid(image: Pixels) -> tuple[int, int, int, int]:
-    """Return the part x1, y1, x2, y2 without pure black lines along the sides."""
-    there = image.max(axis=2) > 0
-    columns, rows = np.flatnonzero(there.any(axis=0)), np.flatnonzero(there.any(axis=1))
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
 def seen_in_training(model: Model, crops: Dataset) -> list[str]:
@@ -203,7 +187,7 @@ def best_score(found: Detections, x_px: float, y_px: float) -> float:
 
 def look(pixels: Pixels, mpp: float, subject: Subject, runtime: Runtime) -> Detections:
     """Detect in a picture as a user would."""
-    with ArraySlide(pixels, mpp) as slide:
+    with as_slide(pixels, mpp) as slide:
         return detect(
             slide,
             subject.model,

@@ -30,10 +30,10 @@ from metaphase.models.precision import Precision, export_model
 from metaphase.slides.open import open_case
 from metaphase.slides.slide import Slide
 from studies.common import (
-    ArraySlide,
     Pixels,
     Subject,
     arguments,
+    as_slide,
     finish,
     look_at_fields,
     part,
@@ -75,7 +75,7 @@ def _slides(training: Dataset, count: int) -> Iterator[Slide]:
     from metaphase.phantom.region import render_region
     from metaphase.phantom.scanners import SCANNERS
 
-    yield ArraySlide(render_region(0, 2048, 2048, SCANNERS[0])[0], SCANNERS[0].mpp)
+    yield as_slide(render_region(0, 2048, 2048, SCANNERS[0])[0], SCANNERS[0].mpp)
 
 
 def variant(

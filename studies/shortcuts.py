@@ -18,7 +18,6 @@ Four measurements, all at the frozen threshold:
 
 from __future__ import annotations
 
-import io
 from argparse import Namespace
 from collections.abc import Callable
 from functools import partial
@@ -30,6 +29,7 @@ from PIL import Image, ImageFilter
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.figures import Detections, points_of
 from metaphase.labels.dataset import Dataset
+from metaphase.training.augment import compressed
 from metaphase.training.crops import Crops, look_of, recolour
 from metaphase.units import area_mm2
 from studies.common import (
@@ -60,19 +60,13 @@ QUILTS = 64
 QUILT_PX = 512
 
 
-def jpeg(pixels: Pixels, quality: int) -> Pixels:
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "JPEG", quality=quality)
-    return np.asarray(Image.open(stream).convert("RGB"))
-
-
 def blurred(pixels: Pixels, sigma_px: float) -> Pixels:
     return np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(sigma_px)))
 
 
 CHANGES: dict[str, Change] = {
     "plain": lambda pixels: pixels,
-    **{f"JPEG {quality}": partial(jpeg, quality=quality) for quality in (80, 60, 40)},
+    **{f"JPEG {q}": partial(compressed, quality=q, subsampling=2) for q in (80, 60, 40)},
     **{f"blur {sigma:g} px": partial(blurred, sigma_px=sigma) for sigma in (0.7, 1.0, 1.5)},
 }
 

@@ -7,11 +7,12 @@ import pytest
 
 pytest.importorskip("torch")
 
-from studies.common import best_score, reflected, share_interval, valid, wilson
+from studies.common import best_score, reflected, share_interval, wilson
 from studies.grounds import disc_replaced, pasted
 from studies.hold_out import held_out
 
 from metaphase.labels.dataset import Case, Dataset
+from metaphase.training.crops import valid_part
 from tests.evaluation.scenes import found
 
 
@@ -53,7 +54,7 @@ def test_a_disc_is_replaced_and_nothing_else():
 def test_black_padding_is_cut_off():
     pixels = np.full((20, 30, 3), 9, np.uint8)
     pixels[:4], pixels[:, 25:] = 0, 0
-    assert valid(pixels) == (0, 4, 25, 20)
+    assert valid_part(pixels) == (0, 4, 25, 20)
 
 
 def test_the_best_score_within_the_radius_counts():

@@ -20,7 +20,16 @@ from numpy.typing import NDArray
 
 from metaphase.boxes import as_boxes, as_points, distances
 from metaphase.figures import Label
-from metaphase.training.crops import CORE_UM, RIM_UM, Crops, Look, Picture, look_of, recolour
+from metaphase.training.crops import (
+    CORE_UM,
+    RIM_UM,
+    Crops,
+    Look,
+    Picture,
+    darkest,
+    look_of,
+    recolour,
+)
 from metaphase.training.patches import Patch
 from metaphase.training.sampling import CROPS, PatchSpec, Sampler, rng_for
 from metaphase.training.sections import Sampling
@@ -237,8 +246,7 @@ def _dark(rng: Rng, image: Pixels, mpp: float) -> FloatArray:
     """Return the darkest of four random places, each the mean over some 3 um."""
     rim, r = RIM_UM / mpp, max(1, round(1.5 / mpp))
     places = rng.uniform(rim, max(len(image) - rim, rim + 1), (4, 2))
-    spots = [image[int(y) - r : int(y) + r, int(x) - r : int(x) + r] for x, y in places]
-    return np.asarray(places[int(np.argmin([spot.mean() for spot in spots]))])
+    return darkest(image, places, r)
 
 
 def _inside(points: FloatArray, size: float, rim: float) -> FloatArray:

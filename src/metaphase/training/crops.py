@@ -155,7 +155,7 @@ class Crops:
         self._targets = [
             CaseTargets(case, mpp, box_um) for case, mpp in zip(self._cases, self._mpp, strict=True)
         ]
-        self._valid = [_valid(self._pixels[i, :h, :w]) for i, (w, h) in enumerate(self._size)]
+        self._valid = [valid_part(self._pixels[i, :h, :w]) for i, (w, h) in enumerate(self._size)]
         self._groups = self._grouped()
         self._edges = np.cumsum(_weights(self._groups, balance_cases))
 
@@ -400,13 +400,22 @@ def _usable(dataset: Dataset) -> tuple[list[Case], list[float]]:
     return cases, mpps
 
 
-def _valid(image: Pixels) -> tuple[int, int, int, int]:
+def valid_part(image: Pixels) -> tuple[int, int, int, int]:
     """Return the part x1, y1, x2, y2 of a crop without the pure black lines along its sides."""
     there = image.max(axis=2) > 0
     columns, rows = np.flatnonzero(there.any(axis=0)), np.flatnonzero(there.any(axis=1))
     if not len(rows):
         return 0, 0, 0, 0
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def darkest(image: Pixels, places: FloatArray, radius: int) -> FloatArray:
+    """Return the darkest [2] of some places [n, 2], each the mean over a square around it."""
+    spots = [
+        image[int(y) - radius : int(y) + radius, int(x) - radius : int(x) + radius]
+        for x, y in places
+    ]
+    return np.asarray(places[int(np.argmin([spot.mean() for spot in spots]))])
 
 
 def _weights(groups: Sequence[_Group], balance_cases: float) -> FloatArray:

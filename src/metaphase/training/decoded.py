@@ -15,28 +15,19 @@ from typing import Any
 
 import numpy as np
 
+from metaphase.slides.array import ArraySlide
 from metaphase.slides.mpp import MppHints
-from metaphase.slides.pyramid import Level, PyramidSlide
-from metaphase.slides.slide import Pixels, Slide
+from metaphase.slides.slide import Slide
 
 MAX_PIXELS = 20_000_000
 """Larger images stay in their files."""
 
 
-class DecodedSlide(PyramidSlide):
+class DecodedSlide(ArraySlide):
     """An array of pixels on disk, uint8 [height, width, 3], read like any slide."""
 
     def __init__(self, path: Path, hints: MppHints) -> None:
-        super().__init__(path, hints)
-        self._pixels: Pixels = np.load(path, mmap_mode="r")
-        height, width = self._pixels.shape[:2]
-        self._describe([Level(width, height, 1.0, 1.0)], {}, None)
-
-    def _fetch(
-        self, level: int, x: int, y: int, width: int, height: int
-    ) -> tuple[Pixels, float, float]:
-        self._check_open()
-        return np.array(self._pixels[y : y + height, x : x + width]), x, y
+        super().__init__(np.load(path, mmap_mode="r"), path, hints)
 
 
 class DecodedStore:

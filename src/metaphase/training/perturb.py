@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from metaphase.slides.pyramid import Level, PyramidSlide
+from metaphase.slides.array import ArraySlide
+from metaphase.slides.mpp import MppHints
 from metaphase.slides.slide import Pixels, Slide
 from metaphase.training.augment import RUIFROK, compressed, gaussian, mix_stains, turned_colour
 
@@ -108,18 +109,10 @@ SWEEPS: tuple[Sweep, ...] = (
 )
 
 
-class Changed(PyramidSlide):
+class Changed(ArraySlide):
     """A slide with all its pixels changed, held in memory; ``mpp`` is what it pretends to be."""
 
     def __init__(self, slide: Slide, change: Callable[[Pixels], Pixels], mpp: float) -> None:
-        self.path, self.properties, self._closed = slide.path, {}, False
-        self.width_px, self.height_px = slide.width_px, slide.height_px
-        self.mpp, self.mpp_source = mpp, slide.mpp_source
-        self.levels = (Level(slide.width_px, slide.height_px, 1.0, 1.0),)
-        self._pixels = change(slide.read(0, 0, slide.width_px, slide.height_px))
-
-    def _fetch(
-        self, level: int, x: int, y: int, width: int, height: int
-    ) -> tuple[Pixels, float, float]:
-        self._check_open()
-        return self._pixels[y : y + height, x : x + width], x, y
+        pixels = change(slide.read(0, 0, slide.width_px, slide.height_px))
+        super().__init__(pixels, slide.path, MppHints(user=mpp))
+        self.mpp_source = slide.mpp_source

@@ -23,7 +23,7 @@ from metaphase.errors import RecipeError
 from metaphase.figures import Label
 from metaphase.models.spec import InputSpec
 from metaphase.training.augment import symmetry, vary
-from metaphase.training.crops import Crops, Look, Whole, look_of, recolour
+from metaphase.training.crops import Crops, Look, Whole, darkest, look_of, recolour
 from metaphase.training.patches import SlidePool
 from metaphase.training.sampling import WINDOWS, SamplingCase, rng_for
 from metaphase.training.sections import Augment, Second
@@ -34,6 +34,7 @@ Rng = np.random.Generator
 
 _DARKEST_OF = 6
 _TRIES = 60
+_SPOT_PX = 4  # half the side of the square whose darkness counts
 _LOOK_PX = 512
 
 
@@ -114,7 +115,8 @@ class Windows:
             places = places[away > case.ignore_radius_um]
         slide = self.slides[case.id]
         few = places[:_DARKEST_OF] if len(places) else size[None] / 2
-        dark = [slide.read(x - 4, y - 4, 8, 8).mean() for x, y in few.tolist()]
+        r, side = _SPOT_PX, 2 * _SPOT_PX
+        dark = [slide.read(x - r, y - r, side, side).mean() for x, y in few.tolist()]
         return np.asarray(few[int(np.argmin(dark))], dtype=np.float64)
 
     def _look(self, case: SamplingCase) -> Look:
@@ -153,9 +155,7 @@ class Windows:
             away = distances(corners, mitotic).min(axis=1)
             return np.asarray(corners[int(np.argmax(away))])
         far = places[away > self.settings.away_um][:_DARKEST_OF]
-        image = whole.image
-        dark = [image[int(y) - 4 : int(y) + 4, int(x) - 4 : int(x) + 4].mean() for x, y in far]
-        return np.asarray(far[int(np.argmin(dark))])
+        return darkest(whole.image, far, _SPOT_PX)
 
     # --- both
 
