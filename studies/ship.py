@@ -15,9 +15,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from metaphase.files import write_json, write_text
+from metaphase.files import write_text
 from metaphase.models.cardtext import card_markdown
-from metaphase.models.modelfile import CARD_NAME, SECOND_NAME, ZOO, load_model, save_second
+from metaphase.models.modelfile import ZOO, load_model, rewrite_card, save_second
 from metaphase.models.precision import export_model
 from metaphase.models.spec import ModelCard
 
@@ -52,34 +52,28 @@ def main() -> None:
     }
     if given.crops is not None:
         scores["held-out crops"] = json.loads(given.crops.read_text("utf-8"))
-    card = _without_folders(shipped.card).model_copy(
-        update={
-            "name": given.name,
-            "command": f"metaphase train recipes/{given.name}.toml --out RUN",
-            "limitations": LIMITATIONS,
-            "scores": {**scores, "export": shipped.card.scores["export"]},
-        }
+    second, look = shipped.second, shipped.card.second
+    shipped = rewrite_card(
+        shipped,
+        **_without_folders(shipped.card),
+        name=given.name,
+        command=f"metaphase train recipes/{given.name}.toml --out RUN",
+        limitations=LIMITATIONS,
+        scores={**scores, "export": shipped.card.scores["export"]},
     )
-    write_json(shipped.folder / CARD_NAME, card.model_dump(mode="json"))
-    if shipped.second is not None and card.second is not None:
-        inner = _without_folders(shipped.second.card)
-        place = shipped.folder / SECOND_NAME
-        write_json(place / CARD_NAME, inner.model_dump(mode="json"))
-        found = load_model(place)
-        save_second(type(shipped)(card, shipped.folder, ""), found, card.second)
+    if second is not None and look is not None:
+        save_second(shipped, rewrite_card(second, **_without_folders(second.card)), look)
     model = load_model(given.name)
     write_text(model.folder / "README.md", card_markdown(model.card, model.id))
     size = sum(path.stat().st_size for path in model.folder.rglob("*") if path.is_file())
     print(f"{model.card.name} ({model.id[:12]}), {size / 1e6:.1f} MB in {model.folder.name}/")
 
 
-def _without_folders(card: ModelCard) -> ModelCard:
-    """Return the card with the data's folder as recipes name it."""
+def _without_folders(card: ModelCard) -> dict[str, Any]:
+    """Return the card's recipe with the data's folder as recipes name it."""
     folder = os.environ.get("METAPHASE_DATA", "").rstrip("/")
-    text = json.dumps(card.model_dump(mode="json"))
-    return ModelCard.model_validate_json(
-        text.replace(folder, "$METAPHASE_DATA") if folder else text
-    )
+    text = json.dumps(card.recipe)
+    return {"recipe": json.loads(text.replace(folder, "$METAPHASE_DATA") if folder else text)}
 
 
 if __name__ == "__main__":

@@ -15,9 +15,8 @@ from metaphase.evaluation.matching import Rule, gains
 from metaphase.evaluation.pairing import Pair, pair_up
 from metaphase.evaluation.scores import Curve, pooled_curve
 from metaphase.figures import Detections, Label
-from metaphase.files import write_json
 from metaphase.labels.dataset import Dataset
-from metaphase.models.modelfile import CARD_NAME, Model, card_id, load_model
+from metaphase.models.modelfile import Model, load_model, rewrite_card
 from metaphase.models.spec import Threshold
 from metaphase.units import MATCH_RADIUS_UM, um_to_px
 
@@ -134,9 +133,7 @@ def freeze_threshold(
     """
     model = model if isinstance(model, Model) else load_model(model)
     threshold = Threshold(value=value, chosen_on=chosen_on, protocol=protocol, f1=f1)
-    card = model.card.model_copy(update={"threshold": threshold})
-    write_json(model.folder / CARD_NAME, card.model_dump(mode="json"))
-    return Model(card, model.folder, card_id(card))
+    return rewrite_card(model, threshold=threshold)
 
 
 def protocol_text(radius_um: float, rule: str) -> str:

@@ -14,6 +14,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,7 @@ class Model:
         """The safetensors file, or None."""
         return self._listed(WEIGHTS_NAME)
 
-    @property
+    @cached_property
     def second(self) -> Model | None:
         """The model of the second look, or None."""
         if self.card.second is None:
@@ -119,6 +120,16 @@ def save_model(
     return Model(card, folder, card_id(card))
 
 
+def rewrite_card(model: Model, **changes: Any) -> Model:
+    """Write other values into fields of a model's card and return the model as it is now.
+
+    The weights stay; the id changes with the card.
+    """
+    card = model.card.model_copy(update=changes)
+    write_json(model.folder / CARD_NAME, card.model_dump(mode="json"))
+    return Model(card, model.folder, card_id(card))
+
+
 def save_second(model: Model, second: Model, look: SecondLook) -> Model:
     """Give a model file a second look and return it.
 
@@ -129,11 +140,7 @@ def save_second(model: Model, second: Model, look: SecondLook) -> Model:
         for path in (second.onnx_path, second.weights_path, second.folder / CARD_NAME):
             if path is not None:
                 write_bytes(folder / path.name, path.read_bytes())
-    card = model.card.model_copy(
-        update={"second": look.model_copy(update={"id": card_id(second.card)})}
-    )
-    write_json(model.folder / CARD_NAME, card.model_dump(mode="json"))
-    return Model(card, model.folder, card_id(card))
+    return rewrite_card(model, second=look.model_copy(update={"id": card_id(second.card)}))
 
 
 def load_network(model: Model) -> Network:

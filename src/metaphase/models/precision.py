@@ -21,6 +21,7 @@ Precision = Literal["fp32", "fp16", "int8", "packed"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8", "packed")
 _SMALL = 256
 """Tensors of fewer numbers are not worth packing."""
+_LARGEST = 6e4  # float16 ends at 65,504
 
 
 def export_model(
@@ -95,7 +96,7 @@ def packed(graph: Path) -> bytes:
     kept, casts = [], []
     for tensor in model.graph.initializer:
         values = onnx.numpy_helper.to_array(tensor)
-        if values.dtype != np.float32 or values.size < _SMALL or np.abs(values).max() > 6e4:
+        if not _packs(values):
             kept.append(tensor)
             continue
         name = f"{tensor.name}_half"
@@ -109,6 +110,12 @@ def packed(graph: Path) -> bytes:
     _forget_origin(model)
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
+
+
+def _packs(values: NDArray[Any]) -> bool:
+    """Whether an array is worth packing, and within what float16 holds."""
+    large = values.dtype == np.float32 and values.size >= _SMALL
+    return bool(large and np.abs(values).max() <= _LARGEST)
 
 
 def _forget_origin(model: Any) -> None:
@@ -130,9 +137,7 @@ def _packed_weights(model: Model) -> dict[str, NDArray[Any]] | None:
     except ImportError as error:
         raise MissingExtraError("train", "reading weights") from error
     return {
-        name: value.astype(np.float16)
-        if value.dtype == np.float32 and value.size >= _SMALL and np.abs(value).max() < 6e4
-        else value
+        name: value.astype(np.float16) if _packs(value) else value
         for name, value in load_file(model.weights_path).items()
     }
 

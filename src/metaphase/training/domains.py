@@ -10,9 +10,8 @@ from metaphase.detection.appearance import Numbers, describe, look_at, mean_of
 from metaphase.detection.familiarity import Described, statistics_of
 from metaphase.detection.plan import Settings, make_plan
 from metaphase.detection.runtime import Runtime, open_runtime
-from metaphase.files import write_json
 from metaphase.labels.dataset import Case, Dataset
-from metaphase.models.modelfile import CARD_NAME, Model, card_id
+from metaphase.models.modelfile import Model, rewrite_card
 from metaphase.models.spec import DomainStatistics
 from metaphase.slides.open import open_case
 
@@ -43,9 +42,7 @@ def describe_domains(
 
 def write_domains(model: Model, statistics: DomainStatistics | None) -> Model:
     """Write the training domains into a model's card and return the model as it is now."""
-    card = model.card.model_copy(update={"domains": statistics})
-    write_json(model.folder / CARD_NAME, card.model_dump(mode="json"))
-    return Model(card, model.folder, card_id(card))
+    return rewrite_card(model, domains=statistics)
 
 
 def _regions(model: Model, cases: Dataset, by: str, runtime: Runtime) -> Iterator[Described]:

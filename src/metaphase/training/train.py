@@ -27,7 +27,14 @@ from metaphase.errors import InterruptedRunError, MissingExtraError, RecipeError
 from metaphase.figures import Label
 from metaphase.files import write_json, write_text
 from metaphase.labels.dataset import Dataset
-from metaphase.models.modelfile import SECOND_NAME, Model, load_model, save_model, save_second
+from metaphase.models.modelfile import (
+    SECOND_NAME,
+    Model,
+    load_model,
+    rewrite_card,
+    save_model,
+    save_second,
+)
 from metaphase.models.spec import ModelCard, SecondLook, Threshold
 from metaphase.training.recipe import Recipe, load_recipe, resolved
 
@@ -110,25 +117,28 @@ def _fit(recipe: Recipe, data: TrainingData, folder: Path, show: bool) -> Networ
             show=show,
         )
     except (KeyboardInterrupt, SystemExit):  # Lightning leaves by SystemExit after Ctrl-C
-        message = f"interrupted; the same command goes on from {folder}"
-        raise InterruptedRunError(message) from None
+        raise _interrupted(folder) from None
     if not trainer.is_global_zero:
         return None
     return module.network.eval()
 
 
+def _interrupted(folder: Path) -> InterruptedRunError:
+    return InterruptedRunError(f"interrupted; the same command goes on from {folder}")
+
+
 def _save(recipe: Recipe, network: Network, data: TrainingData, folder: Path) -> Model:
+    network = network.float().cpu()
+    return _write(folder / MODEL_NAME, network, _card(recipe, network, data))
+
+
+def _write(folder: Path, network: Network, card: ModelCard) -> Model:
+    """Write a network as a model file, with its graph."""
     from metaphase.models.export import export_onnx
 
-    onnx = folder / "model.onnx.part"
-    network = network.float().cpu()
+    onnx = folder.with_name(f"{folder.name}.onnx.part")
     export_onnx(network, onnx)
-    model = save_model(
-        folder / MODEL_NAME,
-        _card(recipe, network, data),
-        weights=network.state_dict(),
-        onnx=onnx,
-    )
+    model = save_model(folder, card, weights=network.state_dict(), onnx=onnx)
     onnx.unlink()
     return model
 
@@ -137,7 +147,6 @@ def _look_twice(
     recipe: Recipe, detector: Model, data: TrainingData, folder: Path, show: bool
 ) -> Model:
     """Train the second look and put it into the model file."""
-    from metaphase.models.export import export_onnx
     from metaphase.training.second import train_second
 
     settings = recipe.second
@@ -145,14 +154,9 @@ def _look_twice(
     try:
         network = train_second(recipe, detector, data.training, data.crops, folder, show=show)
     except KeyboardInterrupt:
-        message = f"interrupted; the same command goes on from {folder}"
-        raise InterruptedRunError(message) from None
-    onnx = folder / "second.onnx.part"
-    export_onnx(network, onnx)
+        raise _interrupted(folder) from None
     card = _card(recipe, network, data).model_copy(update={"name": f"{recipe.name}, second look"})
-    place = detector.folder / SECOND_NAME
-    second = save_model(place, card, weights=network.state_dict(), onnx=onnx)
-    onnx.unlink()
+    second = _write(detector.folder / SECOND_NAME, network, card)
     look = SecondLook(
         id=second.id,
         min_score=settings.min_score,
@@ -181,8 +185,7 @@ def _freeze(recipe: Recipe, model: Model, validation: Dataset, folder: Path, sho
         told = {"validation": scores.to_dict()}
     else:
         threshold = _not_chosen(recipe)
-    card = model.card.model_copy(update={"threshold": threshold, "scores": told})
-    write_json(model.folder / "card.json", card.model_dump(mode="json"))
+    rewrite_card(model, threshold=threshold, scores=told)
 
 
 def _not_chosen(recipe: Recipe) -> Threshold:
