@@ -361,29 +361,37 @@ def patch_loader(
     world: int = 1,
     pin_memory: bool = False,
 ) -> Any:
-    """Return a DataLoader of (images, targets). Its ``sampler.set_epoch`` moves on.
-
-    Workers come from a fork server: a clean process, so that no lock or thread of this one is
-    copied into them, and they live through all epochs.
-    """
+    """Return a DataLoader of (images, targets). Its ``sampler.set_epoch`` moves on."""
     from torch.utils.data import DataLoader
 
     return DataLoader(
         patches,  # type: ignore[arg-type]  # it has all that a map-style dataset needs
         batch_size=batch_size,
         sampler=EpochIndices(len(patches), rank=rank, world=world),
-        num_workers=workers,
         collate_fn=collate,
         drop_last=len(patches) // world >= batch_size,
-        persistent_workers=workers > 0,
-        multiprocessing_context=worker_context() if workers else None,
-        prefetch_factor=4 if workers else None,
         pin_memory=pin_memory,
+        **worker_options(workers),
     )
 
 
-def worker_context() -> Any:
-    """Return how worker processes are started."""
+def worker_options(workers: int) -> dict[str, Any]:
+    """Return what DataLoader is told of its worker processes.
+
+    They come from a fork server: a clean process, so that no lock or thread of this one is copied
+    into them, and they live through all epochs.
+    """
+    if workers == 0:
+        return {"num_workers": 0}
+    return {
+        "num_workers": workers,
+        "multiprocessing_context": _context(),
+        "persistent_workers": True,
+        "prefetch_factor": 4,
+    }
+
+
+def _context() -> Any:
     import multiprocessing
 
     if "forkserver" not in multiprocessing.get_all_start_methods():

@@ -29,7 +29,7 @@ FloatArray = NDArray[np.float64]
 Kind = Literal["mitotic", "hard_negative", "random"]
 KINDS: tuple[Kind, ...] = ("mitotic", "hard_negative", "random")
 
-PLACE, AUGMENT, ORDER, CROPS, WINDOWS = range(5)
+PLACE, AUGMENT, ORDER, CROPS, WINDOWS, UNLABELLED = range(6)
 """Streams of random numbers: what they decide is independent of each other."""
 
 

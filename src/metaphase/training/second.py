@@ -20,18 +20,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from metaphase.boxes import distances
-from metaphase.figures import Label, points_of
-from metaphase.files import write_text
+from metaphase.figures import Label
+from metaphase.files import whole_file, write_text
 from metaphase.labels.dataset import Dataset
 from metaphase.models.modelfile import Model
 from metaphase.models.networks import Network, build_network
 from metaphase.training.judge import detect_cases
-from metaphase.training.patches import patch_dataset, worker_context
+from metaphase.training.patches import patch_dataset, worker_options
 from metaphase.training.recipe import Recipe
 from metaphase.training.sampling import load_mined
 from metaphase.training.schedule import make_optimiser, make_schedule
-from metaphase.training.sections import Optimiser, Second
+from metaphase.training.sections import CompactNetwork, Optimiser, Second
 from metaphase.training.windows import Pixels, Windows, mined_places
 
 LOG_NAME = "second.csv"
@@ -55,12 +54,15 @@ def train_second(
     tables = [load_mined(path) for path in sorted((folder / "mined").glob("*.csv"))]
     tables.append(_mistakes(recipe, detector, training, folder, show))
     torch.manual_seed(recipe.seed)
+    # Other detectors begin with weights that do not fit this one.
+    own = isinstance(recipe.network, CompactNetwork)
+    weights = recipe.network.weights if own else "imagenet"
     options = {
         "mpp": settings.window_um / settings.window_px,
         "tile_px": settings.window_px,
         "dropout": settings.dropout,
         "trainable_backbone_layers": settings.trainable_backbone_layers,
-        "weights": getattr(recipe.network, "weights", "imagenet"),
+        "weights": weights,
     }
     network = build_network("window", options, (Label.MITOTIC,))
     composer = patches.composer
@@ -88,18 +90,13 @@ def _settings(recipe: Recipe) -> Second:
 def _mistakes(
     recipe: Recipe, detector: Model, training: Dataset, folder: Path, show: bool
 ) -> dict[str, np.ndarray]:
-    """Return what the finished detector takes for a figure in the training regions and is none."""
+    """Return what the finished detector takes for a figure in the training regions.
+
+    What is one is left out by ``Windows``, as of every table of mined places.
+    """
     lowest = _settings(recipe).min_score
     found = detect_cases(detector, training, folder / "candidates", min_score=lowest, show=show)
-    places = {}
-    for case in training:
-        points = found[case.id].with_label(Label.MITOTIC).points
-        truth = points_of(case.figures, Label.MITOTIC)
-        if len(points) and len(truth):
-            away = distances(points, truth).min(axis=1) * found[case.id].provenance.mpp
-            points = points[away > recipe.data.ignore_radius_um]
-        places[case.id] = points
-    return places
+    return {name: one.with_label(Label.MITOTIC).points for name, one in found.items()}
 
 
 @dataclass
@@ -181,15 +178,13 @@ class _Run:
     def _batches(self, windows: Windows) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         from torch.utils.data import DataLoader
 
-        size, workers = self.settings.batch_size, self.recipe.trainer.workers
+        size = self.settings.batch_size
         loader: DataLoader[Any] = DataLoader(
             windows,  # type: ignore[arg-type]  # it has all that a map-style data set needs
             batch_size=size,
             sampler=range(self.step * size, self.steps * size),
-            num_workers=workers,
             collate_fn=_collate,
-            multiprocessing_context=worker_context() if workers else None,
-            prefetch_factor=4 if workers else None,
+            **worker_options(self.recipe.trainer.workers),
         )
         yield from loader
 
@@ -234,10 +229,8 @@ class _Run:
             "step": self.step,
             "rows": self.rows,
         }
-        self._checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        part = self._checkpoint.with_suffix(".part")
-        torch.save(state, part)
-        part.replace(self._checkpoint)
+        with whole_file(self._checkpoint) as part:
+            torch.save(state, part)
         table = io.StringIO()
         writer = csv.writer(table, lineterminator="\n")
         writer.writerow(["step", "loss", "right"])

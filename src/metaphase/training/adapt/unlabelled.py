@@ -13,13 +13,11 @@ from torch import Tensor
 
 from metaphase.training.adapt.base import UnlabelledBatch
 from metaphase.training.augment import augment, vary
-from metaphase.training.patches import EpochIndices, Patch, collate, worker_context
+from metaphase.training.patches import EpochIndices, Patch, collate, worker_options
 from metaphase.training.places import Places, Unlabelled, domain_of
-from metaphase.training.sampling import rng_for
+from metaphase.training.sampling import UNLABELLED, rng_for
 from metaphase.training.sections import Augment
 
-STREAM = 4
-"""Stream of random numbers, beside those of ``sampling``."""
 FINISH_EPOCH = 2**31 - 1
 """The epoch of what is drawn when training is over."""
 
@@ -69,7 +67,7 @@ class UnlabelledPatches:
 
     def pair(self, epoch: int, index: int) -> Pair:
         """Return patch ``index`` of an epoch."""
-        rng = rng_for(self.seed, epoch, index, STREAM)
+        rng = rng_for(self.seed, epoch, index, UNLABELLED)
         patch = self.places.draw(rng)
         assert patch is not None  # only where another domain is asked for can there be none
         plain = self.settings.model_copy(update={"strength": 0.0})
@@ -112,11 +110,9 @@ def unlabelled_loader(
         patches,  # type: ignore[arg-type]  # it has all that a map-style dataset needs
         batch_size=batch_size,
         sampler=EpochIndices(len(patches), rank=rank, world=world),
-        num_workers=workers,
         collate_fn=collate_pairs,
         drop_last=True,
-        persistent_workers=workers > 0,
-        multiprocessing_context=worker_context() if workers else None,
+        **worker_options(workers),
     )
 
 
