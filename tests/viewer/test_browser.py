@@ -93,6 +93,34 @@ def test_threshold_zoom_and_a_double_click(browser, url, store):
     assert page.wrong == []
 
 
+def test_the_slide_moves_and_zooms_by_keys(browser, url):
+    page = open_page(browser, url, viewport={"width": 1280, "height": 800})
+    page.wait_for_function("() => metaphase.viewer.world.getItemCount() === 1")
+    look = (
+        "() => { const { viewport } = metaphase.viewer, { x, y } = viewport.getCenter(false);"
+        " return [x, y, viewport.getZoom(false)]; }"
+    )
+    page.focus("#osd")
+    home = page.evaluate(look)
+    for _ in range(4):
+        page.keyboard.press("+")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    x, y, zoom = page.evaluate(look)
+    assert x > home[0]
+    assert y > home[1]
+    assert zoom == pytest.approx(home[2] * 1.25**4)
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("-")
+    assert page.evaluate(look) == pytest.approx([*home[:2], home[2] * 1.25**3], abs=1e-6)
+    page.keyboard.press("0")
+    assert page.evaluate(look) == pytest.approx(home, abs=1e-6)
+    page.focus("#threshold")
+    page.keyboard.press("ArrowRight")  # the slider's own
+    assert page.evaluate(look) == pytest.approx(home, abs=1e-6)
+
+
 def test_the_export_is_downloaded(browser, url):
     page = open_page(browser, url)
     with page.expect_download() as download:
@@ -155,6 +183,24 @@ def test_everything_is_reached_and_seen_with_the_tab_key(browser, url, width):
     assert wanted <= set(reached)
 
 
+MIDDLE = """() => { const { viewer, state } = metaphase, { viewport } = viewer;
+  const [now, aim] = [viewport.getCenter(true), viewport.getCenter(false)];
+  if (Math.hypot(now.x - aim.x, now.y - aim.y) * viewport.getZoom(false) > 1e-4) return null;
+  const { figures, slide } = state, wide = slide.width_px;
+  return [figures.nearest(now.x * wide, now.y * wide, 40 / slide.mpp, () => true) < 0]; }"""
+
+
+def to_an_empty_place(page):
+    """Move with the arrow keys until no figure is near the middle: the last decision moves the view
+    to the next figure, and what is added there would be that one."""
+    for _ in range(12):
+        (empty,) = page.wait_for_function(MIDDLE).json_value()
+        if empty:
+            return
+        page.keyboard.press("ArrowRight")
+    raise AssertionError("no empty place")
+
+
 def test_a_whole_review_without_a_mouse(browser, url, store):
     page = open_page(browser, url, viewport={"width": 1280, "height": 800})
     name = page.text_content("#slide-name")
@@ -170,6 +216,7 @@ def test_a_whole_review_without_a_mouse(browser, url, store):
     page.keyboard.press("[")
     assert float(page.text_content("#threshold-value")) == pytest.approx(float(before) - 0.02)
     page.focus("#osd")
+    to_an_empty_place(page)
     page.keyboard.press("a")  # in the middle of the view
     page.keyboard.press("h")
     page.keyboard.press("d")

@@ -385,12 +385,25 @@ const KEYS = {
   "?": () => $("help").showModal(),
 };
 
+// Keys of the slide when it has the focus; OpenSeadragon listens on an element of its own inside.
+const STEP = 0.1; // of the view
+const move = (x, y) => {
+  const { viewport } = viewer, { width, height } = viewport.getBounds(false);
+  viewport.panBy(new OpenSeadragon.Point(x * STEP * width, y * STEP * height)).applyConstraints();
+};
+const zoom = (factor) => viewer.viewport.zoomBy(factor).applyConstraints();
+const MOVES = {
+  ArrowLeft: () => move(-1, 0), ArrowRight: () => move(1, 0), ArrowUp: () => move(0, -1), ArrowDown: () => move(0, 1),
+  "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8), 0: () => viewer.viewport.goHome(),
+};
+viewer.canvas.tabIndex = -1; // one stop of the tab key, not two
+
 addEventListener("keydown", (event) => {
   if (!state.slide || $("help").open) return;
   const undoing = (event.ctrlKey || event.metaKey) && event.key === "z";
   if (!undoing && (event.ctrlKey || event.metaKey || event.altKey)) return;
   if (event.target.matches("select, input:not([type=range]):not([type=checkbox])")) return;
-  const act = undoing ? undo : KEYS[event.key.toLowerCase()];
+  const act = undoing ? undo : ($("osd").contains(event.target) && MOVES[event.key]) || KEYS[event.key.toLowerCase()];
   if (!act) return;
   event.preventDefault();
   event.stopPropagation();
