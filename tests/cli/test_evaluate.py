@@ -66,7 +66,7 @@ def test_threshold_rule_radius_and_protocol(labels, folder):
 def test_choosing_a_threshold_says_that_it_flatters(labels, folder):
     result = run(folder, "--labels", labels, "--choose-threshold", "--resamples", 0)
     assert result.exit_code == 0, result.output
-    assert "is best on these 3 cases" in result.output
+    assert "is chosen on these 3 cases" in result.output
     assert "flatter" in " ".join(result.output.split())
 
 

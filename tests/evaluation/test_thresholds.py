@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -7,7 +8,13 @@ from metaphase.errors import LabelError
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.evaluation.matching import RULES, Gains
 from metaphase.evaluation.scores import pooled_curve
-from metaphase.evaluation.thresholds import best, choose_threshold, freeze_threshold
+from metaphase.evaluation.thresholds import (
+    best,
+    choose_threshold,
+    freeze_threshold,
+    steady_threshold,
+)
+from metaphase.figures import Label
 from metaphase.labels.dataset import Dataset
 from metaphase.models.modelfile import load_model, save_model
 from metaphase.models.spec import HeadSpec, InputSpec, Level, ModelCard, Threshold
@@ -64,6 +71,54 @@ def test_nothing_detected_gives_the_middle():
 def test_no_figures_no_threshold():
     with pytest.raises(LabelError, match="no mitotic figures"):
         choose_threshold({"a": found("a", [(5, 5)], [0.7])}, Dataset([case("a")]))
+
+
+def plain_mean_of_bests(detections, dataset, resamples, seed):
+    """The same by the definition: each resample is a data set of its own."""
+    rng, cases = np.random.default_rng(seed), list(dataset)
+    values = []
+    for times in rng.multinomial(len(cases), np.full(len(cases), 1 / len(cases)), size=resamples):
+        again = [(n, k) for k, often in enumerate(times) for n in range(often)]
+        copies = [replace_id(cases[k], f"{cases[k].id}-{n}") for n, k in again]
+        if any(copy.count() for copy in copies):
+            scores = [detections[cases[k].id].with_label(Label.MITOTIC).score for _, k in again]
+            made = {
+                copy.id: detections[cases[k].id] for copy, (_, k) in zip(copies, again, strict=True)
+            }
+            edges = np.append(np.unique(np.concatenate(scores))[::-1], 0)
+            f1 = np.array(
+                [
+                    evaluate(made, Dataset(copies), threshold=float(edge)).f1 or 0
+                    for edge in edges[:-1]
+                ]
+            )
+            good = f1 >= f1.max() - 1e-12
+            first = int(np.argmax(good))
+            after = first + int(np.argmin(np.append(good[first:], False)))
+            values.append((edges[first] + edges[after]) / 2)
+    return np.mean(values)
+
+
+def replace_id(one, name):
+    return dataclasses.replace(one, id=name)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_steady_threshold_is_the_mean_of_the_best_of_resamples(seed):
+    dataset, detections = random_scene(seed)
+    value, f1 = steady_threshold(detections, dataset, resamples=12, seed=seed)
+    assert value == pytest.approx(plain_mean_of_bests(detections, dataset, 12, seed), abs=6e-4)
+    assert f1 == pytest.approx(evaluate(detections, dataset, threshold=value).f1)
+
+
+def test_a_steady_threshold_of_one_case_is_the_best_one():
+    dataset = Dataset([case("a", [(100, 100), (300, 300)])])
+    points = [(100, 100), (300, 300), (500, 500)]
+    detections = {"a": found("a", points, [0.9, 0.8, 0.3])}
+    assert steady_threshold(detections, dataset) == (0.55, 1.0)
+    assert steady_threshold({"a": found("a")}, dataset) == (0.5, 0.0)
+    with pytest.raises(LabelError, match="no mitotic figures"):
+        steady_threshold(detections, Dataset([case("a")]))
 
 
 def test_close_scores_still_get_a_value_between_them():

@@ -306,12 +306,12 @@ def _choose(
     store: Path | None,
     console: Any,
 ) -> float:
-    from metaphase.evaluation.thresholds import choose_threshold, freeze_threshold, protocol_text
+    from metaphase.evaluation.thresholds import freeze_threshold, protocol_text, steady_threshold
 
-    value, f1 = choose_threshold(detections, dataset, **matching)
+    value, f1 = steady_threshold(detections, dataset, **matching)
     console.print(
-        f"Threshold {value:g} is best on these {len(dataset)} cases (F1 {f1:.3f}). It was chosen "
-        "on them, so their scores below flatter it.",
+        f"Threshold {value:g} is chosen on these {len(dataset)} cases (F1 {f1:.3f}), so their "
+        "scores below flatter it.",
         highlight=False,
     )
     if store is not None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaphase.errors import LabelError
-from metaphase.evaluation.matching import Rule, gains
+from metaphase.evaluation.matching import Gains, Rule, gains
 from metaphase.evaluation.pairing import Pair, pair_up
 from metaphase.evaluation.scores import Curve, pooled_curve
 from metaphase.figures import Detections, Label
@@ -21,6 +21,10 @@ from metaphase.models.spec import Threshold
 from metaphase.units import MATCH_RADIUS_UM, um_to_px
 
 _SAME = 1e-12  # F1 of equal counts differs by no more
+RESAMPLES = 1000
+"""Of the cases, for ``steady_threshold``."""
+_CELLS = 4_000_000  # resamples times scores that are counted at once
+_DIGITS = 3  # of a mean of thresholds: more would say more than a bootstrap knows
 _MIDDLE = 0.25  # share of the plateau on either side of its middle in which a round number is taken
 
 
@@ -49,6 +53,81 @@ def choose_threshold(
     return choice.value, choice.f1
 
 
+def steady_threshold(
+    detections: Mapping[str, Detections] | str | Path,
+    dataset: Dataset,
+    *,
+    radius_um: float = MATCH_RADIUS_UM,
+    rule: Rule = "midog",
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    allow_missing: bool = False,
+) -> tuple[float, float]:
+    """Return a threshold to freeze, and the F1 of all cases at it.
+
+    Over few cases F1 has several tops of nearly the same height, and which is the highest is
+    chance. So the best threshold is found on ``resamples`` bootstrap samples of the cases, and the
+    mean of them is taken (bagging, Breiman 1996, Machine Learning 24). Of a single case it is the
+    best one. Raises LabelError where there are no mitotic figures.
+    """
+    pairs = pair_up(detections, dataset, allow_missing=allow_missing)
+    lowest = lowest_score(pairs)
+    tables = [_gained(pair, radius_um, rule) for pair in pairs]
+    truths = np.array([len(pair.truth()) for pair in pairs])
+    curve = pooled_curve([scores for scores, _ in tables], [g for _, g in tables], truths.sum())
+    plain = best(curve, lowest=lowest)
+    if not len(curve.threshold):
+        return plain.value, plain.f1
+    scores = np.concatenate([scores for scores, _ in tables])
+    order = np.argsort(-scores, kind="stable")
+    scores = scores[order]
+    case = np.repeat(np.arange(len(pairs)), [len(scores) for scores, _ in tables])[order]
+    right, wrong = (
+        np.concatenate([getattr(g, name) for _, g in tables])[order] for name in ("found", "false")
+    )
+    last = np.flatnonzero(np.diff(scores, append=-1.0))  # equal scores enter together
+    edges = np.append(scores[last], min(lowest, scores[-1]))
+    share = np.full(len(pairs), 1 / len(pairs))
+    drawn = np.random.default_rng(seed).multinomial(len(pairs), share, size=resamples)
+    drawn = drawn[drawn @ truths > 0]
+    values = [
+        _best_of_each(part[:, case], part @ truths, right, wrong, last, edges)
+        for part in np.array_split(drawn, 1 + len(drawn) * len(scores) // _CELLS)
+    ]
+    value = round(float(np.mean(np.concatenate(values))), _DIGITS) if len(drawn) else plain.value
+    return value, curve.at(value).f1 or 0.0
+
+
+def _gained(pair: Pair, radius_um: float, rule: Rule) -> tuple[NDArray[np.float64], Gains]:
+    """Return the scores of a case's mitotic detections, and what each of them adds."""
+    found = pair.detections.with_label(Label.MITOTIC)
+    radius = um_to_px(radius_um, pair.mpp)
+    return found.score, gains(pair.truth(), found.points, found.score, radius, rule)
+
+
+def _best_of_each(
+    times: NDArray[Any],
+    truths: NDArray[Any],
+    right: NDArray[Any],
+    wrong: NDArray[Any],
+    last: NDArray[Any],
+    edges: NDArray[Any],
+) -> NDArray[np.float64]:
+    """Return the middle of the best thresholds of each resample.
+
+    ``times`` [resamples, detections] says how often a detection's case was drawn.
+    """
+    found = np.cumsum(times * right, axis=1)[:, last]
+    all_found = found + np.cumsum(times * wrong, axis=1)[:, last]
+    f1 = 2 * found / np.maximum(1, all_found + truths[:, None])
+    top = f1.max(axis=1, keepdims=True) - _SAME
+    first = np.argmax(f1 >= top, axis=1)
+    places = np.arange(f1.shape[1])
+    ends = (f1 < top) & (places > first[:, None])
+    after = np.where(ends.any(axis=1), np.argmax(ends, axis=1), f1.shape[1])
+    return np.asarray((edges[first] + edges[after]) / 2, dtype=np.float64)
+
+
 def lowest_score(pairs: list[Pair]) -> float:
     """Return the score below which some case's detector told nothing."""
     asked = (pair.detections.provenance.parameters.get("min_score", 0) for pair in pairs)
@@ -57,14 +136,9 @@ def lowest_score(pairs: list[Pair]) -> float:
 
 def curve_of(pairs: list[Pair], radius_um: float = MATCH_RADIUS_UM, rule: Rule = "midog") -> Curve:
     """Return the counts at every threshold, each as if matched anew, pooled over cases."""
-    scores, gained, truths = [], [], 0
-    for pair in pairs:
-        found = pair.detections.with_label(Label.MITOTIC)
-        truth = pair.truth()
-        scores.append(found.score)
-        gained.append(gains(truth, found.points, found.score, um_to_px(radius_um, pair.mpp), rule))
-        truths += len(truth)
-    return pooled_curve(scores, gained, truths)
+    tables = [_gained(pair, radius_um, rule) for pair in pairs]
+    truths = sum(len(pair.truth()) for pair in pairs)
+    return pooled_curve([scores for scores, _ in tables], [g for _, g in tables], truths)
 
 
 def best(curve: Curve, *, tolerance: float = 0.0, lowest: float = 0.0) -> Choice:
@@ -139,4 +213,7 @@ def freeze_threshold(
 def protocol_text(radius_um: float, rule: str) -> str:
     """Return the words for a card's ``protocol``."""
     kind = "many-to-many" if rule == "many-to-many" else f"one-to-one ({rule})"
-    return f"whole regions, {kind} within {radius_um:g} um, best F1 of all thresholds"
+    return (
+        f"whole regions, {kind} within {radius_um:g} um, mean of the best thresholds (F1) of "
+        f"{RESAMPLES:,} resamples of the cases"
+    )

@@ -24,7 +24,7 @@ from metaphase.evaluation.cropsearch import refuse_same_crops
 from metaphase.evaluation.evaluate import Scores, evaluate
 from metaphase.evaluation.leakage import refuse_same_pixels
 from metaphase.evaluation.scoresfile import save_scores
-from metaphase.evaluation.thresholds import choose_threshold
+from metaphase.evaluation.thresholds import steady_threshold
 from metaphase.evaluation.uncertainty import with_intervals
 from metaphase.figures import Detections, Label
 from metaphase.files import write_json
@@ -115,7 +115,7 @@ def cross_validate(
             name: {"threshold": frozen[name], **_alone(groups[name], at_threshold, scores)}
             for name in groups
         },
-        "threshold_of_all": choose_threshold(
+        "threshold_of_all": steady_threshold(
             {k: v for fold in detections.values() for k, v in fold.items()},
             regions,
             radius_um=recipe.validation.radius_um,
@@ -194,7 +194,7 @@ def _chosen_without(
 ) -> float:
     others = {k: v for fold, found in detections.items() if fold != name for k, v in found.items()}
     cases = regions.select(others)
-    return choose_threshold(others, cases, radius_um=recipe.validation.radius_um)[0]
+    return steady_threshold(others, cases, radius_um=recipe.validation.radius_um)[0]
 
 
 def _alone(cases: Dataset, detections: dict[str, Detections], pooled: Scores) -> dict[str, Any]:
