@@ -34,6 +34,12 @@ def cross_validate(
             help="Compare all images first, and refuse any that is on both sides of a fold.",
         ),
     ] = False,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs", "-j", min=1, help="Folds trained at a time, the threads shared among them."
+        ),
+    ] = 1,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Train and score leaving one group out at a time; finished folds are kept."""
@@ -50,6 +56,7 @@ def cross_validate(
         by=by,
         threshold=threshold,
         check_pixels=check_pixels,
+        jobs=jobs,
         show=not quiet,
         tell=Console(stderr=True).print if not quiet else lambda message: None,
     )

@@ -36,6 +36,7 @@ from metaphase.training.heldout import without_crops_of
 from metaphase.training.judge import detect_cases
 from metaphase.training.recipe import Recipe
 from metaphase.training.sections import SplitTable
+from metaphase.training.sidebyside import train_side_by_side
 from metaphase.training.train import MODEL_NAME, train
 
 How = Literal["other-folds", "inner"]
@@ -53,6 +54,7 @@ def cross_validate(
     by: str = "group",
     threshold: How = "other-folds",
     check_pixels: bool = False,
+    jobs: int = 1,
     show: bool = True,
     tell: Callable[[str], None] = lambda message: None,
 ) -> dict[str, Any]:
@@ -62,6 +64,8 @@ def cross_validate(
     recipe's labelled cases take part, whatever its split. Crops are trained on, but for those of
     the left-out domain (or of an unknown one) and those of a slide that is judged on, which every
     fold leaves out. ``check_pixels`` compares the images too, and refuses what is on two sides.
+    ``jobs`` folds are trained at a time, each with its part of the processor's threads; sums are
+    added in another order with another number of threads, so that weights differ a little.
     Finished folds are kept: the same command goes on after an interruption. Raises SplitError
     where there are fewer than two groups.
     """
@@ -76,15 +80,21 @@ def cross_validate(
         )
     if check_pixels:
         _refuse_same_pixels(recipe, regions, groups, by, threshold, tell)
+    runs = {
+        name: (
+            _fold(recipe, regions, left_out, name, by, threshold),
+            folder / fold_folder(name),
+        )
+        for name, left_out in groups.items()
+    }
+    if jobs > 1:
+        train_side_by_side(runs, jobs, show=show, tell=tell)
     detections: dict[str, dict[str, Detections]] = {}
     frozen: dict[str, float] = {}
     for number, (name, left_out) in enumerate(groups.items(), start=1):
         tell(f"fold {number} of {len(groups)}: without {by} {name}")
-        run = train(
-            _fold(recipe, regions, left_out, name, by, threshold),
-            out=folder / fold_folder(name),
-            show=show,
-        )
+        fold, place = runs[name]
+        run = train(fold, out=place, show=show)
         model = load_model(run / MODEL_NAME)
         frozen[name] = model.card.threshold.value
         detections[name] = detect_cases(
