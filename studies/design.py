@@ -1,0 +1,153 @@
+"""What decides the quality of the shipped recipe? Each variant is scored leave-one-slide-out.
+
+    METAPHASE_DATA=... python -m studies.design OUT [--only NAME...] [--jobs 2]
+    METAPHASE_DATA=... python -m studies.design OUT --folds RUNS      the second look's settings
+
+The first command trains ``recipes/compact.toml`` with one thing changed at a time, in OUT/NAME
+(finished folds are kept, so it goes on where it stopped), and prints a table of those that are
+there (``--print``: trains nothing). The second takes the detectors of a
+finished cross-validation (the first variant's by default) and only looks at the left-out fields
+again. Thresholds are chosen on the other folds, as ``metaphase cross-validate`` does; the last two
+columns are what thresholds chosen on the scored fields themselves would give: how much is left in
+the scores.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from metaphase.evaluation.evaluate import evaluate
+from metaphase.evaluation.thresholds import choose_threshold, steady_threshold
+from metaphase.figures import Detections
+from metaphase.models.modelfile import Model
+from metaphase.models.spec import SecondLook
+from metaphase.training.crossvalidate import cross_validate
+from metaphase.training.folds import Folds, is_cross_validation, load_folds
+from metaphase.training.judge import detect_cases
+from metaphase.training.recipe import Recipe, load_recipe
+from studies.common import table
+
+RECIPE = Path("recipes/compact.toml")
+
+
+def _fields_alone(recipe: Recipe) -> Recipe:
+    data = recipe.data.model_copy(
+        update={"sources": tuple(s for s in recipe.data.sources if s.role != "crops")}
+    )
+    sampling = recipe.sampling.model_copy(update={"crops_share": 0.0})
+    return recipe.model_copy(update={"data": data, "sampling": sampling})
+
+
+VARIANTS: dict[str, tuple[str, Sequence[str], Callable[[Recipe], Recipe]]] = {
+    "recipe": ("the recipe as it is", (), lambda recipe: recipe),
+    "fields": ("no crops", (), _fields_alone),
+    "short": ("a third of the epochs", ("trainer.epochs=14", "trainer.ema=0.99"), lambda r: r),
+    "small-patches": (
+        "patches of 128 px, four times as many",
+        ("sampling.patch_px=128", "sampling.patches_per_epoch=2560", "trainer.batch_size=64"),
+        lambda r: r,
+    ),
+    "coarse": ("0.35 um/px", ("network.mpp=0.35",), lambda r: r),
+    "strong": (
+        "stronger augmentation",
+        ("augment.strength=1.6", "augment.mpp_jitter=0.2"),
+        lambda r: r,
+    ),
+    "deep": ("all layers trained", ("network.trainable_backbone_layers=5",), lambda r: r),
+}
+
+Looks = dict[str, Callable[[SecondLook], SecondLook | None]]
+LOOKS: Looks = {
+    "as it is": lambda look: look,
+    "no second look": lambda look: None,
+    "weight 0.3": lambda look: look.model_copy(update={"weight": 0.3}),
+    "weight 0.7": lambda look: look.model_copy(update={"weight": 0.7}),
+    "weight 1": lambda look: look.model_copy(update={"weight": 1.0}),
+    "one symmetry": lambda look: look.model_copy(update={"symmetries": 1}),
+    "eight symmetries": lambda look: look.model_copy(update={"symmetries": 8}),
+}
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--only", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
+    parser.add_argument("--jobs", type=int, default=2, help="folds side by side")
+    parser.add_argument("--seed", type=int, help="instead of the recipe's")
+    parser.add_argument("--print", action="store_true", help="train nothing")
+    parser.add_argument("--folds", type=Path, help="look again with these detectors")
+    given = parser.parse_args(words)
+    if given.folds is not None:
+        rows = [(name, look_again(name, given.folds, given.out)) for name in LOOKS]
+    else:
+        if not given.print:
+            for name in given.only:
+                train_variant(name, given.out, given.jobs, given.seed)
+        rows = [
+            (text, scored(load_folds(given.out / name)))
+            for name, (text, _, _) in VARIANTS.items()
+            if is_cross_validation(given.out / name)
+        ]
+    head = ("variant", "F1", "precision", "recall", "AP", "one threshold", "each slide's own")
+    print("\n".join(table(head, [(name, *cells) for name, cells in rows])))
+
+
+def train_variant(name: str, out: Path, jobs: int, seed: int | None) -> None:
+    """Train and find, for every fold that is not there."""
+    _, overrides, change = VARIANTS[name]
+    more = () if seed is None else (f"seed={seed}",)
+    recipe = change(load_recipe(RECIPE, (*overrides, *more)))
+    cross_validate(recipe, out=out / name, by="group", jobs=jobs, tell=print)
+
+
+def look_again(name: str, folder: Path, out: Path) -> tuple[str, ...]:
+    """Find in the left-out fields with the second look changed, and return the scores."""
+    folds = load_folds(folder)
+    found: dict[str, Mapping[str, Detections]] = {}
+    for fold in folds.folds:
+        model = fold.model
+        look = model.card.second
+        if look is None:
+            raise SystemExit(f"{fold.folder}: this model does not look twice")
+        card = model.card.model_copy(update={"second": LOOKS[name](look)})
+        place = out / name.replace(" ", "-") / fold.name
+        found[fold.name] = detect_cases(
+            Model(card, model.folder, model.id),
+            fold.left_out,
+            place,
+            min_score=fold.recipe.validation.min_score,
+        )
+    return scored(folds, found)
+
+
+def scored(
+    folds: Folds, found: Mapping[str, Mapping[str, Detections]] | None = None
+) -> tuple[str, ...]:
+    """Return F1, precision, recall (thresholds chosen on the other folds), AP, and F1 with
+    thresholds chosen on what is scored."""
+    by_fold = found or {fold.name: fold.detections() for fold in folds.folds}
+    radius: dict[str, Any] = {"radius_um": folds.radius_um}
+    honest: dict[str, Detections] = {}
+    own: dict[str, Detections] = {}
+    for fold in folds.folds:
+        others = {
+            k: d for name, part in by_fold.items() if name != fold.name for k, d in part.items()
+        }
+        value, _ = steady_threshold(others, folds.regions.select(list(others)), **radius)
+        best, _ = choose_threshold(by_fold[fold.name], fold.left_out, **radius)
+        honest |= {k: d.made_by(threshold=value) for k, d in by_fold[fold.name].items()}
+        own |= {k: d.made_by(threshold=best) for k, d in by_fold[fold.name].items()}
+    _, one = choose_threshold(honest, folds.regions, **radius)
+    scores = evaluate(honest, folds.regions, **radius)
+    best_f1 = evaluate(own, folds.regions, **radius).f1
+    values = (scores.f1, scores.precision, scores.recall, scores.average_precision, one, best_f1)
+    return tuple("–" if value is None else f"{value:.3f}" for value in values)
+
+
+if __name__ == "__main__":
+    main()
