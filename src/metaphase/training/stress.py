@@ -113,9 +113,8 @@ class _Work:
 
     def detections(self, sweep: Sweep, level: float) -> dict[str, Detections]:
         """Return what is found at a level, by case; what is there already is not looked for."""
-        neutral = level == sweep.neutral
-        name = "unchanged" if neutral else f"{sweep.name.replace(' ', '-')}_{level:g}"
-        return {case.id: self._one(case, sweep, level, self.folder / name) for case in self.cases}
+        folder = self.folder / level_name(sweep, level)
+        return {case.id: self._one(case, sweep, level, folder) for case in self.cases}
 
     def _one(self, case: Case, sweep: Sweep, level: float, folder: Path) -> Detections:
         place = folder / case.id
@@ -139,6 +138,11 @@ class _Work:
             found = found.made_by(mpp=slide.mpp)
         save_detections(found, place)
         return found
+
+
+def level_name(sweep: Sweep, level: float) -> str:
+    """Return the name of the folder of what was found at a level."""
+    return "unchanged" if level == sweep.neutral else f"{sweep.name.replace(' ', '-')}_{level:g}"
 
 
 def _point(

@@ -1,0 +1,99 @@
+"""What do shifts of colour as large as those between real scanners cost? F1 on left-out slides.
+
+    METAPHASE_DATA=... python -m studies.stress_folds RUNS OUT [--json stress.json]
+
+RUNS is what ``metaphase cross-validate`` wrote. Each fold's model looks at the slides that were
+left out of it, at the threshold that was chosen without them, with their hue, saturation and
+brightness changed by half of and by the whole largest difference between two of the real scanners
+(``training.stress.REAL_SHIFTS``, measured by ``studies.scanner_shifts``), in both directions.
+Counts are pooled over the folds. What is found is kept in OUT, so an interrupted study goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from metaphase.detectionfile import load_detections
+from metaphase.evaluation.evaluate import Scores, evaluate
+from metaphase.figures import Detections
+from metaphase.training.folds import Fold, Folds, load_folds
+from metaphase.training.perturb import SWEEPS, Sweep
+from metaphase.training.stress import REAL_SHIFTS, level_name, stress
+from studies.common import finish, tell
+
+NAMES = ("hue", "saturation", "brightness")
+
+
+def sweeps() -> list[Sweep]:
+    """Return the sweeps at nothing, half and whole shifts."""
+    chosen = [sweep for sweep in SWEEPS if sweep.name in NAMES]
+    return [
+        replace(
+            sweep,
+            levels=(
+                sweep.neutral,
+                *(float(f"{end:.4g}") for end in sweep.ends(REAL_SHIFTS[sweep.name] / 2)),
+            ),
+        ).reaching(REAL_SHIFTS[sweep.name])
+        for sweep in chosen
+    ]
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", type=Path, help="folder of 'metaphase cross-validate'")
+    parser.add_argument("out", type=Path, help="folder of what is found")
+    parser.add_argument("--json", type=Path, help="also write the figures there")
+    given = parser.parse_args(words)
+    folds = load_folds(given.runs)
+    for fold in folds.folds:
+        print(f"fold {fold.name}", file=sys.stderr, flush=True)
+        stress(fold.model, fold.left_out, given.out / fold.name, sweeps=sweeps())
+    base = pooled(folds, given.out, sweeps()[0], sweeps()[0].neutral)
+    rows, figures = [], {"unchanged": base.to_dict()["f1"]}
+    for sweep in sweeps():
+        for level in sweep.levels:
+            if level != sweep.neutral:
+                scores = pooled(folds, given.out, sweep, level)
+                name = f"{sweep.name} {level:g} {sweep.unit}".strip()
+                rows.append((name, *rates(scores), f"{(scores.f1 or 0) - (base.f1 or 0):+.3f}"))
+                figures[name] = scores.f1
+    tell(
+        "F1 on left-out slides, their colours shifted",
+        ("shift", "F1", "precision", "recall", "change of F1"),
+        [("none", *rates(base), ""), *rows],
+    )
+    finish({"f1": figures}, given.json)
+
+
+def pooled(folds: Folds, out: Path, sweep: Sweep, level: float) -> Scores:
+    """Return the scores of all folds at one level, each at its own threshold."""
+    found: dict[str, Detections] = {}
+    for fold in folds.folds:
+        found |= at_level(fold, out / fold.name / "detections" / level_name(sweep, level))
+    return evaluate(found, folds.regions, radius_um=folds.radius_um)
+
+
+def at_level(fold: Fold, folder: Path) -> dict[str, Detections]:
+    """Return what a fold's model found at one level, at the threshold chosen without the fold."""
+    return {
+        case.id: load_detections(folder / case.id).made_by(threshold=fold.threshold)
+        for case in fold.left_out
+    }
+
+
+def rates(scores: Scores) -> tuple[str, str, str]:
+    """Return F1, precision and recall as words."""
+    values = (scores.f1, scores.precision, scores.recall)
+    f1, precision, recall = (f"{value:.3f}" if value is not None else "–" for value in values)
+    return f1, precision, recall
+
+
+if __name__ == "__main__":
+    main()
