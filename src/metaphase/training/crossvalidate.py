@@ -45,6 +45,7 @@ SCORES_NAME = "scores.json"
 LEFT_OUT = "left-out"
 INNER_SHARE = 0.2
 """Part of the training cases that is set aside to choose a threshold "inner"; at least a group."""
+_REPLACED = "stands for the one that is chosen on the other folds"
 
 
 def cross_validate(
@@ -153,11 +154,18 @@ def _fold(
         unlabelled=_unlabelled(recipe),
     )
     data = recipe.data.model_copy(update={"split": split})
-    trainer = recipe.trainer
+    trainer, judged = recipe.trainer, recipe.validation
     if how == "other-folds":  # nothing to judge by on the way: the last weights are the model
         trainer = trainer.model_copy(update={"keep": "last", "early_stopping": None})
+        if judged.threshold != "chosen":  # perhaps on all the groups, this one among them
+            judged = judged.model_copy(update={"threshold": 0.5, "threshold_note": _REPLACED})
     return recipe.model_copy(
-        update={"name": f"{recipe.name} without {name}", "data": data, "trainer": trainer}
+        update={
+            "name": f"{recipe.name} without {name}",
+            "data": data,
+            "trainer": trainer,
+            "validation": judged,
+        }
     )
 
 
