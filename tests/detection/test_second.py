@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 
 from metaphase.detection.decode import sigmoid
 from metaphase.detection.detect import detect
-from metaphase.detection.second import look_again, read_window, second_scores, turn
+from metaphase.detection.second import Looker, look_again, read_window, turn
 from metaphase.figures import Detections, Label, Provenance
 from metaphase.models.modelfile import Model
-from metaphase.models.spec import HeadSpec, InputSpec, Level, SecondLook
+from metaphase.models.spec import HeadSpec, Level, SecondLook
 from tests.detection.scenes import DotRuntime, DotSlide, make_card, make_model
 
-SPEC = InputSpec(mpp=1 / 6, tile_px=96, margin_px=0, multiple_px=96)
-LOOK = SecondLook(id="two", min_score=0.2, weight=0.5, symmetries=4)
+LOOK = SecondLook(id="two", min_score=0.2, weight=0.5, symmetries=4, floor=0.0)
 
 
 class DarkRuntime:
@@ -38,6 +37,17 @@ class DarkRuntime:
 def second_model():
     head = HeadSpec(kind="window", levels=(Level(stride=96),))
     return Model(make_card(network="window", head=head, mpp=1 / 6, tile=96), Path("two"), "two")
+
+
+def looker(slide, runtime=None, **changes):
+    look = LOOK.model_copy(update=changes)
+    return Looker(slide, look, second_model(), runtime or DarkRuntime())
+
+
+def seconds(slide, points, **changes):
+    """What the second network makes of places that the detector is sure of."""
+    points = np.asarray(points, float).reshape(-1, 2)
+    return looker(slide, **changes).scores(points, np.ones(len(points)))
 
 
 def found(points, scores, labels=None):
@@ -80,9 +90,8 @@ def test_the_eight_turns_are_the_eight_symmetries_of_a_square():
 def test_scores_are_the_geometric_mean_and_faint_candidates_are_left_out():
     slide = DotSlide(400, 300, 0.25, [(100, 100)])
     first = found([(100, 100), (200, 200), (300, 100)], [0.9, 0.64, 0.19])
-    second = second_model()
-    after = look_again(first, slide, LOOK, second, DarkRuntime())
-    other = second_scores(np.array([(100.0, 100.0)]), slide, SPEC, DarkRuntime(), 1)
+    after = look_again(first, looker(slide))
+    other = seconds(slide, [(100, 100)], symmetries=1)
     assert len(after) == 2
     assert after.points.tolist() == [[100, 100], [200, 200]]
     assert after.score[0] == pytest.approx(np.sqrt(0.9 * other[0]), abs=1e-4)
@@ -93,21 +102,17 @@ def test_scores_are_the_geometric_mean_and_faint_candidates_are_left_out():
 
 def test_a_weight_of_zero_keeps_and_of_one_replaces_the_score():
     slide = DotSlide(400, 300, 0.25, [(100, 100)])
-    first, second = found([(100, 100)], [0.7]), second_model()
-    kept = look_again(first, slide, LOOK.model_copy(update={"weight": 0.0}), second, DarkRuntime())
-    assert kept.score.tolist() == [0.7]
-    replaced = look_again(
-        first, slide, LOOK.model_copy(update={"weight": 1.0}), second, DarkRuntime()
-    )
-    alone = second_scores(first.points, slide, SPEC, DarkRuntime(), 4)
-    assert replaced.score == pytest.approx(alone, abs=1e-4)
+    first = found([(100, 100)], [0.7])
+    assert look_again(first, looker(slide, weight=0.0)).score.tolist() == [0.7]
+    replaced = look_again(first, looker(slide, weight=1.0))
+    assert replaced.score == pytest.approx(seconds(slide, first.points), abs=1e-4)
 
 
 def test_hard_negatives_stay_as_they_are():
     slide = DotSlide(400, 300, 0.25, [])
     labels = [Label.HARD_NEGATIVE.code, Label.MITOTIC.code]
     first = found([(50, 50), (90, 90)], [0.1, 0.5], labels)
-    after = look_again(first, slide, LOOK, second_model(), DarkRuntime())
+    after = look_again(first, looker(slide))
     kept = after.with_label(Label.HARD_NEGATIVE)
     assert kept.score.tolist() == [0.1]
 
@@ -115,11 +120,64 @@ def test_hard_negatives_stay_as_they_are():
 def test_every_symmetry_is_looked_at_and_no_candidates_are_no_work():
     slide = DotSlide(400, 300, 0.25, [(100, 100)])
     runtime = DarkRuntime()
-    second_scores(np.array([(105.0, 98.0)] * 20), slide, SPEC, runtime, 8)
-    assert [len(windows) for windows in runtime.windows] == [16] * 8 + [4] * 8
+    points = np.array([(105.0, 98.0)] * 20)
+    looker(slide, runtime, symmetries=8).scores(points, np.ones(20))
+    windows = np.concatenate(runtime.windows)
+    assert len(windows) == 8 * 20
+    assert {len(np.unique(turned, axis=0)) for turned in windows.reshape(8, 20, 96, 96, 3)} == {1}
+    assert len(np.unique(windows, axis=0)) == 8
     idle = DarkRuntime()
-    assert len(second_scores(np.zeros((0, 2)), slide, SPEC, idle, 8)) == 0
+    assert len(looker(slide, idle).scores(np.zeros((0, 2)), np.zeros(0))) == 0
     assert idle.windows == []
+
+
+class LeftRuntime(DarkRuntime):
+    """Sees the left half of a window alone, so that symmetries give different logits."""
+
+    def run(self, tiles):
+        self.windows.append(tiles)
+        dark = (220 - tiles[:, :, :48].mean(axis=(1, 2, 3))) / 8
+        return [dark.astype(np.float32).reshape(-1, 1, 1, 1)]
+
+
+def test_what_one_window_makes_improbable_is_not_turned():
+    slide = DotSlide(400, 300, 0.25, [(100, 100), (95, 100)])
+    points = np.array([(300.0, 200.0), (110.0, 100.0), (300.0, 100.0)])
+    runtime = LeftRuntime()
+    first = np.array([0.9, 0.9, 0.3])
+    cascade = looker(slide, runtime, floor=0.2).scores(points, first)
+    assert sum(len(windows) for windows in runtime.windows) == 4 + 4  # 3 filled up, 3 symmetries
+    once, all_four = (
+        looker(slide, LeftRuntime(), symmetries=n).scores(points, first) for n in (1, 4)
+    )
+    assert cascade[[0, 2]].tolist() == once[[0, 2]].tolist()
+    assert cascade[1] == all_four[1]
+    assert once[1] != all_four[1]
+
+
+@given(parts=st.lists(st.integers(1, 40), min_size=1, max_size=4))
+def test_a_score_does_not_depend_on_what_is_looked_at_with_it(parts):
+    slide = DotSlide(400, 300, 0.25, [(100, 100), (200, 150)])
+    rng = np.random.default_rng(sum(parts))
+    points, first = rng.uniform(60, 240, (sum(parts), 2)), rng.uniform(0.2, 1, sum(parts))
+    whole = looker(slide, LeftRuntime(), floor=0.1).scores(points, first)
+    cuts = np.cumsum(parts)[:-1]
+    apart = [
+        looker(slide, LeftRuntime(), floor=0.1).scores(p, f)
+        for p, f in zip(np.split(points, cuts), np.split(first, cuts), strict=True)
+    ]
+    np.testing.assert_array_equal(np.concatenate(apart), whole)
+
+
+def test_what_was_seen_before_is_not_looked_at_again():
+    slide = DotSlide(400, 300, 0.25, [(100, 100)])
+    first = found([(100, 100), (200, 200)], [0.9, 0.64])
+    runtime = DarkRuntime()
+    seen = np.array([(100, 100, 0.9, 0.4), (200, 200, 0.7, 0.4)])  # the second: another score
+    after = look_again(first, looker(slide, runtime), seen)
+    assert after.score[0] == pytest.approx(np.sqrt(0.9 * 0.4), abs=1e-4)
+    assert after.score[1] == look_again(first, looker(slide)).score[1]
+    assert sum(len(windows) for windows in runtime.windows) == 4 + 4  # of one place alone
 
 
 def test_detect_looks_twice_where_the_model_does(monkeypatch):
@@ -133,6 +191,7 @@ def test_detect_looks_twice_where_the_model_does(monkeypatch):
     runtime.second = DarkRuntime()
     twice = detect(slide, twice_model, runtime=runtime)
     assert len(once) == len(twice) == 2
-    alone = second_scores(twice.points, slide, SPEC, DarkRuntime(), 4)
-    assert twice.score == pytest.approx(alone, abs=1e-4)
+    assert twice.score == pytest.approx(seconds(slide, twice.points), abs=1e-4)
+    # Once, and not again when all is merged: 2 filled up to 4, and 3 x 2 filled up to 8.
+    assert sum(len(windows) for windows in runtime.second.windows) == 4 + 8
     assert not np.allclose(once.score, twice.score)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from metaphase.errors import ModelFileError
-from metaphase.models.modelfile import load_model, save_second
+from metaphase.models.modelfile import load_model, rewrite_card, save_second
 from metaphase.models.precision import export_model
-from metaphase.models.spec import SecondLook
+from metaphase.models.spec import LOOK_FLOOR, SecondLook
 from tests.models.tiny import register, save_tiny
 
 LOOK = SecondLook(id="", min_score=0.1, weight=0.5, symmetries=4)
@@ -30,6 +32,19 @@ def test_it_is_found_again_and_part_of_the_id(model, tmp_path):
     assert again.second.card.seed == 7
     assert again.card.second is not None
     assert again.card.second.id == again.second.id
+
+
+def test_a_card_from_before_there_was_a_floor_keeps_its_id(model, tmp_path):
+    _, twice = model
+    path = tmp_path / "model" / "card.json"
+    card = json.loads(path.read_text())
+    assert card["second"].pop("floor") == LOOK_FLOOR
+    path.write_text(json.dumps(card))
+    again = load_model(tmp_path / "model")
+    assert again.id == twice.id
+    assert again.card.second.floor == LOOK_FLOOR
+    changed = rewrite_card(again, second=again.card.second.model_copy(update={"floor": 0.0}))
+    assert changed.id != twice.id
 
 
 def test_a_missing_second_look_is_told(model, tmp_path):

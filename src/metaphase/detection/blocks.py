@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -22,17 +22,21 @@ blocks, so that a block is computed alike whether or not the ones before it were
 class Found:
     """Candidates in full-resolution pixels, as rows x, y, score, label [n, 4].
 
-    ``capped_tiles`` is the number of tiles that had more candidates than are kept.
+    ``capped_tiles`` is the number of tiles that had more candidates than are kept. ``seen`` is what
+    was looked at again: rows x, y, score, second score [k, 4], the first three as in files.
     """
 
     rows: NDArray[np.float64]
     capped_tiles: int = 0
+    seen: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 4)))
 
     @classmethod
     def join(cls, parts: list[Found]) -> Found:
         """Return the candidates of several blocks as one."""
         rows = [np.zeros((0, 4)), *(part.rows for part in parts)]
-        return cls(np.concatenate(rows), sum(part.capped_tiles for part in parts))
+        seen = [np.zeros((0, 4)), *(part.seen for part in parts)]
+        capped = sum(part.capped_tiles for part in parts)
+        return cls(np.concatenate(rows), capped, np.concatenate(seen))
 
 
 class BlockStore:
@@ -56,14 +60,15 @@ class BlockStore:
         """Return a finished block, or None."""
         try:
             with np.load(io.BytesIO(self._path(block).read_bytes()), allow_pickle=False) as parts:
-                return Found(parts["rows"], int(parts["capped_tiles"]))
+                return Found(parts["rows"], int(parts["capped_tiles"]), parts["seen"])
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return None
 
     def save(self, block: int, found: Found) -> None:
         """Keep a finished block; after this returns, no crash loses it."""
         buffer = io.BytesIO()
-        np.savez(buffer, rows=found.rows, capped_tiles=np.int64(found.capped_tiles))
+        capped = np.int64(found.capped_tiles)
+        np.savez(buffer, rows=found.rows, capped_tiles=capped, seen=found.seen)
         write_bytes(self._path(block), buffer.getvalue())
 
     def clear(self) -> None:

@@ -98,8 +98,9 @@ class Cluster:
         made = provenance(slide, self.model, plan, image_sha256, self.runtime)
         store = block_store(blocks, plan, made, self.runtime.batch)
         parts = self._blocks(job, plan, store, Teller(plan, slide.mpp, tell))
-        found = finish(Found.join(parts), plan, made)
-        return self._call(tasks.complete, self.orders, job, plan, found)
+        whole = Found.join(parts)
+        found = finish(whole, plan, made)
+        return self._call(tasks.complete, self.orders, job, plan, found, whole.seen)
 
     def close(self) -> None:
         """Give up what is not finished and leave the cluster."""

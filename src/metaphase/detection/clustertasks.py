@@ -13,6 +13,9 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from metaphase import __version__
 from metaphase.detection import detect
 from metaphase.detection.blocks import Found
@@ -92,11 +95,13 @@ def look(orders: Orders, job: Job, part: Plan, batch: int) -> Found:
         return find(_slide(job), model, part, runtime, batch=batch)
 
 
-def complete(orders: Orders, job: Job, plan: Plan, found: Detections) -> Detections:
+def complete(
+    orders: Orders, job: Job, plan: Plan, found: Detections, seen: NDArray[np.float64]
+) -> Detections:
     """Do what is left when the blocks are merged; see ``detect.complete``."""
     model, runtime = opened(orders)
     with _looking:
-        return detect.complete(found, _slide(job), plan, model, runtime)
+        return detect.complete(found, seen, _slide(job), plan, model, runtime)
 
 
 def _slide(job: Job) -> Slide:

@@ -23,7 +23,7 @@ from metaphase.detection.familiarity import with_familiarity
 from metaphase.detection.merge import merge
 from metaphase.detection.plan import Plan, Region, Settings, make_plan
 from metaphase.detection.runtime import Runtime, open_runtime
-from metaphase.detection.second import look_again
+from metaphase.detection.second import Looker, look_again
 from metaphase.figures import POSITION_DECIMALS, SCORE_DECIMALS, Detections, Provenance
 from metaphase.files import sha256_of_file
 from metaphase.models.modelfile import DEFAULT_NAME, Model, load_model
@@ -33,6 +33,9 @@ from metaphase.units import area_mm2
 _BATCH = 4  # for a runtime that does not say what it does best with
 _READERS = 2
 _AHEAD = 12  # tiles read before they are needed, beside the batch: 10 MB of 512 px tiles
+_LOOK_EVERY = 32
+"""Tiles after which their candidates are looked at again: what was decoded of the slide for the
+tiles is then still in memory."""
 
 Progress = Callable[[float, float], None]
 """Called with the mm2 that are done and the mm2 in all."""
@@ -114,29 +117,36 @@ def carry_out(
     batch = batch or int(getattr(runtime, "batch", _BATCH))
     store = None if blocks is None else block_store(blocks, plan, made, batch)
     found = find(slide, model, plan, runtime, batch=batch, store=store, progress=progress)
-    return complete(finish(found, plan, made), slide, plan, model, runtime)
+    return complete(finish(found, plan, made), found.seen, slide, plan, model, runtime)
 
 
 def complete(
-    found: Detections, slide: Slide, plan: Plan, model: Model, runtime: Runtime
+    found: Detections,
+    seen: NDArray[np.float64],
+    slide: Slide,
+    plan: Plan,
+    model: Model,
+    runtime: Runtime,
 ) -> Detections:
-    """Do what is done with merged detections and the slide: the card says what."""
-    told = look_twice(found, slide, model, runtime)
+    """Do what is done with merged detections and the slide: the card says what.
+
+    ``seen`` is what was looked at again already (``Found.seen``).
+    """
+    looker = looker_of(slide, model, runtime)
+    told = found if looker is None else look_again(found, looker, seen)
     return with_familiarity(told, slide, plan, model, runtime)
 
 
-def look_twice(
-    found: Detections, slide: Slide, model: Model, runtime: Runtime | None = None
-) -> Detections:
-    """Return what is left, with new scores, where the model has a second look; else ``found``.
+def looker_of(slide: Slide, model: Model, runtime: Runtime) -> Looker | None:
+    """Return what looks again at candidates, None where the model looks once.
 
-    ``runtime`` is the one that ran the model: it brings the one for the second look with it.
+    ``runtime`` is the one that runs the model: it brings the one for the second look with it.
     """
     second, look = model.second, model.card.second
     if second is None or look is None:
-        return found
-    again = getattr(runtime, "second", None) or open_runtime(second)
-    return look_again(found, slide, look, second, again)
+        return None
+    again: Runtime = getattr(runtime, "second", None) or open_runtime(second)
+    return Looker(slide, look, second, again)
 
 
 def block_store(folder: Path, plan: Plan, made: Provenance, batch: int) -> BlockStore:
@@ -208,25 +218,44 @@ def find(
 
     todo = (int(number) for tiles in missing for number in tiles)
     pixels = map_ahead(read, todo, workers=_READERS, ahead=size + _AHEAD)
+    looker = looker_of(slide, model, runtime) if missing else None
+
+    def look_at(tiles: NDArray[np.int64]) -> Found:
+        parts: list[Found] = []
+        for numbers in _batches(tiles, size):
+            maps = runtime.run(np.stack([next(pixels) for _ in numbers]))
+            found = decode(maps, model.card.head, min_score=plan.min_score)
+            parts += [found_in_tile(plan, n, c) for n, c in zip(numbers, found, strict=True)]
+            tell(numbers)
+        return Found.join(parts)
+
     results = []
     with closing(pixels):
         for index, (tiles, known) in enumerate(zip(blocks, stored, strict=True)):
             if known is None:
-                parts = []
-                for numbers in _batches(tiles, size):
-                    maps = runtime.run(np.stack([next(pixels) for _ in numbers]))
-                    found = decode(maps, model.card.head, min_score=plan.min_score)
-                    parts += [
-                        found_in_tile(plan, n, c) for n, c in zip(numbers, found, strict=True)
-                    ]
-                    tell(numbers)
-                known = Found.join(parts)
+                groups = (look_at(group) for group in _batches(tiles, max(size, _LOOK_EVERY)))
+                known = Found.join([look_twice(group, plan, looker) for group in groups])
                 if store:
                     store.save(index, known)
             else:
                 tell(tiles)
             results.append(known)
     return Found.join(results)
+
+
+def look_twice(found: Found, plan: Plan, looker: Looker | None) -> Found:
+    """Return candidates with the second scores of those that are likely to stay.
+
+    Which do is known when all are merged; by then few are left to look at.
+    """
+    if looker is None:
+        return found
+    x, y, score, label = _as_in_files(found)
+    kept = merge(x, y, score, label, plan.merge_radius_px)
+    kept = kept[looker.wants(label[kept], score[kept])]
+    points = np.stack([x[kept], y[kept]], axis=1)
+    second = looker.scores(points, score[kept])
+    return replace(found, seen=np.column_stack([points, score[kept], second]))
 
 
 def blocks_of(plan: Plan) -> list[NDArray[np.int64]]:
@@ -239,8 +268,7 @@ def finish(found: Found, plan: Plan, made: Provenance) -> Detections:
 
     They are rounded first, so that merging what a file holds changes nothing.
     """
-    x, y = np.round(found.rows[:, :2].T, POSITION_DECIMALS)
-    score, label = np.round(found.rows[:, 2], SCORE_DECIMALS), found.rows[:, 3].astype(np.int8)
+    x, y, score, label = _as_in_files(found)
     x1, y1, x2, y2 = plan.box_px
     kept = merge(x, y, score, label, plan.merge_radius_px)
     kept = kept[(x[kept] >= x1) & (x[kept] <= x2) & (y[kept] >= y1) & (y[kept] <= y2)]
@@ -255,6 +283,14 @@ def finish(found: Found, plan: Plan, made: Provenance) -> Detections:
         label[kept],
         provenance=replace(made, parameters=parameters),
     )
+
+
+def _as_in_files(
+    found: Found,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int8]]:
+    """Return x, y, score and label of candidates, rounded."""
+    x, y = np.round(found.rows[:, :2].T, POSITION_DECIMALS)
+    return x, y, np.round(found.rows[:, 2], SCORE_DECIMALS), found.rows[:, 3].astype(np.int8)
 
 
 def _batches(tiles: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:

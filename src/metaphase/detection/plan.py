@@ -170,6 +170,7 @@ def parameters_of(slide: Slide, model: Model, settings: Settings) -> dict[str, A
         "roi_sha256": None if settings.roi is None else _hash(settings.roi),
         "tissue": large if settings.tissue is None else settings.tissue,
         "first_look": [FIRST_LOOK_MPP, CUT] if settings.first_look else None,
+        "second_look": None if card.second is None else card.second.model_dump(exclude={"id"}),
     }
 
 

@@ -3,12 +3,17 @@
 A detector sees every place once, most of it easy. What it takes for a mitotic figure is looked at
 again, larger and in several symmetries, by a network that has learnt from figures and from the
 mistakes of the detector alone (a cascade, as in Chen et al. 2016, AAAI).
-Windows are few, so it costs a few percent of the time.
+
+It looks in two steps, since most candidates are nothing: at one window of each, and where that
+leaves a score of at least ``SecondLook.floor``, at the other symmetries too. The logits of all
+that were looked at are averaged. What is done with one candidate does not depend on the others.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,27 +23,79 @@ from metaphase.detection.decode import sigmoid
 from metaphase.detection.runtime import Runtime
 from metaphase.figures import SCORE_DECIMALS, Detections, Label
 from metaphase.models.modelfile import Model
-from metaphase.models.spec import InputSpec, SecondLook
+from metaphase.models.spec import SecondLook
 from metaphase.slides.slide import Pixels, Slide
 
+FloatArray = NDArray[np.float64]
+
 _BATCH = 16
+_STEP = 4
+"""Smaller batches are filled up to multiples of this: runtimes prepare themselves for each size."""
+_AT_ONCE = 256  # windows held in memory: 7 MB of 96 px
 _READERS = 2
 
 
-def look_again(
-    found: Detections, slide: Slide, look: SecondLook, second: Model, runtime: Runtime
-) -> Detections:
+@dataclass(frozen=True)
+class Looker:
+    """Looks at places of one slide with the network of a second look."""
+
+    slide: Slide
+    look: SecondLook
+    model: Model
+    runtime: Runtime
+
+    def wants(self, label: NDArray[np.int8], score: FloatArray) -> NDArray[np.bool_]:
+        """Tell which candidates [n] are looked at again: what may be a mitotic figure."""
+        return np.asarray((label == Label.MITOTIC.code) & (score >= self.look.min_score))
+
+    def scores(self, points: FloatArray, first: FloatArray) -> FloatArray:
+        """Return what the second network makes of points [n, 2], [0, 1] each.
+
+        ``first`` are the detector's scores [n].
+        """
+        parts = [np.zeros(0)]
+        windows = map_ahead(self._read, points, workers=_READERS, ahead=2 * _BATCH)
+        with closing(windows):
+            for start in range(0, len(points), _AT_ONCE):
+                some = first[start : start + _AT_ONCE]
+                parts.append(self._scores(np.stack([next(windows) for _ in some]), some))
+        return np.concatenate(parts)
+
+    def _scores(self, windows: Pixels, first: FloatArray) -> FloatArray:
+        total = self._logits(windows, [0])[0]
+        looks = np.ones(len(windows))
+        promising = joined(first, sigmoid(total), self.look) >= self.look.floor
+        if self.look.symmetries > 1 and promising.any():
+            more = self._logits(windows[promising], range(1, self.look.symmetries))
+            total[promising] += more.sum(axis=0)
+            looks[promising] = self.look.symmetries
+        return sigmoid(total / looks)
+
+    def _logits(self, windows: Pixels, symmetries: Sequence[int]) -> FloatArray:
+        """Return the logits [symmetries, n] of windows [n, h, w, 3]."""
+        turned = np.concatenate([turn(windows, number) for number in symmetries])
+        logits = [self._run(batch) for batch in _batches(turned)]
+        return np.concatenate(logits)[: len(turned)].reshape(len(symmetries), len(windows))
+
+    def _run(self, windows: Pixels) -> FloatArray:
+        return self.runtime.run(windows)[0].reshape(len(windows)).astype(np.float64)
+
+    def _read(self, point: FloatArray) -> Pixels:
+        spec = self.model.card.input
+        return read_window(self.slide, float(point[0]), float(point[1]), spec.tile_px, spec.mpp)
+
+
+def look_again(found: Detections, looker: Looker, seen: FloatArray | None = None) -> Detections:
     """Return the mitotic figures among ``found`` with their new scores.
 
-    Those that the detector scores under ``look.min_score`` are left out; other labels stay as they
-    are. ``runtime`` runs ``second``.
+    Those that the detector scores under the look's ``min_score`` are left out; other labels stay as
+    they are. ``seen`` are rows x, y, score, second score [k, 4] of what was looked at before.
     """
-    again = (found.label == Label.MITOTIC.code) & (found.score >= look.min_score)
+    again = looker.wants(found.label, found.score)
     keep = again | (found.label != Label.MITOTIC.code)
     score = np.array(found.score)
-    points = np.stack([found.x_px[again], found.y_px[again]], axis=1)
-    others = second_scores(points, slide, second.card.input, runtime, look.symmetries)
-    score[again] = score[again] ** (1 - look.weight) * others**look.weight
+    rows = np.stack([found.x_px[again], found.y_px[again], score[again]], axis=1)
+    score[again] = joined(score[again], _second_scores(rows, looker, _by_place(seen)), looker.look)
     return Detections(
         found.x_px[keep],
         found.y_px[keep],
@@ -48,25 +105,32 @@ def look_again(
     )
 
 
-def second_scores(
-    points: NDArray[np.float64], slide: Slide, spec: InputSpec, runtime: Runtime, symmetries: int
-) -> NDArray[np.float64]:
-    """Return what the second network makes of the windows around points [n, 2], [0, 1] each.
+def joined(first: FloatArray, second: FloatArray, look: SecondLook) -> FloatArray:
+    """Return the score of both looks together."""
+    return np.asarray(first ** (1 - look.weight) * second**look.weight)
 
-    The logits of the first ``symmetries`` of the square's eight are averaged.
-    """
 
-    def read(point: NDArray[np.float64]) -> Pixels:
-        return read_window(slide, float(point[0]), float(point[1]), spec.tile_px, spec.mpp)
+def _by_place(seen: FloatArray | None) -> dict[tuple[float, ...], float]:
+    rows = [] if seen is None else seen.tolist()
+    return {(x, y, first): second for x, y, first, second in rows}
 
-    windows = map_ahead(read, points, workers=_READERS, ahead=2 * _BATCH)
-    logits: list[NDArray[np.float64]] = []
-    with closing(windows):
-        for start in range(0, len(points), _BATCH):
-            pixels = np.stack([next(windows) for _ in points[start : start + _BATCH]])
-            turned = [runtime.run(turn(pixels, n))[0].ravel() for n in range(symmetries)]
-            logits.append(np.mean(turned, axis=0, dtype=np.float64))
-    return np.asarray(sigmoid(np.concatenate(logits)) if logits else np.zeros(0))
+
+def _second_scores(
+    rows: FloatArray, looker: Looker, known: Mapping[tuple[float, ...], float]
+) -> FloatArray:
+    """Return the second scores of rows x, y, score [n, 3], looking at those that are not known."""
+    found = np.array([known.get(tuple(row), np.nan) for row in rows.tolist()])
+    missing = np.isnan(found)
+    found[missing] = looker.scores(rows[missing, :2], rows[missing, 2])
+    return found
+
+
+def _batches(windows: Pixels) -> Iterator[Pixels]:
+    """Yield windows in batches, the last one filled up by repeating its last window."""
+    for start in range(0, len(windows), _BATCH):
+        batch = windows[start : start + _BATCH]
+        short = -len(batch) % _STEP
+        yield np.concatenate([batch, np.repeat(batch[-1:], short, axis=0)]) if short else batch
 
 
 def read_window(slide: Slide, x_px: float, y_px: float, side: int, mpp: float) -> Pixels:

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from metaphase.errors import MissingExtraError, ModelFileError, Problem
 from metaphase.files import sha256_of_file, write_bytes, write_json
-from metaphase.models.spec import ModelCard, SecondLook
+from metaphase.models.spec import LOOK_FLOOR, ModelCard, SecondLook
 
 if TYPE_CHECKING:
     from metaphase.models.networks.base import Network
@@ -185,13 +185,15 @@ def default_model() -> str:
 def card_id(card: ModelCard) -> str:
     """Return the SHA-256 of a card's content, whatever its layout on disk.
 
-    Fields that cards have not always had count where they say something, so that the ids of older
-    models stay what they were.
+    Fields that cards have not always had count where they say something other than their default,
+    so that the ids of older models stay what they were.
     """
     content = card.model_dump(mode="json")
     for name in _LATER_FIELDS:
         if not content[name]:
             del content[name]
+    if card.second is not None and card.second.floor == LOOK_FLOOR:
+        del content["second"]["floor"]
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -71,6 +71,10 @@ class Threshold(Strict):
     )
 
 
+LOOK_FLOOR = 0.1
+"""Far under every threshold: what has so low a score after one window will not pass for more."""
+
+
 class SecondLook(Strict):
     """How a second network looks again at what the first one found.
 
@@ -85,6 +89,12 @@ class SecondLook(Strict):
     weight: float = Field(0.5, ge=0, le=1, description="Of the second score against the first.")
     symmetries: Literal[1, 2, 4, 8] = Field(
         4, description="Mirrored and turned windows whose logits are averaged."
+    )
+    floor: float = Field(
+        default=LOOK_FLOOR,
+        ge=0,
+        le=1,
+        description="Where one window makes the score lower than this, it stays the only one.",
     )
 
 
