@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     dataset = load_dataset(given.labels)
-    print(f"# Slides of {dataset.name} that are not trained on: {given.share:g} of each scanner's,")
+    print(f"# Slides of {dataset.name} to measure folds on: {given.share:g} of each scanner's,")
     print(f"# drawn by seed {given.seed}. Written by: python -m studies.hold_out LABELS "
           f"--share {given.share:g} --seed {given.seed}")  # fmt: skip
     for scanner, groups in held_out(dataset, given.share, given.seed).items():

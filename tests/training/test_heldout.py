@@ -12,7 +12,7 @@ from metaphase.labels.read import load_dataset
 from metaphase.training.crossvalidate import _fold, cross_validate
 from metaphase.training.data import joined, load_data, region_cases
 from metaphase.training.doctor import Level, examine
-from metaphase.training.heldout import escaped, may_be, without_crops_of
+from metaphase.training.heldout import escaped, may_be, without_crops, without_crops_of
 from metaphase.training.recipe import Recipe, load_recipe
 
 from .dots import dots_recipe
@@ -85,6 +85,13 @@ def test_the_crops_of_a_left_out_slide_and_of_validation_go(recipe):
     fold = without_crops_of(recipe, groups["S0"], by="group", name="S0", validation=groups["S1"])
     assert "leak" not in crops_of(fold)
     assert without_crops_of(recipe, groups["S0"], by="group", name="S0") == recipe
+
+
+def test_crops_are_held_out_of_all_folds(recipe):
+    fold = without_crops(recipe, ["b?", "group:S1"])
+    assert crops_of(fold) == {"a1", "either", "unknown"}
+    assert region_cases(fold).ids == region_cases(recipe).ids
+    assert without_crops(recipe, []) == recipe
 
 
 def test_a_source_of_which_nothing_is_left_goes(recipe):

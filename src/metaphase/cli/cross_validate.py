@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -34,6 +35,13 @@ def cross_validate(
             help="Compare all images first, and refuse any that is on both sides of a fold.",
         ),
     ] = False,
+    hold_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="Crops that no fold trains on: ids, patterns, domains, @list.txt.",
+        ),
+    ] = None,
     jobs: Annotated[
         int,
         typer.Option(
@@ -55,6 +63,7 @@ def cross_validate(
         out=folder,
         by=by,
         threshold=threshold,
+        hold_out=_patterns(hold_out or ()),
         check_pixels=check_pixels,
         jobs=jobs,
         show=not quiet,
@@ -64,6 +73,17 @@ def cross_validate(
     console.print(_table(result))
     console.print(_interval(result))
     typer.echo(folder / RESULT_NAME)
+
+
+def _patterns(given: Sequence[str]) -> tuple[str, ...]:
+    from metaphase.errors import RecipeError
+    from metaphase.training.caselists import expand_lists
+
+    try:
+        return expand_lists(given)
+    except ValueError as error:
+        way_out = "name a file with one pattern a line after the @"
+        raise RecipeError.of("--hold-out", str(error), way_out=way_out) from None
 
 
 def _table(result: dict[str, Any]) -> Any:

@@ -14,7 +14,7 @@ threshold that was chosen for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,7 +32,7 @@ from metaphase.labels.dataset import Dataset
 from metaphase.models.modelfile import load_model
 from metaphase.slides.open import open_case
 from metaphase.training.data import joined, read_split, region_cases
-from metaphase.training.heldout import without_crops_of
+from metaphase.training.heldout import without_crops, without_crops_of
 from metaphase.training.judge import detect_cases
 from metaphase.training.recipe import Recipe
 from metaphase.training.sections import SplitTable
@@ -54,6 +54,7 @@ def cross_validate(
     out: str | Path,
     by: str = "group",
     threshold: How = "other-folds",
+    hold_out: Sequence[str] = (),
     check_pixels: bool = False,
     jobs: int = 1,
     show: bool = True,
@@ -65,12 +66,15 @@ def cross_validate(
     recipe's labelled cases take part, whatever its split. Crops are trained on, but for those of
     the left-out domain (or of an unknown one) and those of a slide that is judged on, which every
     fold leaves out. ``check_pixels`` compares the images too, and refuses what is on two sides.
-    ``jobs`` folds are trained at a time, each with its part of the processor's threads; sums are
-    added in another order with another number of threads, so that weights differ a little.
+    ``hold_out`` names crops (ids, patterns, domains) that no fold trains on, so that the folds can
+    be measured on them. ``jobs`` folds are trained at a time, each with its part of the processor's
+    threads; sums are added in another order with another number of threads, so that weights differ
+    a little.
     Finished folds are kept: the same command goes on after an interruption. Raises SplitError
     where there are fewer than two groups.
     """
     folder = Path(out)
+    recipe = without_crops(recipe, hold_out)
     regions = region_cases(recipe).labelled()
     groups = regions.by_domain(by)
     if len(groups) < 2:
@@ -121,6 +125,7 @@ def cross_validate(
         "left_out": by,
         "threshold": threshold,
         "radius_um": recipe.validation.radius_um,
+        "held_out": list(hold_out),
         "pooled": scores.to_dict(),
         "folds": {
             name: {"threshold": frozen[name], **_alone(groups[name], at_threshold, scores)}

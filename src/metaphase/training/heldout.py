@@ -6,7 +6,7 @@ Pixels are compared by ``refuse_same_pixels``, which takes minutes and is asked 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from metaphase.labels.dataset import Case, Dataset
@@ -56,6 +56,19 @@ def may_be(value: str, name: str, by: str) -> bool:
     # A data set's name may stand before the scanner's.
     words = [part.strip() for part in parts if part.strip()]
     return any(scanner_name(word) == name for word in words)
+
+
+def without_crops(recipe: Recipe, patterns: Sequence[str]) -> Recipe:
+    """Return a recipe whose sources of crops leave out what the patterns mean."""
+    if not patterns:
+        return recipe
+    sources = tuple(
+        source.model_copy(update={"without": (*source.without, *patterns)})
+        if source.role == "crops"
+        else source
+        for source in recipe.data.sources
+    )
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"sources": sources})})
 
 
 def without_crops_of(
