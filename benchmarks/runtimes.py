@@ -47,16 +47,15 @@ def open_all(fp32: Model, folder: Path) -> tuple[dict[str, Runtime], dict[str, s
     missing: dict[str, str] = {}
     models = {"fp32": fp32, **_exported(fp32, folder, missing)}
     wanted = [
-        *(("onnx fp32", "fp32", "onnx"), ("openvino fp32", "fp32", "openvino")),
-        *(("openvino bf16", "fp32", "openvino-bf16"), ("torch fp32", "fp32", "torch")),
-        *(("torch bf16", "fp32", "torch-bf16"), ("onnx fp16", "fp16", "onnx")),
-        *(("onnx int8", "int8", "onnx"), ("openvino int8", "int8", "openvino")),
+        *(("onnx", "fp32"), ("openvino", "fp32"), ("openvino", "bf16"), ("torch", "fp32")),
+        *(("torch", "bf16"), ("onnx", "fp16"), ("onnx", "int8"), ("openvino", "int8")),
     ]
-    for name, precision, device in wanted:
-        if precision not in models:
+    for device, precision in wanted:
+        name, graph = f"{device} {precision}", "fp32" if precision == "bf16" else precision
+        if graph not in models:
             continue
         try:
-            opened[name] = open_runtime(models[precision], device)
+            opened[name] = open_runtime(models[graph], device, precision=precision)
         except MetaphaseError as error:
             missing[name] = str(error)
     return opened, missing

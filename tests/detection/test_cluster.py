@@ -262,7 +262,8 @@ def test_trouble_at_a_worker_is_tried_again_and_then_told(
 def test_workers_that_would_round_differently_are_refused(model):
     known = load_model(model)
     here = Orders(str(model), known.id, "onnx", 1)
-    name, _ = clustertasks.describe(here)
+    name, _, precision = clustertasks.describe(here)
+    assert precision == "fp32"
     for change, message in (
         ({"runtime": "openvino 1 cpu"}, name),
         ({"metaphase": "0.0.1", "threads": 2}, "0.0.1"),
@@ -272,6 +273,21 @@ def test_workers_that_would_round_differently_are_refused(model):
             clustertasks.opened(Orders(**{**vars(here), **change}))
         with pytest.raises(MetaphaseError, match=message):
             clustertasks.opened(Orders(**{**vars(here), **change}))
+
+
+def test_the_first_worker_settles_the_precision(model, monkeypatch):
+    pytest.importorskip("openvino")
+    monkeypatch.setattr(clustertasks, "_opened", {})
+    known = load_model(model)
+    here = Orders(str(model), known.id, "auto", 1)
+    name, _, precision = clustertasks.describe(here)
+    opened = dict(clustertasks._opened)
+    settled = Orders(**{**vars(here), "runtime": name, "precision": precision})
+    _, runtime = clustertasks.opened(settled)
+    assert runtime.precision == precision
+    assert clustertasks._opened == opened  # not opened again
+    other = Orders(**{**vars(here), "precision": "fp32"})
+    assert clustertasks.opened(other)[1].precision == "fp32"
 
 
 def test_a_block_is_sent_small(images, model):

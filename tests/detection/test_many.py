@@ -95,6 +95,16 @@ def test_other_parameters_are_done_again(folder, tmp_path, change):
     assert statuses(go(folder, tmp_path / "out", **change)) == ["skipped"] * 3
 
 
+def test_another_precision_is_done_again(folder, tmp_path):
+    rounding = DotRuntime(make_model().card.head)
+    rounding.precision = "bf16"
+    assert statuses(go(folder, tmp_path / "out")) == ["done"] * 3
+    assert statuses(go(folder, tmp_path / "out", runtime=rounding)) == ["done"] * 3
+    assert load_detections(tmp_path / "out" / "a").provenance.parameters["precision"] == "bf16"
+    assert statuses(go(folder, tmp_path / "out", runtime=rounding)) == ["skipped"] * 3
+    assert statuses(go(folder, tmp_path / "out")) == ["done"] * 3
+
+
 def test_a_changed_image_or_a_damaged_result_is_done_again(folder, tmp_path):
     out = tmp_path / "out"
     go(folder, out)

@@ -11,10 +11,11 @@ import pytest
 
 from metaphase.detection import runtime as runtime_module
 from metaphase.detection.decode import decode
-from metaphase.detection.runtime import open_runtime, physical_cores
+from metaphase.detection.runtime import computes_bf16, open_runtime, physical_cores
 from metaphase.errors import MetaphaseError, MissingExtraError, ModelFileError
 from metaphase.figures import Label
-from metaphase.models.modelfile import load_model
+from metaphase.models.modelfile import load_model, save_model, save_second
+from metaphase.models.spec import SecondLook
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
@@ -36,7 +37,8 @@ def tiles(n=3):
 
 
 DEVICES = ["onnx", "torch", "openvino"]
-ROUNDING = ["torch-bf16", "openvino-bf16"]
+BF16 = pytest.mark.skipif(not computes_bf16(), reason="this CPU does not compute in bfloat16")
+ROUNDING = ["torch", pytest.param("openvino", marks=BF16)]
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -48,7 +50,8 @@ def test_runtimes_agree_and_say_who_they_are(folder, device, monkeypatch):
     network = runtime_module.load_network(model)
     with torch.inference_mode():
         wanted = [m.numpy() for m in network(torch.from_numpy(tiles()))]
-    runtime = open_runtime(model, device, threads=1)
+    runtime = open_runtime(model, device, threads=1, precision="fp32")
+    assert runtime.precision == "fp32"
     assert runtime.name.startswith({"onnx": "onnxruntime"}.get(device, device))
     given = runtime.run(tiles())
     assert [m.dtype for m in given] == [np.float32] * 2
@@ -62,12 +65,11 @@ def test_runtimes_agree_and_say_who_they_are(folder, device, monkeypatch):
 
 @pytest.mark.parametrize("device", ROUNDING)
 def test_bfloat16_rounds_a_little_and_says_so(folder, device, monkeypatch):
-    if device.startswith("openvino"):
-        pytest.importorskip("openvino")
     tiny.register(monkeypatch)
     model = load_model(folder)
-    runtime = open_runtime(model, device, threads=1)
+    runtime = open_runtime(model, device, threads=1, precision="bf16")
     assert runtime.name.endswith("bf16")
+    assert runtime.precision == "bf16"
     wanted, given = open_runtime(model, "onnx").run(tiles()), runtime.run(tiles())
     for a, b in zip(wanted, given, strict=True):
         np.testing.assert_allclose(a, b, atol=0.1)
@@ -94,6 +96,54 @@ def test_auto_takes_what_is_there(folder, tmp_path, monkeypatch):
         open_runtime(graph, "torch")
 
 
+def test_auto_rounds_only_where_the_cpu_computes_so(folder, monkeypatch):
+    pytest.importorskip("openvino")
+    model = load_model(folder)
+    for able, precision in ((True, "bf16"), (False, "fp32")):
+        if able and not computes_bf16():
+            continue
+        monkeypatch.setattr(runtime_module, "computes_bf16", lambda able=able: able)
+        for device in ("auto", "openvino"):
+            assert open_runtime(model, device).precision == precision
+        assert open_runtime(model, "auto", precision="fp32").precision == "fp32"
+        assert open_runtime(model, "onnx").precision == "fp32"
+    with pytest.raises(MetaphaseError, match="--precision fp32"):
+        open_runtime(model, "openvino", precision="bf16")
+
+
+def test_without_openvino_auto_is_onnxruntime(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    runtime = open_runtime(load_model(folder), "auto")
+    assert runtime.name.startswith("onnxruntime")
+    assert runtime.precision == "fp32"
+    with pytest.raises(MissingExtraError, match=r"metaphase\[openvino\]"):
+        open_runtime(load_model(folder), "auto", precision="bf16")
+
+
+def test_a_precision_that_cannot_be_is_refused(folder, tmp_path):
+    model = load_model(folder)
+    for device, precision, message in (
+        ("auto", "fp8", "choose one of auto, fp32"),
+        ("onnx", "bf16", "take --device auto or openvino or torch"),
+        ("auto", "int8", "metaphase export --precision int8"),
+    ):
+        with pytest.raises(ModelFileError, match=message):
+            open_runtime(model, device, precision=precision)
+
+
+def test_an_8_bit_graph_keeps_its_precision_and_its_second_look_is_exact(folder, tmp_path):
+    model = load_model(folder)
+    scores = {"export": {"precision": "int8"}}
+    card = model.card.model_copy(update={"scores": scores})
+    made = save_model(tmp_path / "m", card, onnx=model.onnx_path)
+    twice = save_second(made, model, SecondLook(id="", min_score=0.1, weight=0.5, symmetries=1))
+    for device in ("auto", "onnx"):
+        runtime = open_runtime(twice, device)
+        assert (runtime.precision, runtime.second.precision) == ("int8", "fp32")
+    with pytest.raises(ModelFileError, match="its graph is in int8"):
+        open_runtime(twice, precision="fp32")
+
+
 def test_an_extra_that_is_missing_is_named(folder, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MissingExtraError, match=r"metaphase\[openvino\]"):
@@ -106,8 +156,6 @@ def test_an_extra_that_is_missing_is_named(folder, tmp_path, monkeypatch):
 
 
 def test_a_graph_that_is_none_is_told(folder, tmp_path):
-    from metaphase.models.modelfile import save_model
-
     broken = save_model(tmp_path / "b", load_model(folder).card, onnx=b"not a graph")
     with pytest.raises(ModelFileError, match="cannot load it"):
         open_runtime(broken, "onnx")

@@ -114,7 +114,13 @@ def detect(
     device: Annotated[
         str,
         typer.Option(
-            help="auto, onnx, openvino[-bf16], torch[-bf16], cuda.", rich_help_panel=_MACHINE
+            help="auto (the fastest), onnx, openvino, torch, cuda.", rich_help_panel=_MACHINE
+        ),
+    ] = "auto",
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="auto (bf16 where the CPU has it), fp32, bf16, int8.", rich_help_panel=_MACHINE
         ),
     ] = "auto",
     threads: Annotated[
@@ -168,7 +174,7 @@ def detect(
     how = How(again, overlay, redraw=labels is not None, marks=_marks(known))
     try:
         with (
-            _engine(cluster, opened, settings, device, threads, batch) as engine,
+            _engine(cluster, opened, settings, (device, precision), threads, batch) as engine,
             _watching(len(jobs), together=engine.at_once > 1) as watcher,
         ):
             outcomes = detect_with(engine, jobs, opened, out, settings, how, watcher)
@@ -184,17 +190,18 @@ def _engine(
     cluster: str | None,
     model: Model,
     settings: Settings,
-    device: str,
+    how: tuple[str, str],
     threads: int | None,
     batch: int | None,
 ) -> Iterator[Engine]:
-    """Open what does the work, and say what it is."""
+    """Open what does the work, and say what it is. ``how`` is the device and the precision."""
+    device, precision = how
     name = f"{model.card.name} ({model.id[:12]})"
     if cluster is None:
         from metaphase.detection.engine import Here
         from metaphase.detection.runtime import open_runtime
 
-        runtime = open_runtime(model, device, threads=threads)
+        runtime = open_runtime(model, device, threads=threads, precision=precision)
         typer.echo(f"{name} on {runtime.name}", err=True)
         yield Here(model, runtime, settings, batch)
         return
@@ -204,7 +211,14 @@ def _engine(
         typer.echo(text, err=True)
 
     with open_cluster(
-        cluster, model, settings, device=device, threads=threads, batch=batch, tell=tell
+        cluster,
+        model,
+        settings,
+        device=device,
+        threads=threads,
+        precision=precision,
+        batch=batch,
+        tell=tell,
     ) as engine:
         workers = f"{engine.workers} worker{'s' * (engine.workers != 1)} of {cluster}"
         tell(f"{name} on {engine.runtime.name}, by {workers}")

@@ -60,6 +60,7 @@ class _Elsewhere:
 
     name: str
     batch: int
+    precision: str
 
     def run(self, tiles: Any) -> NoReturn:
         raise RuntimeError("tiles are looked at by the workers")
@@ -78,9 +79,14 @@ class Cluster:
         self._stopped = False
         self._waiting: set[Future[Any]] = set()
         self._lock = threading.Lock()
-        name, best = self._call(tasks.describe, orders)
-        self.orders = replace(orders, runtime=name)
-        self.runtime = _Elsewhere(name, batch or best)
+        name, best, precision = self._call(tasks.describe, orders)
+        self.orders = replace(orders, runtime=name, precision=precision)
+        self.runtime = _Elsewhere(name, batch or best, precision)
+
+    @property
+    def precision(self) -> str:
+        """The precision in which the network is computed."""
+        return self.runtime.precision
 
     def fingerprint(self, job: Job, slide: Slide) -> str:
         """Return the SHA-256 of the image."""
@@ -202,15 +208,17 @@ def open_cluster(
     *,
     device: str = "auto",
     threads: int | None = None,
+    precision: str = "auto",
     batch: int | None = None,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Cluster]:
     """Connect to a Dask scheduler and wait for its first worker.
 
     ``address`` is that of the scheduler (``tcp://host:8786``, ``tls://...``) or the path of a
-    scheduler file. ``device`` and ``threads`` are those of each worker (threads unasked: as many as
-    it was started with). ``tell`` is told what is waited for. Raises MissingExtraError, or
-    MetaphaseError where nobody answers.
+    scheduler file. ``device``, ``precision`` and ``threads`` are those of each worker (threads
+    unasked: as many as it was started with; a precision of "auto" is settled by the first one).
+    ``tell`` is told what is waited for. Raises MissingExtraError, or MetaphaseError where nobody
+    answers.
     """
     client = _connect(address)
     cluster = None
@@ -223,7 +231,7 @@ def open_cluster(
             raise MetaphaseError(
                 f"{address} has no workers: start some with 'dask worker {address}'"
             ) from None
-        orders = Orders(_name_of(model), model.id, device, threads)
+        orders = Orders(_name_of(model), model.id, device, threads, precision=precision)
         cluster = Cluster(client, orders, model, settings, batch)
         yield cluster
     finally:

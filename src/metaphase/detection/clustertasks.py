@@ -22,7 +22,7 @@ from metaphase.detection.blocks import Found
 from metaphase.detection.detect import find, fingerprint_of_image
 from metaphase.detection.inputs import Job
 from metaphase.detection.plan import Plan, Settings, make_plan
-from metaphase.detection.runtime import Runtime, open_runtime
+from metaphase.detection.runtime import Runtime, open_runtime, runtime_precision
 from metaphase.errors import MetaphaseError
 from metaphase.figures import Detections
 from metaphase.models.modelfile import Model, load_model
@@ -35,6 +35,7 @@ _SLIDES = 2  # kept open, since the next block is mostly of the same slide
 class Orders:
     """How workers run a model. ``model`` is its folder, or its name inside the package.
 
+    ``precision`` is "auto" for the first worker alone: the others are told what that one took.
     ``runtime`` is the name of the runtime that all have to have ("": any): rounding differs from
     one to the other, and half a slide each would be no result.
     """
@@ -45,9 +46,10 @@ class Orders:
     threads: int | None
     metaphase: str = __version__
     runtime: str = ""
+    precision: str = "auto"
 
 
-_opened: dict[tuple[str, str, str, int | None], tuple[Model, Runtime]] = {}
+_opened: dict[tuple[str, str, str, int | None, str], tuple[Model, Runtime]] = {}
 _opening, _looking = threading.Lock(), threading.Lock()
 _slides: OrderedDict[Any, Slide] = OrderedDict()
 
@@ -57,22 +59,26 @@ def opened(orders: Orders) -> tuple[Model, Runtime]:
 
     Raises MetaphaseError where this worker would not give what the others give.
     """
-    key = orders.model, orders.model_id, orders.device, orders.threads
+    who = orders.model, orders.model_id, orders.device, orders.threads
+    key = *who, orders.precision
     with _opening:
         if key not in _opened:
             _check("metaphase", __version__, orders.metaphase)
             model = load_model(orders.model)
             _check("the model's id", model.id, orders.model_id)
-            _opened[key] = model, open_runtime(model, orders.device, threads=_threads(orders))
+            runtime = open_runtime(
+                model, orders.device, threads=_threads(orders), precision=orders.precision
+            )
+            _opened[key] = _opened[*who, runtime_precision(runtime)] = model, runtime
     model, runtime = _opened[key]
     _check("the runtime", runtime.name, orders.runtime or runtime.name)
     return model, runtime
 
 
-def describe(orders: Orders) -> tuple[str, int]:
-    """Return the name of the runtime here, and the tiles that it takes at a time."""
+def describe(orders: Orders) -> tuple[str, int, str]:
+    """Return the name of the runtime here, the tiles that it takes at a time, its precision."""
     _, runtime = opened(orders)
-    return runtime.name, int(getattr(runtime, "batch", 1))
+    return runtime.name, int(getattr(runtime, "batch", 1)), runtime_precision(runtime)
 
 
 def fingerprint(job: Job) -> str:

@@ -22,7 +22,7 @@ from metaphase.detection.decode import Candidates, decode
 from metaphase.detection.familiarity import with_familiarity
 from metaphase.detection.merge import merge
 from metaphase.detection.plan import Plan, Region, Settings, make_plan
-from metaphase.detection.runtime import Runtime, open_runtime
+from metaphase.detection.runtime import Runtime, open_runtime, runtime_precision
 from metaphase.detection.second import Looker, look_again
 from metaphase.figures import POSITION_DECIMALS, SCORE_DECIMALS, Detections, Provenance
 from metaphase.files import sha256_of_file
@@ -53,6 +53,7 @@ def detect(
     roi: str | Path | None = None,
     tissue: bool | None = None,
     device: str = "auto",
+    precision: str = "auto",
     runtime: Runtime | None = None,
     batch: int | None = None,
     blocks: Path | None = None,
@@ -65,8 +66,9 @@ def detect(
     ``threshold`` replaces the model's own as the operating point. ``region`` is x, y, width, height
     in full-resolution pixels: what lies in it is found as in the whole image; ``roi`` is a GeoJSON
     file of polygons. ``tissue`` limits the look to tissue (None: on whole slides). ``runtime`` is
-    an open one to use (for many images), else ``device`` says which to open. ``blocks`` is a folder
-    in which finished parts are kept, so that the same call after a crash goes on where it was.
+    an open one to use (for many images), else ``device`` and ``precision`` say which to open
+    (``open_runtime``). ``blocks`` is a folder in which finished parts are kept, so that the same
+    call after a crash goes on where it was.
     Raises InputError (SlideError, UnknownMppError, ModelFileError) or MissingExtraError.
     """
     model = model if isinstance(model, Model) else load_model(model)
@@ -80,25 +82,25 @@ def detect(
     if isinstance(slide, Slide):
         if mpp is not None or scanner is not None:
             raise ValueError("mpp and scanner are for a path; an open slide knows its own")
-        return _detect(slide, model, settings, runtime, device, batch, blocks, progress)
+        runtime = runtime or open_runtime(model, device, precision=precision)
+        return _detect(slide, model, settings, runtime, batch, blocks, progress)
     from metaphase.slides.open import open_slide
 
     with open_slide(slide, mpp=mpp, scanner=scanner) as opened:
-        return _detect(opened, model, settings, runtime, device, batch, blocks, progress)
+        runtime = runtime or open_runtime(model, device, precision=precision)
+        return _detect(opened, model, settings, runtime, batch, blocks, progress)
 
 
 def _detect(
     slide: Slide,
     model: Model,
     settings: Settings,
-    runtime: Runtime | None,
-    device: str,
+    runtime: Runtime,
     batch: int | None,
     blocks: Path | None,
     progress: Progress | None,
 ) -> Detections:
     plan = make_plan(slide, model, settings)
-    runtime = runtime or open_runtime(model, device)
     made = provenance(slide, model, plan, fingerprint_of_image(slide), runtime)
     return carry_out(plan, made, slide, model, runtime, batch, blocks, progress)
 
@@ -171,7 +173,7 @@ def provenance(
         threshold=plan.threshold,
         runtime=runtime.name,
         metaphase=__version__,
-        parameters=plan.parameters,
+        parameters={**plan.parameters, "precision": runtime_precision(runtime)},
     )
 
 
@@ -275,7 +277,7 @@ def finish(found: Found, plan: Plan, made: Provenance) -> Detections:
     if plan.roi is not None:
         last = np.array([[plan.grid.width_px], [plan.grid.height_px]]) - 1e-6
         kept = kept[plan.roi.covers(*np.minimum([x[kept], y[kept]], last))]
-    parameters = {**plan.parameters, "capped_tiles": found.capped_tiles}
+    parameters = {**made.parameters, "capped_tiles": found.capped_tiles}
     return Detections(
         x[kept],
         y[kept],

@@ -9,7 +9,7 @@ from typing import Protocol
 from metaphase.detection.detect import Progress, carry_out, fingerprint_of_image, provenance
 from metaphase.detection.inputs import Job
 from metaphase.detection.plan import Plan, Settings, make_plan
-from metaphase.detection.runtime import Runtime
+from metaphase.detection.runtime import Runtime, runtime_precision
 from metaphase.figures import Detections
 from metaphase.models.modelfile import Model
 from metaphase.slides.slide import Slide
@@ -22,6 +22,10 @@ class Engine(Protocol):
     """
 
     at_once: int
+
+    @property
+    def precision(self) -> str:
+        """The precision in which the network is computed."""
 
     def fingerprint(self, job: Job, slide: Slide) -> str:
         """Return the SHA-256 of the image."""
@@ -44,6 +48,11 @@ class Here:
     settings: Settings
     batch: int | None = None
     at_once: int = 1
+
+    @property
+    def precision(self) -> str:
+        """The precision in which the network is computed."""
+        return runtime_precision(self.runtime)
 
     def fingerprint(self, job: Job, slide: Slide) -> str:
         """Return the SHA-256 of the image."""

@@ -239,6 +239,7 @@ class _Work:
             return None
         made = found.provenance
         wanted = parameters_of(slide, self.model, self.settings)
+        wanted["precision"] = self.engine.precision
         threshold = self.settings.threshold
         same = (
             made.image_sha256 == image_sha256

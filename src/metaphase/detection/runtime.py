@@ -1,14 +1,13 @@
-"""What runs a network: ONNX Runtime (in every install), PyTorch or OpenVINO (extras).
+"""What runs a network: ONNX Runtime, OpenVINO (in every install on x86) or PyTorch (an extra).
 
-All are fed the same uint8 tiles and give the same maps. Threads are set once, here: as many as
-there are physical cores that this process may use, for one operator at a time.
+All are fed the same uint8 tiles and, in float32, give the same maps. Threads are set once, here: as
+many as there are physical cores that this process may use, for one operator at a time.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,9 +21,15 @@ from metaphase.models.modelfile import Model, load_network
 
 Maps = list[NDArray[np.float32]]
 
-DEVICES = ("auto", "onnx", "openvino", "openvino-bf16", "torch", "torch-bf16", "cuda")
-"""What can be asked for. The bfloat16 ones are faster where the CPU has it, and round: a logit
-moves by some hundredths."""
+DEVICES = ("auto", "onnx", "openvino", "torch", "cuda")
+PRECISIONS = ("auto", "fp32", "bf16", "int8")
+"""What can be asked for. bfloat16 is twice as fast on a CPU that computes in it, and rounds: a
+logit moves by some hundredths. What that costs is measured (``studies/precision_cost.py``)."""
+
+_ROUNDING = {"bf16": ("openvino", "torch"), "int8": ("openvino", "onnx")}
+"""The devices for what is not float32, best first."""
+_COMPUTES_BF16 = {"avx512_bf16", "amx_bf16"}
+"""Flags of processors: others that OpenVINO takes for able make it up, more slowly."""
 
 CPU_BATCH = 1
 """Tiles at a time on a CPU: with more, feature maps leave the caches and every tile takes longer
@@ -36,8 +41,9 @@ GPU_BATCH = 16
 class Runtime(Protocol):
     """Runs a network. ``name`` says what runs it and where, for the provenance.
 
-    A runtime may have the attributes ``batch``, how many tiles at a time it does best with, and
-    ``second``, the runtime of the model's second look.
+    A runtime may have the attributes ``precision``, in which it computes (else "fp32"), ``batch``,
+    how many tiles at a time it does best with, and ``second``, the runtime of the model's second
+    look.
     """
 
     name: str
@@ -46,38 +52,114 @@ class Runtime(Protocol):
         """Return the output maps, in the order of the head's levels, for tiles [n, h, w, 3]."""
 
 
-def open_runtime(model: Model, device: str = "auto", *, threads: int | None = None) -> Runtime:
-    """Return a runtime for a model; its ``name`` says which was taken.
+def open_runtime(
+    model: Model, device: str = "auto", *, threads: int | None = None, precision: str = "auto"
+) -> Runtime:
+    """Return a runtime for a model; its ``name`` and ``precision`` say which was taken.
 
-    ``device`` is one of ``DEVICES``; "auto" takes the fastest that is installed and does not round:
-    CUDA where a GPU can be used; for 8-bit graphs OpenVINO, else ONNX Runtime; PyTorch for a model
-    without a graph. ``threads`` is the number of cores to use (None: all physical ones). Raises
-    MissingExtraError, ModelFileError.
+    ``device`` is one of ``DEVICES``; "auto" takes the fastest that is installed: CUDA where a GPU
+    can be used, OpenVINO, ONNX Runtime; PyTorch for a model without a graph. ``precision`` is one
+    of ``PRECISIONS``; "auto" is bfloat16 with OpenVINO on a CPU that computes in it, 8 bits for a
+    graph in 8 bits, else float32. ``threads`` is the number of cores to use (None: all physical
+    ones). Raises MissingExtraError, ModelFileError.
     """
     if device not in DEVICES:
         raise ModelFileError.of(
             "device", f"unknown device {device!r}", way_out=f"choose one of {', '.join(DEVICES)}"
         )
     cores = threads or physical_cores()
-    runtime = _open(model, device, cores)
-    if model.second is not None:
-        runtime.second = _open(model.second, device, cores)  # type: ignore[attr-defined]
+    runtime = _open(model, device, precision, cores)
+    second = model.second
+    if second is not None:
+        # A graph in 8 bits has a second look that is not: what it does must not depend on the CPU.
+        same = runtime_precision(runtime) if own_precision(model) == "fp32" else "fp32"
+        same = same if own_precision(second) == "fp32" else own_precision(second)
+        runtime.second = _open(second, device, same, cores)  # type: ignore[attr-defined]
     return runtime
 
 
-def _open(model: Model, device: str, cores: int) -> Runtime:
+def runtime_precision(runtime: object) -> str:
+    """Return the precision in which a runtime computes."""
+    return str(getattr(runtime, "precision", "fp32"))
+
+
+def own_precision(model: Model) -> str:
+    """Return the precision of a model's graph: "fp32", or "int8" or "fp16" that it was made."""
+    made = model.card.scores.get("export")
+    precision = made.get("precision") if isinstance(made, dict) else None
+    return precision if precision in ("int8", "fp16") else "fp32"
+
+
+def computes_bf16() -> bool:
+    """Tell whether OpenVINO is here and this CPU computes in bfloat16 itself."""
+    if find_spec("openvino") is None:
+        return False
+    try:
+        openvino = import_module("openvino")
+        able = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    except (ImportError, RuntimeError):
+        return False
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        return "BF16" in able
+    flags = {flag for line in lines if line.startswith("flags") for flag in line.split()}
+    return "BF16" in able and bool(flags & _COMPUTES_BF16)
+
+
+def _open(model: Model, device: str, precision: str, cores: int) -> Runtime:
+    _check_precision(model, device, precision)
     if device != "auto":
-        return _OPENERS[device](model, cores)
+        return _OPENERS[device](model, cores, _settled(model, device, precision))
     for choice in _choices(model):
+        if choice not in _ROUNDING.get(precision, (choice,)):
+            continue
         try:
-            return _OPENERS[choice](model, cores)
+            return _OPENERS[choice](model, cores, _settled(model, choice, precision))
         except MissingExtraError:
             continue
+    if precision in _ROUNDING:
+        raise MissingExtraError("openvino", f"computing in {precision}")
     raise ModelFileError.of(
         model.folder,
         "no installed runtime can run it",
         way_out="export it with 'metaphase export', or pip install 'metaphase[train]'",
     )
+
+
+def _check_precision(model: Model, device: str, precision: str) -> None:
+    own = own_precision(model)
+    if precision not in (*PRECISIONS, own):
+        raise ModelFileError.of(
+            "precision",
+            f"unknown precision {precision!r}",
+            way_out=f"choose one of {', '.join(PRECISIONS)}",
+        )
+    if precision == "int8" != own:
+        raise ModelFileError.of(
+            model.folder,
+            "its graph is not in 8 bits",
+            way_out="write one that is, with 'metaphase export --precision int8'",
+        )
+    if own != "fp32" and precision not in ("auto", own):
+        raise ModelFileError.of(
+            model.folder, f"its graph is in {own}", way_out=f"take --precision auto or {own}"
+        )
+    able = ("auto", *_ROUNDING.get(precision, (device,)))
+    if device not in able:
+        raise ModelFileError.of(
+            "precision",
+            f"{device} does not compute in {precision}",
+            way_out=f"take --device {' or '.join(able)}",
+        )
+
+
+def _settled(model: Model, device: str, precision: str) -> str:
+    """Return the precision that is meant where "auto" was asked for."""
+    own = own_precision(model)
+    if precision != "auto":
+        return precision
+    return "bf16" if own == "fp32" and device == "openvino" and computes_bf16() else own
 
 
 def physical_cores() -> int:
@@ -110,7 +192,9 @@ def _quota(otherwise: int) -> int:
 class OnnxRuntime:
     """ONNX Runtime on the CPU, or on a GPU where its GPU package is installed."""
 
-    def __init__(self, model: Model, cores: int, *, cuda: bool = False) -> None:
+    def __init__(
+        self, model: Model, cores: int, precision: str = "fp32", *, cuda: bool = False
+    ) -> None:
         import onnxruntime
 
         path = _graph(model)
@@ -133,6 +217,7 @@ class OnnxRuntime:
         self._outputs = [output.name for output in self._session.get_outputs()]
         where = "cuda" if "CUDAExecutionProvider" in self._session.get_providers() else "cpu"
         self.name = f"onnxruntime {onnxruntime.__version__} {where}"
+        self.precision = precision
         self.batch = CPU_BATCH if where == "cpu" else GPU_BATCH
 
     def run(self, tiles: NDArray[np.uint8]) -> Maps:
@@ -145,7 +230,7 @@ class TorchRuntime:
     """PyTorch on the CPU or a GPU (extra ``train``). bfloat16 on the CPU must be asked for."""
 
     def __init__(
-        self, model: Model, cores: int, *, device: str = "cpu", bf16: bool = False
+        self, model: Model, cores: int, precision: str = "fp32", *, device: str = "cpu"
     ) -> None:
         try:
             import torch
@@ -158,9 +243,10 @@ class TorchRuntime:
         self.batch = CPU_BATCH if device == "cpu" else GPU_BATCH
         self._torch = torch
         self._device = device
-        self._bf16 = bf16
+        self._bf16 = precision == "bf16"
+        self.precision = "bf16" if self._bf16 else "fp32"
         self._network = load_network(model).to(device).to(memory_format=torch.channels_last)
-        self.name = f"torch {torch.__version__} {device}{' bf16' if bf16 else ''}"
+        self.name = f"torch {torch.__version__} {device}{' bf16' if self._bf16 else ''}"
 
     def run(self, tiles: NDArray[np.uint8]) -> Maps:
         """Return the output maps for tiles [n, h, w, 3]."""
@@ -174,14 +260,17 @@ class TorchRuntime:
 
 
 class OpenVinoRuntime:
-    """OpenVINO on the CPU (extra ``openvino``), in float32 or, asked for, bfloat16."""
+    """OpenVINO on the CPU, in float32 or bfloat16 (graphs in 8 bits: what is left of them)."""
 
-    def __init__(self, model: Model, cores: int, *, bf16: bool = False) -> None:
+    def __init__(self, model: Model, cores: int, precision: str = "fp32") -> None:
         try:
             openvino = import_module("openvino")
         except ImportError as error:
             raise MissingExtraError("openvino", "running a model with OpenVINO") from error
         path = _graph(model)
+        bf16 = precision == "bf16"
+        if bf16 and not computes_bf16():
+            raise MetaphaseError("this CPU does not compute in bfloat16: take --precision fp32")
         settings = {
             "INFERENCE_NUM_THREADS": cores,
             "PERFORMANCE_HINT": "LATENCY",
@@ -196,6 +285,7 @@ class OpenVinoRuntime:
         self._request = self._compiled.create_infer_request()
         version = openvino.__version__.split("-")[0]
         self.name = f"openvino {version} cpu{' bf16' if bf16 else ''}"
+        self.precision = precision
         self.batch = CPU_BATCH
 
     def run(self, tiles: NDArray[np.uint8]) -> Maps:
@@ -204,32 +294,22 @@ class OpenVinoRuntime:
         return [np.array(maps[output], dtype=np.float32) for output in self._compiled.outputs]
 
 
-def _cuda(model: Model, cores: int) -> Runtime:
+def _cuda(model: Model, cores: int, precision: str) -> Runtime:
     if model.onnx_path is not None and _onnx_has_cuda():
-        return OnnxRuntime(model, cores, cuda=True)
+        return OnnxRuntime(model, cores, precision, cuda=True)
     return TorchRuntime(model, cores, device="cuda")
 
 
-def _choices(model: Model) -> Sequence[str]:
-    """Return the devices that "auto" tries, best first. PyTorch is not imported to find out."""
-    graph = model.onnx_path is not None
-    choices = []
-    if graph and _onnx_has_cuda():
-        choices.append("cuda")
-    if graph and _is_int8(model) and find_spec("openvino") is not None:
-        choices.append("openvino")
-    if graph:
-        choices.append("onnx")
+def _choices(model: Model) -> Iterator[str]:
+    """Yield the devices that "auto" tries, best first. PyTorch is not imported to find out."""
+    if model.onnx_path is not None:
+        if _onnx_has_cuda():
+            yield "cuda"
+        yield from ("openvino", "onnx")
     elif find_spec("torch") is not None:
         import torch
 
-        choices.append("cuda" if torch.cuda.is_available() else "torch")
-    return choices
-
-
-def _is_int8(model: Model) -> bool:
-    made = model.card.scores.get("export")
-    return isinstance(made, dict) and made.get("precision") == "int8"
+        yield "cuda" if torch.cuda.is_available() else "torch"
 
 
 def _onnx_has_cuda() -> bool:
@@ -248,11 +328,9 @@ def _graph(model: Model) -> Path:
     return model.onnx_path
 
 
-_OPENERS: dict[str, Callable[[Model, int], Runtime]] = {
+_OPENERS: dict[str, Callable[[Model, int, str], Runtime]] = {
     "onnx": OnnxRuntime,
     "torch": TorchRuntime,
-    "torch-bf16": partial(TorchRuntime, bf16=True),
     "openvino": OpenVinoRuntime,
-    "openvino-bf16": partial(OpenVinoRuntime, bf16=True),
     "cuda": _cuda,
 }

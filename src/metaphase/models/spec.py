@@ -71,7 +71,7 @@ class Threshold(Strict):
     )
 
 
-LOOK_FLOOR = 0.1
+LOOK_FLOOR = 0.15
 """Far under every threshold: what has so low a score after one window will not pass for more."""
 
 
