@@ -35,6 +35,17 @@ def test_an_error_comes_at_its_turn():
         next(items)
 
 
+def test_an_error_of_the_items_comes_after_those_before_it():
+    def items():
+        yield from range(3)
+        raise KeyboardInterrupt
+
+    results = map_ahead(lambda i: 2 * i, items(), workers=2, ahead=5)
+    assert [next(results) for _ in range(3)] == [0, 2, 4]
+    with pytest.raises(KeyboardInterrupt):
+        next(results)
+
+
 def test_closing_waits_for_what_runs_and_cancels_the_rest():
     begun = []
     gate = threading.Event()
@@ -49,4 +60,4 @@ def test_closing_waits_for_what_runs_and_cancels_the_rest():
     threading.Timer(0.05, gate.set).start()
     items.close()
     assert len(begun) <= 2
-    assert not [t for t in threading.enumerate() if t.name.startswith("metaphase-read")]
+    assert not [t for t in threading.enumerate() if t.name.startswith("metaphase-ahead")]

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metaphase.detection.detect import detect
+from metaphase.detection.plan import BAND_TILES, Settings, make_plan
 from metaphase.errors import InputError, SlideError
 from metaphase.figures import Label
 from tests.detection.scenes import DotRuntime, DotSlide, make_model
@@ -229,3 +230,14 @@ def test_a_folder_of_pixels_beside_the_file_is_in_the_hash(tmp_path):
     before = fingerprint_of_image(slide)
     (tmp_path / "a" / "Data0000.dat").write_bytes(b"two")
     assert fingerprint_of_image(slide) != before
+
+
+def test_tiles_are_looked_at_in_bands_so_that_rows_follow_each_other_soon():
+    slide = DotSlide(3000, 500, 0.25, [])
+    plan = make_plan(slide, make_model(), Settings())
+    row, column = np.divmod(plan.tiles, len(plan.grid.starts_x))
+    band = column // BAND_TILES
+    assert band.max() >= 2
+    assert row.max() >= 1
+    assert sorted(plan.tiles) == list(range(len(plan.grid)))
+    assert sorted(zip(band, row, column, strict=True)) == list(zip(band, row, column, strict=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -161,7 +162,7 @@ def test_a_graph_that_is_none_is_told(folder, tmp_path):
         open_runtime(broken, "onnx")
 
 
-def test_no_pytorch_on_the_way_through_onnxruntime(folder):
+def test_no_pytorch_on_the_way_through_the_default_runtime(folder):
     code = (
         "import sys, numpy as np\n"
         "from metaphase.detection.runtime import open_runtime\n"
@@ -189,3 +190,25 @@ def test_threads_are_the_cores_of_this_process():
             assert physical_cores() == 1
         finally:
             os.sched_setaffinity(0, allowed)
+
+
+@pytest.mark.parametrize("device", ["onnx", "openvino"])
+def test_called_from_many_threads_it_gives_what_it_gives_one(folder, device):
+    if device == "openvino":
+        pytest.importorskip("openvino")
+    model = load_model(folder)
+    alone = open_runtime(model, device, threads=1, precision="fp32")
+    together = open_runtime(model, device, threads=4, precision="fp32")
+    assert (alone.streams, together.streams) == (1, 4)
+    many = [tiles()[i % 3][None] for i in range(24)]
+    with ThreadPoolExecutor(6) as pool:
+        given = list(pool.map(together.run, many))
+    for i, maps in enumerate(given):
+        for a, b in zip(maps, alone.run(many[i]), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_many_cores_work_together_on_a_tile(folder):
+    assert (
+        open_runtime(load_model(folder), "onnx", threads=64).streams == runtime_module.MAX_STREAMS
+    )

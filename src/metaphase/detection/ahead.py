@@ -16,18 +16,30 @@ def map_ahead(
 ) -> Generator[B, None, None]:
     """Yield ``function(item)`` in the order of the items, with up to ``ahead`` done or running.
 
-    The items are drawn only as they are needed. An error is raised at its item's turn; closing
-    the iterator early cancels what has not begun and waits for the rest.
+    The items are drawn only as they are needed, by the thread that asks for results. An error, of
+    the function or of the items, is raised at its item's turn; closing the iterator early cancels
+    what has not begun and waits for the rest.
     """
-    with ThreadPoolExecutor(workers, thread_name_prefix="metaphase-read") as pool:
+    with ThreadPoolExecutor(workers, thread_name_prefix="metaphase-ahead") as pool:
         waiting: deque[Future[B]] = deque()
+        failed: BaseException | None = None
+        drawn = iter(items)
         try:
-            for item in items:
+            while True:
+                try:
+                    item = next(drawn)
+                except StopIteration:
+                    break
+                except BaseException as error:  # after what was drawn before
+                    failed = error
+                    break
                 waiting.append(pool.submit(function, item))
                 if len(waiting) >= ahead:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+            if failed is not None:
+                raise failed
         finally:
             for future in waiting:
                 future.cancel()

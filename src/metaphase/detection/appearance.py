@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metaphase.detection.ahead import map_ahead
 from metaphase.detection.plan import Plan
-from metaphase.detection.runtime import Runtime
+from metaphase.detection.runtime import Runtime, streams_of
 from metaphase.slides.slide import Pixels, Slide
 
 COMPONENTS: dict[str, tuple[str, ...]] = {
@@ -39,14 +40,17 @@ Numbers = dict[str, float]
 def describe(slide: Slide, plan: Plan, runtime: Runtime) -> Numbers | None:
     """Return the numbers of an image, None where no tile of it holds tissue."""
     scale, side = plan.grid.scale, plan.grid.tile
-    parts = []
-    for number in chosen_tiles(plan.tiles):
-        x, y = plan.grid.corner(int(number))
+
+    def numbers_of(number: int) -> Numbers | None:
+        x, y = plan.grid.corner(number)
         pixels = slide.read(x * scale, y * scale, side, side, plan.mpp)
         numbers = look_at(pixels)
-        if numbers is not None:
-            parts.append(numbers | response(runtime.run(pixels[None])))
-    return mean_of(parts)
+        return None if numbers is None else numbers | response(runtime.run(pixels[None]))
+
+    streams = streams_of(runtime)
+    chosen = chosen_tiles(plan.tiles).tolist()
+    told = map_ahead(numbers_of, chosen, workers=streams, ahead=2 * streams)
+    return mean_of([numbers for numbers in told if numbers is not None])
 
 
 def chosen_tiles(tiles: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from metaphase.detection.decode import Candidates, decode
 from metaphase.detection.familiarity import with_familiarity
 from metaphase.detection.merge import merge
 from metaphase.detection.plan import Plan, Region, Settings, make_plan
-from metaphase.detection.runtime import Runtime, open_runtime, runtime_precision
+from metaphase.detection.runtime import Runtime, open_runtime, runtime_precision, streams_of
 from metaphase.detection.second import Looker, look_again
 from metaphase.figures import POSITION_DECIMALS, SCORE_DECIMALS, Detections, Provenance
 from metaphase.files import sha256_of_file
@@ -31,7 +32,7 @@ from metaphase.slides.slide import Pixels, Slide
 from metaphase.units import area_mm2
 
 _BATCH = 4  # for a runtime that does not say what it does best with
-_READERS = 2
+_READERS = 2  # at least
 _AHEAD = 12  # tiles read before they are needed, beside the batch: 10 MB of 512 px tiles
 _LOOK_EVERY = 32
 """Tiles after which their candidates are looked at again: what was decoded of the slide for the
@@ -219,24 +220,34 @@ def find(
         return slide.read(x * scale, y * scale, side, side, plan.mpp)
 
     todo = (int(number) for tiles in missing for number in tiles)
-    pixels = map_ahead(read, todo, workers=_READERS, ahead=size + _AHEAD)
+    streams = streams_of(runtime)
+    pixels = map_ahead(read, todo, workers=max(_READERS, streams), ahead=streams * size + _AHEAD)
+    groups = [g for tiles in missing for g in _batches(tiles, max(size, _LOOK_EVERY))]
+    batches = [numbers for group in groups for numbers in _batches(group, size)]
+
+    def run(job: tuple[NDArray[np.int64], Pixels]) -> Found:
+        numbers, tiles = job
+        found = decode(runtime.run(tiles), model.card.head, min_score=plan.min_score)
+        return Found.join([found_in_tile(plan, n, c) for n, c in zip(numbers, found, strict=True)])
+
+    def gather() -> Iterator[Found]:
+        for group in groups:
+            parts = []
+            for numbers in _batches(group, size):
+                parts.append(next(found))
+                tell(numbers)
+            yield Found.join(parts)
+
+    # Three stages side by side, each some steps ahead of the next: reading, network, second look.
+    fed = ((numbers, np.stack([next(pixels) for _ in numbers])) for numbers in batches)
+    found = map_ahead(run, fed, workers=streams, ahead=2 * streams)
     looker = looker_of(slide, model, runtime) if missing else None
-
-    def look_at(tiles: NDArray[np.int64]) -> Found:
-        parts: list[Found] = []
-        for numbers in _batches(tiles, size):
-            maps = runtime.run(np.stack([next(pixels) for _ in numbers]))
-            found = decode(maps, model.card.head, min_score=plan.min_score)
-            parts += [found_in_tile(plan, n, c) for n, c in zip(numbers, found, strict=True)]
-            tell(numbers)
-        return Found.join(parts)
-
+    looked = map_ahead(partial(look_twice, plan=plan, looker=looker), gather(), workers=1, ahead=2)
     results = []
-    with closing(pixels):
+    with closing(pixels), closing(found), closing(looked):
         for index, (tiles, known) in enumerate(zip(blocks, stored, strict=True)):
             if known is None:
-                groups = (look_at(group) for group in _batches(tiles, max(size, _LOOK_EVERY)))
-                known = Found.join([look_twice(group, plan, looker) for group in groups])
+                known = Found.join([next(looked) for _ in _batches(tiles, max(size, _LOOK_EVERY))])
                 if store:
                     store.save(index, known)
             else:

@@ -30,6 +30,9 @@ sharpness, and networks are trained with more variation of scale than this."""
 TISSUE_ABOVE_MM2 = 10.0
 """Images larger than this are whole slides, of which only the tissue is looked at."""
 
+BAND_TILES = 16
+"""Tiles side by side in a band."""
+
 Region = tuple[float, float, float, float]
 Box = tuple[float, float, float, float]
 
@@ -217,13 +220,23 @@ def _box(slide: Slide, region: Region | None) -> Box:
 
 
 def _tiles(grid: Grid, box: Box, masks: Sequence[TissueMask]) -> NDArray[np.int64]:
-    """Return the tiles that own part of the box and of every mask."""
-    tiles = grid.touching(box)
+    """Return the tiles that own part of the box and of every mask, band by band."""
+    tiles = _in_bands(grid, grid.touching(box))
     x1, y1, x2, y2 = grid.owned_px[tiles].T
     wanted = np.ones(len(tiles), dtype=bool)
     for mask in masks:
         wanted &= mask.fraction(x1, y1, x2 - x1, y2 - y1) > 1e-9
     return tiles[wanted]
+
+
+def _in_bands(grid: Grid, tiles: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Order tiles by rows within bands of columns.
+
+    What is decoded of a slide for one row is then still in memory for the next, however wide the
+    slide is (measured at 68,000 px: 0.57 times as much to decode).
+    """
+    row, column = np.divmod(tiles, len(grid.starts_x))
+    return tiles[np.lexsort((column, row, column // BAND_TILES))]
 
 
 def _hash(path: Path) -> str:

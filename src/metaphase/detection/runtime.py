@@ -1,7 +1,9 @@
 """What runs a network: ONNX Runtime, OpenVINO (in every install on x86) or PyTorch (an extra).
 
-All are fed the same uint8 tiles and, in float32, give the same maps. Threads are set once, here: as
-many as there are physical cores that this process may use, for one operator at a time.
+All are fed the same uint8 tiles and, in float32, give the same maps. Cores are shared out once,
+here: to as many tiles side by side as there are physical cores that this process may use (on many
+cores, several to a tile). Cores that work on one tile wait for each other after every layer, and
+for those that reading keeps busy: two side by side take a fifth less than two together.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from queue import SimpleQueue
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,13 +40,16 @@ CPU_BATCH = 1
 
 GPU_BATCH = 16
 
+MAX_STREAMS = 8
+"""Tiles side by side at most: each takes memory for its feature maps."""
+
 
 class Runtime(Protocol):
     """Runs a network. ``name`` says what runs it and where, for the provenance.
 
     A runtime may have the attributes ``precision``, in which it computes (else "fp32"), ``batch``,
-    how many tiles at a time it does best with, and ``second``, the runtime of the model's second
-    look.
+    how many tiles a call it does best with, ``streams``, from how many threads it does best to call
+    it at once (else 1), and ``second``, the runtime of the model's second look.
     """
 
     name: str
@@ -81,6 +87,11 @@ def open_runtime(
 def runtime_precision(runtime: object) -> str:
     """Return the precision in which a runtime computes."""
     return str(getattr(runtime, "precision", "fp32"))
+
+
+def streams_of(runtime: object) -> int:
+    """Return from how many threads a runtime is best called at once."""
+    return int(getattr(runtime, "streams", 1))
 
 
 def own_precision(model: Model) -> str:
@@ -199,7 +210,8 @@ class OnnxRuntime:
 
         path = _graph(model)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = cores
+        self.streams = 1 if cuda else min(cores, MAX_STREAMS)
+        options.intra_op_num_threads = cores // self.streams
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         # Waiting threads sleep: those that read tiles need the cores.
@@ -271,10 +283,11 @@ class OpenVinoRuntime:
         bf16 = precision == "bf16"
         if bf16 and not computes_bf16():
             raise MetaphaseError("this CPU does not compute in bfloat16: take --precision fp32")
+        self.streams = min(cores, MAX_STREAMS)
         settings = {
             "INFERENCE_NUM_THREADS": cores,
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": 1,
+            "PERFORMANCE_HINT": "THROUGHPUT" if self.streams > 1 else "LATENCY",
+            "NUM_STREAMS": self.streams,
             "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
         }
         try:
@@ -282,7 +295,9 @@ class OpenVinoRuntime:
             self._compiled = core.compile_model(core.read_model(path.read_bytes()), "CPU", settings)
         except RuntimeError as error:
             raise ModelFileError.of(path, f"OpenVINO cannot load it: {error}") from error
-        self._request = self._compiled.create_infer_request()
+        self._free: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(self.streams):
+            self._free.put(self._compiled.create_infer_request())
         version = openvino.__version__.split("-")[0]
         self.name = f"openvino {version} cpu{' bf16' if bf16 else ''}"
         self.precision = precision
@@ -290,8 +305,12 @@ class OpenVinoRuntime:
 
     def run(self, tiles: NDArray[np.uint8]) -> Maps:
         """Return the output maps for tiles [n, h, w, 3]."""
-        maps = self._request.infer([tiles])
-        return [np.array(maps[output], dtype=np.float32) for output in self._compiled.outputs]
+        request = self._free.get()
+        try:
+            maps = request.infer([tiles])
+            return [np.array(maps[output], dtype=np.float32) for output in self._compiled.outputs]
+        finally:
+            self._free.put(request)
 
 
 def _cuda(model: Model, cores: int, precision: str) -> Runtime:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from metaphase.detection.ahead import map_ahead
 from metaphase.detection.decode import sigmoid
-from metaphase.detection.runtime import Runtime
+from metaphase.detection.runtime import Runtime, streams_of
 from metaphase.figures import SCORE_DECIMALS, Detections, Label
 from metaphase.models.modelfile import Model
 from metaphase.models.spec import SecondLook
@@ -74,8 +74,9 @@ class Looker:
     def _logits(self, windows: Pixels, symmetries: Sequence[int]) -> FloatArray:
         """Return the logits [symmetries, n] of windows [n, h, w, 3]."""
         turned = np.concatenate([turn(windows, number) for number in symmetries])
-        logits = [self._run(batch) for batch in _batches(turned)]
-        return np.concatenate(logits)[: len(turned)].reshape(len(symmetries), len(windows))
+        streams = streams_of(self.runtime)
+        logits = map_ahead(self._run, _batches(turned), workers=streams, ahead=2 * streams)
+        return np.concatenate(list(logits))[: len(turned)].reshape(len(symmetries), len(windows))
 
     def _run(self, windows: Pixels) -> FloatArray:
         return self.runtime.run(windows)[0].reshape(len(windows)).astype(np.float64)
