@@ -22,13 +22,18 @@ def rows(size: str = "large", model: str | None = None) -> Iterator[Row]:
     with TemporaryDirectory() as folder:
         opened = the_model(Path(folder) / "model", model)
         path = the_slide(Path(folder), TISSUE_MM2[size])
-        for device in ("auto", "openvino-bf16"):
-            out = Path(folder) / device
+        for precision in ("auto", "fp32"):
+            out = Path(folder) / precision
             arguments = ["detect", str(path), "-m", str(opened.folder), "-o", str(out)]
             try:
-                seconds, peak = in_a_process([*arguments, "--tissue", "--device", device])
+                seconds, peak = in_a_process([*arguments, "--tissue", "--precision", precision])
             except RuntimeError as error:
-                yield f"--device {device}", "not measured", str(error).splitlines()[-1][:60], "-"
+                yield (
+                    f"--precision {precision}",
+                    "not measured",
+                    str(error).splitlines()[-1][:60],
+                    "-",
+                )
                 continue
             made = load_detections(out / path.stem).provenance
             what = f"{TISSUE_MM2[size]:g} mm2, {made.runtime}, {physical_cores()} cores"
