@@ -125,6 +125,37 @@ def count_agreement(models: Sequence[Scores], names: Sequence[str]) -> str:
     return str(chart)
 
 
+def count_differences(models: Sequence[Scores], names: Sequence[str]) -> str:
+    """Predicted minus labelled over their mean, with bias and 95 % limits (Bland and Altman)."""
+    counts = [(c.labelled, c.predicted) for scores in models for c in scores.cases]
+    agreed = [scores.agreement for scores in models]
+    highest = float(max((sum(pair) / 2 for pair in counts), default=1)) * 1.05 + 1
+    ends = [float(found - truth) for truth, found in counts]
+    ends += [limit for a in agreed for limit in (a.low, a.high) if limit is not None]
+    reach = max(map(abs, ends), default=1.0) * 1.1 + 1
+    x = Scale(0, highest, "sqrt")
+    chart = Chart("Differences of counts", x, Scale(-reach, reach), "mean of the two", _DIFFERENCE)
+    chart.x_axis([float(v) for v in _COUNT_TICKS if v <= highest])
+    chart.y_axis()
+    chart.line([(0, 0), (highest, 0)], "faint", "equal")
+    for number, (scores, name) in enumerate(zip(models, names, strict=True)):
+        a, kind = scores.agreement, series(number)
+        for value, what, style in (
+            (a.bias, "bias", kind),
+            (a.low, "lower limit", f"{kind} limit"),
+            (a.high, "upper limit", f"{kind} limit"),
+        ):
+            if value is not None:
+                chart.line([(0, value), (highest, value)], style, f"{name}: {what} {value:+.2f}")
+        for case in scores.cases:
+            difference = case.predicted - case.labelled
+            tip = f"{name}, case {case.id}: {case.predicted} predicted, {case.labelled} labelled"
+            mean = (case.predicted + case.labelled) / 2
+            chart.dot(mean, difference, f"{kind} soft", tip, 3.5)
+    return str(chart)
+
+
+_DIFFERENCE = "predicted \N{MINUS SIGN} labelled"
 _COUNT_TICKS = (0, 1, 5, 10, 20, 50, 100, 200, 400, 800, 1600, 3200)
 
 

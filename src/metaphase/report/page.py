@@ -164,6 +164,12 @@ def _charts(models: Sequence[Scores], names: Sequence[str]) -> list[tuple[str, A
             "One dot a case; on the line the counts agree.",
         ),
         (
+            "Differences of counts",
+            charts.count_differences(models, names),
+            "One dot a case, over the mean of its two counts. Full line: bias; dashed: 95 % limits "
+            "of agreement.",
+        ),
+        (
             "Calibration",
             charts.reliability(models, names),
             "On the line, a score is the chance of being right.",
