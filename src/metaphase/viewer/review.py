@@ -121,16 +121,22 @@ def _figures(
             figure, now = given[row - first], was
         else:
             x, y = points[row].tolist()
-            figure, now = Figure(id_, x, y, was), None
+            figure, now = Figure(_unique(opened, id_), x, y, was), None
         label = now if decision is None else _label(was, decision, options)
         if label is not None:
-            yield replace(figure, id=figure.id or id_, label=label)
+            yield replace(figure, id=figure.id or _unique(opened, id_), label=label)
     for id_, decision in standing.items():
         label = verdict(decision)
         known = id_ in opened.columns.index
         if known or label is None or decision.x_px is None or decision.y_px is None:
             continue
-        yield Figure(id_, decision.x_px, decision.y_px, label)
+        yield Figure(_unique(opened, id_), decision.x_px, decision.y_px, label)
+
+
+def _unique(opened: Opened, figure: str) -> str:
+    """Return an id for a whole data set: a figure without one is known by its place on its slide,
+    and two slides may have one at the same place."""
+    return f"{opened.key}/{figure}"
 
 
 def _label(was: Label, decision: Decision, options: ExportOptions) -> Label | None:
