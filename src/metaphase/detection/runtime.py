@@ -302,6 +302,10 @@ class OpenVinoRuntime:
         self.name = f"openvino {version} cpu{' bf16' if bf16 else ''}"
         self.precision = precision
         self.batch = CPU_BATCH
+        # Its binding prepares itself for numpy at the first call. Two first calls at once would
+        # wait for each other for ever (a lock inside against Python's).
+        side = model.card.input.multiple_px
+        self.run(np.zeros((1, side, side, 3), np.uint8))
 
     def run(self, tiles: NDArray[np.uint8]) -> Maps:
         """Return the output maps for tiles [n, h, w, 3]."""
