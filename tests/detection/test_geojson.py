@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from uuid import UUID
 
 from metaphase.detection.geojson import COLOURS, features, save_geojson
@@ -50,3 +51,15 @@ def test_nothing_found_is_an_empty_collection(tmp_path):
     save_geojson(Detections.empty(MADE), tmp_path / "d.geojson")
     data = json.loads((tmp_path / "d.geojson").read_text())
     assert data == {"type": "FeatureCollection", "features": []}
+
+
+def test_a_slide_with_bounds_is_counted_from_their_corner(tmp_path):
+    slide = SimpleNamespace(properties={"openslide.bounds-x": "4", "openslide.bounds-y": "1.5"})
+    save_geojson(detections(), tmp_path / "moved.geojson", slide)
+    moved = json.loads((tmp_path / "moved.geojson").read_text())["features"]
+    assert [f["geometry"]["coordinates"] for f in moved] == [[6.12, 3.5], [16.0, 5.0]]
+    plain = features(detections().above_threshold())
+    assert [f["id"] for f in moved] == [f["id"] for f in plain]
+    save_geojson(detections(), tmp_path / "same.geojson", SimpleNamespace(properties={}))
+    save_geojson(detections(), tmp_path / "plain.geojson")
+    assert (tmp_path / "same.geojson").read_text() == (tmp_path / "plain.geojson").read_text()

@@ -13,7 +13,8 @@ from uuid import UUID, uuid5
 
 from metaphase.figures import LABELS, POSITION_DECIMALS, SCORE_DECIMALS, Detections, Label
 from metaphase.files import write_text
-from metaphase.labels.qupath import CLASSES
+from metaphase.labels.qupath import CLASSES, bounds_offset
+from metaphase.slides.slide import Slide
 
 COLOURS: dict[Label, tuple[int, int, int]] = {
     Label.MITOTIC: (0, 200, 83),
@@ -83,6 +84,10 @@ def write_features(items: list[dict[str, Any]], path: str | Path) -> None:
     write_text(path, f'{{"type": "FeatureCollection", "features": [\n{lines}\n]}}\n')
 
 
-def save_geojson(detections: Detections, path: str | Path) -> None:
-    """Write the detections at or above their threshold as GeoJSON for QuPath."""
-    write_features(features(detections.above_threshold()), path)
+def save_geojson(detections: Detections, path: str | Path, slide: Slide | None = None) -> None:
+    """Write the detections at or above their threshold as GeoJSON for QuPath.
+
+    QuPath counts from the corner of the bounds that ``slide`` tells of, if it does (Mirax).
+    """
+    offset_px = (0.0, 0.0) if slide is None else bounds_offset(slide.properties)
+    write_features(features(detections.above_threshold(), offset_px=offset_px), path)

@@ -219,7 +219,7 @@ class _Work:
             found = None if how.again else self._finished(slide, image_sha256)
             if found is not None:
                 if not (self.folder / GEOJSON_NAME).exists():
-                    save_geojson(found, self.folder / GEOJSON_NAME)
+                    save_geojson(found, self.folder / GEOJSON_NAME, slide)
                 if not (self.folder / ROI_NAME).exists():
                     self._write_roi(slide)
                 if how.overlay and (how.redraw or not (self.folder / OVERLAY_NAME).exists()):
@@ -255,7 +255,7 @@ class _Work:
         strays = self.folder.glob(".*.tmp*")  # half-written when a run was killed
         for path in (*(self.folder / name for name in _WRITTEN), *strays):
             path.unlink(missing_ok=True)
-        save_geojson(found, self.folder / GEOJSON_NAME)
+        save_geojson(found, self.folder / GEOJSON_NAME, slide)
         if plan.tissue is not None:
             write_json(self.folder / TISSUE_NAME, plan.tissue.to_geojson())
         self._write_roi(slide)
