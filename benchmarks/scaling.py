@@ -42,9 +42,8 @@ def rows(size: str = "small", model: str | None = None) -> Iterator[Row]:
                 in_a_process(["detect", *map(str, paths[:1]), *run, "-o", str(warm)])
                 for count in slides:
                     out = Path(folder) / f"out-{many}-{count}"
-                    seconds, _ = in_a_process(
-                        ["detect", *map(str, paths[:count]), *run, "-o", str(out)]
-                    )
+                    images = map(str, paths[:count])
+                    seconds = in_a_process(["detect", *images, *run, "-o", str(out)]).seconds
                     first = first or seconds
                     what = f"{count} slides, {many} workers"
                     ideal = first * count / many

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,13 @@ def the_slide(folder: Path, tissue_mm2: float, *, share: float = 0.55) -> Path:
     return path
 
 
+def cpu_seconds_of(call: Callable[[], Any]) -> float:
+    """Return the seconds of CPU that a call takes on all cores together."""
+    began = time.process_time()
+    call()
+    return time.process_time() - began
+
+
 def seconds_of(call: Callable[[], Any]) -> float:
     """Return how long a call takes."""
     began = time.perf_counter()
@@ -128,8 +136,20 @@ def run_all(runtime: Runtime, batches: Iterable[np.ndarray]) -> None:
         pass
 
 
-def in_a_process(arguments: list[str]) -> tuple[float, float]:
-    """Run ``metaphase`` with arguments; return its seconds and its peak memory in MiB.
+@dataclass(frozen=True)
+class Cost:
+    """What a run took: seconds by the clock and of all cores, and MiB of memory at its peak.
+
+    On a computer that does other things too, seconds of CPU tell more than the clock.
+    """
+
+    seconds: float
+    cpu_s: float
+    peak_mib: float
+
+
+def in_a_process(arguments: list[str]) -> Cost:
+    """Run ``metaphase`` with arguments and return what it took.
 
     Raises RuntimeError, with what it said, where it fails.
     """
@@ -144,9 +164,9 @@ def in_a_process(arguments: list[str]) -> tuple[float, float]:
         "status = pathlib.Path('/proc/self/status')\n"
         "told = status.read_text().splitlines() if status.exists() else []\n"
         "own = [1024 * int(line.split()[1]) for line in told if line.startswith('VmHWM')]\n"
-        "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "unit = 1 if sys.platform == 'darwin' else 1024\n"
-        "print(json.dumps({'peak': own[0] if own else peak * unit}))"
+        "used = resource.getrusage(resource.RUSAGE_SELF)\n"
+        "peak = own[0] if own else used.ru_maxrss * (1 if sys.platform == 'darwin' else 1024)\n"
+        "print(json.dumps({'peak': peak, 'cpu': used.ru_utime + used.ru_stime}))"
     )
     began = time.perf_counter()
     done = subprocess.run(
@@ -156,4 +176,5 @@ def in_a_process(arguments: list[str]) -> tuple[float, float]:
     seconds = time.perf_counter() - began
     if done.returncode:
         raise RuntimeError(f"metaphase {' '.join(arguments)}\n{done.stdout}\n{done.stderr}")
-    return seconds, json.loads(done.stdout.splitlines()[-1])["peak"] / 2**20
+    told = json.loads(done.stdout.splitlines()[-1])
+    return Cost(seconds, told["cpu"], told["peak"] / 2**20)
