@@ -68,6 +68,8 @@ LOOKS: Looks = {
     "weight 1": lambda look: look.model_copy(update={"weight": 1.0}),
     "one symmetry": lambda look: look.model_copy(update={"symmetries": 1}),
     "eight symmetries": lambda look: look.model_copy(update={"symmetries": 8}),
+    "all symmetries for all": lambda look: look.model_copy(update={"floor": 0.0}),
+    "floor 0.3": lambda look: look.model_copy(update={"floor": 0.3}),
 }
 
 
