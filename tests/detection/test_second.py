@@ -195,3 +195,30 @@ def test_detect_looks_twice_where_the_model_does(monkeypatch):
     # Once, and not again when all is merged: 2 filled up to 4, and 3 x 2 filled up to 8.
     assert sum(len(windows) for windows in runtime.second.windows) == 4 + 8
     assert not np.allclose(once.score, twice.score)
+
+
+def test_what_was_looked_at_again_is_kept_with_the_blocks(monkeypatch, tmp_path):
+    rng = np.random.default_rng(0)
+    slide = DotSlide(1000, 900, 0.25, rng.uniform(20, 880, (60, 2)))
+    card = make_model().card.model_copy(update={"second": LOOK})
+    model = Model(card, Path("dots"), "an id")
+    monkeypatch.setattr(Model, "second", property(lambda self: second_model()))
+
+    def look(runtime, **options):
+        runtime.second = LeftRuntime()
+        found = detect(slide, model, runtime=runtime, **options)
+        return found, sum(len(windows) for windows in runtime.second.windows)
+
+    class Interrupted(DotRuntime):
+        def run(self, tiles):
+            if self.tiles >= 140:
+                raise KeyboardInterrupt
+            return super().run(tiles)
+
+    whole, windows = look(DotRuntime(card.head))
+    assert len(whole) > 50
+    with pytest.raises(KeyboardInterrupt):
+        look(Interrupted(card.head), blocks=tmp_path / "blocks")
+    again, fewer = look(DotRuntime(card.head), blocks=tmp_path / "blocks")
+    assert again == whole
+    assert fewer < windows / 2
