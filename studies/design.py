@@ -24,6 +24,7 @@ from metaphase.evaluation.thresholds import choose_threshold, steady_threshold
 from metaphase.figures import Detections
 from metaphase.models.modelfile import Model
 from metaphase.models.spec import SecondLook
+from metaphase.training.caselists import expand_lists
 from metaphase.training.crossvalidate import cross_validate
 from metaphase.training.folds import Folds, is_cross_validation, load_folds
 from metaphase.training.judge import detect_cases
@@ -31,6 +32,7 @@ from metaphase.training.recipe import Recipe, load_recipe
 from studies.common import table
 
 RECIPE = Path("recipes/compact.toml")
+HELD_OUT = "@recipes/ami_br_held_out.txt"
 
 
 def _fields_alone(recipe: Recipe) -> Recipe:
@@ -104,7 +106,14 @@ def train_variant(name: str, out: Path, jobs: int, seed: int | None) -> None:
     _, overrides, change = VARIANTS[name]
     more = () if seed is None else (f"seed={seed}",)
     recipe = change(load_recipe(RECIPE, (*overrides, *more)))
-    cross_validate(recipe, out=out / name, by="group", jobs=jobs, tell=print)
+    cross_validate(
+        recipe,
+        out=out / name,
+        by="group",
+        hold_out=expand_lists([HELD_OUT]),
+        jobs=jobs,
+        tell=print,
+    )
 
 
 def look_again(name: str, folder: Path, out: Path) -> tuple[str, ...]:
