@@ -30,6 +30,7 @@ LIMITATIONS = (
     "in prophase, and ink-dark stroma; some look like figures that nobody labelled.",
     "All regions that it learnt negatives from are of one laboratory and one scanner.",
 )
+HELD_OUT = "crops held out of the cross-validation (its models; this one was trained on them)"
 _COUNTS = ("f1", "precision", "recall", "tp", "fp", "fn", "cases", "area_mm2", "intervals")
 
 
@@ -56,7 +57,8 @@ def main() -> None:
         }
     }
     if given.crops is not None:
-        scores["held-out crops"] = json.loads(given.crops.read_text("utf-8"))
+        crops = json.loads(given.crops.read_text("utf-8"))
+        scores[HELD_OUT] = crops["ways"][crops["quoted"]]
     second, look = shipped.second, shipped.card.second
     shipped = rewrite_card(
         shipped,
