@@ -66,6 +66,17 @@ def test_a_review_by_keys_alone_survives_a_reload(browser, url, store):
     assert page.wrong == []
 
 
+AT_REST = """() => new Promise((resolve) => {
+  const { viewer, overlay } = metaphase, { viewport } = viewer;
+  const where = (now) => { const { x, y } = viewport.getCenter(now);
+    return [x, y, viewport.getZoom(now)]; };
+  const aim = where(false), there = where(true).every((v, i) => Math.abs(v - aim[i]) < 1e-6);
+  const look = () => { const t = overlay.transform(); return `${t.scale} ${t.left} ${t.top}`; };
+  const before = look();
+  requestAnimationFrame(() => requestAnimationFrame(() => resolve(there && look() === before)));
+})"""
+
+
 def test_threshold_zoom_and_a_double_click(browser, url, store):
     page = open_page(browser, url, viewport={"width": 820, "height": 1100}, color_scheme="dark")
     page.wait_for_function("() => metaphase.viewer.world.getItemCount() === 1")
@@ -76,7 +87,9 @@ def test_threshold_zoom_and_a_double_click(browser, url, store):
     zoom = page.evaluate("() => metaphase.viewer.viewport.getZoom(false)")
     page.click("#zoom-in")
     assert page.evaluate("() => metaphase.viewer.viewport.getZoom(false)") > zoom
-    page.wait_for_timeout(600)
+    counted(page)
+    page.wait_for_timeout(600)  # what was counted moves the picture's frame a little later
+    page.wait_for_function(AT_REST)
     # Somewhere without a figure: they lie on the diagonal.
     where = page.evaluate(
         "() => { const t = metaphase.overlay.transform();"

@@ -1,7 +1,8 @@
 """Where a detector's precision and recall come from: numbers, an evaluation, its model file.
 
 They belong to a threshold. An evaluation with its cases tells them at every threshold; others only
-at their own, and elsewhere nothing is known.
+at their own, and elsewhere nothing is known. A card made from a cross-validation tells the counts
+of left-out cases, each at the threshold that was chosen without it, as those of its own threshold.
 """
 
 from __future__ import annotations
