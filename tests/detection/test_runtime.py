@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -160,6 +161,34 @@ def test_a_graph_that_is_none_is_told(folder, tmp_path):
     broken = save_model(tmp_path / "b", load_model(folder).card, onnx=b"not a graph")
     with pytest.raises(ModelFileError, match="cannot load it"):
         open_runtime(broken, "onnx")
+
+
+SIGNALLED = """
+import faulthandler, gc, signal, subprocess, sys
+from metaphase.detection.runtime import computes_bf16, open_runtime
+from metaphase.models.modelfile import load_model
+
+faulthandler.enable()
+signal.signal(signal.SIGCHLD, lambda *told: None)
+model = load_model(sys.argv[1])
+computes_bf16()
+first, second = (open_runtime(model, "openvino") for _ in range(2))
+del first
+gc.collect()
+del second
+gc.collect()
+subprocess.run([sys.executable, "-c", ""])
+print("alive")
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGCHLD"), reason="a system without this signal")
+def test_a_signal_finds_its_stack_after_openvino_has_been_closed(folder):
+    """With a core for each model, closed in the order they were opened, this was the end."""
+    pytest.importorskip("openvino")
+    command = [sys.executable, "-c", SIGNALLED, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr
 
 
 def test_no_pytorch_on_the_way_through_the_default_runtime(folder):

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,27 +14,7 @@ from metaphase.training.train import finished, train
 
 from .dots import dots_recipe
 
-ALONE = "METAPHASE_TEST_ALONE"
-alone = pytest.mark.skipif(
-    ALONE not in os.environ, reason="run by the test of a process of its own"
-)
 
-
-def test_in_a_process_of_its_own() -> None:
-    """At the end of the whole suite the process that starts others once broke down; a user's has
-    nothing behind it, and neither has this one."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
-    ended = subprocess.run(
-        [*command, "-k", "not process_of_its_own"],
-        env={**os.environ, ALONE: "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "2 passed" in ended.stdout
-
-
-@alone
 def test_runs_side_by_side_are_the_runs_one_by_one(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     torch.set_num_threads(1)
@@ -68,7 +46,6 @@ def test_runs_side_by_side_are_the_runs_one_by_one(tmp_path: Path, monkeypatch) 
     assert len(told) == 3
 
 
-@alone
 def test_threads_are_shared_out_and_the_environment_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
@@ -106,8 +107,7 @@ def computes_bf16() -> bool:
     if find_spec("openvino") is None:
         return False
     try:
-        openvino = import_module("openvino")
-        able = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        able = _core(import_module("openvino")).get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     except (ImportError, RuntimeError):
         return False
     try:
@@ -116,6 +116,23 @@ def computes_bf16() -> bool:
         return "BF16" in able
     flags = {flag for line in lines if line.startswith("flags") for flag in line.split()}
     return "BF16" in able and bool(flags & _COMPUTES_BF16)
+
+
+_cores: list[Any] = []
+_one_at_a_time = Lock()
+
+
+def _core(openvino: Any) -> Any:
+    """Return OpenVINO's core: one for the whole process, never dropped.
+
+    Each one's CPU plugin gives the thread that makes it a stack for signals, and takes it away when
+    it ends. Several that do not end in reverse order leave the thread one that is freed, and the
+    next signal with a handler (a child that ends, Ctrl-C) kills the process.
+    """
+    with _one_at_a_time:
+        if not _cores:
+            _cores.append(openvino.Core())
+        return _cores[0]
 
 
 def _open(model: Model, device: str, precision: str, cores: int) -> Runtime:
@@ -291,7 +308,7 @@ class OpenVinoRuntime:
             "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
         }
         try:
-            core = openvino.Core()
+            core = _core(openvino)
             self._compiled = core.compile_model(core.read_model(path.read_bytes()), "CPU", settings)
         except RuntimeError as error:
             raise ModelFileError.of(path, f"OpenVINO cannot load it: {error}") from error
