@@ -36,6 +36,8 @@ def rows(out):
 
 def test_a_table_of_slides(folder, tmp_path):
     result = run(folder, "--out", tmp_path / "out", "--validation", "80,20,20", "--density")
+    told = "precision 0.800 and recall 0.800, from 80 true, 20 false and 20 missed figures"
+    assert f"Intervals: {told} (as given)." in result.stdout
     assert result.exit_code == 0
     found = rows(tmp_path / "out")
     assert {k: v["count"] for k, v in found.items()} == {"a": "12", "b": "0", "c": "30"}

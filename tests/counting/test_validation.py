@@ -53,6 +53,9 @@ def test_a_model_file_tells_its_own_validation(tmp_path):
     (tmp_path / "card.json").write_text(json.dumps(card))
     for told in (tmp_path, tmp_path / "card.json"):
         assert read_validation(str(told)).at(0.42) == Validation(5, 1, 2)
+        assert (
+            read_validation(str(told)).at(0.42).source.startswith(f"of the model {tmp_path.name}")
+        )
         assert read_validation(str(told)).at(0.43) is None
 
 
@@ -74,6 +77,9 @@ def test_detections_tell_of_their_model():
     told = {"threshold": 0.4, "tp": 8, "fp": 2, "fn": 1}
     made = Provenance("a", 1, 1, 1, parameters={"validation": told})
     assert validation_of(made).at(0.4) == Validation(8, 2, 1)
+    assert validation_of(made).at(0.4).source == "of the model that found them, its own validation"
+    told["protocol"] = "leave one slide out"
+    assert validation_of(made).at(0.4).source.endswith("leave one slide out")
     for wrong in (None, {}, 3, {"threshold": 0.4, "tp": 0, "fp": 0, "fn": 0}):
         made = Provenance("a", 1, 1, 1, parameters={"validation": wrong})
         assert validation_of(made) is None

@@ -169,4 +169,17 @@ def test_the_doctor_tells_of_crops_by_name_and_by_pixels(recipe):
     findings = examine(recipe.model_copy(update={"data": data}), measure=False, pixels=True)
     errors = [f for f in findings if f.level == Level.ERROR]
     assert any("crops of S1" in f.where for f in errors)
-    assert any(f.message == "no pixels are on two sides" for f in findings)
+    (alike,) = (f for f in findings if f.message == "no pixels are on two sides")
+    assert alike.measured == "2 training, 1 validation; 6 crops against 1 held-out cases"
+
+
+def test_the_doctor_says_so_where_nothing_is_held_out_to_compare_with(recipe):
+    split = recipe.data.split.model_copy(
+        update={"training": ("group:*",), "validation": (), "test": ()}
+    )
+    data = recipe.data.model_copy(update={"split": split})
+    findings = examine(recipe.model_copy(update={"data": data}), measure=False, pixels=True)
+    assert not any("no pixels are on two sides" in f.message for f in findings)
+    (told,) = (f for f in findings if "pixels were not compared" in f.message)
+    assert told.level == Level.NOTE
+    assert told.measured == "4 cases, 6 crops"

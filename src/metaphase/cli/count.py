@@ -127,6 +127,7 @@ def count(
     decisions = load_review(review) if review else None
     rows: list[dict[str, Any]] = []
     failures: list[str] = []
+    sources: list[str] = []
     for name, load, folder in _slides(paths, mpp, known):
         try:
             found = load() if threshold is None else load().made_by(threshold=threshold)
@@ -143,13 +144,15 @@ def count(
                 seed=seed,
             )
             rows.append(_row(name, result, known))
+            if result.validation is not None:
+                sources.append(str(result.validation))
             if out is not None:
                 _write(out / name, found, result, density)
         except MetaphaseError as error:
             failures.append(f"{name}: {error}")
     if out is not None:
         _write_table(out, rows)
-    _print_table(rows)
+    _print_table(rows, sources)
     for failure in failures:
         typer.echo(f"metaphase: {failure}", err=True)
     if failures:
@@ -285,7 +288,7 @@ def _write_table(out: Path, rows: list[dict[str, Any]]) -> None:
     write_json(out / "counts.json", rows)
 
 
-def _print_table(rows: list[dict[str, Any]]) -> None:
+def _print_table(rows: list[dict[str, Any]], sources: list[str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -306,5 +309,8 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         )  # fmt: skip
     console = Console()
     console.print(shown)
+    for source in dict.fromkeys(sources):
+        told = f"Intervals: {source}."
+        console.print(told, style="dim", soft_wrap=True, markup=False, highlight=False)
     for note in dict.fromkeys(f"{row['slide']}: {row['notes']}" for row in rows if row["notes"]):
         console.print(note, style="dim", soft_wrap=True, markup=False, highlight=False)

@@ -50,7 +50,7 @@ class MitoticCount:
     """The count of one slide.
 
     ``area_mm2`` is the tissue that was looked at, or without a mask the part of the image.
-    ``total`` counts the whole of it.
+    ``total`` counts the whole of it. ``validation`` is what the intervals are from.
     """
 
     image: str
@@ -64,6 +64,7 @@ class MitoticCount:
     total_estimate: Estimate | None
     hotspots: tuple[CountedHotspot, ...]
     notes: tuple[str, ...] = ()
+    validation: Validation | None = None
 
     @property
     def per_mm2(self) -> float:
@@ -85,6 +86,7 @@ class MitoticCount:
                 "per_mm2": self.per_mm2,
                 "estimate": _plain(self.total_estimate),
             },
+            "interval_from": _plain(self.validation),
             "hotspots": [_hotspot_dict(hotspot) for hotspot in self.hotspots],
             "notes": list(self.notes),
         }
@@ -177,6 +179,7 @@ def count_figures(
             for hotspot in hotspots
         ),
         tuple(_notes(made, hotspots, validation, field_diameter_mm, shape, ground)),
+        validation,
     )
 
 

@@ -19,7 +19,7 @@ where they are many; and a maximum over the slide is a little high for what was 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -31,11 +31,15 @@ LEVEL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """True, false and missed figures of the detector at its threshold, on data of its own."""
+    """True, false and missed figures of the detector at its threshold, on data of its own.
+
+    ``source`` tells in words who counted them; it is nothing that counts are compared by.
+    """
 
     tp: int
     fp: int
     fn: int
+    source: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if min(self.tp, self.fp, self.fn) < 0 or self.tp == 0:
@@ -54,6 +58,13 @@ class Validation:
     def recall(self) -> float:
         """tp / (tp + fn)."""
         return self.tp / (self.tp + self.fn)
+
+    def __str__(self) -> str:
+        told = f" ({self.source})" if self.source else ""
+        return (
+            f"precision {self.precision:.3f} and recall {self.recall:.3f}, from {self.tp} true, "
+            f"{self.fp} false and {self.fn} missed figures{told}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ class AtAny:
     """Counts at every threshold, from the scores of an evaluation's detections."""
 
     curve: Curve
+    source: str = ""
 
     def at(self, threshold: float) -> Validation | None:
         """Return the counts of what scores at least ``threshold``; None if nothing true does."""
@@ -58,7 +59,7 @@ class AtAny:
         if rows == 0 or self.curve.tp[rows - 1] == 0:
             return None
         tp, fp = int(self.curve.tp[rows - 1]), int(self.curve.fp[rows - 1])
-        return Validation(tp, fp, self.curve.truths - tp)
+        return Validation(tp, fp, self.curve.truths - tp, self.source)
 
 
 def read_validation(told: str) -> Validated:
@@ -73,9 +74,9 @@ def read_validation(told: str) -> Validated:
     try:
         if not path.is_file():
             tp, fp, fn = (int(part) for part in told.split(","))
-            return AtOne(Validation(tp, fp, fn))
+            return AtOne(Validation(tp, fp, fn, "as given"))
         data = json.loads(path.read_text(encoding="utf-8"))
-        return _of_card(data) if "network" in data else _of_evaluation(path, data)
+        return _of_card(path, data) if "network" in data else _of_evaluation(path, data)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError.of(
             told, "does not tell true, false and missed figures", way_out=_WAY_OUT
@@ -86,13 +87,17 @@ def validation_of(made: Provenance) -> Validated | None:
     """Return what detections say of their model's validation, if they say it."""
     told = made.parameters.get("validation")
     try:
-        return AtOne(_counts(told), float(told["threshold"]))  # type: ignore[index]
-    except (TypeError, KeyError, ValueError, InputError):
+        source = f"of the model that found them, {told.get('protocol') or 'its own validation'}"  # type: ignore[union-attr]
+        return AtOne(_counts(told, source), float(told["threshold"]))  # type: ignore[index]
+    except (AttributeError, TypeError, KeyError, ValueError, InputError):
         return None
 
 
-def _of_card(card: dict[str, Any]) -> Validated:
-    return AtOne(_counts(card["scores"]["validation"]["overall"]), card["threshold"]["value"])
+def _of_card(path: Path, card: dict[str, Any]) -> Validated:
+    validation = card["scores"]["validation"]
+    name = path.resolve().parent.name
+    source = f"of the model {name}, {validation.get('protocol') or 'its own validation'}"
+    return AtOne(_counts(validation["overall"], source), card["threshold"]["value"])
 
 
 def _of_evaluation(path: Path, data: dict[str, Any]) -> Validated:
@@ -100,10 +105,11 @@ def _of_evaluation(path: Path, data: dict[str, Any]) -> Validated:
     if data.get("outcomes") and isinstance(threshold, int | float):
         from metaphase.evaluation.scoresfile import load_scores
 
-        return AtAny(load_scores(path).curve)
-    counts = _counts(data if "tp" in data else data["overall"])
+        return AtAny(load_scores(path).curve, path.name)
+    counts = _counts(data if "tp" in data else data["overall"], path.name)
     return AtOne(counts, float(threshold) if isinstance(threshold, int | float) else None)
 
 
-def _counts(told: Any) -> Validation:
-    return Validation(*(int(told[name]) for name in ("tp", "fp", "fn")))
+def _counts(told: Any, source: str) -> Validation:
+    tp, fp, fn = (int(told[name]) for name in ("tp", "fp", "fn"))
+    return Validation(tp, fp, fn, source)

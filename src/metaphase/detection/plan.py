@@ -179,11 +179,14 @@ def parameters_of(slide: Slide, model: Model, settings: Settings) -> dict[str, A
 
 def _validation(model: Model) -> dict[str, Any] | None:
     """Return the true, false and missed figures of the model's own validation, for intervals."""
-    overall = (model.card.scores.get("validation") or {}).get("overall") or {}
+    validation = model.card.scores.get("validation") or {}
+    overall = validation.get("overall") or {}
     counts = {name: overall.get(name) for name in ("tp", "fp", "fn")}
     if not all(isinstance(count, int) for count in counts.values()):
         return None
-    return {"threshold": model.card.threshold.value, **counts}
+    told = {"threshold": model.card.threshold.value, **counts}
+    protocol = validation.get("protocol")
+    return {**told, "protocol": protocol} if isinstance(protocol, str) else told
 
 
 def _threshold(model: Model, settings: Settings) -> float:

@@ -113,6 +113,7 @@ def to_page(found: MitoticCount) -> dict[str, Any]:
         "area_is": found.area_is,
         "per_mm2": found.per_mm2,
         "notes": list(found.notes),
+        "interval_from": None if found.validation is None else str(found.validation),
         "window_mm2": found.shape.area_mm2,
         "hotspot": None if best.count == 0 else {
             "kind": hotspot.window.kind,

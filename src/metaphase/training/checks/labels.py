@@ -114,13 +114,27 @@ def pixels(patient: Patient) -> Iterator[Finding]:
     """Whether the same pixels are on two sides, whatever they are called (reads all images)."""
     from metaphase.training.heldout import refuse_same_pixels
 
+    split = patient.data.split
+    sizes = {part: len(ids) for part, ids in split.parts().items() if ids}
+    held = len({*split.validation, *split.test})
+    crops = len(patient.data.crops) if held else 0
+    if len(sizes) < 2:
+        yield Finding(
+            Level.NOTE,
+            "data",
+            "pixels were not compared: all cases are on one side, and crops are compared with "
+            "held-out cases",
+            f"{sum(sizes.values())} cases, {len(patient.data.crops)} crops",
+            "put cases aside, or 'metaphase cross-validate --check-pixels'",
+        )
+        return
     try:
         refuse_same_pixels(patient.data)
     except SplitError as error:
         yield from _leaks(error, "data")
     else:
-        cases = len(patient.training) + len(patient.judged)
-        measured = f"{cases} cases, {len(patient.data.crops)} crops"
+        told = ", ".join(f"{count} {part}" for part, count in sizes.items())
+        measured = told + (f"; {crops} crops against {held} held-out cases" if crops else "")
         yield Finding(Level.OK, "data", "no pixels are on two sides", measured)
 
 

@@ -215,7 +215,7 @@ function askHotspot() {
   }, sender.waiting ? 400 : 90);
 }
 
-function showCount({ hotspot, hotspot_estimate: interval, score, notes, window_mm2: area }) {
+function showCount({ hotspot, hotspot_estimate: interval, interval_from: source, score, notes, window_mm2: area }) {
   overlay.hotspot = hotspot;
   for (const id of ["hot-count", "measures"]) $(id).classList.remove("old");
   $("hot-count").textContent = hotspot ? hotspot.count.toLocaleString("en") : "0";
@@ -226,7 +226,8 @@ function showCount({ hotspot, hotspot_estimate: interval, score, notes, window_m
   $("hot-score").textContent = score ? `${score.score}${others.length ? `, could be ${others.join(" or ")}` : ""}` : "needs a field diameter";
   $("hot-score").title = score ? `Field of ${score.field_diameter_mm.toFixed(2)} mm: 1 up to ${score.cuts[0]}, 2 up to ${score.cuts[1]} in ten fields` : "";
   $("hot-score").classList.toggle("tips", others.length > 0);
-  $("count-notes").replaceChildren(...notes.map((text) => Object.assign(document.createElement("li"), { textContent: text.replaceAll("mm2", "mm²") })));
+  const told = interval && source ? [...notes, `Interval: ${source}.`] : notes;
+  $("count-notes").replaceChildren(...told.map((text) => Object.assign(document.createElement("li"), { textContent: text.replaceAll("mm2", "mm²") })));
   overlay.redraw();
 }
 
