@@ -66,20 +66,28 @@ def augment(
     settings: Augment,
     rng: Rng,
     partner: Partner | None = None,
+    stains: Float | None = None,
 ) -> tuple[Pixels, FloatArray, FloatArray]:
     """Return a varied patch [size, size, 3] with its points [n, 2] and boxes [n, 4], in pixels.
 
     ``partner`` draws patches of other domains, for the steps that take something of them.
+    ``stains`` are the slide's [3, RGB], where they are known.
     """
     if settings.symmetries:
         turn = int(rng.integers(8))
         size = image.shape[0]
         image, points = symmetry(image, turn), symmetry_points(points, turn, size)
         boxes = symmetry_boxes(boxes, turn, size)
-    return vary(image, settings, rng, partner), points, boxes
+    return vary(image, settings, rng, partner, stains), points, boxes
 
 
-def vary(image: Pixels, settings: Augment, rng: Rng, partner: Partner | None = None) -> Pixels:
+def vary(
+    image: Pixels,
+    settings: Augment,
+    rng: Rng,
+    partner: Partner | None = None,
+    stains: Float | None = None,
+) -> Pixels:
     """Return the patch with everything varied that leaves its figures where they are."""
     # Drawn even where nothing is done: switching one step off leaves the others as they were.
     # Drawn in this order, so that recipes from before the later steps give what they gave.
@@ -92,6 +100,8 @@ def vary(image: Pixels, settings: Augment, rng: Rng, partner: Partner | None = N
         if name in _WITH_PARTNER:
             other = partner(own) if partner else None
             image = image if other is None else step(image, section, settings.strength, own, other)
+        elif name == "stain":
+            image = stain(image, section, settings.strength, own, stains)
         else:
             image = step(image, section, settings.strength, own)
     return np.ascontiguousarray(image)
@@ -127,14 +137,18 @@ def symmetry_boxes(boxes: FloatArray, turn: int, size: float) -> FloatArray:
 # --- stain --------------------------------------------------------------------------------------
 
 
-def stain(image: Pixels, settings: Stain, strength: float, rng: Rng) -> Pixels:
+def stain(
+    image: Pixels, settings: Stain, strength: float, rng: Rng, vectors: Float | None = None
+) -> Pixels:
     """Multiply and shift the concentration of each stain (Tellez et al. 2018, IEEE TMI 37:2126).
 
     Optical density OD = -ln(I / 255) is unmixed into stains, c = OD M^-1; each is changed to
     ``c (1 ± multiply) ± shift`` and mixed again. Other than in the paper the shift fades out where
-    there is no stain, so that white stays white.
+    there is no stain, so that white stays white. ``vectors`` [3 stains, RGB] are those of the
+    slide; unasked, the patch tells them or they are fixed, as ``settings.vectors`` says.
     """
-    vectors = stain_vectors(image, settings.vectors)
+    if vectors is None:
+        vectors = stain_vectors(image, settings.vectors)
     size = min(settings.multiply * strength, 0.95)
     factors = rng.uniform(1 - size, 1 + size, 3).astype(np.float32)
     shifts = rng.uniform(-1, 1, 3).astype(np.float32) * np.float32(settings.shift * strength)
@@ -195,8 +209,10 @@ def macenko(image: Pixels, *, faint: float = 0.45, percentile: float = 1.0) -> F
 STAIN_METHODS: dict[str, Callable[[Pixels], Float]] = {
     "ruifrok": lambda image: RUIFROK,
     "macenko": macenko,
+    "slide": macenko,
 }
-"""How stain vectors are found, by the name that recipes use. Others may be added."""
+"""How stain vectors are found of a patch, by the name that recipes use. Others may be added. Where
+"slide" is asked for, this is for patches of no one slide, and ``slidestain`` for the rest."""
 
 
 def restain(image: Pixels, settings: Restain, strength: float, rng: Rng, partner: Pixels) -> Pixels:

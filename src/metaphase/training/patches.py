@@ -20,7 +20,7 @@ from metaphase.boxes import around, as_boxes, as_points
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.slides.slide import Slide
 from metaphase.training.anchors import DEFAULT_BOX_UM
-from metaphase.training.augment import Partner, augment
+from metaphase.training.augment import Float, Partner, augment
 from metaphase.training.decoded import DecodedSlide, DecodedStore
 from metaphase.training.sampling import (
     AUGMENT,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from metaphase.training.compose import Composer
     from metaphase.training.places import Places, Unlabelled
     from metaphase.training.recipe import Recipe
+    from metaphase.training.slidestain import SlideStains
 
 Pixels = NDArray[np.uint8]
 FloatArray = NDArray[np.float64]
@@ -163,6 +164,8 @@ class PatchDataset:
         """Codes of domains by case id, for methods that tell domains apart."""
         self.partners: Partners | None = None
         """Where augmentation takes patches of other domains from."""
+        self.stains: SlideStains | None = None
+        """The stains of slides, where augmentation asks for them."""
         self._targets = {
             case.id: CaseTargets(cases[case.id], case.mpp, box_um) for case in sampler.cases
         }
@@ -175,13 +178,15 @@ class PatchDataset:
         epoch, index = divmod(int(index), len(self))
         sampler = self.sampler_at(epoch)
         patch = self.composer and self.composer.patch(sampler, epoch, index, self.read)
+        stains = None
         if not patch:
             patch = self.read(sampler.spec(epoch, index))
             patch = replace(patch, domain=self.domain_codes.get(patch.spec.case_id, -1))
+            stains = self.stains[patch.spec.case_id] if self.stains else None
         if self.settings is None:
             return patch
         rng = rng_for(self.sampler.seed, epoch, index, AUGMENT)
-        return _augmented(patch, self.settings, rng, self.partners)
+        return _augmented(patch, self.settings, rng, self.partners, stains)
 
     def read(self, spec: PatchSpec) -> Patch:
         """Return a patch as it is on the slide."""
@@ -226,11 +231,17 @@ class Partners:
 
 
 def _augmented(
-    patch: Patch, settings: Augment, rng: np.random.Generator, partners: Partners | None
+    patch: Patch,
+    settings: Augment,
+    rng: np.random.Generator,
+    partners: Partners | None,
+    stains: Float | None,
 ) -> Patch:
     together = np.concatenate([patch.boxes, patch.ignore])
     partner = None if partners is None else partners.of(patch)
-    image, points, boxes = augment(patch.image, patch.points, together, settings, rng, partner)
+    image, points, boxes = augment(
+        patch.image, patch.points, together, settings, rng, partner, stains
+    )
     known = len(patch.boxes)
     return replace(patch, image=image, points=points, boxes=boxes[:known], ignore=boxes[known:])
 
@@ -285,6 +296,8 @@ def patch_dataset(
 
     The look of unlabelled cases is taken where augmentation takes anything of other domains.
     """
+    from metaphase.training.slidestain import slide_stains
+
     mined = load_mined(recipe.sampling.mined) if recipe.sampling.mined else {}
     slides = SlidePool({case.id: case for case in dataset})
     by = recipe.sampling.balance_by
@@ -320,6 +333,7 @@ def patch_dataset(
         composer=_composer(recipe, crops),
     )
     patches.partners = _partners(recipe, dataset, unlabelled)
+    patches.stains = slide_stains(recipe.augment, slides)
     return patches
 
 

@@ -325,7 +325,8 @@ class Stain(Section):
     )
     vectors: str = Field(
         default="ruifrok",
-        description="Stain vectors: `ruifrok` (fixed) or `macenko` (of each patch).",
+        description="Stain vectors: `ruifrok` (fixed), `macenko` (estimated of each patch) or "
+        "`slide` (estimated once a slide; patches composed of several are estimated one by one).",
     )
     probability: float = _often(0.9)
 

@@ -22,11 +22,12 @@ from metaphase.detection.second import read_window
 from metaphase.errors import RecipeError
 from metaphase.figures import Label
 from metaphase.models.spec import InputSpec
-from metaphase.training.augment import symmetry, vary
+from metaphase.training.augment import Float, symmetry, vary
 from metaphase.training.crops import Crops, Look, Whole, darkest, look_of, recolour
 from metaphase.training.patches import SlidePool
 from metaphase.training.sampling import WINDOWS, SamplingCase, rng_for
 from metaphase.training.sections import Augment, Second
+from metaphase.training.slidestain import slide_stains
 
 Pixels = NDArray[np.uint8]
 FloatArray = NDArray[np.float64]
@@ -59,6 +60,7 @@ class Windows:
     ) -> None:
         self.settings, self.spec, self.augment, self.seed = settings, spec, augment, seed
         self.slides, self.crops = slides, crops
+        self.stains = slide_stains(augment, slides)
         nothing = np.zeros((0, 2))
         self.cases = [case.with_mined(mistakes.get(case.id, nothing)) for case in cases]
         self._figures = _listed([case.mitotic for case in self.cases])
@@ -80,15 +82,18 @@ class Windows:
     def __getitem__(self, index: int) -> tuple[Pixels, bool]:
         rng = rng_for(self.seed, 0, index, WINDOWS)
         figure = bool(rng.random() < self.settings.figures)
+        stains = None
         if self.crops is not None and rng.random() < self.settings.crops:
             image = self._of_crop(rng, figure)
         else:
-            image = self._of_region(rng, figure)
-        return vary(symmetry(image, int(rng.integers(8))), self.augment, rng), figure
+            image, stains = self._of_region(rng, figure)
+        image = symmetry(image, int(rng.integers(8)))
+        return vary(image, self.augment, rng, stains=stains), figure
 
     # --- regions
 
-    def _of_region(self, rng: Rng, figure: bool) -> Pixels:
+    def _of_region(self, rng: Rng, figure: bool) -> tuple[Pixels, Float | None]:
+        """Return a window, and the stains of its slide if it is in its own and they are asked."""
         if figure:
             n, x, y = self._figures[rng.integers(len(self._figures))]
         elif not len(self._mistakes) or rng.random() < self.settings.elsewhere:
@@ -102,9 +107,9 @@ class Windows:
         slide = self.slides[case.id]
         image = read_window(slide, float(x), float(y), self.spec.tile_px, mpp)
         if self.crops is None or rng.random() >= self.settings.exchange:
-            return image
+            return image, self.stains[case.id] if self.stains else None
         wanted = self.crops.look(self.crops.group(rng))
-        return recolour(image, self._looks[int(n)], wanted, float(rng.uniform(0.5, 1)))
+        return recolour(image, self._looks[int(n)], wanted, float(rng.uniform(0.5, 1))), None
 
     def _dark(self, rng: Rng, case: SamplingCase) -> FloatArray:
         """Return the darkest of a few places that are away from every figure."""
