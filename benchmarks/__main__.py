@@ -28,7 +28,7 @@ from metaphase.detection.runtime import physical_cores
 from metaphase.files import write_json
 
 SMALL = (
-    *("startup", "patches", "evaluation", "endtoend", "runtimes", "reference"),
+    *("startup", "patches", "augment", "evaluation", "endtoend", "runtimes", "reference"),
     *("memory", "scaling", "viewer"),
 )
 LARGE = ("slide",)

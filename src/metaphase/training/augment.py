@@ -39,6 +39,7 @@ from metaphase.training.stain import (
     reinhard_of,
 )
 from metaphase.training.stain import fourier as mix_fourier
+from metaphase.training.thin import covariance, times
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
@@ -159,10 +160,10 @@ def mix_stains(image: Pixels, vectors: Float, factors: Float, shifts: Float) -> 
     """Return the image with the concentration of each stain multiplied and shifted [3 each]."""
     od = np.take(_OD, image.reshape(-1, 3))
     change = np.linalg.inv(vectors) @ np.diag(factors) @ vectors
-    mixed = od @ change.astype(np.float32)
+    mixed = times(od, change.astype(np.float32))
     shift = (shifts @ vectors).astype(np.float32)
     if shift.any():
-        stained = np.minimum(od @ np.full((3, 1), 1 / _FAINT_OD, np.float32), 1)
+        stained = np.minimum(times(od, np.full((3, 1), 1 / _FAINT_OD, np.float32)), 1)
         mixed += stained * shift
     np.negative(mixed, out=mixed)
     np.exp(mixed, out=mixed)
@@ -192,9 +193,9 @@ def macenko(image: Pixels, *, faint: float = 0.45, percentile: float = 1.0) -> F
     od = od[od.sum(axis=1) > faint]
     if len(od) < 64:
         return RUIFROK
-    plane = np.linalg.eigh(np.cov(od, rowvar=False))[1][:, 1:]
+    plane = np.linalg.eigh(covariance(od))[1][:, 1:]
     plane = plane * np.where(plane.sum(axis=0) < 0, -1, 1)
-    along = od @ plane
+    along = times(od, plane)
     angle = np.arctan2(along[:, 0], along[:, 1])
     low, high = np.percentile(angle, [percentile, 100 - percentile])
     found = np.stack([plane @ [np.sin(a), np.cos(a)] for a in (low, high)])
@@ -262,7 +263,7 @@ def turned_colour(image: Pixels, degrees: float, scale: float) -> Pixels:
     angle = np.deg2rad(degrees)
     c, s = scale * np.cos(angle), scale * np.sin(angle)
     matrix = np.linalg.inv(YIQ) @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ YIQ
-    mixed = image.reshape(-1, 3).astype(np.float32) @ matrix.T.astype(np.float32)
+    mixed = times(image.reshape(-1, 3).astype(np.float32), matrix.T.astype(np.float32))
     return _to_bytes(mixed).reshape(image.shape)
 
 

@@ -18,6 +18,8 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from metaphase.training.thin import covariance, times
+
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
 Rng = np.random.Generator
@@ -125,7 +127,7 @@ class Macenko:
         # Concentrations, their scale and the new mixture are one matrix [3, 3].
         unmix = np.linalg.pinv(own.vectors)
         matrix = unmix @ np.diag(self.amounts / own.amounts) @ self.vectors
-        mixed = np.take(_OD, image.reshape(-1, 3)) @ matrix.astype(np.float32)
+        mixed = times(np.take(_OD, image.reshape(-1, 3)), matrix.astype(np.float32))
         np.negative(mixed, out=mixed)
         np.exp(mixed, out=mixed)
         mixed *= np.float32(LIGHT)
@@ -145,9 +147,9 @@ def macenko_of(image: Pixels, *, percentile: float = 1.0) -> tuple[Macenko | Non
     if reason:
         return None, reason
     od = np.take(_OD, image[mask])
-    plane = np.linalg.eigh(np.cov(od, rowvar=False))[1][:, 1:]
+    plane = np.linalg.eigh(covariance(od))[1][:, 1:]
     plane = plane * np.where(plane.sum(axis=0) < 0, -1, 1)
-    along = od @ plane
+    along = times(od, plane)
     angle = np.arctan2(along[:, 0], along[:, 1])
     low, high = np.percentile(angle, [percentile, 100 - percentile])
     if high - low < LEAST_ANGLE:
@@ -158,7 +160,7 @@ def macenko_of(image: Pixels, *, percentile: float = 1.0) -> tuple[Macenko | Non
     found = np.maximum(found, 1e-3)
     found /= np.linalg.norm(found, axis=1)[:, None]
     vectors = (found if found[0, 0] > found[1, 0] else found[::-1]).astype(np.float32)
-    amounts = np.percentile(od @ np.linalg.pinv(vectors), 99, axis=0)
+    amounts = np.percentile(times(od, np.linalg.pinv(vectors)), 99, axis=0)
     if (amounts < 0.05).any():
         return None, "it holds one stain only"
     return Macenko(vectors, amounts.astype(np.float32)), ""
@@ -235,7 +237,7 @@ _KNEE, _SLOPE = 0.008856, 7.787
 
 def to_lab(pixels: Pixels) -> Float:
     """Return L* (0 to 100), a*, b* [..., 3] of sRGB."""
-    xyz = np.take(_LINEAR, pixels) @ _TO_XYZ
+    xyz = times(np.take(_LINEAR, pixels), _TO_XYZ)
     f = np.where(xyz > _KNEE, np.cbrt(xyz), _SLOPE * xyz + np.float32(16 / 116))
     x, y, z = f[..., 0], f[..., 1], f[..., 2]
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1).astype(np.float32)
@@ -246,7 +248,7 @@ def from_lab(lab: Float) -> Pixels:
     y = (lab[..., 0] + 16) / 116
     f = np.stack([y + lab[..., 1] / 500, y, y - lab[..., 2] / 200], axis=-1)
     xyz = np.where(f > 0.2068966, f**3, (f - np.float32(16 / 116)) / _SLOPE)
-    rgb = np.clip(xyz.astype(np.float32) @ _FROM_XYZ, 0, 1)
+    rgb = np.clip(times(xyz.astype(np.float32), _FROM_XYZ), 0, 1)
     grey = np.where(rgb > 0.0031308, 1.055 * rgb ** np.float32(1 / 2.4) - 0.055, 12.92 * rgb)
     return _to_bytes(np.asarray(255 * grey, dtype=np.float32))
 
@@ -272,7 +274,7 @@ def fourier(image: Pixels, partner: Pixels, *, beta: float, amount: float = 1.0)
     wanted = (1 - amount) * amplitude + amount * np.abs(theirs)
     change = own * (wanted / np.maximum(amplitude, 1e-6) - 1) / (height * width)
     change[:, :, 1:] *= 2
-    added = np.real(rows.conj().T @ change @ columns.conj())
+    added = np.real(times(times(rows.conj().T, change), columns.conj()))
     return _to_bytes(image + np.ascontiguousarray(np.moveaxis(added, 0, -1)))
 
 
@@ -286,7 +288,7 @@ def _low(
     image: Pixels, rows: NDArray[np.complex64], columns: NDArray[np.complex64]
 ) -> NDArray[np.complex64]:
     planes = np.moveaxis(image, -1, 0).astype(np.float32)
-    return np.asarray(rows @ (planes @ columns.T))
+    return np.asarray(times(rows, times(planes, columns.T)))
 
 
 # --- the camera's colours -----------------------------------------------------------------------
@@ -303,7 +305,7 @@ def colour_matrix(rng: Rng, size: float) -> Float:
 
 def apply_matrix(image: Pixels, matrix: Float) -> Pixels:
     """Return the image [h, w, 3] with every pixel's RGB multiplied by a matrix."""
-    mixed = image.reshape(-1, 3).astype(np.float32) @ matrix.T
+    mixed = times(image.reshape(-1, 3).astype(np.float32), matrix.T)
     return _to_bytes(mixed).reshape(image.shape)
 
 
