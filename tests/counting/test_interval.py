@@ -48,6 +48,13 @@ def test_more_validation_narrows_the_interval():
     assert narrow.high - narrow.low < wide.high - wide.low
 
 
+def test_what_little_is_known_of_recall_widens_it_too():
+    """Confirmed figures leave nothing to precision: only recall is different here."""
+    known = estimate(Seen(0, confirmed=50), Validation(8000, 1, 2000))
+    guessed = estimate(Seen(0, confirmed=50), Validation(8, 1, 2))
+    assert guessed.high - guessed.low > 2 * (known.high - known.low)
+
+
 def test_what_people_confirmed_is_certain():
     assert estimate(Seen(0, confirmed=9, added=2, complete=True), None).low == 11
     found = estimate(Seen(0, confirmed=9, added=2), Validation(80, 20, 20))

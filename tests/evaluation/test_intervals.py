@@ -42,6 +42,19 @@ def test_bca_follows_skew_and_agrees_with_scipy():
     assert ours.high > plain.high
 
 
+def test_bca_of_values_that_tie_agrees_with_scipy():
+    """Counts of few cases are often those of a resample: ties are half below."""
+    from scipy.stats import bootstrap
+
+    values = np.array([0, 0, 0, 1, 1, 4.0])
+    ours = intervals(units_of(values), {"m": mean}, resamples=20_000, method="bca", level=0.8)["m"]
+    theirs = bootstrap(
+        (values,), np.mean, n_resamples=20_000, method="BCa", confidence_level=0.8, random_state=0
+    )
+    assert ours.low == pytest.approx(theirs.confidence_interval.low, abs=1e-9)
+    assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=1e-9)
+
+
 def test_acceleration_of_a_mean_is_a_sixth_of_its_skewness_by_root_n():
     values = np.random.default_rng(2).exponential(1.0, 50)
     deviation = values - values.mean()

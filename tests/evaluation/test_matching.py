@@ -59,6 +59,26 @@ def test_midog_agrees_with_an_independent_reading_on_10000_random_cases():
         assert taken.tolist() == by_the_book(truth, points, radius), number
 
 
+def best_scores_first(truth, points, scores, radius):
+    """PASCAL VOC's convention from its description alone, with distance for overlap."""
+    owner = [-1] * len(truth)
+    for index in sorted(range(len(points)), key=lambda i: (-scores[i], i)):
+        free = [t for t in range(len(truth)) if owner[t] < 0]
+        squared = {t: sum((truth[t][k] - points[index][k]) ** 2 for k in (0, 1)) for t in free}
+        near = [t for t in free if squared[t] <= radius**2]
+        if near:
+            owner[min(near, key=lambda t: squared[t])] = index
+    return owner
+
+
+def test_greedy_agrees_with_an_independent_reading_on_random_cases():
+    rng = np.random.default_rng(2010)
+    for number in range(2_000):
+        truth, points, scores, radius = random_case(rng)
+        taken = match(truth, points, scores, radius, "greedy").point_of_truth
+        assert taken.tolist() == best_scores_first(truth, points, scores, radius), number
+
+
 def test_midog_as_evalutils_tests_itself():
     truth = [(10.0, 10.0), (5.0, 5.0), (2.0, 2.0), (11.2, 11.2)]
     near = 2.0 + 0.5**0.5 - 1e-12

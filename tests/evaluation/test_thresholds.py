@@ -121,6 +121,16 @@ def test_a_steady_threshold_of_one_case_is_the_best_one():
         steady_threshold(detections, Dataset([case("a")]))
 
 
+def test_resamples_without_a_figure_choose_nothing():
+    cases = [case("a", [(100, 100)]), *(case(name) for name in "bcd")]
+    detections = {"a": found("a", [(100, 100)], [0.8])}
+    detections |= {name: found(name, [(300, 300)], [0.2]) for name in "bcd"}
+    # Wherever "a" is drawn, anything from 0.2 to 0.8 is best (and less, if nothing else is).
+    value, f1 = steady_threshold(detections, Dataset(cases))
+    assert value == pytest.approx(0.5, abs=0.005)
+    assert f1 == 1.0
+
+
 def test_close_scores_still_get_a_value_between_them():
     choice = best(curve([0.5000003, 0.5000001], [1, 0], 1))
     assert 0.5000001 < choice.value <= 0.5000003
