@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from metaphase.detection.overlay import marks_of
 from metaphase.detection.plan import Settings
 from metaphase.detectionfile import load_detections, save_detections
 from metaphase.figures import Detections, Provenance
-from metaphase.slides.mask import read_polygons
+from metaphase.slides.mask import TissueMask, read_polygons
 from tests.detection.scenes import DotRuntime, DotSlide, make_model
 
 FILES = {"detections.csv", "detections.json", "detections.geojson", "overlay.png"}
@@ -205,6 +206,48 @@ def test_what_happens_is_told(folder, tmp_path):
     assert told[-1] == "done"
     assert True in told
     assert False not in told
+
+
+def test_where_a_slide_tells_bounds_all_geojson_counts_from_their_corner(
+    folder, tmp_path, monkeypatch
+):
+    """As QuPath does: a region drawn there is meant there, and what we write fits on top."""
+    from metaphase.counting.ground import bounds_px, load_ground
+
+    def polygon(name, dx, dy):
+        ring = [[x - dx, y - dy] for x, y in [(0, 0), (200, 0), (200, 300), (0, 300), (0, 0)]]
+        path = tmp_path / name
+        path.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+        return path
+
+    def ring_of(path):
+        return json.loads(path.read_text())["features"][0]["geometry"]["coordinates"][0][0]
+
+    monkeypatch.setattr(
+        "metaphase.slides.tissue.find_tissue",
+        lambda slide: TissueMask.everywhere(slide.mpp, slide.width_px, slide.height_px),
+    )
+    plain, moved = tmp_path / "plain", tmp_path / "moved"
+    settings = Settings(roi=polygon("plain.json", 0, 0), tissue=True)
+    go(folder, plain, settings=settings)
+    for module in ("plan", "many", "geojson"):
+        monkeypatch.setattr(f"metaphase.detection.{module}.bounds_offset", lambda told: (40.0, 8.0))
+    go(folder, moved, settings=replace(settings, roi=polygon("moved.json", 40, 8)))
+    for name in ("tissue.geojson", "roi.geojson"):
+        ours, theirs = ring_of(moved / "c" / name), ring_of(plain / "c" / name)
+        assert [[x + 40, y + 8] for x, y in ours] == theirs
+    found, same = load_detections(moved / "c"), load_detections(plain / "c")
+    assert len(found)
+    assert np.array_equal(found.points, same.points)
+    assert bounds_px(found.provenance) == (40, 8)
+    assert bounds_px(same.provenance) == (0, 0)
+    assert "bounds_px" not in same.provenance.parameters
+    for kind in ("tissue", "roi"):
+        masks = [
+            getattr(load_ground(out / "c", made.provenance), kind).mask
+            for out, made in ((moved, found), (plain, same))
+        ]
+        assert np.array_equal(*masks)
 
 
 def test_an_roi_keeps_what_lies_in_it(folder, tmp_path):

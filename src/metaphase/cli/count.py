@@ -251,10 +251,12 @@ def _labelled(name: str, result: MitoticCount, dataset: Dataset | None) -> int |
 
 
 def _write(folder: Path, found: Detections, result: MitoticCount, density: bool) -> None:
+    from metaphase.counting.ground import bounds_px
     from metaphase.exchange.qupath import write_hotspots
     from metaphase.files import write_json, write_text
 
-    write_hotspots(result, folder / "hotspots.geojson")
+    offset_px = bounds_px(found.provenance)
+    write_hotspots(result, folder / "hotspots.geojson", offset_px=offset_px)
     if density:
         write_text(folder / "density.csv", _density(found))
     write_json(folder / "count.json", result.to_dict())

@@ -61,7 +61,10 @@ def detect(
     ] = None,
     roi: Annotated[
         Path | None,
-        typer.Option(help="Only within the polygons of a GeoJSON.", rich_help_panel=_INPUT),
+        typer.Option(
+            help="Only within the polygons of a GeoJSON, as QuPath draws them.",
+            rich_help_panel=_INPUT,
+        ),
     ] = None,
     tissue: Annotated[
         bool | None,

@@ -148,9 +148,11 @@ def _write_one(
 
 
 def _offset(slide: Path | None, detections: Detections) -> tuple[float, float]:
-    """Return the corner that QuPath counts from, where the slide can be looked at."""
+    """Return the corner that QuPath counts from: as the slide tells, or else the detections."""
     if slide is None:
-        return 0.0, 0.0
+        from metaphase.counting.ground import bounds_px
+
+        return bounds_px(detections.provenance)
     from metaphase.exchange.qupath import bounds_offset
     from metaphase.slides.open import open_slide
 

@@ -44,6 +44,15 @@ def load_ground(folder: str | Path, made: Provenance) -> Ground:
     )
 
 
+def bounds_px(made: Provenance) -> tuple[float, float]:
+    """Return where the GeoJSON beside detections begins to count: as QuPath, from the corner of
+    the bounds that the slide told of, if it did."""
+    told = made.parameters.get("bounds_px")
+    if isinstance(told, list | tuple) and len(told) == 2:
+        return float(told[0]), float(told[1])
+    return 0.0, 0.0
+
+
 def looked_at_px(made: Provenance) -> Box | None:
     """Return the part of the image that was looked at, x1, y1, x2, y2; None: size not known."""
     if made.width_px <= 0 or made.height_px <= 0:
@@ -76,7 +85,8 @@ def _mask(path: Path, made: Provenance, mpp: float) -> TissueMask | None:
         nothing = np.zeros((1, 1), dtype=bool)
         size = made.width_px, made.height_px
         return TissueMask(nothing, max(size) * made.mpp, made.mpp, *size)
-    return TissueMask.from_geojson(path, made.mpp, made.width_px, made.height_px, mpp=mpp)
+    size, offset_px = (made.width_px, made.height_px), bounds_px(made)
+    return TissueMask.from_geojson(path, made.mpp, *size, mpp=mpp, offset_px=offset_px)
 
 
 def _empty(path: Path) -> bool:

@@ -24,14 +24,14 @@ from metaphase.detection.familiarity import warning_of
 from metaphase.detection.geojson import save_geojson
 from metaphase.detection.inputs import Job
 from metaphase.detection.overlay import Mark, marks_of, save_overlay
-from metaphase.detection.plan import Plan, Settings, parameters_of
+from metaphase.detection.plan import Plan, Settings, parameters_of, read_roi
 from metaphase.detection.runtime import Runtime
 from metaphase.detectionfile import CSV_NAME, JSON_NAME, load_detections, save_detections
 from metaphase.errors import DetectionsError, InterruptedRunError, MetaphaseError
 from metaphase.figures import Detections, Label
 from metaphase.files import write_json, write_text
+from metaphase.labels.qupath import bounds_offset
 from metaphase.models.modelfile import Model
-from metaphase.slides.mask import TissueMask
 from metaphase.slides.slide import Slide
 from metaphase.units import area_mm2
 
@@ -257,7 +257,8 @@ class _Work:
             path.unlink(missing_ok=True)
         save_geojson(found, self.folder / GEOJSON_NAME, slide)
         if plan.tissue is not None:
-            write_json(self.folder / TISSUE_NAME, plan.tissue.to_geojson())
+            offset_px = bounds_offset(slide.properties)
+            write_json(self.folder / TISSUE_NAME, plan.tissue.to_geojson(offset_px=offset_px))
         self._write_roi(slide)
         if marks is not None:
             self._draw(slide, found, marks)
@@ -267,9 +268,10 @@ class _Work:
     def _write_roi(self, slide: Slide) -> None:
         """Keep the region of interest, so that counting stays inside of it."""
         if self.settings.roi is not None:
-            size = slide.width_px, slide.height_px
-            roi = TissueMask.from_geojson(self.settings.roi, slide.mpp, *size)
-            write_json(self.folder / ROI_NAME, roi.to_geojson("Region of interest"))
+            roi = read_roi(self.settings.roi, slide)
+            offset_px = bounds_offset(slide.properties)
+            told = roi.to_geojson("Region of interest", offset_px=offset_px)
+            write_json(self.folder / ROI_NAME, told)
 
     def _draw(self, slide: Slide, found: Detections, marks: Marks) -> None:
         save_overlay(slide, marks(self.job, found), self.folder / OVERLAY_NAME)

@@ -18,6 +18,7 @@ from metaphase.detection.firstlook import CUT, FIRST_LOOK_MPP, look_first
 from metaphase.detection.grid import Grid
 from metaphase.errors import InputError, Problem
 from metaphase.files import sha256_of_file
+from metaphase.labels.qupath import bounds_offset
 from metaphase.models.modelfile import Model
 from metaphase.slides.mask import TissueMask
 from metaphase.slides.slide import Slide
@@ -124,8 +125,7 @@ def make_plan(slide: Slide, model: Model, settings: Settings) -> Plan:
     box = _box(slide, settings.region)
     roi = tissue = None
     if settings.roi is not None:
-        size = slide.width_px, slide.height_px
-        roi = TissueMask.from_geojson(settings.roi, slide.mpp, *size)
+        roi = read_roi(settings.roi, slide)
     if chosen["tissue"]:
         from metaphase.slides.tissue import find_tissue
 
@@ -156,6 +156,13 @@ def make_plan(slide: Slide, model: Model, settings: Settings) -> Plan:
     )
 
 
+def read_roi(path: Path, slide: Slide) -> TissueMask:
+    """Read a region of interest as QuPath counts it: from the corner of a slide's bounds."""
+    offset_px = bounds_offset(slide.properties)
+    size = slide.width_px, slide.height_px
+    return TissueMask.from_geojson(path, slide.mpp, *size, offset_px=offset_px)
+
+
 def parameters_of(slide: Slide, model: Model, settings: Settings) -> dict[str, Any]:
     """Return what is known of a plan before anything is read: enough to tell an equal one."""
     card = model.card
@@ -174,7 +181,14 @@ def parameters_of(slide: Slide, model: Model, settings: Settings) -> dict[str, A
         "tissue": large if settings.tissue is None else settings.tissue,
         "first_look": [FIRST_LOOK_MPP, CUT] if settings.first_look else None,
         "second_look": None if card.second is None else card.second.model_dump(exclude={"id"}),
+        **_bounds(slide),
     }
+
+
+def _bounds(slide: Slide) -> dict[str, Any]:
+    """Return where QuPath begins to count, for those who read our GeoJSON without the slide."""
+    offset_px = bounds_offset(slide.properties)
+    return {"bounds_px": list(offset_px)} if any(offset_px) else {}
 
 
 def _validation(model: Model) -> dict[str, Any] | None:

@@ -103,12 +103,17 @@ class TissueMask:
         both = fine.mask & coarse.covers(x[None, :], y[:, None])
         return TissueMask(both, fine.mpp, fine.slide_mpp, fine.width_px, fine.height_px)
 
-    def to_geojson(self, name: str = "Tissue") -> dict[str, Any]:
+    def to_geojson(
+        self, name: str = "Tissue", *, offset_px: tuple[float, float] = (0.0, 0.0)
+    ) -> dict[str, Any]:
         """Return a GeoJSON FeatureCollection with one (multi)polygon, in full-resolution pixels.
 
-        QuPath opens it as an annotation. Polygons end at the slide's border.
+        QuPath opens it as an annotation. Polygons end at the slide's border. ``offset_px`` is
+        subtracted: the corner of the part of a slide that QuPath shows.
         """
-        polygons = [[self._ring(ring) for ring in polygon] for polygon in trace(self.mask)]
+        polygons = [
+            [self._ring(ring, offset_px) for ring in polygon] for polygon in trace(self.mask)
+        ]
         feature = {
             "type": "Feature",
             "geometry": {"type": "MultiPolygon", "coordinates": polygons},
@@ -116,10 +121,15 @@ class TissueMask:
         }
         return {"type": "FeatureCollection", "features": [feature] if polygons else []}
 
-    def _ring(self, ring: list[tuple[float, float]]) -> list[list[float]]:
-        limit = (self.width_px, self.height_px)
+    def _ring(
+        self, ring: list[tuple[float, float]], offset_px: tuple[float, float]
+    ) -> list[list[float]]:
+        axes = ((self.width_px, offset_px[0]), (self.height_px, offset_px[1]))
         return [
-            [round(min(value * self.cell_px, end), 2) for value, end in zip(at, limit, strict=True)]
+            [
+                round(min(value * self.cell_px, end) - offset, 2)
+                for value, (end, offset) in zip(at, axes, strict=True)
+            ]
             for at in ring
         ]
 
@@ -138,16 +148,22 @@ class TissueMask:
         height_px: int,
         *,
         mpp: float = ROI_MPP,
+        offset_px: tuple[float, float] = (0.0, 0.0),
     ) -> TissueMask:
         """Read the polygons of a GeoJSON file (full-resolution pixels) as a region of interest.
 
+        ``offset_px`` is where the file's pixels begin: the corner of what QuPath shows of a slide.
         Raises InputError for a file that is no GeoJSON, or holds no polygon that meets the slide.
         """
         path = Path(path)
         polygons = read_polygons(path)
         mpp = max(mpp, slide_mpp, coarse_enough(width_px * slide_mpp, height_px * slide_mpp))
         cell = mpp / slide_mpp
-        scaled = [[[(x / cell, y / cell) for x, y in ring] for ring in p] for p in polygons]
+        dx, dy = offset_px
+        scaled = [
+            [[((x + dx) / cell, (y + dy) / cell) for x, y in ring] for ring in polygon]
+            for polygon in polygons
+        ]
         mask = fill(scaled, int(np.ceil(width_px / cell)), int(np.ceil(height_px / cell)))
         if not mask.any():
             raise InputError.of(
