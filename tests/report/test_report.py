@@ -106,6 +106,16 @@ def test_models_side_by_side_are_compared(scores, tmp_path):
     assert "hand (2)" in (tmp_path / "r.html").read_text()
 
 
+def test_a_note_names_the_model_that_it_is_of(scores, tmp_path):
+    models = [replace(scores, notes=("of both", "of one")), replace(scores, notes=("of both",))]
+    write_report(models, tmp_path / "r.html", names=["A", "B"])
+    words = page_of(tmp_path / "r.html").words
+    assert "of both" in words
+    assert "A: of one" in words
+    write_report(models[:1], tmp_path / "r.html", names=["A"])
+    assert "of one" in page_of(tmp_path / "r.html").words
+
+
 def test_galleries_hold_what_they_say(pictured):
     false, missed, border, true = galleries(pictured)
     assert [(p.x_px, p.kind) for p in false.places[:1]] == [(40, "fp")]

@@ -87,11 +87,23 @@ def write_report(
         series=series,
         safe=_safe,
         methods=methods(models, names) if models else [],
-        notes=list(dict.fromkeys(note for scores in models for note in scores.notes)),
+        notes=_notes(models, names),
         problems=pictures.problems,
     )
     write_text(out, page)
     return pictures.problems
+
+
+def _notes(models: Sequence[Scores], names: Sequence[str]) -> list[str]:
+    """Return what is to be noted, with the model's name where it is not true of all."""
+    told: dict[str, list[str]] = {}
+    for scores, name in zip(models, names, strict=True):
+        for note in scores.notes:
+            told.setdefault(note, []).append(name)
+    return [
+        note if len(whose) == len(models) else f"{', '.join(whose)}: {note}"
+        for note, whose in told.items()
+    ]
 
 
 def _template() -> Any:
