@@ -50,6 +50,15 @@ def test_nothing_to_open_is_told(tmp_path):
         open_slides([], detections=tmp_path)
 
 
+def test_links_that_lead_out_of_a_folder_are_told_where_nothing_else_is_there(folder, tmp_path):
+    away = tmp_path / "links"
+    away.mkdir()
+    (away / "a.png").symlink_to(folder / "a.png")
+    with pytest.raises(SlideError, match=r"1 links that lead out of it.*name the images"):
+        find_images([away])
+    assert len(find_images([away / "a.png"])) == 1
+
+
 @given(st.lists(st.tuples(st.floats(0, 2e5), st.floats(0, 2e5)), max_size=20))
 def test_ids_come_from_places_to_a_hundredth_of_a_pixel(places):
     x, y = [p[0] for p in places], [p[1] for p in places]

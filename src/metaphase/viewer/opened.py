@@ -69,16 +69,19 @@ def find_images(paths: Iterable[str | Path]) -> list[Path]:
     given = [Path(path) for path in paths]
     for path in given:
         if path.is_dir():
-            found.update(dict.fromkeys(_in_folder(path)))
+            found.update(dict.fromkeys(_images_in(path)))
         elif path.is_file():
             found[path.resolve()] = None
         else:
             raise SlideError.of(path, "is not there", way_out="name an image or a folder of images")
     if not found:
+        links = sum(len(list(_images_in(path, links=True))) for path in given if path.is_dir())
         raise SlideError.of(
             ", ".join(map(str, given)),
-            "holds no image",
-            way_out=f"images end in {', '.join(sorted(SUFFIXES))}",
+            f"holds no image but {links} links that lead out of it" if links else "holds no image",
+            way_out="name the images themselves: what lies outside of a folder is not opened"
+            if links
+            else f"images end in {', '.join(sorted(SUFFIXES))}",
         )
     return list(found)
 
@@ -181,7 +184,8 @@ def _found_in(given: Path) -> Iterator[tuple[str, Found]]:
         yield case_id(one.provenance.image or folder.name), Found(one, folder)
 
 
-def _in_folder(folder: Path) -> Iterator[Path]:
+def _images_in(folder: Path, *, links: bool = False) -> Iterator[Path]:
+    """Yield the images in a folder; or, ``links``, what is called so and lies elsewhere."""
     root = folder.resolve()
     for parent, names, files in os.walk(root, followlinks=False):
         names.sort()
@@ -191,5 +195,5 @@ def _in_folder(folder: Path) -> Iterator[Path]:
             if name == OVERLAY_NAME and JSON_NAME in files:
                 continue  # a picture of detections is no slide
             path = Path(parent, name).resolve()
-            if path.is_relative_to(root) and path.is_file():
+            if path.is_file() and path.is_relative_to(root) is not links:
                 yield path
