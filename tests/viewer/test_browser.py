@@ -162,7 +162,8 @@ def test_interval_and_score_follow_the_threshold(browser, url):
     counted(page)
     low, _, high = page.text_content("#hot-interval").partition(" to ")
     assert int(low) < int(high)  # known at the model's threshold
-    assert "Interval: precision 0.800 and recall 0.762" in page.text_content("#count-notes")
+    page.click("#interval-from summary")
+    assert page.inner_text("#interval-source").startswith("Precision 0.800 and recall 0.762")
     assert page.text_content("#hot-score").startswith("needs")  # the picture is too small
     page.fill("#field", "0.59")
     page.wait_for_function("() => /^[123]/.test(document.querySelector('#hot-score').textContent)")
@@ -170,6 +171,7 @@ def test_interval_and_score_follow_the_threshold(browser, url):
     page.fill("#threshold", "0.9")
     page.wait_for_function("() => document.querySelector('#hot-interval').textContent[0] === 'n'")
     assert "at this threshold" in page.text_content("#count-notes")
+    assert page.is_hidden("#interval-from")
     page.fill("#field", "9")  # no such field: the score is not asked for it
     page.wait_for_function("() => document.querySelector('#hot-score').textContent[0] === 'n'")
     assert page.wrong == []

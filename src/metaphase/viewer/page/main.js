@@ -226,8 +226,9 @@ function showCount({ hotspot, hotspot_estimate: interval, interval_from: source,
   $("hot-score").textContent = score ? `${score.score}${others.length ? `, could be ${others.join(" or ")}` : ""}` : "needs a field diameter";
   $("hot-score").title = score ? `Field of ${score.field_diameter_mm.toFixed(2)} mm: 1 up to ${score.cuts[0]}, 2 up to ${score.cuts[1]} in ten fields` : "";
   $("hot-score").classList.toggle("tips", others.length > 0);
-  const told = interval && source ? [...notes, `Interval: ${source}.`] : notes;
-  $("count-notes").replaceChildren(...told.map((text) => Object.assign(document.createElement("li"), { textContent: text.replaceAll("mm2", "mm²") })));
+  $("count-notes").replaceChildren(...notes.map((text) => Object.assign(document.createElement("li"), { textContent: text.replaceAll("mm2", "mm²") })));
+  $("interval-from").hidden = !(interval && source);
+  $("interval-source").textContent = source ? `${source[0].toUpperCase()}${source.slice(1)}.` : "";
   overlay.redraw();
 }
 
