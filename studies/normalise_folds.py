@@ -1,0 +1,110 @@
+"""Does it help to normalise the stain of a new slide before detection? F1 on left-out slides.
+
+    METAPHASE_DATA=... python -m studies.normalise_folds RUNS OUT [--json normalise.json]
+
+RUNS is what ``metaphase cross-validate`` wrote. Each fold's model looks at the slides that were
+left out of it, their pixels brought to the look of the fold's training fields, by Macenko's or by
+Reinhard's way. A slide's own stains are estimated once, of all its fields together, as one would
+of a whole slide; no label is used. Thresholds are chosen on the other folds' normalised fields;
+the last two columns are F1 with thresholds chosen on what is scored. What is found is kept in OUT,
+so an interrupted study goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from metaphase.detection.runtime import Runtime
+from metaphase.detectionfile import load_detections, save_detections
+from metaphase.errors import DetectionsError
+from metaphase.figures import Detections
+from metaphase.labels.dataset import Case, Dataset
+from metaphase.slides.open import open_case
+from metaphase.training.folds import Fold, load_folds
+from metaphase.training.stain import Macenko, Reinhard
+from studies.common import Pixels, Subject, finish, look, table
+from studies.design import scored
+
+THUMBNAIL_PX = 512
+Change = Callable[[Pixels], Pixels]
+
+
+def together(cases: Dataset) -> Pixels:
+    """Return small pictures of cases one below the other."""
+    pictures = []
+    for case in cases:
+        with open_case(case) as slide:
+            small = slide.thumbnail(THUMBNAIL_PX)
+        side = min(small.shape[:2])
+        pictures.append(small[:side, :side])
+    width = min(picture.shape[1] for picture in pictures)
+    return np.concatenate([picture[:, :width] for picture in pictures])
+
+
+def change_of(method: str, fold: Fold, slide: Dataset) -> Change:
+    """Return what brings a left-out slide to the look of a fold's training fields."""
+    if method == "as it is":
+        return lambda pixels: pixels
+    kind = Macenko if method == "Macenko" else Reinhard
+    wanted, own = kind.of(together(fold.training)), kind.of(together(slide))
+    if wanted is None or own is None:
+        raise SystemExit(f"{fold.name}: the stain of its fields cannot be told")
+    return lambda pixels: wanted.instead_of(own, pixels)  # type: ignore[arg-type]
+
+
+METHODS = ("as it is", "Macenko", "Reinhard")
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", type=Path, help="folder of 'metaphase cross-validate'")
+    parser.add_argument("out", type=Path, help="folder of what is found")
+    parser.add_argument("--json", type=Path, help="also write the figures there")
+    given = parser.parse_args(words)
+    folds = load_folds(given.runs)
+    head = ("left-out slides", "F1", "precision", "recall", "AP", "one threshold", "own thresholds")
+    rows = []
+    for method in METHODS:
+        found: dict[str, Mapping[str, Detections]] = {}
+        for fold in folds.folds:
+            folder = given.out / method.replace(" ", "-") / fold.name
+            found[fold.name] = find(method, fold, folder)
+        rows.append((method, *scored(folds, found)))
+    print("\n".join(table(head, rows)))
+    finish({"rows": [dict(zip(head, row, strict=True)) for row in rows]}, given.json)
+
+
+def find(method: str, fold: Fold, folder: Path) -> dict[str, Detections]:
+    """Return what a fold's model finds in the fields of its left-out slides, or found before."""
+    subject = Subject(fold.name, fold.model, fold.threshold, fold.left_out, fold.training)
+    runtime = subject.runtime()
+    found = {}
+    for slide in fold.left_out.by_domain("group").values():
+        change = change_of(method, fold, slide)
+        for case in slide:
+            found[case.id] = _found(case, change, subject, runtime, folder / case.id)
+    return found
+
+
+def _found(
+    case: Case, change: Change, subject: Subject, runtime: Runtime, folder: Path
+) -> Detections:
+    try:
+        return load_detections(folder)
+    except DetectionsError:
+        pass
+    with open_case(case) as slide:
+        pixels = slide.read(0, 0, slide.width_px, slide.height_px)
+        found = look(change(pixels), slide.mpp, subject, runtime)
+    save_detections(found, folder)
+    return found
+
+
+if __name__ == "__main__":
+    main()
