@@ -28,7 +28,16 @@ from metaphase.detection.runtime import physical_cores
 from metaphase.files import write_json
 
 SMALL = (
-    *("startup", "patches", "augment", "evaluation", "endtoend", "runtimes", "reference"),
+    *(
+        "startup",
+        "patches",
+        "augment",
+        "evaluation",
+        "hotspot",
+        "endtoend",
+        "runtimes",
+        "reference",
+    ),
     *("memory", "scaling", "viewer"),
 )
 LARGE = ("slide",)
