@@ -48,7 +48,7 @@ def test_every_method_fits_a_recipe(parts: tuple[str, ...]) -> None:
 
 def test_a_part_of_the_gap_is_closed() -> None:
     def result(value: float, letters: str) -> dict[str, object]:
-        return {"scores": {letter: {"f1": value} for letter in letters}}
+        return {"scores": {letter: {"f1": value, "ap": 0.5} for letter in letters}}
 
     results = {"all:-:nothing": result(0.8, "ABCD")}
     for letter in "ABCD":
@@ -60,9 +60,9 @@ def test_a_part_of_the_gap_is_closed() -> None:
             f"out:{letter}:best": result(0.65, letter),
         }
     table = gensynthetic.synthetic_table(plan(), results)
-    assert "| nothing | 0.400 | – | 0.700 | – |" in table
-    assert "| best | 0.600 | 50% | 0.650 | -50% |" in table
-    assert "| balance | – | – | – | – |" in table
+    assert "| nothing | 0.400 | – | 0.500 | 0.700 | – | 0.500 |" in table
+    assert "| best | 0.600 | 50% | 0.500 | 0.650 | -50% | 0.500 |" in table
+    assert "| balance | – | – | – | – | – | – |" in table
 
 
 @pytest.mark.parametrize("key", genreal.SCANNERS)

@@ -63,6 +63,12 @@ def adapt(
             bar.update(task, completed=done, total=total)
 
         adapted = adapt_model(model, cases, out, how, progress=tell)
+    threshold = adapted.card.threshold.value
+    typer.echo(
+        f"note: the threshold of {threshold:g} was chosen before; adapted scores may ask for"
+        " another: check it on some labelled cases with 'metaphase evaluate'",
+        err=True,
+    )
     typer.echo(adapted.folder)
 
 

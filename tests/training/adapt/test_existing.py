@@ -126,7 +126,9 @@ def test_the_command(
     with pytest.raises(SystemExit) as ended:
         main([*words, *more])
     assert ended.value.code == 0
-    assert capsys.readouterr().out.strip() == str(tmp_path / "a")
+    told = capsys.readouterr()
+    assert told.out.strip() == str(tmp_path / "a")
+    assert "chosen before" in told.err
     adapted = load_model(tmp_path / "a")
     assert adapted.card.scores["adapted"]["images"] == ["n0", "n1", "n2"]
     assert adapted.card.scores["adapted"]["masked_places"] == 1
