@@ -133,10 +133,15 @@ def crop_cases(given: argparse.Namespace) -> Dataset:
     """Return the crops that are asked for, each with a resolution; ``limit`` is for a scanner."""
     images = given.crop_images or given.crops.parent / "images"
     dataset = part(load_dataset(given.crops, images=images), given.crops_only)
-    known = (replace(c, mpp=c.mpp or scanner_mpp(c.scanner) or CROP_MPP) for c in dataset)
-    whole = Dataset(known, name=dataset.name, source=dataset.source)
+    whole = with_mpp(dataset)
     kept = [i for cases in whole.by_domain().values() for i in some(cases, given.limit).ids]
     return whole.select(kept)
+
+
+def with_mpp(crops: Dataset) -> Dataset:
+    """Return crops each with a resolution: its own, its scanner's, or that of TUPAC16."""
+    known = (replace(c, mpp=c.mpp or scanner_mpp(c.scanner) or CROP_MPP) for c in crops)
+    return Dataset(known, name=crops.name, source=crops.source)
 
 
 def read_crops(cases: Dataset) -> list[Crop]:

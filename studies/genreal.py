@@ -196,11 +196,11 @@ def look_at_crops(model: Model, cases: Dataset, most: int | None = None) -> list
     """Return the best score at each crop's figure, the crop continued by its mirror images."""
     from metaphase.detection.detect import detect
     from metaphase.detection.runtime import open_runtime
-    from studies.common import as_slide, best_score, read_crops, reflected
+    from studies.common import as_slide, best_score, read_crops, reflected, with_mpp
 
     runtime = open_runtime(model, threads=1)
     scores = []
-    for crop in read_crops(cases)[:most]:
+    for crop in read_crops(with_mpp(cases))[:most]:
         pixels, x, y = reflected(crop.pixels, crop.x_px, crop.y_px, TILE_PX)
         with as_slide(pixels, crop.mpp) as slide:
             found = detect(slide, model, min_score=MIN_SCORE, runtime=runtime, tissue=False)
