@@ -163,6 +163,12 @@ def test_a_graph_that_is_none_is_told(folder, tmp_path):
         open_runtime(broken, "onnx")
 
 
+def test_processes_side_by_side_do_not_pin_their_threads_to_the_same_core(folder):
+    pytest.importorskip("openvino")
+    runtime = open_runtime(load_model(folder), "openvino", threads=1)
+    assert runtime._compiled.get_property("ENABLE_CPU_PINNING") is False
+
+
 SIGNALLED = """
 import faulthandler, gc, signal, subprocess, sys
 from metaphase.detection.runtime import computes_bf16, open_runtime

@@ -306,6 +306,8 @@ class OpenVinoRuntime:
             "PERFORMANCE_HINT": "THROUGHPUT" if self.streams > 1 else "LATENCY",
             "NUM_STREAMS": self.streams,
             "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
+            # Every process would begin with core 0: two workers of one thread shared it.
+            "ENABLE_CPU_PINNING": False,
         }
         try:
             core = _core(openvino)
