@@ -32,7 +32,7 @@ def rows(size: str = "small", model: str | None = None) -> Iterator[Row]:
             against = f"bound: {BOUND_MIB:.0f} MiB; {cost.seconds:.1f} s"
             yield what, f"{peak:.0f} MiB", against, f"{peak / BOUND_MIB:.2f}"
             path.unlink()
-        first = None
+        first = before = None
         for mm2 in GROWING_MM2[size]:
             path = the_slide(Path(folder), mm2)
             cost = _detect(path, opened, Path(folder) / "out" / path.stem)
@@ -41,6 +41,11 @@ def rows(size: str = "small", model: str | None = None) -> Iterator[Row]:
             against = f"{each:.3f} s a mm2, at first {first:.3f}; {cost.peak_mib:.0f} MiB"
             measured = f"{cost.seconds:.1f} s ({cost.cpu_s:.0f} s of CPU)"
             yield f"{mm2:g} mm2 of tissue", measured, against, f"{each / first:.2f}"
+            if before is not None:
+                further = (cost.seconds - before[1]) / (mm2 - before[0])
+                what = f"each mm2 from {before[0]:g} to {mm2:g}"
+                yield what, f"{further:.3f} s", "without the start", "-"
+            before = mm2, cost.seconds
             path.unlink()
 
 
