@@ -28,17 +28,8 @@ from metaphase.detection.runtime import physical_cores
 from metaphase.files import write_json
 
 SMALL = (
-    *(
-        "startup",
-        "patches",
-        "augment",
-        "evaluation",
-        "hotspot",
-        "endtoend",
-        "runtimes",
-        "reference",
-    ),
-    *("memory", "scaling", "viewer"),
+    *("startup", "patches", "augment", "evaluation", "hotspot"),
+    *("endtoend", "runtimes", "reference", "memory", "scaling", "viewer"),
 )
 LARGE = ("slide",)
 """Those that are run only where they are named, or with --large."""

@@ -6,12 +6,12 @@ it of the other's); the compact network in bfloat16, forwards, backwards and the
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from benchmarks.scene import Row, cpu_seconds_of
 from metaphase.figures import Label
 from metaphase.phantom.region import render_region
 from metaphase.training.augment import STEPS, Pixels, vary
@@ -22,13 +22,13 @@ _PATCH, _BATCH = 256, 8
 _PATCHES = {"tiny": 8, "small": 64, "large": 256}
 
 
-def rows(size: str = "small") -> Iterator[tuple[str, str, str, str]]:
+def rows(size: str = "small") -> Iterator[Row]:
     """Yield milliseconds a patch, and what part of the network's step that is."""
     count = _PATCHES[size]
     ours, theirs = (_patches(scanner, count) for scanner in "AB")
     network = _milliseconds(_training_step(ours), count)
 
-    def row(what: str, took: float) -> tuple[str, str, str, str]:
+    def row(what: str, took: float) -> Row:
         told = f"{took:.2f} ms a patch"
         return what, told, f"{network:.1f} ms of training", f"{took / network:.1%}"
 
@@ -55,11 +55,9 @@ def _patches(scanner: str, count: int) -> Pixels:
 
 def _only(name: str) -> Augment:
     """Return settings with one step for every patch, and no other."""
-    off: dict[str, Any] = dict.fromkeys(("restain", "fourier", "camera"))
-    for other, _ in STEPS:
-        if other not in off:
-            off[other] = {"probability": 0.0}
-    return Augment.model_validate(off | {name: {"probability": 1.0}})
+    return Augment.model_validate(
+        {other: {"probability": float(other == name)} for other, _ in STEPS}
+    )
 
 
 def _varied(images: Pixels, others: Pixels, settings: Augment) -> Callable[[], None]:
@@ -103,6 +101,4 @@ def _training_step(images: Pixels) -> Callable[[], None]:
 def _milliseconds(run: Callable[[], Any], count: int) -> float:
     """Return the CPU time a patch, after a first call that prepares itself."""
     run()
-    began = time.process_time()
-    run()
-    return 1000 * (time.process_time() - began) / count
+    return 1000 * cpu_seconds_of(run) / count

@@ -72,6 +72,17 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def fold_arguments(doc: str | None) -> argparse.ArgumentParser:
+    """Return a parser for studies of a whole cross-validation that keep what they find."""
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", type=Path, help="folder of 'metaphase cross-validate'")
+    parser.add_argument("out", type=Path, help="folder of what is found")
+    parser.add_argument("--json", type=Path, help="also write the figures there")
+    return parser
+
+
 def subjects(given: argparse.Namespace) -> list[Subject]:
     """Return who is measured: each fold on its left-out fields, or one model on given fields."""
     if is_cross_validation(given.model):

@@ -12,21 +12,19 @@ so an interrupted study goes on.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from metaphase.detection.runtime import Runtime
 from metaphase.detectionfile import load_detections, save_detections
 from metaphase.errors import DetectionsError
 from metaphase.figures import Detections
-from metaphase.labels.dataset import Case, Dataset
+from metaphase.labels.dataset import Dataset
 from metaphase.slides.open import open_case
 from metaphase.training.folds import Fold, load_folds
 from metaphase.training.stain import Macenko, Reinhard
-from studies.common import Pixels, Subject, finish, look, table
+from studies.common import Pixels, Subject, finish, fold_arguments, look_at_fields, table
 from studies.design import scored
 
 THUMBNAIL_PX = 512
@@ -60,13 +58,7 @@ METHODS = ("as it is", "Macenko", "Reinhard")
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("runs", type=Path, help="folder of 'metaphase cross-validate'")
-    parser.add_argument("out", type=Path, help="folder of what is found")
-    parser.add_argument("--json", type=Path, help="also write the figures there")
-    given = parser.parse_args(words)
+    given = fold_arguments(__doc__).parse_args(words)
     folds = load_folds(given.runs)
     head = ("left-out slides", "F1", "precision", "recall", "AP", "one threshold", "own thresholds")
     rows = []
@@ -82,27 +74,17 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def find(method: str, fold: Fold, folder: Path) -> dict[str, Detections]:
     """Return what a fold's model finds in the fields of its left-out slides, or found before."""
-    subject = Subject(fold.name, fold.model, fold.threshold, fold.left_out, fold.training)
-    runtime = subject.runtime()
-    found = {}
+    found: dict[str, Detections] = {}
     for slide in fold.left_out.by_domain("group").values():
-        change = change_of(method, fold, slide)
-        for case in slide:
-            found[case.id] = _found(case, change, subject, runtime, folder / case.id)
-    return found
-
-
-def _found(
-    case: Case, change: Change, subject: Subject, runtime: Runtime, folder: Path
-) -> Detections:
-    try:
-        return load_detections(folder)
-    except DetectionsError:
-        pass
-    with open_case(case) as slide:
-        pixels = slide.read(0, 0, slide.width_px, slide.height_px)
-        found = look(change(pixels), slide.mpp, subject, runtime)
-    save_detections(found, folder)
+        try:
+            found |= {case.id: load_detections(folder / case.id) for case in slide}
+            continue
+        except DetectionsError:
+            subject = Subject(fold.name, fold.model, fold.threshold, slide, fold.training)
+        here = look_at_fields(subject, subject.runtime(), change_of(method, fold, slide))
+        for name, one in here.items():
+            save_detections(one, folder / name)
+        found |= here
     return found
 
 

@@ -11,7 +11,6 @@ Counts are pooled over the folds. What is found is kept in OUT, so an interrupte
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,7 +22,7 @@ from metaphase.figures import Detections
 from metaphase.training.folds import Fold, Folds, load_folds
 from metaphase.training.perturb import SWEEPS, Sweep
 from metaphase.training.stress import REAL_SHIFTS, level_name, stress
-from studies.common import finish, tell
+from studies.common import finish, fold_arguments, tell
 
 NAMES = ("hue", "saturation", "brightness")
 
@@ -44,13 +43,7 @@ def sweeps() -> list[Sweep]:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("runs", type=Path, help="folder of 'metaphase cross-validate'")
-    parser.add_argument("out", type=Path, help="folder of what is found")
-    parser.add_argument("--json", type=Path, help="also write the figures there")
-    given = parser.parse_args(words)
+    given = fold_arguments(__doc__).parse_args(words)
     folds = load_folds(given.runs)
     for fold in folds.folds:
         print(f"fold {fold.name}", file=sys.stderr, flush=True)

@@ -32,6 +32,7 @@ from metaphase.figures import Detections, Label
 from metaphase.files import write_json, write_text
 from metaphase.labels.qupath import bounds_offset
 from metaphase.models.modelfile import Model
+from metaphase.slides.mask import TissueMask
 from metaphase.slides.slide import Slide
 from metaphase.units import area_mm2
 
@@ -257,8 +258,7 @@ class _Work:
             path.unlink(missing_ok=True)
         save_geojson(found, self.folder / GEOJSON_NAME, slide)
         if plan.tissue is not None:
-            offset_px = bounds_offset(slide.properties)
-            write_json(self.folder / TISSUE_NAME, plan.tissue.to_geojson(offset_px=offset_px))
+            self._write_mask(slide, plan.tissue, TISSUE_NAME, "Tissue")
         self._write_roi(slide)
         if marks is not None:
             self._draw(slide, found, marks)
@@ -269,9 +269,11 @@ class _Work:
         """Keep the region of interest, so that counting stays inside of it."""
         if self.settings.roi is not None:
             roi = read_roi(self.settings.roi, slide)
-            offset_px = bounds_offset(slide.properties)
-            told = roi.to_geojson("Region of interest", offset_px=offset_px)
-            write_json(self.folder / ROI_NAME, told)
+            self._write_mask(slide, roi, ROI_NAME, "Region of interest")
+
+    def _write_mask(self, slide: Slide, mask: TissueMask, name: str, title: str) -> None:
+        told = mask.to_geojson(title, offset_px=bounds_offset(slide.properties))
+        write_json(self.folder / name, told)
 
     def _draw(self, slide: Slide, found: Detections, marks: Marks) -> None:
         save_overlay(slide, marks(self.job, found), self.folder / OVERLAY_NAME)

@@ -1,7 +1,7 @@
 """The stains of whole slides, for jitter along the directions in which a slide really varies.
 
 A patch tells its stains badly where it holds one cell type only, and a figure more or less changes
-them; a slide tells them once. Cut by the same estimate as a patch's (``augment.macenko``).
+them; a slide tells them once. Found by the same estimate as a patch's (``augment.macenko``).
 """
 
 from __future__ import annotations
