@@ -43,8 +43,8 @@ def rows(size: str = "small", model: str | None = None) -> Iterator[Row]:
             yield f"{mm2:g} mm2 of tissue", measured, against, f"{each / first:.2f}"
             if before is not None:
                 further = (cost.seconds - before[1]) / (mm2 - before[0])
-                what = f"each mm2 from {before[0]:g} to {mm2:g}"
-                yield what, f"{further:.3f} s", "without the start", "-"
+                start = f"after a start of {cost.seconds - further * mm2:.1f} s"
+                yield f"each mm2 from {before[0]:g} to {mm2:g}", f"{further:.3f} s", start, "-"
             before = mm2, cost.seconds
             path.unlink()
 

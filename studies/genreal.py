@@ -216,6 +216,7 @@ def real_table(plan: Plan, results: dict[str, Any]) -> str:
         "",
         f"| trained | {' | '.join(SCANNERS)} | worst against included |",
         "|---|" + "---|" * (len(SCANNERS) + 1),
+        f"| crops (slides) | {' | '.join(_looked_at(results, key) for key in SCANNERS)} | |",
     ]
     included = {key: _recall(results, f"with:{key}:{rows[-1]}") for key in SCANNERS}
     for method in rows:
@@ -223,6 +224,12 @@ def real_table(plan: Plan, results: dict[str, Any]) -> str:
         lines.append(f"| without it, {method} | {_cells(values)} | {_worst(values, included)} |")
     lines.append(f"| with it, {rows[-1]} | {_cells(included)} | |")
     return "\n".join(lines)
+
+
+def _looked_at(results: dict[str, Any], key: str) -> str:
+    """Return how many crops of how many slides a scanner's recall is of."""
+    known = [r for name, r in results.items() if name.split(":")[1] == key]
+    return f"{known[0]['figures']} ({known[0]['slides']})" if known else "–"
 
 
 def _recall(results: dict[str, Any], name: str) -> float | None:
