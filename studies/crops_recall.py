@@ -4,16 +4,18 @@
         --crops-only @recipes/ami_br_held_out.txt
 
 A crop (32 um) is smaller than the tile that a network sees (128 um), so something must lie around
-it. Three ways are measured:
+it. Four ways are measured:
 
-- ``reflected``: the crop continued by its own mirror images, the figure in the middle of the tile.
+- ``slide``: every crop continued by its own mirror images, those of a slide side by side as one
+  image. As of a slide, its stains can be told, which a model may exchange for its own.
+- ``reflected``: the same, each crop an image of its own. It is too small to tell its stains.
 - ``white``: nothing but white around it, as beyond the border of an image.
 - ``pasted``: laid with a soft rim on a figure-free part of a field, matched to the crop's colour.
 
-``reflected`` is the one to quote. It holds nothing but that scanner's own pixels, and nothing of
-the kind that training is composed of: a model that takes a soft rim for a figure gains by
-``pasted``, and one that has never seen an image's border loses by ``white``. Read as bounds, the
-three should agree within their intervals.
+``slide`` is the one to quote. It holds nothing but that slide's own pixels, and nothing of the kind
+that training is composed of: a model that takes a soft rim for a figure gains by ``pasted``, and
+one that has never seen an image's border loses by ``white``. Read as bounds, all should agree
+within their intervals.
 
 A figure is found if a detection at or above the frozen threshold lies within 7.5 um of it. Of each
 crop the figure that it is centred on counts, so each figure counts once. Of a cross-validation,
@@ -27,6 +29,7 @@ from typing import Any
 
 import numpy as np
 
+from metaphase.detection.runtime import Runtime
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.labels.dataset import Dataset
 from metaphase.training.crops import look_of, recolour
@@ -51,13 +54,13 @@ from studies.common import (
 from studies.grounds import Grounds, pasted
 
 SIDE_PX = 512
-QUOTED = "reflected"
+QUOTED = "slide"
 
 Laid = tuple[Pixels, float, float]
 
 
 def ways(grounds: Grounds | None) -> dict[str, Callable[[Crop, np.random.Generator], Laid]]:
-    """Return how a crop is laid before the network: pixels and the figure's place in them."""
+    """Return how one crop is laid before the network: pixels and the figure's place in them."""
 
     def on_field(crop: Crop, rng: np.random.Generator) -> Laid:
         assert grounds is not None
@@ -66,7 +69,7 @@ def ways(grounds: Grounds | None) -> dict[str, Callable[[Crop, np.random.Generat
         return pasted(crop.pixels, crop.x_px, crop.y_px, ground)
 
     found: dict[str, Callable[[Crop, np.random.Generator], Laid]] = {
-        QUOTED: lambda crop, rng: reflected(crop.pixels, crop.x_px, crop.y_px, SIDE_PX),
+        "reflected": lambda crop, rng: reflected(crop.pixels, crop.x_px, crop.y_px, SIDE_PX),
         "white": lambda crop, rng: (crop.pixels, crop.x_px, crop.y_px),
     }
     return found if grounds is None else {**found, "pasted": on_field}
@@ -76,13 +79,43 @@ def scores_of(subject: Subject, crops: list[Crop], seed: int) -> dict[str, list[
     """Return the best score at each crop's figure, by way."""
     grounds = Grounds(subject.fields) if len(subject.fields) else None
     runtime = subject.runtime()
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[float]] = {QUOTED: scores_side_by_side(subject, runtime, crops)}
     for way, lay in ways(grounds).items():
         found[way] = []
         for number, crop in enumerate(crops):
             pixels, x, y = lay(crop, np.random.default_rng([seed, number]))
             found[way].append(best_score(look(pixels, crop.mpp, subject, runtime), x, y))
     return found
+
+
+def scores_side_by_side(subject: Subject, runtime: Runtime, crops: list[Crop]) -> list[float]:
+    """Return the best score at each crop's figure, the crops of a slide in one image."""
+    slides: dict[tuple[str, float], list[int]] = {}
+    for number, crop in enumerate(crops):
+        slides.setdefault((crop.case.domain("group"), crop.mpp), []).append(number)
+    scores = np.zeros(len(crops))
+    for (_, mpp), members in slides.items():
+        laid = [reflected(crops[n].pixels, crops[n].x_px, crops[n].y_px, SIDE_PX) for n in members]
+        image, points = side_by_side(laid)
+        found = look(image, mpp, subject, runtime)
+        scores[members] = [best_score(found, x, y) for x, y in points]
+    return scores.tolist()
+
+
+def side_by_side(laid: list[Laid]) -> tuple[Pixels, list[tuple[float, float]]]:
+    """Return pictures of one size as a square of them, the first ones again where it is not full,
+    and the places of their figures."""
+    columns = int(np.ceil(np.sqrt(len(laid))))
+    rows = -(-len(laid) // columns)
+    height, width = laid[0][0].shape[:2]
+    image = np.zeros((rows * height, columns * width, 3), np.uint8)
+    points = []
+    for n in range(rows * columns):
+        pixels, x, y = laid[n % len(laid)]
+        top, left = n // columns * height, n % columns * width
+        image[top : top + height, left : left + width] = pixels
+        points.append((x + left, y + top))
+    return image, points[: len(laid)]
 
 
 def field_rate(subject: Subject) -> dict[str, Any]:

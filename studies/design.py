@@ -1,11 +1,12 @@
 """What decides the quality of the shipped recipe? Each variant is scored leave-one-slide-out.
 
-    METAPHASE_DATA=... python -m studies.design OUT [--only NAME...] [--jobs 2]
+    METAPHASE_DATA=... python -m studies.design OUT [--only NAME...] [--jobs 2] [--short]
     METAPHASE_DATA=... python -m studies.design OUT --folds RUNS      the second look's settings
 
 The first command trains ``recipes/compact.toml`` with one thing changed at a time, in OUT/NAME
 (finished folds are kept, so it goes on where it stopped), and prints a table of those that are
-there (``--print``: trains nothing). The second takes the detectors of a
+there (``--print``: trains nothing; ``--short``: a third of the epochs for all, to be compared with
+"short"). The second takes the detectors of a
 finished cross-validation (the first variant's by default) and only looks at the left-out fields
 again. Thresholds are chosen on the other folds, as ``metaphase cross-validate`` does; the last two
 columns are what thresholds chosen on the scored fields themselves would give: how much is left in
@@ -43,10 +44,12 @@ def _fields_alone(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"data": data, "sampling": sampling})
 
 
+SHORT = ("trainer.epochs=14", "trainer.ema=0.99")
+
 VARIANTS: dict[str, tuple[str, Sequence[str], Callable[[Recipe], Recipe]]] = {
     "recipe": ("the recipe as it is", (), lambda recipe: recipe),
     "fields": ("no crops", (), _fields_alone),
-    "short": ("a third of the epochs", ("trainer.epochs=14", "trainer.ema=0.99"), lambda r: r),
+    "short": ("a third of the epochs", SHORT, lambda recipe: recipe),
     "small-patches": (
         "patches of 128 px, four times as many",
         ("sampling.patch_px=128", "sampling.patches_per_epoch=2560", "trainer.batch_size=64"),
@@ -71,6 +74,7 @@ LOOKS: Looks = {
     "one symmetry": lambda look: look.model_copy(update={"symmetries": 1}),
     "eight symmetries": lambda look: look.model_copy(update={"symmetries": 8}),
     "all symmetries for all": lambda look: look.model_copy(update={"floor": 0.0}),
+    "own stains": lambda look: look.model_copy(update={"stain": None}),
     "floor 0.3": lambda look: look.model_copy(update={"floor": 0.3}),
 }
 
@@ -83,6 +87,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--jobs", type=int, default=2, help="folds side by side")
     parser.add_argument("--seed", type=int, help="instead of the recipe's")
+    parser.add_argument("--short", action="store_true", help="a third of the epochs for all")
     parser.add_argument("--print", action="store_true", help="train nothing")
     parser.add_argument("--folds", type=Path, help="look again with these detectors")
     given = parser.parse_args(words)
@@ -91,7 +96,7 @@ def main(words: Sequence[str] | None = None) -> None:
     else:
         if not given.print:
             for name in given.only:
-                train_variant(name, given.out, given.jobs, given.seed)
+                train_variant(name, given.out, given.jobs, given.seed, short=given.short)
         rows = [
             (text, scored(load_folds(given.out / name)))
             for name, (text, _, _) in VARIANTS.items()
@@ -101,10 +106,12 @@ def main(words: Sequence[str] | None = None) -> None:
     print("\n".join(table(head, [(name, *cells) for name, cells in rows])))
 
 
-def train_variant(name: str, out: Path, jobs: int, seed: int | None) -> None:
+def train_variant(name: str, out: Path, jobs: int, seed: int | None, *, short: bool) -> None:
     """Train and find, for every fold that is not there."""
     _, overrides, change = VARIANTS[name]
-    more = () if seed is None else (f"seed={seed}",)
+    more = SHORT if short else ()
+    if seed is not None:
+        more += (f"seed={seed}",)
     recipe = change(load_recipe(RECIPE, (*overrides, *more)))
     cross_validate(
         recipe,

@@ -22,8 +22,9 @@ from metaphase.errors import DetectionsError
 from metaphase.figures import Detections
 from metaphase.labels.dataset import Dataset
 from metaphase.slides.open import open_case
+from metaphase.slides.stain import Macenko
 from metaphase.training.folds import Fold, load_folds
-from metaphase.training.stain import Macenko, Reinhard
+from metaphase.training.stain import Reinhard
 from studies.common import Pixels, Subject, finish, fold_arguments, look_at_fields, table
 from studies.design import scored
 

@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("torch")
 
 from studies.common import best_score, reflected, share_interval, wilson
+from studies.crops_recall import side_by_side
 from studies.grounds import disc_replaced, pasted
 from studies.hold_out import held_out
 
@@ -33,6 +34,18 @@ def test_the_figure_stays_where_it_is_said_to_be(x, y):
         assert whole.shape == (512, 512, 3)
         assert (at_x, at_y) == pytest.approx((256, 256), abs=1)
         assert (whole[round(at_y), round(at_x)] == 255).all()
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 7])
+def test_side_by_side_every_figure_is_where_it_is_said_to_be(count):
+    laid = [reflected(crop(40 + n, 90 - n), 40 + n, 90 - n, 256) for n in range(count)]
+    image, points = side_by_side(laid)
+    assert len(points) == len(set(points)) == count
+    for (pixels, _, _), (x, y) in zip(laid, points, strict=True):
+        assert (image[round(y), round(x)] == 255).all()
+        top, left = int(y) // 256 * 256, int(x) // 256 * 256
+        assert np.array_equal(image[top : top + 256, left : left + 256], pixels)
+    assert (image.max(axis=2) > 0).all(), "no gap"
 
 
 def test_a_paste_is_soft_at_its_rim_and_whole_inside():

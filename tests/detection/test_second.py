@@ -8,13 +8,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
 
 from metaphase.detection.decode import sigmoid
 from metaphase.detection.detect import detect
 from metaphase.detection.second import Looker, look_again, read_window, turn
 from metaphase.figures import Detections, Label, Provenance
 from metaphase.models.modelfile import Model
-from metaphase.models.spec import HeadSpec, Level, SecondLook
+from metaphase.models.spec import HeadSpec, Level, SecondLook, StainReference
+from metaphase.slides.array import ArraySlide
+from metaphase.slides.mpp import MppHints
+from metaphase.slides.stain import Macenko, slide_stain
 from tests.detection.scenes import DotRuntime, DotSlide, make_card, make_model
 
 LOOK = SecondLook(id="two", min_score=0.2, weight=0.5, symmetries=4, floor=0.0)
@@ -178,6 +182,58 @@ def test_what_was_seen_before_is_not_looked_at_again():
     assert after.score[0] == pytest.approx(np.sqrt(0.9 * 0.4), abs=1e-4)
     assert after.score[1] == look_again(first, looker(slide)).score[1]
     assert sum(len(windows) for windows in runtime.windows) == 4 + 4  # of one place alone
+
+
+WANTED = StainReference(vectors=((0.65, 0.70, 0.29), (0.10, 0.99, 0.11)), amounts=(2.0, 1.0))
+
+
+@pytest.fixture(scope="module")
+def stained_slide():
+    """A slide of 0.25 mm2, of two stains."""
+    rng = np.random.default_rng(3)
+    amounts = gaussian_filter(rng.uniform(0, 12, (500, 500, 2)), (2, 2, 0)) - 5
+    od = np.clip(amounts, 0, None) @ np.array([[0.5, 0.75, 0.43], [0.2, 0.85, 0.49]]) + 0.2
+    pixels = (240 * np.exp(-od)).astype(np.uint8)
+    return ArraySlide(pixels, Path("stained.png"), MppHints(user=1.0))
+
+
+def test_windows_have_the_stains_of_the_training(stained_slide):
+    own = slide_stain(stained_slide)
+    assert own is not None
+    points = np.array([(200.0, 250.0)])
+    plain, changed, untold = DarkRuntime(), DarkRuntime(), DarkRuntime()
+    look = LOOK.model_copy(update={"symmetries": 1})
+    exchanged = look.model_copy(update={"stain": WANTED})
+    for runtime, settings, stain in (
+        (plain, look, own),
+        (changed, exchanged, own),
+        (untold, exchanged, None),
+    ):
+        made = Looker(stained_slide, settings, second_model(), runtime, stain)
+        made.scores(points, np.ones(1))
+    (before,), (after,), (same,) = (r.windows[0][:1] for r in (plain, changed, untold))
+    wanted = Macenko.told(WANTED.vectors, WANTED.amounts)
+    assert np.array_equal(after, wanted.instead_of(own, before))
+    assert not np.array_equal(after, before)
+    assert np.array_equal(same, before)
+
+
+def test_stains_are_those_of_the_whole_image_and_told(stained_slide, monkeypatch):
+    plain = make_model()
+    card = plain.card.model_copy(update={"second": LOOK.model_copy(update={"stain": WANTED})})
+    model = Model(card, plain.folder, "an id")
+    monkeypatch.setattr(Model, "second", property(lambda self: second_model()))
+    runtime = DotRuntime(card.head)
+    runtime.second = DarkRuntime()
+    whole = detect(stained_slide, model, runtime=runtime)
+    part = detect(stained_slide, model, runtime=runtime, region=(0, 0, 100, 100))
+    own = slide_stain(stained_slide)
+    assert whole.provenance.parameters["stain"] == own.to_json()
+    assert part.provenance.parameters["stain"] == own.to_json()
+    glass = detect(DotSlide(400, 300, 0.25, [(100, 100)]), model, runtime=runtime)
+    assert glass.provenance.parameters["stain"] is None
+    assert len(glass) == 1
+    assert "stain" not in detect(stained_slide, plain, runtime=runtime).provenance.parameters
 
 
 def test_detect_looks_twice_where_the_model_does(monkeypatch):

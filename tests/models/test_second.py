@@ -9,7 +9,7 @@ import pytest
 from metaphase.errors import ModelFileError
 from metaphase.models.modelfile import load_model, rewrite_card, save_second
 from metaphase.models.precision import export_model
-from metaphase.models.spec import LOOK_FLOOR, SecondLook
+from metaphase.models.spec import LOOK_FLOOR, SecondLook, StainReference
 from tests.models.tiny import register, save_tiny
 
 LOOK = SecondLook(id="", min_score=0.1, weight=0.5, symmetries=4)
@@ -45,6 +45,20 @@ def test_a_card_from_before_there_was_a_floor_keeps_its_id(model, tmp_path):
     assert again.card.second.floor == LOOK_FLOOR
     changed = rewrite_card(again, second=again.card.second.model_copy(update={"floor": 0.0}))
     assert changed.id != twice.id
+
+
+def test_a_card_from_before_stains_were_exchanged_keeps_its_id(model, tmp_path):
+    _, twice = model
+    path = tmp_path / "model" / "card.json"
+    card = json.loads(path.read_text())
+    assert card["second"].pop("stain") is None
+    path.write_text(json.dumps(card))
+    again = load_model(tmp_path / "model")
+    assert again.id == twice.id
+    stain = StainReference(vectors=((0.6, 0.7, 0.4), (0.2, 0.8, 0.5)), amounts=(2.0, 1.0))
+    changed = rewrite_card(again, second=again.card.second.model_copy(update={"stain": stain}))
+    assert changed.id != twice.id
+    assert load_model(tmp_path / "model").card.second.stain == stain
 
 
 def test_a_missing_second_look_is_told(model, tmp_path):

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from metaphase.errors import RecipeError
 from metaphase.labels.read import load_dataset
 from metaphase.slides.array import ArraySlide
 from metaphase.slides.mpp import MppHints
+from metaphase.slides.stain import slide_stain
 from metaphase.training import augment as a
 from metaphase.training import slidestain
 from metaphase.training.patches import SlidePool, patch_dataset
 from metaphase.training.sections import Augment, Stain
-from metaphase.training.slidestain import slide_stains, slide_vectors
+from metaphase.training.slidestain import reference_stain, slide_stains, slide_vectors
 
 from .dots import write_dots
 from .helpers import make_recipe
@@ -112,3 +115,24 @@ def test_a_patch_without_a_slide_tells_its_own():
     same = Augment.model_validate(jittered(vectors="macenko")["augment"])
     draw = [np.random.default_rng(1) for _ in range(2)]
     assert np.array_equal(a.vary(image, settings, draw[0]), a.vary(image, same, draw[1]))
+
+
+def test_the_reference_is_all_training_regions_together(tmp_path):
+    path = write_dots(tmp_path, cases=3)
+    cases = load_dataset(path, images=tmp_path / "images")
+    for number, case in enumerate(cases):
+        Image.fromarray(mixture(OTHER, 600, 600, number)).save(case.image)
+    regions = [replace(case, mpp=0.5, width_px=600, height_px=600) for case in cases]
+    told = reference_stain(regions)
+    assert angle(np.array(told.vectors[0]), OTHER[0]) < 3
+    assert angle(np.array(told.vectors[1]), OTHER[1]) < 3
+    alone = slide_stain(slide(mixture(OTHER, 1200, 1200), 0.5))
+    assert alone is not None
+    np.testing.assert_allclose(told.amounts, alone.amounts, rtol=0.05)
+
+
+def test_regions_without_stain_are_no_reference(dataset):
+    for case in dataset:
+        Image.fromarray(np.full((320, 320, 3), 250, np.uint8)).save(case.image)
+    with pytest.raises(RecipeError, match="too little stain"):
+        reference_stain(dataset)

@@ -8,20 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
+from metaphase.slides.slide import Pixels
+from metaphase.slides.stain import LIGHT, Macenko, inked, stained
 from metaphase.training import augment as steps
 from metaphase.training.sections import Augment, Camera, Fourier, Restain
 from metaphase.training.stain import (
-    LIGHT,
-    Macenko,
-    Pixels,
     Reinhard,
     apply_matrix,
     colour_matrix,
     fourier,
     from_lab,
-    inked,
     normalise_all,
-    stained,
     to_lab,
 )
 

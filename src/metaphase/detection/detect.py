@@ -135,12 +135,12 @@ def complete(
 
     ``seen`` is what was looked at again already (``Found.seen``).
     """
-    looker = looker_of(slide, model, runtime)
+    looker = looker_of(slide, plan, model, runtime)
     told = found if looker is None else look_again(found, looker, seen)
     return with_familiarity(told, slide, plan, model, runtime)
 
 
-def looker_of(slide: Slide, model: Model, runtime: Runtime) -> Looker | None:
+def looker_of(slide: Slide, plan: Plan, model: Model, runtime: Runtime) -> Looker | None:
     """Return what looks again at candidates, None where the model looks once.
 
     ``runtime`` is the one that runs the model: it brings the one for the second look with it.
@@ -149,7 +149,7 @@ def looker_of(slide: Slide, model: Model, runtime: Runtime) -> Looker | None:
     if second is None or look is None:
         return None
     again: Runtime = getattr(runtime, "second", None) or open_runtime(second)
-    return Looker(slide, look, second, again)
+    return Looker(slide, look, second, again, plan.stain)
 
 
 def block_store(folder: Path, plan: Plan, made: Provenance, batch: int) -> BlockStore:
@@ -241,7 +241,7 @@ def find(
     # Three stages side by side, each some steps ahead of the next: reading, network, second look.
     fed = ((numbers, np.stack([next(pixels) for _ in numbers])) for numbers in batches)
     found = map_ahead(run, fed, workers=streams, ahead=2 * streams)
-    looker = looker_of(slide, model, runtime) if missing else None
+    looker = looker_of(slide, plan, model, runtime) if missing else None
     looked = map_ahead(partial(look_twice, plan=plan, looker=looker), gather(), workers=1, ahead=2)
     results = []
     with closing(pixels), closing(found), closing(looked):

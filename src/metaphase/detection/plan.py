@@ -22,6 +22,7 @@ from metaphase.labels.qupath import bounds_offset
 from metaphase.models.modelfile import Model
 from metaphase.slides.mask import TissueMask
 from metaphase.slides.slide import Slide
+from metaphase.slides.stain import Macenko, slide_stain
 from metaphase.units import area_mm2, um_to_px
 
 NATIVE_WITHIN = 0.03
@@ -84,7 +85,8 @@ class Plan:
     """A grid, the tiles of it to look at, and how their candidates become detections.
 
     ``mpp`` is the resolution at which tiles are read; lengths in px are full-resolution pixels.
-    ``parameters`` tell in the provenance how it was done.
+    ``stain`` are the image's own, where the second look exchanges them. ``parameters`` tell in the
+    provenance how it was done.
     """
 
     grid: Grid
@@ -98,6 +100,7 @@ class Plan:
     roi: TissueMask | None
     tissue: TissueMask | None
     parameters: dict[str, Any]
+    stain: Macenko | None = None
 
     def area_px(self) -> NDArray[np.float64]:
         """Return the area [tiles] that each tile to look at owns, in full-resolution pixels."""
@@ -135,6 +138,9 @@ def make_plan(slide: Slide, model: Model, settings: Settings) -> Plan:
     if settings.first_look:
         tiles = tiles[look_first(slide, grid, tiles).wanted()]
     radius = um_to_px(card.merge_radius_um, slide.mpp)
+    exchanged = card.second is not None and card.second.stain is not None
+    stain = slide_stain(slide) if exchanged else None
+    told = {"stain": None if stain is None else stain.to_json()} if exchanged else {}
     return Plan(
         grid=grid,
         tiles=tiles,
@@ -146,8 +152,10 @@ def make_plan(slide: Slide, model: Model, settings: Settings) -> Plan:
         box_px=box,
         roi=roi,
         tissue=tissue,
+        stain=stain,
         parameters={
             **chosen,
+            **told,
             "tiles": len(tiles),
             "tiles_left_out": before - len(tiles),
             "tissue_mm2": None if tissue is None else round(tissue.area_mm2, 4),

@@ -25,6 +25,7 @@ from metaphase.figures import SCORE_DECIMALS, Detections, Label
 from metaphase.models.modelfile import Model
 from metaphase.models.spec import SecondLook
 from metaphase.slides.slide import Pixels, Slide
+from metaphase.slides.stain import Macenko
 
 FloatArray = NDArray[np.float64]
 
@@ -37,12 +38,16 @@ _READERS = 2
 
 @dataclass(frozen=True)
 class Looker:
-    """Looks at places of one slide with the network of a second look."""
+    """Looks at places of one slide with the network of a second look.
+
+    ``stain`` are the slide's own, which are exchanged for ``look.stain`` where both are known.
+    """
 
     slide: Slide
     look: SecondLook
     model: Model
     runtime: Runtime
+    stain: Macenko | None = None
 
     def wants(self, label: NDArray[np.int8], score: FloatArray) -> NDArray[np.bool_]:
         """Tell which candidates [n] are looked at again: what may be a mitotic figure."""
@@ -83,7 +88,12 @@ class Looker:
 
     def _read(self, point: FloatArray) -> Pixels:
         spec = self.model.card.input
-        return read_window(self.slide, float(point[0]), float(point[1]), spec.tile_px, spec.mpp)
+        x, y = point.tolist()
+        window = read_window(self.slide, x, y, spec.tile_px, spec.mpp)
+        wanted = self.look.stain
+        if self.stain is None or wanted is None:
+            return window
+        return Macenko.told(wanted.vectors, wanted.amounts).instead_of(self.stain, window)
 
 
 def look_again(found: Detections, looker: Looker, seen: FloatArray | None = None) -> Detections:

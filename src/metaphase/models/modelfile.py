@@ -194,6 +194,8 @@ def card_id(card: ModelCard) -> str:
             del content[name]
     if card.second is not None and card.second.floor == LOOK_FLOOR:
         del content["second"]["floor"]
+    if card.second is not None and card.second.stain is None:
+        del content["second"]["stain"]
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

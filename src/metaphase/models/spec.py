@@ -75,6 +75,17 @@ LOOK_FLOOR = 0.15
 """Far under every threshold: what has so low a score after one window will not pass for more."""
 
 
+class StainReference(Strict):
+    """Stains that images are brought to before a network sees them (``slides/stain.py``)."""
+
+    vectors: tuple[tuple[float, float, float], tuple[float, float, float]] = Field(
+        description="Optical density of haematoxylin and of eosin in R, G, B, of length 1."
+    )
+    amounts: tuple[float, float] = Field(
+        description="99th percentiles of their concentration (Macenko et al. 2009)."
+    )
+
+
 class SecondLook(Strict):
     """How a second network looks again at what the first one found.
 
@@ -95,6 +106,9 @@ class SecondLook(Strict):
         ge=0,
         le=1,
         description="Where one window makes the score lower than this, it stays the only one.",
+    )
+    stain: StainReference | None = Field(
+        default=None, description="What the stains of an image are exchanged for in windows."
     )
 
 

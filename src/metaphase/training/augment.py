@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from metaphase.errors import RecipeError
+from metaphase.slides.stain import Macenko, macenko_of
+from metaphase.thin import covariance, times
 from metaphase.training.sections import (
     Augment,
     Blur,
@@ -31,15 +33,8 @@ from metaphase.training.sections import (
     Stain,
     Tone,
 )
-from metaphase.training.stain import (
-    Macenko,
-    apply_matrix,
-    colour_matrix,
-    macenko_of,
-    reinhard_of,
-)
+from metaphase.training.stain import apply_matrix, colour_matrix, reinhard_of
 from metaphase.training.stain import fourier as mix_fourier
-from metaphase.training.thin import covariance, times
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]

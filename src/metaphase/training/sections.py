@@ -583,6 +583,12 @@ class Second(Section):
     symmetries: Literal[1, 2, 4, 8] = Field(
         default=4, description="Mirrored and turned windows that are averaged."
     )
+    stain: Literal["own", "macenko"] = Field(
+        default="own",
+        description="`macenko`: in detection the stains of an image are exchanged, in the windows, "
+        "for those of all training regions together (Macenko et al. 2009); an image that tells too "
+        "little of its stains keeps them. Training windows always keep theirs.",
+    )
 
 
 class Validation(Section):

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from metaphase.errors import RecipeError
+from metaphase.labels.dataset import Dataset
+from metaphase.models.spec import StainReference
+from metaphase.slides.open import open_case
 from metaphase.slides.slide import Slide
-from metaphase.training.augment import Float, macenko
+from metaphase.slides.stain import stain_of, stain_tiles
+from metaphase.training.augment import RUIFROK, Float, macenko
 from metaphase.training.patches import SlidePool
 from metaphase.training.sections import Augment
-
-TILES = 64
-TILE_PX = 128
-MPP = 1.0
 
 
 class SlideStains:
@@ -39,15 +40,26 @@ def slide_stains(settings: Augment | None, slides: SlidePool) -> SlideStains | N
 
 
 def slide_vectors(slide: Slide) -> Float:
-    """Return the optical density [3 stains, RGB] of a slide's stains, of 64 tiles at most.
+    """Return the optical density [3 stains, RGB] of a slide's stains.
 
-    The tiles lie evenly, so that every process that asks finds the same. A slide without enough
-    stain has Ruifrok's.
+    Every process that asks finds the same. A slide without enough stain has Ruifrok's.
     """
-    step = TILE_PX * MPP / slide.mpp
-    columns, rows = max(int(slide.width_px / step), 1), max(int(slide.height_px / step), 1)
-    places = [(i * step, j * step) for j in range(rows) for i in range(columns)]
-    chosen = np.unique(np.linspace(0, len(places) - 1, min(len(places), TILES)).round().astype(int))
-    corners = [places[index] for index in chosen]
-    tiles = [slide.read(x, y, TILE_PX, TILE_PX, MPP) for x, y in corners]
-    return macenko(np.concatenate(tiles))
+    tiles = stain_tiles(slide)
+    return macenko(np.concatenate(tiles)) if tiles else RUIFROK
+
+
+def reference_stain(training: Dataset) -> StainReference:
+    """Return the stains of all training regions together. Raises RecipeError, SlideError."""
+    tiles = []
+    for case in training:
+        with open_case(case) as slide:
+            tiles += stain_tiles(slide)
+    found = stain_of(tiles)
+    if found is None:
+        raise RecipeError.of(
+            "recipe",
+            "the training regions hold too little stain to exchange others for theirs",
+            record="second.stain",
+            way_out='leave it out, or say stain = "own"',
+        )
+    return StainReference.model_validate(found.to_json())

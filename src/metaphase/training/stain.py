@@ -1,6 +1,6 @@
 """Stain and colour brought from one image to another: normalisation, and mixing between domains.
 
-- ``Macenko``: stains and their amounts (Macenko et al. 2009, ISBI).
+- ``Macenko`` (``slides/stain.py``): stains and their amounts (Macenko et al. 2009, ISBI).
 - ``Reinhard``: mean and spread in CIE L*a*b* (Reinhard et al. 2001, IEEE CG&A 21:34).
 - ``fourier``: low frequencies of the amplitude (Yang and Soatto 2020, CVPR; mixed as by Xu et al.
   2021, CVPR).
@@ -18,31 +18,12 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from metaphase.training.thin import covariance, times
+from metaphase.slides.slide import Pixels
+from metaphase.slides.stain import Normalised, stained, to_bytes
+from metaphase.thin import times
 
-Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
 Rng = np.random.Generator
-
-LIGHT = 240.0
-"""Grey level of glass that Macenko's optical density starts from, as the published codes take."""
-FAINT = 0.15
-"""A pixel is stained where the optical density of every channel is at least this."""
-LEAST_STAINED = 0.02
-"""Part of a tile that must be stained for anything to be estimated of it."""
-LEAST_ANGLE = 0.1
-"""Radians between the extreme directions of optical density: less is one stain only."""
-_LEAST_PIXELS = 64
-_BLACK = 8  # a border or a hole, where all channels are at or below
-_OD = -np.log((np.arange(256) + 1) / LIGHT).astype(np.float32)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Normalised:
-    """An image and why it was left as it was ("" where it was normalised)."""
-
-    image: Pixels
-    left_because: str = ""
 
 
 class Normaliser(Protocol):
@@ -56,114 +37,6 @@ def normalise_all(images: Pixels, normaliser: Normaliser) -> tuple[Pixels, list[
     """Return images [n, h, w, 3] normalised one by one, and why each was left ("": was not)."""
     results = [normaliser(image) for image in images]
     return np.stack([r.image for r in results]), [r.left_because for r in results]
-
-
-def stained(image: Pixels) -> tuple[NDArray[np.bool_], str]:
-    """Return the mask [h, w] of stained pixels, and why it cannot be used ("" where it can).
-
-    Not stained are glass, black, and pen: saturated green or blue ink, and yellow paint, which no
-    mixture of haematoxylin and eosin makes.
-    """
-    # All in 8 or 16 bits: this is done to every patch.
-    faint = np.uint8(np.searchsorted(-_OD, -FAINT, side="right") - 1)
-    channels = image[..., 0], image[..., 1], image[..., 2]
-    red, green, blue = channels
-    dark = np.maximum(np.maximum(red, green), blue) <= faint
-    black = np.maximum(np.maximum(red, green), blue) <= _BLACK
-    mask = dark & ~black & ~inked(image)
-    if black.mean() > 1 - LEAST_STAINED:
-        return mask, "it is black"
-    if mask.sum() < max(_LEAST_PIXELS, LEAST_STAINED * mask.size):
-        return mask, "too little of it is stained"
-    return mask, ""
-
-
-def inked(image: Pixels) -> NDArray[np.bool_]:
-    """Return the mask [h, w] of what is pen or paint: colours that H&E does not make.
-
-    Haematoxylin and eosin take green most of all. Where green is the brightest channel by far, or
-    blue the darkest by far, or red by far the darkest in a bright blue, it is ink.
-    """
-    red, green, blue = (image[..., c].astype(np.int16) for c in range(3))
-    of_green = green > np.maximum(red, blue) + 20
-    of_yellow = np.minimum(red, green) > blue + 60
-    of_blue = blue > np.maximum(red + 90, green + 60)
-    return np.asarray(of_green | of_yellow | of_blue)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Macenko:
-    """Normalisation to the stains of a reference (Macenko et al. 2009).
-
-    ``vectors`` [2, 3] are optical densities of haematoxylin and eosin of length 1, ``amounts`` [2]
-    the 99th percentiles of their concentration. The defaults are those of the authors' published
-    code. Checked against torchstain.
-    """
-
-    vectors: Float
-    amounts: Float
-    name: ClassVar[str] = "macenko"
-
-    @classmethod
-    def published(cls) -> Macenko:
-        """Return the reference that the authors' code carries."""
-        vectors = [[0.5626, 0.7201, 0.4062], [0.2159, 0.8012, 0.5581]]
-        return cls(np.array(vectors, np.float32), np.array([1.9705, 1.0308], np.float32))
-
-    @classmethod
-    def of(cls, image: Pixels) -> Macenko | None:
-        """Return the reference that an image is, None where its stains cannot be told."""
-        return macenko_of(image)[0]
-
-    def __call__(self, image: Pixels) -> Normalised:
-        """Return the image with its stains and their amounts exchanged for the reference's."""
-        own, reason = macenko_of(image)
-        if own is None:
-            return Normalised(image, reason)
-        return Normalised(self.instead_of(own, image))
-
-    def instead_of(self, own: Macenko, image: Pixels) -> Pixels:
-        """Return an image whose stains are known with them exchanged for these."""
-        # Concentrations, their scale and the new mixture are one matrix [3, 3].
-        unmix = np.linalg.pinv(own.vectors)
-        matrix = unmix @ np.diag(self.amounts / own.amounts) @ self.vectors
-        mixed = times(np.take(_OD, image.reshape(-1, 3)), matrix.astype(np.float32))
-        np.negative(mixed, out=mixed)
-        np.exp(mixed, out=mixed)
-        mixed *= np.float32(LIGHT)
-        result = _to_bytes(mixed).reshape(image.shape)
-        # Ink and black are no mixture of the stains, and what is not is not to be changed to one.
-        odd = inked(image) | (image.max(axis=-1) <= _BLACK)
-        result[odd] = image[odd]
-        # Nor is glass, which is nearly white in the reference too: clear stays as clear as it was.
-        glass = image.min(axis=-1) >= LIGHT
-        result[glass] = image[glass]
-        return result
-
-
-def macenko_of(image: Pixels, *, percentile: float = 1.0) -> tuple[Macenko | None, str]:
-    """Return the stains of an image with their amounts, or None and why they cannot be told."""
-    mask, reason = stained(image)
-    if reason:
-        return None, reason
-    od = np.take(_OD, image[mask])
-    plane = np.linalg.eigh(covariance(od))[1][:, 1:]
-    plane = plane * np.where(plane.sum(axis=0) < 0, -1, 1)
-    along = times(od, plane)
-    angle = np.arctan2(along[:, 0], along[:, 1])
-    low, high = np.percentile(angle, [percentile, 100 - percentile])
-    if high - low < LEAST_ANGLE:
-        return None, "it holds one stain only"
-    found = np.stack([plane @ [np.sin(a), np.cos(a)] for a in (low, high)])
-    if (found < -0.05).any():
-        return None, "its colours are not those of two stains"
-    found = np.maximum(found, 1e-3)
-    found /= np.linalg.norm(found, axis=1)[:, None]
-    vectors = (found if found[0, 0] > found[1, 0] else found[::-1]).astype(np.float32)
-    amounts = np.percentile(times(od, np.linalg.pinv(vectors)), 99, axis=0)
-    if (amounts < 0.05).any():
-        return None, "it holds one stain only"
-    return Macenko(vectors, amounts.astype(np.float32)), ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -250,7 +123,7 @@ def from_lab(lab: Float) -> Pixels:
     xyz = np.where(f > 0.2068966, f**3, (f - np.float32(16 / 116)) / _SLOPE)
     rgb = np.clip(times(xyz.astype(np.float32), _FROM_XYZ), 0, 1)
     grey = np.where(rgb > 0.0031308, 1.055 * rgb ** np.float32(1 / 2.4) - 0.055, 12.92 * rgb)
-    return _to_bytes(np.asarray(255 * grey, dtype=np.float32))
+    return to_bytes(np.asarray(255 * grey, dtype=np.float32))
 
 
 # --- Fourier amplitude --------------------------------------------------------------------------
@@ -275,7 +148,7 @@ def fourier(image: Pixels, partner: Pixels, *, beta: float, amount: float = 1.0)
     change = own * (wanted / np.maximum(amplitude, 1e-6) - 1) / (height * width)
     change[:, :, 1:] *= 2
     added = np.real(times(times(rows.conj().T, change), columns.conj()))
-    return _to_bytes(image + np.ascontiguousarray(np.moveaxis(added, 0, -1)))
+    return to_bytes(image + np.ascontiguousarray(np.moveaxis(added, 0, -1)))
 
 
 def _waves(length: int, highest: int) -> NDArray[np.complex64]:
@@ -306,10 +179,4 @@ def colour_matrix(rng: Rng, size: float) -> Float:
 def apply_matrix(image: Pixels, matrix: Float) -> Pixels:
     """Return the image [h, w, 3] with every pixel's RGB multiplied by a matrix."""
     mixed = times(image.reshape(-1, 3).astype(np.float32), matrix.T)
-    return _to_bytes(mixed).reshape(image.shape)
-
-
-def _to_bytes(values: Float) -> Pixels:
-    np.clip(values, 0, 255, out=values)
-    values += np.float32(0.5)
-    return values.astype(np.uint8)
+    return to_bytes(mixed).reshape(image.shape)

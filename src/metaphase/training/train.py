@@ -148,6 +148,7 @@ def _look_twice(
 ) -> Model:
     """Train the second look and put it into the model file."""
     from metaphase.training.second import train_second
+    from metaphase.training.slidestain import reference_stain
 
     settings = recipe.second
     assert settings is not None
@@ -162,6 +163,7 @@ def _look_twice(
         min_score=settings.min_score,
         weight=settings.weight,
         symmetries=settings.symmetries,
+        stain=reference_stain(data.training) if settings.stain == "macenko" else None,
     )
     return save_second(detector, second, look)
 

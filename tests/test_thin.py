@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from metaphase.training import thin
-from metaphase.training.thin import covariance, times
+from metaphase import thin
+from metaphase.thin import covariance, times
 
 rng = np.random.default_rng(0)
 
