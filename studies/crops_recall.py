@@ -6,16 +6,17 @@
 A crop (32 um) is smaller than the tile that a network sees (128 um), so something must lie around
 it. Four ways are measured:
 
-- ``slide``: every crop continued by its own mirror images, those of a slide side by side as one
-  image. As of a slide, its stains can be told, which a model may exchange for its own.
-- ``reflected``: the same, each crop an image of its own. It is too small to tell its stains.
+- ``reflected``: the crop continued by its own mirror images, the figure in the middle of the tile.
+- ``mosaic``: the same, those of a slide side by side as one image, large enough to tell its stains,
+  which a model may exchange. They are told wrong: a twentieth of it is figures, which in no slide
+  are a thousandth, so it seems darker than its slide is. What that costs at worst is told.
 - ``white``: nothing but white around it, as beyond the border of an image.
 - ``pasted``: laid with a soft rim on a figure-free part of a field, matched to the crop's colour.
 
-``slide`` is the one to quote. It holds nothing but that slide's own pixels, and nothing of the kind
-that training is composed of: a model that takes a soft rim for a figure gains by ``pasted``, and
-one that has never seen an image's border loses by ``white``. Read as bounds, all should agree
-within their intervals.
+``reflected`` is the one to quote. It holds nothing but that scanner's own pixels, and nothing of
+the kind that training is composed of: a model that takes a soft rim for a figure gains by
+``pasted``, and one that has never seen an image's border loses by ``white``. Read as bounds, these
+three should agree within their intervals.
 
 A figure is found if a detection at or above the frozen threshold lies within 7.5 um of it. Of each
 crop the figure that it is centred on counts, so each figure counts once. Of a cross-validation,
@@ -54,7 +55,7 @@ from studies.common import (
 from studies.grounds import Grounds, pasted
 
 SIDE_PX = 512
-QUOTED = "slide"
+QUOTED = "reflected"
 
 Laid = tuple[Pixels, float, float]
 
@@ -69,7 +70,7 @@ def ways(grounds: Grounds | None) -> dict[str, Callable[[Crop, np.random.Generat
         return pasted(crop.pixels, crop.x_px, crop.y_px, ground)
 
     found: dict[str, Callable[[Crop, np.random.Generator], Laid]] = {
-        "reflected": lambda crop, rng: reflected(crop.pixels, crop.x_px, crop.y_px, SIDE_PX),
+        QUOTED: lambda crop, rng: reflected(crop.pixels, crop.x_px, crop.y_px, SIDE_PX),
         "white": lambda crop, rng: (crop.pixels, crop.x_px, crop.y_px),
     }
     return found if grounds is None else {**found, "pasted": on_field}
@@ -79,7 +80,7 @@ def scores_of(subject: Subject, crops: list[Crop], seed: int) -> dict[str, list[
     """Return the best score at each crop's figure, by way."""
     grounds = Grounds(subject.fields) if len(subject.fields) else None
     runtime = subject.runtime()
-    found: dict[str, list[float]] = {QUOTED: scores_side_by_side(subject, runtime, crops)}
+    found: dict[str, list[float]] = {"mosaic": scores_of_mosaics(subject, runtime, crops)}
     for way, lay in ways(grounds).items():
         found[way] = []
         for number, crop in enumerate(crops):
@@ -88,7 +89,7 @@ def scores_of(subject: Subject, crops: list[Crop], seed: int) -> dict[str, list[
     return found
 
 
-def scores_side_by_side(subject: Subject, runtime: Runtime, crops: list[Crop]) -> list[float]:
+def scores_of_mosaics(subject: Subject, runtime: Runtime, crops: list[Crop]) -> list[float]:
     """Return the best score at each crop's figure, the crops of a slide in one image."""
     slides: dict[tuple[str, float], list[int]] = {}
     for number, crop in enumerate(crops):

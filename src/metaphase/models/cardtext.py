@@ -59,7 +59,19 @@ def _interface(card: ModelCard) -> str:
     return (
         f"H&E at {card.input.mpp:g} um/px, in tiles of {card.input.tile_px} px (a rim of "
         f"{card.input.margin_px} px is left to the next tile). Points of: {classes}, with a score "
-        f"from 0 to 1; points within {card.merge_radius_um:g} um are one."
+        f"from 0 to 1; points within {card.merge_radius_um:g} um are one.{_second_look(card)}"
+    )
+
+
+def _second_look(card: ModelCard) -> str:
+    look = card.second
+    if look is None:
+        return ""
+    stain = ", the image's stains exchanged for those of the training" if look.stain else ""
+    return (
+        f" Candidates with a score of at least {look.min_score:g} are looked at again by a second "
+        f"network, in {look.symmetries} of a square's symmetries where that may change something"
+        f"{stain}; a score is the geometric mean of both (weight of the second: {look.weight:g})."
     )
 
 
