@@ -7,11 +7,13 @@ import pytest
 
 pytest.importorskip("torch")
 
-from studies.common import best_score, reflected, share_interval, wilson
+from studies.common import Crop, best_score, reflected, share_interval, wilson
 from studies.crops_recall import side_by_side
 from studies.grounds import disc_replaced, pasted
 from studies.hold_out import held_out
+from studies.shortcuts import free_of_figures
 
+from metaphase.figures import Figure
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.training.crops import valid_part
 from tests.evaluation.scenes import found
@@ -46,6 +48,16 @@ def test_side_by_side_every_figure_is_where_it_is_said_to_be(count):
         top, left = int(y) // 256 * 256, int(x) // 256 * 256
         assert np.array_equal(image[top : top + 256, left : left + 256], pixels)
     assert (image.max(axis=2) > 0).all(), "no gap"
+
+
+def test_what_is_free_of_figures_is_farther_than_a_match():
+    figures = (Figure("1", 66.0, 60.0), Figure("2", 10.0, 20.0))
+    case = Case(id="a", width_px=128, height_px=128, figures=figures)
+    padded = Crop(case, np.zeros((118, 128, 3), np.uint8), 0.25, 66.0, 50.0)  # ten rows cut off
+    free = free_of_figures(padded)
+    rows, columns = np.mgrid[:118, :128] + 0.5
+    near = [np.hypot(columns - x, rows - y) * 0.25 <= 7.5 for x, y in ((66, 50), (10, 10))]
+    assert np.array_equal(~free, near[0] | near[1])
 
 
 def test_a_paste_is_soft_at_its_rim_and_whole_inside():
