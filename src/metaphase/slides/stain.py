@@ -136,12 +136,14 @@ class Macenko:
         np.exp(mixed, out=mixed)
         mixed *= np.float32(LIGHT)
         result = to_bytes(mixed).reshape(image.shape)
-        # Ink and black are no mixture of the stains, and what is not is not to be changed to one.
-        odd = inked(image) | (image.max(axis=-1) <= BLACK)
-        result[odd] = image[odd]
-        # Nor is glass, which is nearly white in the reference too: clear stays as clear as it was.
-        glass = image.min(axis=-1) >= LIGHT
-        result[glass] = image[glass]
+        # Ink and black are no mixture of the stains, and what is not is not to be changed to one;
+        # nor is glass, which is nearly white in the reference too: clear stays as clear as it was.
+        # (Channel by channel: reductions over an axis of three take ten times as long.)
+        red, green, blue = image[..., 0], image[..., 1], image[..., 2]
+        kept = inked(image)
+        kept |= np.maximum(np.maximum(red, green), blue) <= BLACK
+        kept |= np.minimum(np.minimum(red, green), blue) >= LIGHT
+        result[kept] = image[kept]
         return result
 
 
