@@ -6,11 +6,10 @@
 Four measurements, all at the frozen threshold:
 
 1. ``quilts``: pictures sewn of figure-free strips of the crops: that scanner, and seams, but no
-   figure; beside it the same crops as they are, away from their figures. A model that takes a seam
-   for a figure has more false positives per mm2 in quilts than in crops; one that takes a scanner
-   for it, more in both than on whole fields. (Crops were cut out around figures, where tumours
-   divide, so that dark nuclei are more frequent in them than in fields.) ``--limit`` does not
-   count here: quilts of few strips repeat one nucleus.
+   figure; beside it the same crops as they are, away from their figures. More false positives per
+   mm2 in quilts than in crops are made by the sewing (which also cuts nuclei, and doubles them, so
+   that they look like plates: look before you blame the seam); more in crops than in whole fields
+   are a scanner's. ``--limit`` does not count here: quilts of few strips repeat one nucleus.
 2. ``fields``: F1 on the left-out fields as they are, recompressed as JPEG and blurred.
 3. ``off centre``: windows of the crops laid on a field, the figure in the window's middle or near
    its rim; and the whole crop off the middle of the tile.
@@ -61,6 +60,7 @@ WINDOW_PX, SHIFT_PX = 88, 20
 DISC_PX, PIECE_PX = 20, 56
 QUILTS = 64
 QUILT_PX = 512
+RIM_UM = 5.0
 LEAST_CROPS = 5
 """Of a slide: quilts of fewer would show the same strips again and again."""
 
@@ -148,7 +148,8 @@ def crop_rates(who: list[Subject], crops: list[Crop]) -> dict[str, dict[str, flo
 
 
 def free_of_figures(crop: Crop) -> np.ndarray:
-    """Return the mask [h, w] of a crop's pixels that are farther than a match from its figures."""
+    """Return the mask [h, w] of a crop's pixels that are farther than a match from its figures, and
+    not at its border, where its mirror image makes plates and stars of half nuclei."""
     height, width = crop.pixels.shape[:2]
     figures = points_of(crop.case.figures, None)
     # What the crop is centred on is known in the crop's own pixels, without black padding.
@@ -156,7 +157,8 @@ def free_of_figures(crop: Crop) -> np.ndarray:
     mitotic = points_of(crop.case.figures, Label.MITOTIC)
     middle = mitotic[np.argmin(np.hypot(*(mitotic - whole / 2).T))]
     rows, columns = np.mgrid[:height, :width] + 0.5
-    free = np.ones((height, width), bool)
+    rim = RIM_UM / crop.mpp
+    free = (np.minimum(columns, width - columns) > rim) & (np.minimum(rows, height - rows) > rim)
     for x, y in figures - middle + [crop.x_px, crop.y_px]:
         free &= np.hypot(columns - x, rows - y) * crop.mpp > MATCH_RADIUS_UM
     return free

@@ -57,7 +57,9 @@ def test_what_is_free_of_figures_is_farther_than_a_match():
     free = free_of_figures(padded)
     rows, columns = np.mgrid[:118, :128] + 0.5
     near = [np.hypot(columns - x, rows - y) * 0.25 <= 7.5 for x, y in ((66, 50), (10, 10))]
-    assert np.array_equal(~free, near[0] | near[1])
+    inside = np.zeros((118, 128), bool)
+    inside[20:-20, 20:-20] = True  # 5 um
+    assert np.array_equal(free, inside & ~near[0] & ~near[1])
 
 
 def test_a_paste_is_soft_at_its_rim_and_whole_inside():
