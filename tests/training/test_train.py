@@ -36,9 +36,16 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     return load_network(load_model(run / "model")).state_dict()
 
 
-def test_a_run_leaves_everything_that_it_depended_on(tmp_path: Path) -> None:
-    recipe = dots_recipe(tmp_path / "data")
-    run = train(recipe, out=tmp_path / "run", show=False)
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the run of ``dots_recipe(folder / "data")``."""
+    folder = tmp_path_factory.mktemp("trained")
+    train(dots_recipe(folder / "data"), out=folder / "run", show=False)
+    return folder
+
+
+def test_a_run_leaves_everything_that_it_depended_on(trained: Path) -> None:
+    recipe, run = load_recipe(trained / "data" / "recipe.toml"), trained / "run"
     assert finished(run)
     model = load_model(run / "model")
     assert model.onnx_path is not None
@@ -65,7 +72,7 @@ def test_a_run_leaves_everything_that_it_depended_on(tmp_path: Path) -> None:
     assert json.loads((run / "split.json").read_text())["validation"] == ["case3"]
     assert "torch" in json.loads((run / "environment.json").read_text())["versions"]
     kept = load_detections(run / "detections" / "case3")
-    again = detect(tmp_path / "data" / "images" / "case3.png", model, mpp=0.25)
+    again = detect(trained / "data" / "images" / "case3.png", model, mpp=0.25)
     assert np.array_equal(kept.score, again.score)
 
 
@@ -132,19 +139,17 @@ def test_two_processes_train_one_model(tmp_path: Path) -> None:
     assert all(0 <= float(row["validation/f1"]) <= 1 for row in rows)
 
 
-def test_a_folder_with_another_run_is_refused(tmp_path: Path) -> None:
-    train(dots_recipe(tmp_path / "data", "trainer.epochs=1"), out=tmp_path / "run", show=False)
-    other = dots_recipe(tmp_path / "data", "trainer.epochs=2")
+def test_a_folder_with_another_run_is_refused(trained: Path) -> None:
+    other = load_recipe(trained / "data" / "recipe.toml", ["trainer.epochs=2"])
     with pytest.raises(RecipeError, match="another recipe"):
-        train(other, out=tmp_path / "run", show=False)
+        train(other, out=trained / "run", show=False)
 
 
-def test_a_finished_run_is_left_alone(tmp_path: Path) -> None:
-    recipe = dots_recipe(tmp_path / "data", "trainer.epochs=1")
-    run = train(recipe, out=tmp_path / "run", show=False)
-    before = (run / "model" / "card.json").stat().st_mtime_ns
-    assert train(recipe, out=tmp_path / "run", show=False) == run
-    assert (run / "model" / "card.json").stat().st_mtime_ns == before
+def test_a_finished_run_is_left_alone(trained: Path) -> None:
+    recipe = load_recipe(trained / "data" / "recipe.toml")
+    before = (trained / "run" / "model" / "card.json").stat().st_mtime_ns
+    assert train(recipe, out=trained / "run", show=False) == trained / "run"
+    assert (trained / "run" / "model" / "card.json").stat().st_mtime_ns == before
 
 
 def test_without_validation_the_last_weights_and_a_fixed_threshold_are_taken(
