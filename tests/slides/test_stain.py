@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from metaphase.slides import stain
 from metaphase.slides.array import ArraySlide
 from metaphase.slides.mpp import MppHints
 from metaphase.slides.slide import Pixels
@@ -76,12 +77,21 @@ def test_a_large_slide_is_looked_at_in_few_places() -> None:
             return super().read(x_px, y_px, width, height, mpp)
 
     wide = Asked(tissue(300, 4000), Path("a.png"), MppHints(user=1.0))
-    assert len(stain_tiles(wide)) == len(asked) == 4 * MOST_PLACES
+    assert len(stain_tiles(wide)) == len(asked) == 4 * MOST_PLACES[0]
     x, y = np.array(asked).T
     assert 0 <= x.min() < 250
     assert 3700 < x.max() <= 4000 - 64
     assert y.min() >= 0
     assert y.max() <= 300 - 64
+
+
+def test_a_biopsy_on_a_large_glass_is_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.full((4000, 4000, 3), 245, np.uint8)
+    pixels[1000:1400, 1700:2500] = tissue(400, 800)  # a fiftieth of it
+    found = slide_stain(slide(pixels))
+    near(found, Macenko.of(pixels[1000:1400, 1700:2500]))
+    monkeypatch.setattr(stain, "MOST_PLACES", MOST_PLACES[:1])
+    assert slide_stain(slide(pixels)) is None
 
 
 def test_files_tell_them_to_the_pixel() -> None:

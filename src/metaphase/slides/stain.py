@@ -33,8 +33,8 @@ BLACK = 8
 DECIMALS = 5
 """Of stains in files."""
 TILE_PX, TILE_MPP = 64, 1.0
-MOST_PLACES = 16
-"""Along each side of a slide."""
+MOST_PLACES = 16, 32
+"""Along each side of a slide: the second where the first hit too little tissue, as of a biopsy."""
 LEAST_STAINED_TILE = 0.1
 LEAST_MM2 = 0.05
 """Less stained area tells of a few cells, not of a laboratory: one dark figure would change it."""
@@ -190,7 +190,7 @@ def slide_stain(slide: Slide) -> Macenko | None:
 
 def stain_of(tiles: Sequence[Pixels]) -> Macenko | None:
     """Return the stains of ``stain_tiles`` of one slide, or of several together."""
-    if sum(int(_stained(tile).sum()) for tile in tiles) * TILE_MPP**2 * 1e-6 < LEAST_MM2:
+    if not _enough(tiles):
         return None
     found = Macenko.of(np.concatenate(tiles))
     return None if found is None else Macenko.told(**found.to_json())
@@ -199,18 +199,39 @@ def stain_of(tiles: Sequence[Pixels]) -> Macenko | None:
 def stain_tiles(slide: Slide) -> list[Pixels]:
     """Return tiles [64, 64, 3] at 1 um/px that lie evenly over a slide, those with tissue on them.
 
-    At most 16 x 16 places are looked at, so that a slide without small copies is not decoded whole.
+    Few places are looked at (``MOST_PLACES``), so that a slide without small copies is not decoded
+    whole.
     """
+    tiles: list[Pixels] = []
+    before = 0
+    for most in MOST_PLACES:
+        places = _places(slide, most)
+        if len(places) == before:  # no room for more
+            break
+        before = len(places)
+        read = (slide.read(x, y, TILE_PX, TILE_PX, TILE_MPP) for y, x in places)
+        tiles = [tile for tile in read if _stained(tile).mean() >= LEAST_STAINED_TILE]
+        if _enough(tiles):
+            break
+    return tiles
+
+
+def _places(slide: Slide, most: int) -> list[tuple[float, float]]:
+    """Return the corners (y, x) of tiles."""
     step = TILE_PX * TILE_MPP / slide.mpp
-    places = product(_corners(slide.height_px, step), _corners(slide.width_px, step))
-    tiles = [slide.read(x, y, TILE_PX, TILE_PX, TILE_MPP) for y, x in places]
-    return [tile for tile in tiles if _stained(tile).mean() >= LEAST_STAINED_TILE]
+    sides = (_corners(length, step, most) for length in (slide.height_px, slide.width_px))
+    return list(product(*sides))  # type: ignore[arg-type]  # of two
 
 
-def _corners(length_px: int, step: float) -> list[float]:
+def _corners(length_px: int, step: float, most: int) -> list[float]:
     """Return where tiles begin along a side of a slide."""
-    count = max(1, min(int(length_px / step), MOST_PLACES))
+    count = max(1, min(int(length_px / step), most))
     return [(i + 0.5) * length_px / count - step / 2 for i in range(count)]
+
+
+def _enough(tiles: Sequence[Pixels]) -> bool:
+    stained_px = sum(int(_stained(tile).sum()) for tile in tiles)
+    return stained_px * TILE_MPP**2 * 1e-6 >= LEAST_MM2
 
 
 def _stained(tile: Pixels) -> NDArray[np.bool_]:
