@@ -142,11 +142,16 @@ def add_crop_arguments(parser: argparse.ArgumentParser) -> None:
 
 def crop_cases(given: argparse.Namespace) -> Dataset:
     """Return the crops that are asked for, each with a resolution; ``limit`` is for a scanner."""
-    images = given.crop_images or given.crops.parent / "images"
-    dataset = part(load_dataset(given.crops, images=images), given.crops_only)
-    whole = with_mpp(dataset)
+    whole = all_crops(given)
     kept = [i for cases in whole.by_domain().values() for i in some(cases, given.limit).ids]
     return whole.select(kept)
+
+
+def all_crops(given: argparse.Namespace) -> Dataset:
+    """Return the crops that are asked for, each with a resolution, whatever the limit."""
+    images = given.crop_images or given.crops.parent / "images"
+    dataset = part(load_dataset(given.crops, images=images), given.crops_only)
+    return with_mpp(dataset)
 
 
 def with_mpp(crops: Dataset) -> Dataset:
@@ -162,16 +167,15 @@ def read_crops(cases: Dataset) -> list[Crop]:
         with open_case(case) as slide:
             pixels = slide.read(0, 0, slide.width_px, slide.height_px)
             mpp = slide.mpp
-        figure = central(case, pixels)
+        figure = central(case, pixels.shape[1], pixels.shape[0])
         x1, y1, x2, y2 = valid_part(pixels)
         crop = np.ascontiguousarray(pixels[y1:y2, x1:x2])
         found.append(Crop(case, crop, mpp, figure.x_px - x1, figure.y_px - y1))
     return found
 
 
-def central(case: Case, pixels: Pixels) -> Figure:
-    """Return the mitotic figure nearest to the middle."""
-    height, width = pixels.shape[:2]
+def central(case: Case, width: int, height: int) -> Figure:
+    """Return the mitotic figure nearest to the middle of a crop's image."""
     figures = [figure for figure in case.figures if figure.label == Label.MITOTIC]
     return min(figures, key=lambda f: np.hypot(f.x_px - width / 2, f.y_px - height / 2))
 

@@ -29,7 +29,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from metaphase.evaluation.evaluate import evaluate
-from metaphase.figures import Detections, Label, points_of
+from metaphase.figures import Detections, points_of
 from metaphase.labels.dataset import Dataset
 from metaphase.training.augment import compressed
 from metaphase.training.crops import Crops, look_of, recolour
@@ -39,8 +39,10 @@ from studies.common import (
     Pixels,
     Subject,
     add_crop_arguments,
+    all_crops,
     arguments,
     best_score,
+    central,
     crop_cases,
     finish,
     look,
@@ -153,13 +155,11 @@ def free_of_figures(crop: Crop) -> np.ndarray:
     height, width = crop.pixels.shape[:2]
     figures = points_of(crop.case.figures, None)
     # What the crop is centred on is known in the crop's own pixels, without black padding.
-    whole = np.array([crop.case.width_px or width, crop.case.height_px or height])
-    mitotic = points_of(crop.case.figures, Label.MITOTIC)
-    middle = mitotic[np.argmin(np.hypot(*(mitotic - whole / 2).T))]
+    middle = central(crop.case, crop.case.width_px or width, crop.case.height_px or height)
     rows, columns = np.mgrid[:height, :width] + 0.5
     rim = RIM_UM / crop.mpp
     free = (np.minimum(columns, width - columns) > rim) & (np.minimum(rows, height - rows) > rim)
-    for x, y in figures - middle + [crop.x_px, crop.y_px]:
+    for x, y in figures - [middle.x_px - crop.x_px, middle.y_px - crop.y_px]:
         free &= np.hypot(columns - x, rows - y) * crop.mpp > MATCH_RADIUS_UM
     return free
 
@@ -277,7 +277,7 @@ def compare(
 
 def measure(given: Namespace) -> dict[str, Any]:
     who, cases = subjects(given), crop_cases(given)
-    everyone = crop_cases(Namespace(**{**vars(given), "limit": None}))
+    everyone = all_crops(given)
     result: dict[str, Any] = {"crops_seen_in_training": warn_of_leaks(who, everyone)}
     crops = read_crops(cases)
     result["quilts"] = quilt_rates(who, quilts(everyone, given.seed, given.quilts))

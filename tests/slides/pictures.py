@@ -10,8 +10,10 @@ import tifffile
 from hypothesis import settings
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from metaphase.slides.slide import Pixels
+from metaphase.slides.stain import LIGHT
 
 MPP = 0.25
 
@@ -25,6 +27,26 @@ def noise(width: int, height: int, seed: int = 0) -> Pixels:
     coarse = Image.fromarray(rng.integers(0, 256, (height // 6 + 2, width // 6 + 2, 3), np.uint8))
     smooth = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC), np.int16)
     return np.clip(smooth + rng.integers(-6, 7, smooth.shape), 0, 255).astype(np.uint8)
+
+
+STAINS = np.array([[0.60, 0.72, 0.34], [0.18, 0.92, 0.34]])
+"""Of ``stained_tissue``: haematoxylin's and eosin's optical density."""
+
+
+def stained_tissue(
+    height: int,
+    width: int,
+    seed: int = 0,
+    *,
+    vectors: NDArray[np.float64] = STAINS,
+    strength: float = 1.0,
+) -> Pixels:
+    """Pixels all of tissue, of known stains."""
+    rng = np.random.default_rng(seed)
+    amount = [gaussian_filter(rng.uniform(0, 1, (height, width)), 3) for _ in range(2)]
+    h, e = ((a - a.min()) / (a.max() - a.min()) for a in amount)
+    od = np.stack([0.15 + 1.3 * h * (1 - e), 0.25 + 0.8 * e], axis=-1) @ vectors * strength
+    return (LIGHT * np.exp(-od)).clip(0, 255).astype(np.uint8)
 
 
 WAVE_PX = 64

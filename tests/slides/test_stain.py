@@ -6,24 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
 
 from metaphase.slides import stain
 from metaphase.slides.array import ArraySlide
 from metaphase.slides.mpp import MppHints
 from metaphase.slides.slide import Pixels
-from metaphase.slides.stain import LIGHT, MOST_PLACES, Macenko, slide_stain, stain_tiles
-
-STAINS = np.array([[0.60, 0.72, 0.34], [0.18, 0.92, 0.34]])
-
-
-def tissue(height: int, width: int, seed: int = 0) -> Pixels:
-    """Pixels all of tissue, of known stains."""
-    rng = np.random.default_rng(seed)
-    amount = [gaussian_filter(rng.uniform(0, 1, (height, width)), 3) for _ in range(2)]
-    h, e = ((a - a.min()) / (a.max() - a.min()) for a in amount)
-    od = np.stack([0.15 + 1.3 * h * (1 - e), 0.25 + 0.8 * e], axis=-1) @ STAINS
-    return (LIGHT * np.exp(-od)).clip(0, 255).astype(np.uint8)
+from metaphase.slides.stain import MOST_PLACES, Macenko, slide_stain, stain_tiles
+from tests.slides.pictures import stained_tissue as tissue
 
 
 def slide(pixels: Pixels, mpp: float = 1.0) -> ArraySlide:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.ndimage import gaussian_filter
 
 from metaphase.slides.slide import Pixels
 from metaphase.slides.stain import LIGHT, Macenko, inked, stained
@@ -21,20 +20,16 @@ from metaphase.training.stain import (
     normalise_all,
     to_lab,
 )
+from tests.slides.pictures import STAINS, stained_tissue
 
-ONE = np.array([[0.60, 0.72, 0.34], [0.18, 0.92, 0.34]])
 OTHER = np.array([[0.66, 0.68, 0.32], [0.10, 0.93, 0.36]])
 
 
 def tissue(
-    seed: int = 0, vectors: np.ndarray = ONE, strength: float = 1.0, side: int = 96
+    seed: int = 0, vectors: np.ndarray = STAINS, strength: float = 1.0, side: int = 96
 ) -> Pixels:
     """A tile all of tissue, of known stains."""
-    rng = np.random.default_rng(seed)
-    amount = [gaussian_filter(rng.uniform(0, 1, (side, side)), 3) for _ in range(2)]
-    h, e = ((a - a.min()) / (a.max() - a.min()) for a in amount)
-    od = np.stack([0.15 + 1.3 * h * (1 - e), 0.25 + 0.8 * e], axis=-1) @ vectors * strength
-    return (LIGHT * np.exp(-od)).clip(0, 255).astype(np.uint8)
+    return stained_tissue(side, side, seed, vectors=vectors, strength=strength)
 
 
 def mean_difference(a: Pixels, b: Pixels) -> float:
@@ -111,7 +106,7 @@ def test_an_image_is_nearly_its_own_reference(reference: Macenko | Reinhard) -> 
 
 
 PEN = np.zeros((64, 64, 3), np.uint8) + np.array([20, 160, 60], np.uint8)
-ONLY_EOSIN = (LIGHT * np.exp(-np.linspace(0.3, 1.2, 64 * 64)[:, None] * ONE[1])).astype(np.uint8)
+ONLY_EOSIN = (LIGHT * np.exp(-np.linspace(0.3, 1.2, 64 * 64)[:, None] * STAINS[1])).astype(np.uint8)
 
 
 @REFERENCES

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from metaphase.errors import MissingExtraError, ModelFileError, Problem
 from metaphase.files import sha256_of_file, write_bytes, write_json
-from metaphase.models.spec import LOOK_FLOOR, ModelCard, SecondLook
+from metaphase.models.spec import ModelCard, SecondLook
 
 if TYPE_CHECKING:
     from metaphase.models.networks.base import Network
@@ -37,6 +37,7 @@ DEFAULT_NAME = "compact"
 """The model inside the package that is meant where none is named."""
 
 _LATER_FIELDS = ("command", "limitations", "second", "domains")
+_LATER_FIELDS_OF_SECOND = ("floor", "stain")
 
 
 @dataclass(frozen=True)
@@ -192,10 +193,9 @@ def card_id(card: ModelCard) -> str:
     for name in _LATER_FIELDS:
         if not content[name]:
             del content[name]
-    if card.second is not None and card.second.floor == LOOK_FLOOR:
-        del content["second"]["floor"]
-    if card.second is not None and card.second.stain is None:
-        del content["second"]["stain"]
+    for name in _LATER_FIELDS_OF_SECOND if card.second is not None else ():
+        if getattr(card.second, name) == SecondLook.model_fields[name].default:
+            del content["second"][name]
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
