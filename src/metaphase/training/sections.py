@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from metaphase.models.options import CompactOptions, RetinaNetOptions
+from metaphase.models.options import Backbone, CompactOptions, RetinaNetOptions, WindowOptions
 from metaphase.training.caselists import expand_lists
 
 BUILT_IN_SPLITS = ("midog21-official", "exercise", "exercise-as-handed-out", "stratified")
@@ -174,7 +174,7 @@ class Data(Section):
 
 
 class CompactNetwork(CompactOptions):
-    """EfficientNet-Lite0 features, a light feature pyramid, centres at stride 8."""
+    """EfficientNet-Lite features, a light feature pyramid, one map of scores at stride 8."""
 
     model_config = Section.model_config
 
@@ -537,6 +537,7 @@ class Second(Section):
     window_px: int = Field(
         default=96, ge=32, multiple_of=32, description="And in pixels, as the network sees it."
     )
+    backbone: Backbone = _like(WindowOptions, "backbone")
     figures: float = Field(
         default=0.45, gt=0, lt=1, description="Part of the windows that hold a mitotic figure."
     )

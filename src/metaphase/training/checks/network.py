@@ -28,6 +28,10 @@ def anchors(patient: Patient) -> Iterator[Finding]:
     side = float(np.median(np.sqrt(patient.sizes.prod(axis=1))))
     if isinstance(network, CompactNetwork):
         yield _against_stride(side)
+        if network.head == "anchors":
+            part = coverage(patient.sizes, ((network.anchor_um / network.mpp,),), (1.0,))
+            way_out = f"anchor_um = {side * network.mpp:.1f}"
+            yield _fit(part, side, "network.anchor_um", way_out)
         return
     patch_px = patient.recipe.sampling.patch_px
     scale = _RESIZED_PX / patch_px if network.resize == "torchvision" else 1.0
@@ -41,13 +45,16 @@ def anchors(patient: Patient) -> Iterator[Finding]:
         )
     sides = from_labels(patient.sizes) if network.anchors == "from-labels" else network.anchors
     part = coverage(patient.sizes, sides, network.aspect_ratios, scale=scale)
+    yield _fit(part, side * scale, "network.anchors", "anchors = 'from-labels'")
+
+
+def _fit(part: float, side: float, key: str, way_out: str) -> Finding:
+    """Tell what part of the figures, of ``side`` px, the anchors meet."""
     measured = f"{part:.0%} of places have an anchor with IoU >= 0.5"
     if part >= _SOME:
-        yield Finding(Level.OK, "network.anchors", "anchors fit the figures", measured)
-    else:
-        level = Level.TRAP if part < _MISSED else Level.NOTE
-        message = f"anchors miss figures of {side * scale:.0f} px"
-        yield Finding(level, "network.anchors", message, measured, "anchors = 'from-labels'")
+        return Finding(Level.OK, key, "anchors fit the figures", measured)
+    level = Level.TRAP if part < _MISSED else Level.NOTE
+    return Finding(level, key, f"anchors miss figures of {side:.0f} px", measured, way_out)
 
 
 def _against_stride(side: float) -> Finding:
