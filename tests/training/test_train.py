@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -143,6 +144,21 @@ def test_a_folder_with_another_run_is_refused(trained: Path) -> None:
     other = load_recipe(trained / "data" / "recipe.toml", ["trainer.epochs=2"])
     with pytest.raises(RecipeError, match="another recipe"):
         train(other, out=trained / "run", show=False)
+
+
+def test_a_run_of_an_earlier_version_is_the_same_recipe(trained: Path, tmp_path: Path) -> None:
+    """A field that came later has its default; one that is not known here is another recipe."""
+    run = tmp_path / "run"
+    shutil.copytree(trained / "run", run)
+    text = (run / "recipe.toml").read_text()
+    later = [line for line in text.splitlines() if line.startswith("backbone =")]
+    assert later
+    (run / "recipe.toml").write_text(text.replace(later[0], ""))
+    recipe = load_recipe(trained / "data" / "recipe.toml")
+    assert train(recipe, out=run, show=False) == run
+    (run / "recipe.toml").write_text("from_the_future = 1\n" + text)
+    with pytest.raises(RecipeError, match="another recipe"):
+        train(recipe, out=run, show=False)
 
 
 def test_a_finished_run_is_left_alone(trained: Path) -> None:

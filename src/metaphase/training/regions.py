@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,8 @@ from metaphase.figures import Detections, Provenance
 from metaphase.labels.dataset import Dataset
 from metaphase.models.modelfile import Model
 from metaphase.models.networks import Network
-from metaphase.models.spec import ModelCard, Threshold
 from metaphase.slides.slide import Slide
+from metaphase.training.card import network_card
 from metaphase.training.patches import CaseTargets, Patch, SlidePool, collate
 from metaphase.training.recipe import Recipe
 from metaphase.training.sampling import PatchSpec
@@ -60,7 +59,7 @@ class Regions:
 
     def __init__(self, recipe: Recipe, network: Network, cases: Dataset) -> None:
         self.cases = cases
-        self.model = unsaved_model(recipe, network)
+        self.model = Model(network_card(recipe, network), Path(), "")
         self.slides = SlidePool({case.id: case for case in cases}, limit=max(1, len(cases)))
         self.settings = Settings(min_score=recipe.validation.min_score)
         self._plans: dict[str, Plan] = {}
@@ -197,27 +196,6 @@ def detect_regions(
             parts += [found_in_tile(plan, n, f) for n, f in zip(numbers, found, strict=True)]
         detections[case.id] = regions.detections(case.id, Found.join(parts))
     return detections
-
-
-def unsaved_model(recipe: Recipe, network: Network) -> Model:
-    """Return a model that is not on disk: what a plan needs to know of a network in training."""
-    card = ModelCard(
-        name=recipe.name,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        metaphase="",
-        network=network.kind,
-        network_options=network.options,
-        input=network.input,
-        head=network.head,
-        normalisation=network.normalisation,
-        merge_radius_um=recipe.validation.merge_radius_um,
-        threshold=Threshold(value=0.5, chosen_on="nothing", protocol="in training"),
-        training_data=[],
-        recipe={},
-        seed=recipe.seed,
-        versions={},
-    )
-    return Model(card, Path(), "")
 
 
 def _provenance(slide: Slide, model: Model) -> Provenance:

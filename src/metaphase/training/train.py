@@ -18,7 +18,6 @@ import os
 import platform
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +35,7 @@ from metaphase.models.modelfile import (
     save_second,
 )
 from metaphase.models.spec import ModelCard, SecondLook, Threshold
+from metaphase.training.card import UNDECIDED, network_card
 from metaphase.training.recipe import Recipe, load_recipe, resolved
 
 if TYPE_CHECKING:
@@ -47,7 +47,6 @@ MODEL_NAME = "model"
 RECIPE_NAME = "recipe.toml"
 EVALUATION_NAME = "evaluation.json"
 _LIBRARIES = ("torch", "torchvision", "timm", "pytorch-lightning", "numpy", "onnx")
-_UNDECIDED = Threshold(value=0.5, chosen_on="nothing yet", protocol="provisional, while training")
 
 
 def train(
@@ -92,7 +91,7 @@ def finished(folder: str | Path) -> bool:
     card = Path(folder) / MODEL_NAME / "card.json"
     if not card.is_file():
         return False
-    return load_model(card.parent, verify=False).card.threshold != _UNDECIDED
+    return load_model(card.parent, verify=False).card.threshold != UNDECIDED
 
 
 def _fit(recipe: Recipe, data: TrainingData, folder: Path, show: bool) -> Network | None:
@@ -194,26 +193,18 @@ def _not_chosen(recipe: Recipe) -> Threshold:
     fixed = recipe.validation.threshold
     if fixed == "chosen":
         how = "no validation cases: not chosen"
-        return Threshold(value=_UNDECIDED.value, chosen_on="nothing", protocol=how)
+        return Threshold(value=UNDECIDED.value, chosen_on="nothing", protocol=how)
     how = recipe.validation.threshold_note
     return Threshold(value=fixed, chosen_on="the recipe", protocol=how)
 
 
 def _card(recipe: Recipe, network: Network, data: TrainingData) -> ModelCard:
-    return ModelCard(
-        name=recipe.name,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    return network_card(
+        recipe,
+        network,
         metaphase=_version("metaphase"),
-        network=network.kind,
-        network_options=network.options,
-        input=network.input,
-        head=network.head,
-        normalisation=network.normalisation,
-        merge_radius_um=recipe.validation.merge_radius_um,
-        threshold=_UNDECIDED,
         training_data=_told_all(recipe, data),
         recipe=recipe.model_dump(mode="json"),
-        seed=recipe.seed,
         versions=_versions(),
     )
 
@@ -243,12 +234,20 @@ def _told(training: Dataset, source: Source) -> dict[str, Any]:
 
 def _claim(folder: Path, recipe: Recipe) -> None:
     path = folder / RECIPE_NAME
-    if path.is_file() and path.read_text(encoding="utf-8") != resolved(recipe):
+    if path.is_file() and not _same(path, recipe):
         raise RecipeError.of(
             folder,
             "holds a run of another recipe",
             way_out="choose another --out, or remove the folder",
         )
+
+
+def _same(path: Path, recipe: Recipe) -> bool:
+    """Tell whether a run's recipe says the same: what a later version added is its default."""
+    try:
+        return load_recipe(path) == recipe
+    except RecipeError:
+        return False
 
 
 def _write_record(folder: Path, recipe: Recipe, split: dict[str, Any]) -> None:
