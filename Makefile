@@ -22,8 +22,8 @@ setup: $(VENV)/.installed  ## Make a virtual environment with everything in it.
 demo: setup  ## The main job on synthetic data: labels, training, detection, scores, pictures.
 	$(BIN)/metaphase demo $(OUT)
 
-test: setup  ## Run all tests.
-	$(BIN)/python -m pytest
+test: setup  ## Run all tests, in two processes.
+	$(BIN)/python -m tests.beside
 
 check: setup  ## Format, lint and types.
 	$(BIN)/ruff format --check .

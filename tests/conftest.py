@@ -7,7 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.beside import CLAIMS, run_files
+
 _BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Share the files of tests with the process beside, where there is one."""
+    claims = os.environ.get(CLAIMS)
+    if claims is None or session.config.option.collectonly:
+        return None
+    run_files(session, Path(claims))
+    return True
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,7 @@ def test_maps_fit_the_head_and_the_loss_reaches_every_trainable_weight(
     kind: str, options: dict[str, object], classes: tuple[Label, ...]
 ) -> None:
     network = build_network(kind, options, classes)
-    maps = network(tiles(2, 256))
+    maps = network(tiles(2))
     assert len(maps) == 2 * len(network.head.levels)
     # decode() checks the maps against the head and raises where they do not fit.
     assert len(decode([m.detach().numpy() for m in maps], network.head, min_score=0.9)) == 2
