@@ -233,6 +233,9 @@ def test_stains_are_those_of_the_whole_image_and_told(stained_slide, monkeypatch
     glass = detect(DotSlide(400, 300, 0.25, [(100, 100)]), model, runtime=runtime)
     assert glass.provenance.parameters["stain"] is None
     assert len(glass) == 1
+    kept = detect(stained_slide, model, runtime=runtime, own_stains=True)
+    assert "stain" not in kept.provenance.parameters
+    assert kept.provenance.parameters["second_look"]["stain"] is None
     assert "stain" not in detect(stained_slide, plain, runtime=runtime).provenance.parameters
 
 

@@ -82,6 +82,14 @@ def detect(
             rich_help_panel=_INPUT,
         ),
     ] = False,
+    own_stains: Annotated[
+        bool,
+        typer.Option(
+            "--own-stains",
+            help="Keep the image's stains where the model exchanges them, as for mosaics of crops.",
+            rich_help_panel=_INPUT,
+        ),
+    ] = False,
     cases: Annotated[
         Path | None,
         typer.Option(help="Labels: look at the data set's cases.", rich_help_panel=_INPUT),
@@ -168,6 +176,7 @@ def detect(
         roi=roi,
         tissue=tissue,
         first_look=first_look,
+        own_stains=own_stains,
     )
     if roi is not None:
         read_polygons(roi)  # to be told of a wrong file once, not once an image

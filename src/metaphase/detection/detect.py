@@ -53,6 +53,7 @@ def detect(
     region: Region | None = None,
     roi: str | Path | None = None,
     tissue: bool | None = None,
+    own_stains: bool = False,
     device: str = "auto",
     precision: str = "auto",
     runtime: Runtime | None = None,
@@ -66,10 +67,11 @@ def detect(
     ``mpp`` (um/px) or ``scanner`` are for a path whose file does not tell its resolution.
     ``threshold`` replaces the model's own as the operating point. ``region`` is x, y, width, height
     in full-resolution pixels: what lies in it is found as in the whole image; ``roi`` is a GeoJSON
-    file of polygons. ``tissue`` limits the look to tissue (None: on whole slides). ``runtime`` is
-    an open one to use (for many images), else ``device`` and ``precision`` say which to open
-    (``open_runtime``). ``blocks`` is a folder in which finished parts are kept, so that the same
-    call after a crash goes on where it was.
+    file of polygons. ``tissue`` limits the look to tissue (None: on whole slides). ``own_stains``
+    keeps the image's stains where the model would exchange them. ``runtime`` is an open one to use
+    (for many images), else ``device`` and ``precision`` say which to open (``open_runtime``).
+    ``blocks`` is a folder in which finished parts are kept, so that the same call after a crash
+    goes on where it was.
     Raises InputError (SlideError, UnknownMppError, ModelFileError) or MissingExtraError.
     """
     model = model if isinstance(model, Model) else load_model(model)
@@ -79,6 +81,7 @@ def detect(
         region=region,
         roi=None if roi is None else Path(roi),
         tissue=tissue,
+        own_stains=own_stains,
     )
     if isinstance(slide, Slide):
         if mpp is not None or scanner is not None:

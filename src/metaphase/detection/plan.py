@@ -20,6 +20,7 @@ from metaphase.errors import InputError, Problem
 from metaphase.files import sha256_of_file
 from metaphase.labels.qupath import bounds_offset
 from metaphase.models.modelfile import Model
+from metaphase.models.spec import SecondLook
 from metaphase.slides.mask import TissueMask
 from metaphase.slides.slide import Slide
 from metaphase.slides.stain import Macenko, slide_stain
@@ -47,8 +48,9 @@ class Settings:
     that is kept at all; it is lowered to the threshold where it is above. ``region`` is x, y,
     width, height in full-resolution pixels; ``roi`` a GeoJSON file of polygons to stay in.
     ``tissue`` limits the look to tissue (None: on images above ``TISSUE_ABOVE_MM2``).
-    ``first_look`` leaves out tiles without dark nuclei (``firstlook.py``). ``native_within``: see
-    ``NATIVE_WITHIN``.
+    ``first_look`` leaves out tiles without dark nuclei (``firstlook.py``). ``own_stains`` keeps the
+    image's stains where the model's second look would exchange them: for images that tell their
+    stains wrong, as mosaics of crops do. ``native_within``: see ``NATIVE_WITHIN``.
     """
 
     threshold: float | None = None
@@ -57,6 +59,7 @@ class Settings:
     roi: Path | None = None
     tissue: bool | None = None
     first_look: bool = False
+    own_stains: bool = False
     native_within: float = NATIVE_WITHIN
 
     def __post_init__(self) -> None:
@@ -138,7 +141,8 @@ def make_plan(slide: Slide, model: Model, settings: Settings) -> Plan:
     if settings.first_look:
         tiles = tiles[look_first(slide, grid, tiles).wanted()]
     radius = um_to_px(card.merge_radius_um, slide.mpp)
-    exchanged = card.second is not None and card.second.stain is not None
+    look = _second_look(model, settings)
+    exchanged = look is not None and look.stain is not None
     stain = slide_stain(slide) if exchanged else None
     told = {"stain": None if stain is None else stain.to_json()} if exchanged else {}
     return Plan(
@@ -174,6 +178,7 @@ def read_roi(path: Path, slide: Slide) -> TissueMask:
 def parameters_of(slide: Slide, model: Model, settings: Settings) -> dict[str, Any]:
     """Return what is known of a plan before anything is read: enough to tell an equal one."""
     card = model.card
+    look = _second_look(model, settings)
     native = abs(slide.mpp / card.input.mpp - 1) <= settings.native_within
     large = area_mm2(slide.width_px, slide.height_px, slide.mpp) > TISSUE_ABOVE_MM2
     return {
@@ -188,9 +193,17 @@ def parameters_of(slide: Slide, model: Model, settings: Settings) -> dict[str, A
         "roi_sha256": None if settings.roi is None else _hash(settings.roi),
         "tissue": large if settings.tissue is None else settings.tissue,
         "first_look": [FIRST_LOOK_MPP, CUT] if settings.first_look else None,
-        "second_look": None if card.second is None else card.second.model_dump(exclude={"id"}),
+        "second_look": None if look is None else look.model_dump(exclude={"id"}),
         **_bounds(slide),
     }
+
+
+def _second_look(model: Model, settings: Settings) -> SecondLook | None:
+    """Return how candidates are looked at again."""
+    look = model.card.second
+    if look is None or not settings.own_stains:
+        return look
+    return look.model_copy(update={"stain": None})
 
 
 def _bounds(slide: Slide) -> dict[str, Any]:
