@@ -55,6 +55,20 @@ VARIANTS: dict[str, tuple[str, Sequence[str], Callable[[Recipe], Recipe]]] = {
         lambda r: r,
     ),
     "coarse": ("0.35 um/px", ("network.mpp=0.35",), lambda r: r),
+    "coarser": (
+        "0.5 um/px, patches of as many um",
+        ("network.mpp=0.5", "sampling.patch_px=128", "sampling.rim_px=12"),
+        lambda r: r,
+    ),
+    "rare": (
+        "half of the patches anywhere, a quarter each around figures and hard negatives",
+        (
+            "sampling.shares.mitotic=0.25",
+            "sampling.shares.hard_negative=0.25",
+            "sampling.shares.random=0.5",
+        ),
+        lambda r: r,
+    ),
     "strong": (
         "stronger augmentation",
         ("augment.strength=1.6", "augment.mpp_jitter=0.2"),

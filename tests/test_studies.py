@@ -11,6 +11,7 @@ from studies.common import Crop, best_score, reflected, share_interval, wilson
 from studies.crops_recall import side_by_side
 from studies.grounds import disc_replaced, pasted
 from studies.hold_out import held_out
+from studies.painted_fields import away, twin
 from studies.shortcuts import free_of_figures
 
 from metaphase.figures import Figure
@@ -110,3 +111,12 @@ def test_a_share_of_each_scanners_slides_is_held_out():
     assert chosen == held_out(dataset, 0.2, seed=1) != held_out(dataset, 0.2, seed=2)
     out = {group for groups in chosen.values() for group in groups}
     assert 0.12 < sum(case.group in out for case in cases) / len(cases) < 0.28
+
+
+def test_what_is_found_away_from_painted_places_counts():
+    boxes = [[10.0, 10.0, 20.0, 20.0], [60.0, 10.0, 70.0, 20.0]]
+    points = np.array([[15.0, 15.0], [25.0, 15.0], [26.0, 15.0], [24.0, 24.0], [23.0, 23.0]])
+    assert away(points, boxes, 5.0) == 2  # at the radius still counts as near, at a corner less far
+    assert away(points, [], 5.0) == len(points)
+    assert away(np.zeros((0, 2)), boxes, 5.0) == 0
+    assert twin("icpr2012/A00_01") == "H00_01.jpg"
