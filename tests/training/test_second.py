@@ -11,6 +11,7 @@ import torch
 from metaphase.detection.detect import detect
 from metaphase.errors import InterruptedRunError
 from metaphase.models.modelfile import load_model, load_network
+from metaphase.models.networks import build_network
 from metaphase.training import second as room
 from metaphase.training.train import train
 
@@ -69,3 +70,25 @@ def test_a_run_looks_twice_and_goes_on_where_it_stopped(
     parts = train(recipe, out=tmp_path / "parts", show=False)
     for name, value in weights(whole).items():
         assert torch.equal(value, weights(parts)[name]), name
+
+
+@pytest.mark.parametrize(
+    ("overrides", "weights"),
+    [
+        ((), "none"),
+        (("second.backbone=efficientnet_lite2",), "imagenet"),
+        (("network={kind='retinanet_resnet50_fpn_v2', weights='none'}",), "imagenet"),
+    ],
+)
+def test_it_begins_with_weights_that_fit_its_body(
+    tmp_path: Path, overrides: tuple[str, ...], weights: str
+) -> None:
+    """Those of the detector's recipe, where the body is the same."""
+    recipe = dots_recipe(tmp_path / "data", *SMALL, *overrides)
+    assert recipe.network.weights == "none"
+    options = room.network_options(recipe)
+    assert options["weights"] == weights
+    assert options["tile_px"] == 32
+    assert options["mpp"] == 0.25
+    if weights == "none":
+        build_network("window", options)

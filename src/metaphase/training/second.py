@@ -54,19 +54,7 @@ def train_second(
     tables = [load_mined(path) for path in sorted((folder / "mined").glob("*.csv"))]
     tables.append(_mistakes(recipe, detector, training, folder, show))
     torch.manual_seed(recipe.seed)
-    first = recipe.network
-    # Weights of another body do not fit this one.
-    own = isinstance(first, CompactNetwork) and first.backbone == settings.backbone
-    weights = first.weights if own else "imagenet"
-    options = {
-        "backbone": settings.backbone,
-        "mpp": settings.window_um / settings.window_px,
-        "tile_px": settings.window_px,
-        "dropout": settings.dropout,
-        "trainable_backbone_layers": settings.trainable_backbone_layers,
-        "weights": weights,
-    }
-    network = build_network("window", options, (Label.MITOTIC,))
+    network = build_network("window", network_options(recipe), (Label.MITOTIC,))
     composer = patches.composer
     windows = Windows(
         patches.sampler.cases,
@@ -81,6 +69,21 @@ def train_second(
     run = _Run.start(recipe, settings, network, folder)
     run.go(windows, show=show)
     return run.finished()
+
+
+def network_options(recipe: Recipe) -> dict[str, Any]:
+    """Return what ``build_network`` takes as options of the second look's network."""
+    settings, first = _settings(recipe), recipe.network
+    # Weights of another body do not fit this one.
+    own = isinstance(first, CompactNetwork) and first.backbone == settings.backbone
+    return {
+        "backbone": settings.backbone,
+        "mpp": settings.window_um / settings.window_px,
+        "tile_px": settings.window_px,
+        "dropout": settings.dropout,
+        "trainable_backbone_layers": settings.trainable_backbone_layers,
+        "weights": first.weights if own else "imagenet",
+    }
 
 
 def _settings(recipe: Recipe) -> Second:

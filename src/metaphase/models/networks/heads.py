@@ -16,13 +16,12 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.ops import box_iou, sigmoid_focal_loss
 
-from metaphase.figures import Label
+from metaphase.figures import LABELS, Label
 from metaphase.models.networks.base import Target
 from metaphase.models.options import CompactOptions
 from metaphase.models.spec import HeadSpec, Level
 
 STRIDE = 8
-_CODED = (Label.MITOTIC, Label.HARD_NEGATIVE)
 _MATCHED, _UNMATCHED = 0.5, 0.4
 """IoU from which an anchor is of a figure, and under which it is background (Lin et al. 2017)."""
 _BETA = 1 / 9
@@ -94,7 +93,7 @@ def _ignored(target: Target, x: Tensor, y: Tensor) -> Tensor:
 
 
 class CentreHead(Head):
-    """ "Objects as Points" (Zhou et al. 2019): the cell of a figure's centre is to be found.
+    """Finds the cell of a figure's centre, after "Objects as Points" (Zhou et al. 2019).
 
     Centres, not boxes: labels of mitotic figures are points with a box of fixed size around them,
     so a box carries nothing that the point does not.
@@ -132,7 +131,7 @@ class CentreHead(Head):
         for point, code in zip(target["points"], target["labels"].tolist(), strict=True):
             px, py = (point / STRIDE).tolist()
             bump = torch.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * sigma**2))
-            label = _CODED[code]
+            label = LABELS[code]
             if label is Label.HARD_NEGATIVE:
                 extra = (self.options.hard_negative_weight - 1) * bump[0]
                 weight[0] = torch.maximum(weight[0], 1 + extra)
@@ -204,7 +203,7 @@ class AnchorHead(Head):
         anchors = torch.cat([middle - self.side / 2, middle + self.side / 2], dim=-1)
         boxes, codes = target["boxes"].to(device), target["labels"].tolist()
         overlap = box_iou(anchors.view(-1, 4), boxes).view(h, w, -1)
-        learnt = [i for i, code in enumerate(codes) if _CODED[code] in self.classes]
+        learnt = [i for i, code in enumerate(codes) if LABELS[code] in self.classes]
         for i in set(range(len(codes))) - set(learnt):
             near = overlap[..., i] >= _MATCHED
             weight[0][near] = max(1.0, self.options.hard_negative_weight)
@@ -216,7 +215,7 @@ class AnchorHead(Head):
                 most = overlap[..., i].max()
                 cells = (mine & (which == k)) | ((overlap[..., i] == most) & (most > 0))
                 figure[:, cells] = 0
-                figure[self.classes.index(_CODED[codes[i]])][cells] = 1
+                figure[self.classes.index(LABELS[codes[i]])][cells] = 1
                 weight[0][cells] = 1
                 deltas[:, cells] = self._deltas(middle[cells], boxes[i])
         return Wanted(figure, figure, weight * ~_ignored(target, x, y), deltas)
