@@ -23,6 +23,7 @@ from metaphase.models.modelfile import Model, load_model
 from metaphase.slides.array import ArraySlide
 from metaphase.slides.mpp import MppHints
 from metaphase.slides.open import open_case
+from metaphase.slides.slide import Slide
 from metaphase.training.caselists import expand_lists, matches
 from metaphase.training.crops import valid_part
 from metaphase.training.folds import is_cross_validation, load_folds
@@ -208,14 +209,22 @@ def best_score(found: Detections, x_px: float, y_px: float) -> float:
 def look(pixels: Pixels, mpp: float, subject: Subject, runtime: Runtime) -> Detections:
     """Detect in a picture as a user would."""
     with as_slide(pixels, mpp) as slide:
-        return detect(
-            slide,
-            subject.model,
-            threshold=subject.threshold,
-            min_score=MIN_SCORE,
-            runtime=runtime,
-            tissue=False,
-        )
+        return look_at(slide, subject, runtime)
+
+
+def look_at(
+    slide: Slide, subject: Subject, runtime: Runtime, *, own_stains: bool = False
+) -> Detections:
+    """Detect in a slide as a user would, all over it."""
+    return detect(
+        slide,
+        subject.model,
+        threshold=subject.threshold,
+        min_score=MIN_SCORE,
+        own_stains=own_stains,
+        runtime=runtime,
+        tissue=False,
+    )
 
 
 def look_at_fields(

@@ -12,29 +12,27 @@ Intervals: bootstrap over fields.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from metaphase.detection.detect import detect
-from metaphase.detection.runtime import open_runtime
+from metaphase.boxes import as_boxes
 from metaphase.evaluation.evaluate import evaluate
-from metaphase.files import write_json
-from metaphase.slides.open import open_slide
-from metaphase.training.folds import Fold, load_folds
+from metaphase.labels.dataset import Dataset
+from metaphase.slides.open import open_case
+from metaphase.training.places import load_masked
 from metaphase.units import MATCH_RADIUS_UM, area_mm2, um_to_px
-from studies.common import MIN_SCORE, share_interval, tell
+from studies.common import Subject, arguments, finish, look_at, share_interval, subjects, tell
 
 FOLDER = "icpr2012/hamamatsu_unlabelled"
 MPP = 0.2274
 
 
-def away(points: NDArray[np.float64], boxes: Sequence[Sequence[float]], radius: float) -> int:
+def away(points: NDArray[np.float64], boxes: NDArray[np.float64], radius: float) -> int:
     """Return how many points [n, 2] lie farther than ``radius`` from all boxes x1, y1, x2, y2."""
     far = np.ones(len(points), bool)
     for x1, y1, x2, y2 in boxes:
@@ -43,75 +41,61 @@ def away(points: NDArray[np.float64], boxes: Sequence[Sequence[float]], radius: 
     return int(far.sum())
 
 
-def twin(case_id: str) -> str:
-    """Return what a field of the Aperio is called on the NanoZoomer."""
-    return f"H{Path(case_id).name[1:]}.jpg"
-
-
-def found_on(
-    fold: Fold, images: dict[str, Path], painted: dict[str, list[list[float]]]
-) -> list[tuple[str, float, int, int]]:
-    """Return field, mm2, false positives with stains exchanged and with the image's own."""
-    runtime = open_runtime(fold.model)
-    rows = []
-    for case in fold.left_out:
-        if (path := images.get(twin(case.id))) is None:
-            continue
-        with open_slide(path, mpp=MPP) as slide:
-            counts = []
-            for own in (False, True):
-                found = (
-                    detect(
-                        slide,
-                        fold.model,
-                        threshold=fold.threshold,
-                        min_score=MIN_SCORE,
-                        own_stains=own,
-                        runtime=runtime,
-                        tissue=False,
-                    )
-                    .with_label()
-                    .above_threshold()
-                )
-                radius = um_to_px(MATCH_RADIUS_UM, slide.mpp)
-                counts.append(away(found.points, painted.get(path.name, []), radius))
-            area = area_mm2(slide.width_px, slide.height_px, slide.mpp)
-            rows.append((case.id, area, *counts))
-    return rows
-
-
-def main(words: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def twins(fields: Dataset, folder: Path) -> Dataset:
+    """Return those fields that are in the folder too, as another scanner shows them."""
+    images = {case.id: folder / f"H{Path(case.id).name[1:]}.jpg" for case in fields}
+    return Dataset(
+        replace(case, image=image, mpp=MPP, width_px=None, height_px=None)
+        for case in fields
+        if (image := images[case.id]).is_file()
     )
-    parser.add_argument("runs", type=Path, help="folder of 'metaphase cross-validate'")
+
+
+def counted(subject: Subject, folder: Path) -> Iterator[tuple[str, int, float]]:
+    """Yield way, false positives and mm2 of every field that both scanners show."""
+    runtime = subject.runtime()
+    painted = twins(subject.fields, folder)
+    masked = load_masked(folder / "painted.json", painted)
+    for case in painted:
+        alone = subject.fields.select([case.id])
+        with open_case(alone[case.id]) as slide:
+            found = {case.id: look_at(slide, subject, runtime)}
+        scores = evaluate(found, alone).overall
+        yield "Aperio XT, labelled", scores.counts.fp, scores.area_mm2
+        with open_case(case) as slide:
+            area = area_mm2(slide.width_px, slide.height_px, slide.mpp)
+            radius = um_to_px(MATCH_RADIUS_UM, slide.mpp)
+            for way, own in (("painted", False), ("its own stains", True)):
+                seen = look_at(slide, subject, runtime, own_stains=own)
+                points = seen.with_label().above_threshold().points
+                yield (
+                    f"NanoZoomer, {way}",
+                    away(points, masked.get(case.id, as_boxes([])), radius),
+                    area,
+                )
+
+
+def main() -> None:
+    parser = arguments(__doc__)
     data = Path(os.environ.get("METAPHASE_DATA", "../shared/data"))
     parser.add_argument("--painted", type=Path, default=data / FOLDER, help="folder of the images")
-    parser.add_argument("--json", type=Path, help="also write the figures there")
-    given = parser.parse_args(words)
-    painted = json.loads((given.painted / "painted.json").read_text())["painted"]
-    images = {path.name: path for path in sorted(given.painted.glob("*.jpg"))}
-    rates: dict[str, list[tuple[float, float]]] = {}
-    for fold in load_folds(given.runs).folds:
-        ours = found_on(fold, images, painted)
-        known = fold.detections()
-        for name, area, exchanged, own in ours:
-            scores = evaluate({name: known[name]}, fold.left_out.select([name])).overall
-            rates.setdefault("Aperio XT, labelled", []).append((scores.counts.fp, scores.area_mm2))
-            rates.setdefault("NanoZoomer, painted", []).append((exchanged, area))
-            rates.setdefault("NanoZoomer, its own stains", []).append((own, area))
+    given = parser.parse_args()
+    ways: dict[str, list[tuple[int, float]]] = {}
+    for subject in subjects(given):
+        for way, count, area in counted(subject, given.painted):
+            ways.setdefault(way, []).append((count, area))
     rows, result = [], {}
-    for name, pairs in rates.items():
+    for way, pairs in ways.items():
         fp, area = np.array(pairs, float).T
-        low, high = share_interval(fp.tolist(), area.tolist(), [str(n) for n in range(len(fp))])
-        rate = float(fp.sum() / area.sum())
+        each = [str(n) for n in range(len(fp))]
+        low, high = share_interval(fp.tolist(), area.tolist(), each, given.seed)
+        count, mm2 = int(fp.sum()), float(area.sum())
         interval = f"{low:.1f} to {high:.1f}"
-        rows.append([name, len(fp), f"{area.sum():.2f}", int(fp.sum()), f"{rate:.1f}", interval])
-        result[name] = {"fp": int(fp.sum()), "mm2": float(area.sum()), "interval": [low, high]}
+        rows.append([way, len(fp), f"{mm2:.2f}", count, f"{count / mm2:.1f}", interval])
+        result[way] = {"fp": count, "mm2": mm2, "interval": [low, high]}
     head = ["fields", "number", "mm2", "false positives", "per mm2", "95 % interval"]
     tell("False positives away from figures", head, rows)
-    if given.json is not None:
-        write_json(given.json, result)
+    finish(result, given.json)
 
 
 if __name__ == "__main__":

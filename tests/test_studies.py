@@ -12,7 +12,7 @@ from studies.crops_recall import side_by_side
 from studies.design import UNSEEN, averaged
 from studies.grounds import disc_replaced, pasted
 from studies.hold_out import held_out
-from studies.painted_fields import away, twin
+from studies.painted_fields import away, twins
 from studies.shortcuts import free_of_figures
 
 from metaphase.figures import Detections, Figure, Provenance
@@ -120,7 +120,13 @@ def test_what_is_found_away_from_painted_places_counts():
     assert away(points, boxes, 5.0) == 2  # at the radius still counts as near, at a corner less far
     assert away(points, [], 5.0) == len(points)
     assert away(np.zeros((0, 2)), boxes, 5.0) == 0
-    assert twin("icpr2012/A00_01") == "H00_01.jpg"
+
+
+def test_fields_are_matched_with_their_twins(tmp_path):
+    (tmp_path / "H00_01.jpg").touch()
+    fields = Dataset([Case("icpr2012/A00_01", mpp=0.2456), Case("icpr2012/A00_07", mpp=0.2456)])
+    (found,) = twins(fields, tmp_path)
+    assert (found.id, found.image) == ("icpr2012/A00_01", tmp_path / "H00_01.jpg")
 
 
 def test_models_together_say_their_mean_of_each_place():

@@ -24,8 +24,6 @@ from metaphase.models.spec import HeadSpec, Level
 STRIDE = 8
 _MATCHED, _UNMATCHED = 0.5, 0.4
 """IoU from which an anchor is of a figure, and under which it is background (Lin et al. 2017)."""
-_BETA = 1 / 9
-"""Where the box's loss turns from square to straight (Ren et al. 2015 and all who followed)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +45,8 @@ class Head(ABC):
 
     geometry: int
     """Channels of the second map."""
+    beta: float
+    """Where its loss turns from square to straight."""
 
     def __init__(self, options: CompactOptions, classes: tuple[Label, ...]) -> None:
         self.options = options
@@ -62,18 +62,25 @@ class Head(ABC):
         """Return what a tile with maps of ``size`` (rows, columns) wants."""
 
     @abstractmethod
-    def loss(self, maps: tuple[Tensor, ...], targets: Sequence[Target]) -> dict[str, Tensor]:
-        """Return the parts "score" and "offset", both over the number of figures."""
+    def score_loss(self, logits: Tensor, wanted: Wanted) -> Tensor:
+        """Return the loss of every cell's score [n, c, h, w], unweighted."""
 
-    def _all_wanted(self, maps: tuple[Tensor, ...], targets: Sequence[Target]) -> Wanted:
-        logits = maps[0]
+    def loss(self, maps: tuple[Tensor, ...], targets: Sequence[Target]) -> dict[str, Tensor]:
+        """Return the parts "score" and "offset", both over the number of cells that are figures."""
+        logits, geometry = (m.float() for m in maps)
         each = [self.wanted(logits.shape[-2:], target, logits.device) for target in targets]
-        return Wanted(
-            torch.stack([one.heat for one in each]),
-            torch.stack([one.figure for one in each]),
-            torch.stack([one.weight for one in each]),
-            torch.stack([one.geometry for one in each]),
-        )
+        heat = torch.stack([one.heat for one in each])
+        figure = torch.stack([one.figure for one in each])
+        weight = torch.stack([one.weight for one in each])
+        wanted = Wanted(heat, figure, weight, torch.stack([one.geometry for one in each]))
+        count = figure.sum().clamp(min=1.0)
+        score = self.score_loss(logits, wanted) * weight
+        near = figure.amax(dim=1, keepdim=True)
+        offset = F.smooth_l1_loss(geometry, wanted.geometry, reduction="none", beta=self.beta)
+        return {
+            "score": score.sum() / count,
+            "offset": self.options.offset_weight * (offset * near).sum() / count,
+        }
 
     def _cells(self, size: Sequence[int], shift: float, device: torch.device) -> list[Tensor]:
         """Return x [1, 1, w] and y [1, h, 1] of the cells in units of the stride."""
@@ -100,24 +107,16 @@ class CentreHead(Head):
     """
 
     geometry = 2
+    beta = 0.25
 
     @property
     def spec(self) -> HeadSpec:
         """How the maps are decoded."""
         return HeadSpec(kind="centre", levels=(Level(stride=STRIDE),), classes=self.classes)
 
-    def loss(self, maps: tuple[Tensor, ...], targets: Sequence[Target]) -> dict[str, Tensor]:
-        """Return the parts "score" and "offset", both over the number of figures in the batch."""
-        logits, offsets = (m.float() for m in maps)
-        wanted = self._all_wanted(maps, targets)
-        count = wanted.figure.sum().clamp(min=1.0)
-        score = penalty_reduced_focal_loss(logits, wanted.heat, wanted.figure) * wanted.weight
-        near = wanted.figure.amax(dim=1, keepdim=True)
-        offset = F.smooth_l1_loss(offsets, wanted.geometry, reduction="none", beta=0.25) * near
-        return {
-            "score": score.sum() / count,
-            "offset": self.options.offset_weight * offset.sum() / count,
-        }
+    def score_loss(self, logits: Tensor, wanted: Wanted) -> Tensor:
+        """Return CornerNet's focal loss."""
+        return penalty_reduced_focal_loss(logits, wanted.heat, wanted.figure)
 
     def wanted(self, size: Sequence[int], target: Target, device: torch.device) -> Wanted:
         """Paint a bump around every figure; its peak is the cell that holds the centre."""
@@ -167,6 +166,7 @@ class AnchorHead(Head):
     """
 
     geometry = 4
+    beta = 1 / 9  # Ren et al. 2015 and all who followed
 
     @property
     def side(self) -> float:
@@ -179,18 +179,10 @@ class AnchorHead(Head):
         level = Level(stride=STRIDE, anchors=((self.side, self.side),))
         return HeadSpec(kind="anchors", levels=(level,), classes=self.classes)
 
-    def loss(self, maps: tuple[Tensor, ...], targets: Sequence[Target]) -> dict[str, Tensor]:
-        """Return "score" (focal) and "offset" (box), both over the anchors that are figures'."""
-        logits, deltas = (m.float() for m in maps)
-        wanted = self._all_wanted(maps, targets)
-        count = wanted.figure.sum().clamp(min=1.0)
-        score = sigmoid_focal_loss(logits, wanted.heat, alpha=0.25, gamma=2) * wanted.weight
-        near = wanted.figure.amax(dim=1, keepdim=True)
-        box = F.smooth_l1_loss(deltas, wanted.geometry, reduction="none", beta=_BETA) * near
-        return {
-            "score": score.sum() / count,
-            "offset": self.options.offset_weight * box.sum() / count,
-        }
+    def score_loss(self, logits: Tensor, wanted: Wanted) -> Tensor:
+        """Return RetinaNet's focal loss."""
+        loss: Tensor = sigmoid_focal_loss(logits, wanted.heat, alpha=0.25, gamma=2)
+        return loss
 
     def wanted(self, size: Sequence[int], target: Target, device: torch.device) -> Wanted:
         """Match anchors with figures."""

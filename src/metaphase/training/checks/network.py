@@ -29,7 +29,7 @@ def anchors(patient: Patient) -> Iterator[Finding]:
     if isinstance(network, CompactNetwork):
         yield _against_stride(side)
         if network.head == "anchors":
-            part = coverage(patient.sizes, ((network.anchor_um / network.mpp,),), (1.0,))
+            part = coverage(patient.sizes, ((network.anchor_um / network.mpp,),))
             way_out = f"anchor_um = {side * network.mpp:.1f}"
             yield _fit(part, side, "network.anchor_um", way_out)
         return
