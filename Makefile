@@ -41,7 +41,7 @@ bench-large: setup  ## The same at full size, with a slide of 100 mm2 (an hour).
 	$(BIN)/python -m benchmarks --large
 
 docs: setup  ## Write the parts of the documentation that come from the code.
-	$(BIN)/python -m metaphase.training.recipedocs docs/recipes.md
+	$(BIN)/python -m metaphase.training.recipe.reference docs/recipes.md
 
 clean:  ## Remove what the other commands made, but for the environment.
 	rm -rf $(OUT) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -15,9 +15,9 @@ from benchmarks.scene import Row, cpu_seconds_of
 from metaphase.figures import Label
 from metaphase.phantom.region import render_region
 from metaphase.slides.stain import Macenko
-from metaphase.training.augment import STEPS, Pixels, vary
-from metaphase.training.sections import Augment
-from metaphase.training.stain import Reinhard, normalise_all
+from metaphase.training.patches.augment import STEPS, Pixels, vary
+from metaphase.training.patches.normalise import Reinhard, normalise_all
+from metaphase.training.recipe.sections import Augment
 
 _PATCH, _BATCH = 256, 8
 _PATCHES = {"tiny": 8, "small": 64, "large": 256}

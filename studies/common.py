@@ -24,9 +24,9 @@ from metaphase.slides.array import ArraySlide
 from metaphase.slides.mpp import MppHints
 from metaphase.slides.open import open_case
 from metaphase.slides.slide import Slide
-from metaphase.training.caselists import expand_lists, matches
-from metaphase.training.crops import valid_part
-from metaphase.training.folds import is_cross_validation, load_folds
+from metaphase.training.folds.results import is_cross_validation, load_folds
+from metaphase.training.patches.crops import valid_part
+from metaphase.training.recipe.caselists import expand_lists, matches
 from metaphase.units import MATCH_RADIUS_UM, scanner_mpp, um_to_px
 
 Pixels = NDArray[np.uint8]

@@ -28,11 +28,11 @@ from metaphase.evaluation.thresholds import choose_threshold, steady_threshold
 from metaphase.figures import Detections
 from metaphase.models.modelfile import Model
 from metaphase.models.spec import SecondLook
-from metaphase.training.caselists import expand_lists
-from metaphase.training.crossvalidate import cross_validate
-from metaphase.training.folds import Folds, is_cross_validation, load_folds
-from metaphase.training.judge import detect_cases
-from metaphase.training.recipe import Recipe, load_recipe
+from metaphase.training.fit.thresholdselection import detect_cases
+from metaphase.training.folds.crossvalidation import cross_validate
+from metaphase.training.folds.results import Folds, is_cross_validation, load_folds
+from metaphase.training.recipe.caselists import expand_lists
+from metaphase.training.recipe.recipe import Recipe, load_recipe
 from metaphase.units import um_to_px
 from studies.common import table
 

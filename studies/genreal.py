@@ -59,7 +59,7 @@ def run_real(plan: Plan, name: str) -> None:
 
     from metaphase.files import write_json
     from metaphase.models.modelfile import load_model
-    from metaphase.training.recipe import parse_recipe
+    from metaphase.training.recipe.recipe import parse_recipe
     from metaphase.training.train import MODEL_NAME, train
 
     torch.set_num_threads(1)

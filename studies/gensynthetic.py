@@ -53,8 +53,8 @@ def run_synthetic(plan: Plan, name: str) -> None:
     from metaphase.files import write_json
     from metaphase.labels.read import load_dataset
     from metaphase.models.modelfile import load_model
-    from metaphase.training.judge import detect_cases
-    from metaphase.training.recipe import parse_recipe
+    from metaphase.training.fit.thresholdselection import detect_cases
+    from metaphase.training.recipe.recipe import parse_recipe
     from metaphase.training.train import MODEL_NAME, train
 
     torch.set_num_threads(1)

@@ -23,8 +23,8 @@ from metaphase.figures import Detections
 from metaphase.labels.dataset import Dataset
 from metaphase.slides.open import open_case
 from metaphase.slides.stain import Macenko
-from metaphase.training.folds import Fold, load_folds
-from metaphase.training.stain import Reinhard
+from metaphase.training.folds.results import Fold, load_folds
+from metaphase.training.patches.normalise import Reinhard
 from studies.common import Pixels, Subject, finish, fold_arguments, look_at_fields, table
 from studies.design import scored
 

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from metaphase.training.augment import RUIFROK, YIQ
+from metaphase.training.patches.augment import RUIFROK, YIQ
 
 RATIOS = ("saturation", "brightness", "haematoxylin", "eosin")
 STRONG = 95.0

@@ -31,8 +31,8 @@ from PIL import Image, ImageFilter
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.figures import Detections, points_of
 from metaphase.labels.dataset import Dataset
-from metaphase.training.augment import compressed
-from metaphase.training.crops import Crops, look_of, recolour
+from metaphase.training.patches.augment import compressed
+from metaphase.training.patches.crops import Crops, look_of, recolour
 from metaphase.units import MATCH_RADIUS_UM, area_mm2
 from studies.common import (
     Crop,

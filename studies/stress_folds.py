@@ -5,8 +5,8 @@
 RUNS is what ``metaphase cross-validate`` wrote. Each fold's model looks at the slides that were
 left out of it, at the threshold that was chosen without them, with their hue, saturation and
 brightness changed by half of and by the whole largest difference between two of the real scanners
-(``training.stress.REAL_SHIFTS``, measured by ``studies.scanner_shifts``), in both directions.
-Counts are pooled over the folds. What is found is kept in OUT, so an interrupted study goes on.
+(``metaphase.stress.stress.REAL_SHIFTS``, measured by ``studies.scanner_shifts``), in both
+directions. Counts are pooled over the folds. What is found is kept in OUT, so an interrupted study goes on.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pathlib import Path
 from metaphase.detectionfile import load_detections
 from metaphase.evaluation.evaluate import Scores, evaluate
 from metaphase.figures import Detections
-from metaphase.training.folds import Fold, Folds, load_folds
-from metaphase.training.perturb import SWEEPS, Sweep
-from metaphase.training.stress import REAL_SHIFTS, level_name, stress
+from metaphase.stress.perturbations import SWEEPS, Sweep
+from metaphase.stress.stress import REAL_SHIFTS, level_name, stress
+from metaphase.training.folds.results import Fold, Folds, load_folds
 from studies.common import finish, fold_arguments, tell
 
 NAMES = ("hue", "saturation", "brightness")

@@ -11,14 +11,14 @@ from metaphase.evaluation.protocols import covered_px, exercise_patches
 from metaphase.figures import Label, points_of
 from metaphase.labels.read import load_dataset
 from metaphase.labels.splits import exercise_split
-from metaphase.training.anchors import coverage, from_labels
+from metaphase.training.checks.doctor import _with_what_is_there
 from metaphase.training.checks.finding import Patient
 from metaphase.training.checks.patches import look
-from metaphase.training.data import load_data
-from metaphase.training.doctor import _with_what_is_there
-from metaphase.training.rates import rates
-from metaphase.training.recipe import load_recipe, shipped_recipe
-from metaphase.training.sections import RetinaNetwork
+from metaphase.training.data.load import load_data
+from metaphase.training.fit.rates import rates
+from metaphase.training.recipe.anchors import coverage, from_labels
+from metaphase.training.recipe.recipe import load_recipe, shipped_recipe
+from metaphase.training.recipe.sections import RetinaNetwork
 
 
 def facts_table(midog: Path) -> str:

@@ -76,7 +76,7 @@ def test(folder: Path, data: Path) -> dict[str, Any]:
     from metaphase.evaluation.evaluate import evaluate
     from metaphase.labels.read import load_dataset
     from metaphase.models.modelfile import load_model
-    from metaphase.training.judge import detect_cases
+    from metaphase.training.fit.thresholdselection import detect_cases
 
     model = load_model(folder / "model")
     cases = load_dataset(data / "MIDOG.json", images=data / "images")

@@ -17,7 +17,7 @@ from typing import Any
 from unittest.mock import patch
 
 from metaphase.phantom.dataset import make_phantom
-from metaphase.training.recipe import Recipe, parse_recipe
+from metaphase.training.recipe.recipe import Recipe, parse_recipe
 
 CASES, SIDE_PX = 10, 640
 PER_MM2, MIMICS_PER_MM2 = 280.0, 400.0

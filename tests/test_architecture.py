@@ -15,7 +15,7 @@ PACKAGE = Path(metaphase.__file__).parent
 DOCUMENT = Path(__file__).parents[1] / "docs" / "architecture.md"
 ROOMS = (
     *("labels", "slides", "phantom", "models", "detection", "evaluation", "training"),
-    *("counting", "exchange", "report", "viewer", "cli"),
+    *("stress", "counting", "exchange", "report", "viewer", "cli"),
 )
 TORCH = {"torch", "torchvision", "timm", "pytorch_lightning", "lightning", "safetensors"}
 MAY_USE_TORCH = ("training/", "models/networks/", "models/export.py")

@@ -6,7 +6,7 @@ import pytest
 from studies import genreal, genruns, gensynthetic
 from studies.genruns import PARTS, Plan
 
-from metaphase.training.recipe import parse_recipe
+from metaphase.training.recipe.recipe import parse_recipe
 
 
 def plan(**changes: object) -> Plan:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from metaphase.training.recipe import Recipe, load_recipe
+from metaphase.training.recipe.recipe import Recipe, load_recipe
 
 SIDE = 320
 

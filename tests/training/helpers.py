@@ -10,7 +10,7 @@ from PIL import Image
 
 from metaphase.figures import Figure, Label
 from metaphase.labels.dataset import Case, Dataset
-from metaphase.training.recipe import Recipe, parse_recipe
+from metaphase.training.recipe.recipe import Recipe, parse_recipe
 
 MPP = 0.25
 

@@ -17,7 +17,7 @@ from metaphase.detectionfile import load_detections
 from metaphase.errors import InterruptedRunError, RecipeError
 from metaphase.evaluation.scoresfile import load_scores
 from metaphase.models.modelfile import load_model, load_network
-from metaphase.training.recipe import Recipe, load_recipe
+from metaphase.training.recipe.recipe import Recipe, load_recipe
 from metaphase.training.train import finished, train
 
 from .dots import dots_recipe
@@ -83,7 +83,7 @@ def test_a_run_that_was_interrupted_gives_the_same_curve_and_weights(
     recipe = dots_recipe(tmp_path / "data", "sampling.mine_at=[0.5]", "sampling.mine_score=0.01")
     whole = train(recipe, out=tmp_path / "whole", show=False)
 
-    from metaphase.training.module import DetectorModule
+    from metaphase.training.fit.module import DetectorModule
 
     step = DetectorModule.training_step
 

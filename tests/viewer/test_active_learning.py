@@ -11,9 +11,9 @@ from metaphase.detectionfile import load_detections
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.figures import Detections, Label, Provenance
 from metaphase.labels.read import load_dataset
-from metaphase.training.data import load_data
-from metaphase.training.judge import detect_cases
-from metaphase.training.recipe import load_recipe
+from metaphase.training.data.load import load_data
+from metaphase.training.fit.thresholdselection import detect_cases
+from metaphase.training.recipe.recipe import load_recipe
 from metaphase.training.train import train
 from metaphase.viewer.opened import find_images, open_slides
 from metaphase.viewer.review import export_folder

@@ -9,8 +9,8 @@ from metaphase.evaluation.evaluate import evaluate
 from metaphase.figures import Figure, Label
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.labels.read import load_dataset
-from metaphase.training.data import joined
-from metaphase.training.sections import Source
+from metaphase.training.data.load import joined
+from metaphase.training.recipe.sections import Source
 from metaphase.viewer.ledger import Ledger
 from metaphase.viewer.opened import find_images, open_slides
 from metaphase.viewer.review import (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from metaphase.training.places import Unlabelled
+    from metaphase.training.patches.unlabelledplaces import Unlabelled
 
 app = typer.Typer(add_completion=False)
 
@@ -77,7 +77,7 @@ def _unlabelled(
 ) -> Unlabelled:
     from metaphase.detection.inputs import jobs_for_paths
     from metaphase.labels.dataset import Case, Dataset
-    from metaphase.training.places import Unlabelled, load_masked
+    from metaphase.training.patches.unlabelledplaces import Unlabelled, load_masked
 
     jobs = jobs_for_paths(paths, mpp=mpp, scanner=scanner)
     cases = Dataset(

@@ -53,8 +53,8 @@ def cross_validate(
     """Train and score leaving one group out at a time; finished folds are kept."""
     from rich.console import Console
 
-    from metaphase.training.crossvalidate import RESULT_NAME, cross_validate
-    from metaphase.training.recipe import load_recipe
+    from metaphase.training.folds.crossvalidation import RESULT_NAME, cross_validate
+    from metaphase.training.recipe.recipe import load_recipe
 
     loaded = load_recipe(recipe, set_ or ())
     folder = out or Path("runs") / f"{loaded.name}-by-{by}"
@@ -77,7 +77,7 @@ def cross_validate(
 
 def _patterns(given: Sequence[str]) -> tuple[str, ...]:
     from metaphase.errors import RecipeError
-    from metaphase.training.caselists import expand_lists
+    from metaphase.training.recipe.caselists import expand_lists
 
     try:
         return expand_lists(given)

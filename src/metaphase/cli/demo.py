@@ -36,7 +36,7 @@ def demo(
     from rich.console import Console
 
     from metaphase.errors import MetaphaseError
-    from metaphase.training.recipe import shipped_recipe
+    from metaphase.training.recipe.recipe import shipped_recipe
 
     console = Console()
     out.mkdir(parents=True, exist_ok=True)

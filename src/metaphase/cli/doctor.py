@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from metaphase.training.doctor import Finding
+    from metaphase.training.checks.doctor import Finding
 
 app = typer.Typer(add_completion=False)
 
@@ -42,8 +42,8 @@ def doctor(
     """
     from rich.console import Console
 
-    from metaphase.training.doctor import Level, examine, worst
-    from metaphase.training.recipe import load_recipe
+    from metaphase.training.checks.doctor import Level, examine, worst
+    from metaphase.training.recipe.recipe import load_recipe
 
     loaded = load_recipe(recipe, set_ or ())
     with Console(stderr=True).status("reading labels") as status:

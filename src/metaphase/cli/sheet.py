@@ -81,7 +81,7 @@ def _scores(
     if labels is not None:
         dataset = load_dataset(labels, images=images).labelled()
         return evaluate(detections, dataset, threshold=threshold, allow_missing=allow_missing)
-    from metaphase.training.folds import is_cross_validation, load_folds
+    from metaphase.training.folds.results import is_cross_validation, load_folds
 
     if not is_cross_validation(detections):
         raise typer.BadParameter("name the labels with --labels", param_hint="--labels")

@@ -52,9 +52,9 @@ def stress(
     from metaphase.detection.runtime import open_runtime
     from metaphase.labels.read import load_dataset
     from metaphase.models.modelfile import load_model
-    from metaphase.training import stress as work
-    from metaphase.training.caselists import matches
-    from metaphase.training.perturb import SWEEPS
+    from metaphase.stress import stress as work
+    from metaphase.stress.perturbations import SWEEPS
+    from metaphase.training.recipe.caselists import matches
 
     opened = load_model(model)
     dataset = load_dataset(data, images=images, mpp=mpp, scanner=scanner)

@@ -23,7 +23,7 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Train a detector. An interrupted run goes on when the same command is given again."""
-    from metaphase.training.recipe import load_recipe
+    from metaphase.training.recipe.recipe import load_recipe
     from metaphase.training.train import MODEL_NAME, train
 
     loaded = load_recipe(recipe, set_ or ())

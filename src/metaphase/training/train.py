@@ -35,13 +35,13 @@ from metaphase.models.modelfile import (
     save_second,
 )
 from metaphase.models.spec import ModelCard, SecondLook, Threshold
-from metaphase.training.card import UNDECIDED, network_card
-from metaphase.training.recipe import Recipe, load_recipe, resolved
+from metaphase.training.fit.card import UNDECIDED, network_card
+from metaphase.training.recipe.recipe import Recipe, load_recipe, resolved
 
 if TYPE_CHECKING:
     from metaphase.models.networks import Network
-    from metaphase.training.data import TrainingData
-    from metaphase.training.sections import Source
+    from metaphase.training.data.load import TrainingData
+    from metaphase.training.recipe.sections import Source
 
 MODEL_NAME = "model"
 RECIPE_NAME = "recipe.toml"
@@ -67,7 +67,7 @@ def train(
     if not isinstance(recipe, Recipe):
         recipe = load_recipe(recipe, overrides)
     _require_torch()
-    from metaphase.training.data import load_data
+    from metaphase.training.data.load import load_data
 
     folder = Path(out)
     _claim(folder, recipe)
@@ -98,7 +98,7 @@ def _fit(recipe: Recipe, data: TrainingData, folder: Path, show: bool) -> Networ
     import torch
 
     from metaphase.models.networks import build_network
-    from metaphase.training.fit import fit
+    from metaphase.training.fit.fit import fit
 
     torch.manual_seed(recipe.seed)  # new layers start the same
     training, validation = data.training, data.validation
@@ -146,8 +146,8 @@ def _look_twice(
     recipe: Recipe, detector: Model, data: TrainingData, folder: Path, show: bool
 ) -> Model:
     """Train the second look and put it into the model file."""
-    from metaphase.training.second import train_second
-    from metaphase.training.slidestain import reference_stain
+    from metaphase.training.patches.slidestains import reference_stain
+    from metaphase.training.secondstage.training import train_second
 
     settings = recipe.second
     assert settings is not None
@@ -169,7 +169,7 @@ def _look_twice(
 
 def _describe(model: Model, data: TrainingData) -> Model:
     """Write into the card what the training images look like, so that others can be told apart."""
-    from metaphase.training.domains import describe_domains, write_domains
+    from metaphase.training.fit.domainstatistics import describe_domains, write_domains
 
     return write_domains(model, describe_domains(model, data.training, data.crops))
 
@@ -177,7 +177,7 @@ def _describe(model: Model, data: TrainingData) -> Model:
 def _freeze(recipe: Recipe, model: Model, validation: Dataset, folder: Path, show: bool) -> None:
     """Choose the threshold with the finished model file, run as every user will run it."""
     from metaphase.evaluation.scoresfile import save_scores
-    from metaphase.training.judge import judge
+    from metaphase.training.fit.thresholdselection import judge
 
     told: dict[str, Any] = {}
     if len(validation):

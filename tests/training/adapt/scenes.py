@@ -10,7 +10,7 @@ from PIL import Image
 
 from metaphase.models.networks import Network, build_network
 from metaphase.training.adapt.base import Setting, UnlabelledBatch
-from metaphase.training.recipe import Recipe, load_recipe
+from metaphase.training.recipe.recipe import Recipe, load_recipe
 
 from ..dots import RECIPE, write_dots
 

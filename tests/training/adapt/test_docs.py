@@ -11,7 +11,7 @@ import torch
 
 from metaphase.training.adapt import registry
 from metaphase.training.adapt.base import Step, look
-from metaphase.training.recipe import parse_recipe
+from metaphase.training.recipe.recipe import parse_recipe
 
 from ..helpers import recipe_data
 from .scenes import images, setting, target, tiny_network, unlabelled

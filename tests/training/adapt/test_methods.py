@@ -16,7 +16,7 @@ from metaphase.training.adapt.methods.gradient_reversal import (
 )
 from metaphase.training.adapt.methods.mean_teacher import MeanTeacher, TeacherOptions, confidence
 from metaphase.training.adapt.methods.worst_domain import BalanceOptions, WorstDomain
-from metaphase.training.recipe import Recipe
+from metaphase.training.recipe.recipe import Recipe
 
 from ..helpers import make_recipe
 from .scenes import images, setting, target, tiny_network, unlabelled

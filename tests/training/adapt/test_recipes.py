@@ -16,11 +16,11 @@ from metaphase.errors import InputError, RecipeError
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.models.modelfile import load_model, load_network
 from metaphase.training.adapt.registry import find_method, method_names
-from metaphase.training.crossvalidate import _fold
-from metaphase.training.data import load_data, region_cases
-from metaphase.training.patches import patch_dataset
-from metaphase.training.places import Places, load_masked
-from metaphase.training.recipe import load_recipe, parse_recipe, resolved
+from metaphase.training.data.load import load_data, region_cases
+from metaphase.training.folds.crossvalidation import _fold
+from metaphase.training.patches.dataset import patch_dataset
+from metaphase.training.patches.unlabelledplaces import Places, load_masked
+from metaphase.training.recipe.recipe import load_recipe, parse_recipe, resolved
 from metaphase.training.train import train
 
 from ..helpers import recipe_data
@@ -109,7 +109,7 @@ def test_a_run_with_methods_goes_on_as_if_nothing_had_been(
     recipe = scene(tmp_path, adapt=ALL)
     whole = train(recipe, out=tmp_path / "whole", show=False)
     from metaphase.errors import InterruptedRunError
-    from metaphase.training.module import DetectorModule
+    from metaphase.training.fit.module import DetectorModule
 
     step = DetectorModule.training_step
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from metaphase.models.networks import Network
 from metaphase.training.adapt.options import AdaptOptions
-from metaphase.training.recipe import Recipe
+from metaphase.training.recipe.recipe import Recipe
 
 Targets = Sequence[dict[str, Tensor]]
 

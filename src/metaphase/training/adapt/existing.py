@@ -31,9 +31,9 @@ from metaphase.training.adapt.base import Method, Setting, Step, UnlabelledBatch
 from metaphase.training.adapt.options import AdaptOptions
 from metaphase.training.adapt.registry import find_method, read_options
 from metaphase.training.adapt.unlabelled import UnlabelledPatches, collate_pairs
-from metaphase.training.domains import describe_domains
-from metaphase.training.places import Unlabelled
-from metaphase.training.recipe import Recipe, parse_recipe
+from metaphase.training.fit.domainstatistics import describe_domains
+from metaphase.training.patches.unlabelledplaces import Unlabelled
+from metaphase.training.recipe.recipe import Recipe, parse_recipe
 
 WORK_NAME = ".adapting"
 _KEEP_EVERY = 25
@@ -59,7 +59,7 @@ def adaptation(method: str = "adabn", overrides: Sequence[str] = (), **changes: 
 
     Raises RecipeError for an unknown method or option.
     """
-    from metaphase.training.recipe import override
+    from metaphase.training.recipe.recipe import override
 
     table: dict[str, Any] = {"method": method}
     override(table, overrides)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from metaphase.training.sections import Section
+from metaphase.training.recipe.sections import Section
 
 
 class AdaptOptions(Section):

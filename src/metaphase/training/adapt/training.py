@@ -14,9 +14,9 @@ from metaphase.training.adapt.base import Method, Setting
 from metaphase.training.adapt.options import AdaptOptions
 from metaphase.training.adapt.registry import find_method
 from metaphase.training.adapt.unlabelled import UnlabelledPatches, unlabelled_loader
-from metaphase.training.patches import PatchDataset
-from metaphase.training.places import Unlabelled, domain_of
-from metaphase.training.recipe import Recipe
+from metaphase.training.patches.dataset import PatchDataset
+from metaphase.training.patches.unlabelledplaces import Unlabelled, domain_of
+from metaphase.training.recipe.recipe import Recipe
 
 
 class Adapting:

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from metaphase.training.adapt.base import UnlabelledBatch
-from metaphase.training.augment import augment, vary
-from metaphase.training.patches import EpochIndices, Patch, collate, worker_options
-from metaphase.training.places import Places, Unlabelled, domain_of
-from metaphase.training.sampling import UNLABELLED, rng_for
-from metaphase.training.sections import Augment
+from metaphase.training.patches.augment import augment, vary
+from metaphase.training.patches.dataset import EpochIndices, Patch, collate, worker_options
+from metaphase.training.patches.sampling import UNLABELLED, rng_for
+from metaphase.training.patches.unlabelledplaces import Places, Unlabelled, domain_of
+from metaphase.training.recipe.sections import Augment
 
 FINISH_EPOCH = 2**31 - 1
 """The epoch of what is drawn when training is over."""

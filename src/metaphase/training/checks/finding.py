@@ -8,10 +8,10 @@ from enum import StrEnum
 from functools import cached_property
 
 from metaphase.labels.dataset import Case, Dataset
-from metaphase.training.anchors import FloatArray, box_sizes
-from metaphase.training.data import TrainingData
-from metaphase.training.recipe import Recipe
-from metaphase.training.sampling import Sampler, load_mined, sampling_case
+from metaphase.training.data.load import TrainingData
+from metaphase.training.patches.sampling import Sampler, load_mined, sampling_case
+from metaphase.training.recipe.anchors import FloatArray, box_sizes
+from metaphase.training.recipe.recipe import Recipe
 from metaphase.units import scanner_mpp
 
 

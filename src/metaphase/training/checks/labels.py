@@ -97,7 +97,7 @@ def crops(patient: Patient) -> Iterator[Finding]:
     """Whether crops are of slides that the run is judged on, by name."""
     if not len(patient.data.crops):
         return
-    from metaphase.training.data import check_crops
+    from metaphase.training.data.load import check_crops
 
     measured = f"{len(patient.data.crops)} crops"
     try:
@@ -112,7 +112,7 @@ def crops(patient: Patient) -> Iterator[Finding]:
 
 def pixels(patient: Patient) -> Iterator[Finding]:
     """Whether the same pixels are on two sides, whatever they are called (reads all images)."""
-    from metaphase.training.heldout import refuse_same_pixels
+    from metaphase.training.data.heldout import refuse_same_pixels
 
     split = patient.data.split
     sizes = {part: len(ids) for part, ids in split.parts().items() if ids}

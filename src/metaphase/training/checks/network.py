@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from metaphase.training.anchors import FIRST_STRIDE, coverage, from_labels
 from metaphase.training.checks.finding import Finding, Level, Patient
-from metaphase.training.recipe import Recipe
-from metaphase.training.sections import CompactNetwork, RetinaNetwork
+from metaphase.training.recipe.anchors import FIRST_STRIDE, coverage, from_labels
+from metaphase.training.recipe.recipe import Recipe
+from metaphase.training.recipe.sections import CompactNetwork, RetinaNetwork
 
 _MISSED, _SOME = 0.5, 0.9
 _RESIZED_PX = 800

@@ -9,8 +9,8 @@ import numpy as np
 
 from metaphase.figures import Label
 from metaphase.training.checks.finding import Finding, Level, Patient
-from metaphase.training.patches import CaseTargets
-from metaphase.training.sampling import Sampler
+from metaphase.training.patches.dataset import CaseTargets
+from metaphase.training.patches.sampling import Sampler
 
 _LOOKED_AT = 2000
 _RARE, _EVERYWHERE = 0.1, 0.9

@@ -12,7 +12,7 @@ from metaphase.errors import MetaphaseError
 from metaphase.figures import Label
 from metaphase.labels.dataset import Case
 from metaphase.training.checks.finding import Finding, Level, Patient
-from metaphase.training.rates import rates
+from metaphase.training.fit.rates import rates
 
 _REACHED = 0.5
 _LONG_H = 48
@@ -134,7 +134,7 @@ def duration(patient: Patient) -> Iterator[Finding]:
         update={"trainer": recipe.trainer.model_copy(update={"batch_size": few})}
     )
     try:
-        from metaphase.training.fit import measure_step
+        from metaphase.training.fit.fit import measure_step
 
         per_patch = measure_step(small, steps=1) / few
     except (ImportError, MetaphaseError) as error:
@@ -154,7 +154,7 @@ def duration(patient: Patient) -> Iterator[Finding]:
 
 def _reading(patient: Patient, per_patch: float) -> Iterator[Finding]:
     """Whether workers read as fast as the network learns."""
-    from metaphase.training.patches import patch_dataset
+    from metaphase.training.patches.dataset import patch_dataset
 
     recipe = patient.recipe
     quick = recipe.trainer.model_copy(update={"cache_mb": 0})

@@ -21,7 +21,7 @@ from metaphase.models.networks import Network
 from metaphase.training.adapt.base import Method, Setting, Step, UnlabelledBatch
 from metaphase.training.adapt.options import AdaptOptions
 from metaphase.training.adapt.registry import register
-from metaphase.training.anchors import DEFAULT_BOX_UM
+from metaphase.training.recipe.anchors import DEFAULT_BOX_UM
 
 
 class TeacherOptions(AdaptOptions):

@@ -1,0 +1,1 @@
+"""How detection scores change when images change in known ways."""

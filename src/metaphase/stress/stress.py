@@ -1,0 +1,291 @@
+"""How far a detector carries: labelled images changed in known ways, scored at its own threshold.
+
+OUT/stress.csv and stress.json hold F1 and count of every level, stress.png draws them, stress.html
+shows both. OUT/detections keeps what was found at each level, so that an interrupted sweep goes on.
+The grey bands are the differences that were measured between real scanners
+(``studies/scanner_shifts.py``).
+"""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import json
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from metaphase.detection.detect import detect
+from metaphase.detection.runtime import Runtime, open_runtime
+from metaphase.detectionfile import JSON_NAME, load_detections, save_detections
+from metaphase.errors import InputError, InterruptedRunError, LabelError
+from metaphase.evaluation.evaluate import evaluate
+from metaphase.figures import Detections, Label
+from metaphase.files import write_bytes, write_json, write_text
+from metaphase.labels.dataset import Case, Dataset
+from metaphase.models.modelfile import Model
+from metaphase.slides.open import open_case
+from metaphase.stress.perturbations import MPP_ERROR, SWEEPS, Changed, Sweep
+
+REAL_SHIFTS: dict[str, float] = {
+    "hue": 32.2,
+    "saturation": 0.504,
+    "brightness": 0.162,
+    "haematoxylin": 0.797,
+    "eosin": 0.957,
+}
+"""Largest difference between two of six real scanners (Hamamatsu XR, S360 and NanoZoomer, Aperio
+CS2 and XT, TUPAC16's), by sweep, on the scale of ``Sweep.shift``: degrees, or the logarithm of a
+factor. Measured by ``studies/scanner_shifts.py`` on the crops and fields of its data."""
+
+CSV_NAME, STRESS_NAME = "stress.csv", "stress.json"
+PNG_NAME, HTML_NAME = "stress.png", "stress.html"
+MOST_PX = 100_000_000
+"""Larger images would not fit into memory unchanged and changed."""
+
+Tell = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The score of one level of one sweep; ``within`` tells that real scanners differ as much."""
+
+    sweep: str
+    level: float
+    unit: str
+    shift: float
+    within: bool | None
+    f1: float | None
+    precision: float | None
+    recall: float | None
+    count: int
+    labelled: int
+
+
+def stress(
+    model: Model,
+    dataset: Dataset,
+    out: str | Path,
+    *,
+    sweeps: Sequence[Sweep] = SWEEPS,
+    shifts: dict[str, float] | None = None,
+    device: str = "auto",
+    runtime: Runtime | None = None,
+    tell: Tell = lambda what, done, total: None,
+) -> list[Point]:
+    """Sweep, score at the model's frozen threshold, and write everything to ``out``.
+
+    ``shifts`` are the differences between real scanners to be marked (see ``REAL_SHIFTS``). Raises
+    LabelError where no case is labelled, InputError for images that do not fit into memory,
+    InterruptedRunError on Ctrl-C.
+    """
+    cases = dataset.labelled()
+    if not len(cases):
+        raise LabelError.of(dataset.source or dataset.name, "has no labelled cases to score on")
+    out = Path(out)
+    shifts = REAL_SHIFTS if shifts is None else shifts
+    sweeps = [sweep.reaching(shifts.get(sweep.name)) for sweep in sweeps]
+    work = _Work(model, cases, out / "detections", runtime or open_runtime(model, device))
+    steps = [(sweep, level) for sweep in sweeps for level in sweep.levels]
+    points = []
+    try:
+        for number, (sweep, level) in enumerate(steps):
+            tell(f"{sweep.name} {level:g} {sweep.unit}".strip(), number, len(steps))
+            points.append(_point(work.detections(sweep, level), cases, sweep, level, shifts))
+            _write_table(points, out / CSV_NAME)
+    except KeyboardInterrupt:
+        message = f"interrupted; the same command goes on from {out}"
+        raise InterruptedRunError(message) from None
+    tell("", len(steps), len(steps))
+    _write(points, sweeps, shifts, model, dataset, out)
+    return points
+
+
+@dataclass(frozen=True)
+class _Work:
+    model: Model
+    cases: Dataset
+    folder: Path
+    runtime: Runtime
+
+    def detections(self, sweep: Sweep, level: float) -> dict[str, Detections]:
+        """Return what is found at a level, by case; what is there already is not looked for."""
+        folder = self.folder / level_name(sweep, level)
+        return {case.id: self._one(case, sweep, level, folder) for case in self.cases}
+
+    def _one(self, case: Case, sweep: Sweep, level: float, folder: Path) -> Detections:
+        place = folder / case.id
+        if (place / JSON_NAME).is_file():
+            kept = load_detections(place)
+            if kept.provenance.model_id == self.model.id:
+                return kept
+        with open_case(case) as slide:
+            if slide.width_px * slide.height_px > MOST_PX:
+                raise InputError.of(
+                    slide.path.name,
+                    f"is {slide.width_px} x {slide.height_px} px: too large to be changed whole",
+                    way_out="cut a region of it out",
+                )
+            change = sweep.change
+            wrong = slide.mpp * level if sweep.name == MPP_ERROR else slide.mpp
+            changed = Changed(slide, lambda p: p if change is None else change(p, level), wrong)
+            with changed:
+                found = detect(changed, self.model, runtime=self.runtime, tissue=False)
+            # It was looked at at a wrong resolution; it is scored at the right one.
+            found = found.made_by(mpp=slide.mpp)
+        save_detections(found, place)
+        return found
+
+
+def level_name(sweep: Sweep, level: float) -> str:
+    """Return the name of the folder of what was found at a level."""
+    return "unchanged" if level == sweep.neutral else f"{sweep.name.replace(' ', '-')}_{level:g}"
+
+
+def _point(
+    found: dict[str, Detections],
+    cases: Dataset,
+    sweep: Sweep,
+    level: float,
+    shifts: dict[str, float],
+) -> Point:
+    scores = evaluate(found, cases)
+    shift, real = sweep.shift(level), shifts.get(sweep.name)
+    return Point(
+        sweep=sweep.name,
+        level=level,
+        unit=sweep.unit,
+        shift=shift,
+        within=None if real is None else shift <= real * 1.001 + 1e-9,
+        f1=scores.f1,
+        precision=scores.precision,
+        recall=scores.recall,
+        count=sum(len(d.above_threshold().with_label(Label.MITOTIC)) for d in found.values()),
+        labelled=cases.count(),
+    )
+
+
+def largest_fall(points: Sequence[Point], sweeps: Sequence[str]) -> float | None:
+    """Return by how much F1 falls at most within the differences between real scanners."""
+    falls = []
+    for name in sweeps:
+        mine = [p for p in points if p.sweep == name and p.f1 is not None]
+        base = next((p.f1 for p in mine if p.shift == 0), None)
+        if base is None:
+            continue
+        falls += [base - p.f1 for p in mine if p.within and p.f1 is not None]
+    return max(falls, default=None)
+
+
+def _write_table(points: Sequence[Point], path: Path) -> None:
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(asdict(points[0])), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(point) for point in points)
+    write_text(path, stream.getvalue())
+
+
+def _write(
+    points: Sequence[Point],
+    sweeps: Sequence[Sweep],
+    shifts: dict[str, float],
+    model: Model,
+    dataset: Dataset,
+    out: Path,
+) -> None:
+    result: dict[str, Any] = {
+        "model": model.card.name,
+        "model_id": model.id,
+        "threshold": model.card.threshold.value,
+        "dataset": dataset.name,
+        "real_shifts": shifts,
+        "largest_fall_within_real_shifts": {
+            sweep.name: largest_fall(points, [sweep.name]) for sweep in sweeps
+        },
+        "points": [asdict(point) for point in points],
+    }
+    write_json(out / STRESS_NAME, result)
+    picture = draw(points, sweeps, shifts)
+    write_bytes(out / PNG_NAME, picture)
+    write_text(out / HTML_NAME, _page(points, picture, result))
+
+
+def draw(points: Sequence[Point], sweeps: Sequence[Sweep], shifts: dict[str, float]) -> bytes:
+    """Return a PNG: F1 and the count against every change, real differences as grey bands."""
+    from matplotlib.figure import Figure
+
+    columns = min(4, len(sweeps))
+    rows = -(-len(sweeps) // columns)
+    figure = Figure(figsize=(3.4 * columns, 2.9 * rows), layout="constrained")
+    for index, sweep in enumerate(sweeps):
+        mine = [point for point in points if point.sweep == sweep.name]
+        axes = figure.add_subplot(rows, columns, index + 1)
+        real = shifts.get(sweep.name)
+        if real is not None:
+            axes.axvspan(*sweep.ends(real), color="0.9", zorder=0)
+        levels = [point.level for point in mine]
+        axes.plot(levels, [_or_nan(p.f1) for p in mine], "o-", color="tab:blue", ms=3)
+        axes.set(ylim=(0, 1), title=sweep.name, xlabel=sweep.unit)
+        axes.set_ylabel("F1", color="tab:blue")
+        counts = axes.twinx()
+        counts.plot(levels, [p.count for p in mine], "s--", color="tab:orange", ms=3, lw=1)
+        counts.axhline(mine[0].labelled, color="tab:orange", lw=0.6, ls=":")
+        counts.set_ylim(0, 1.1 * max(*(p.count for p in mine), mine[0].labelled, 1))
+        counts.set_ylabel("figures found", color="tab:orange")
+        if sweep.neutral == 100.0:
+            axes.invert_xaxis()
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})
+    return stream.getvalue()
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _page(points: Sequence[Point], picture: bytes, result: dict[str, Any]) -> str:
+    names = ("sweep", "level", "unit", "f1", "precision", "recall", "count", "labelled", "within")
+    head = "".join(f"<th>{name}</th>" for name in names)
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{_cell(getattr(point, name))}</td>" for name in names) + "</tr>\n"
+        for point in points
+    )
+    encoded = b64encode(picture).decode()
+    told = html.escape(f"{result['model']} on {result['dataset']}")
+    return f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Stress: {told}</title>
+<style>body{{font:14px sans-serif;margin:2em;max-width:80em}}img{{max-width:100%}}
+td,th{{padding:.1em .8em;text-align:right}}table{{border-collapse:collapse}}
+tr:nth-child(even){{background:#f4f4f4}}</style>
+<h1>Stress: {told}</h1>
+<p>F1 (blue) and figures found (orange; dotted: labelled) at the frozen threshold
+{result["threshold"]:g}. Grey: differences between real scanners.</p>
+<img alt="F1 and count against each change" src="data:image/png;base64,{encoded}">
+<table><tr>{head}</tr>
+{rows}</table>
+<p>Model {html.escape(str(result["model_id"]))}. Research use only.</p></html>
+"""
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "&ndash;"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else html.escape(str(value))
+
+
+def read_shifts(path: str | Path) -> dict[str, float]:
+    """Read the differences between scanners that ``studies/scanner_shifts.py`` measured."""
+    try:
+        told = json.loads(Path(path).read_text(encoding="utf-8"))["largest"]
+        return {str(name): float(value) for name, value in told.items()}
+    except OSError as error:
+        raise InputError.of(path, f"cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError.of(
+            path, "holds no differences between scanners", way_out="studies/scanner_shifts.py"
+        ) from error

@@ -1,0 +1,1 @@
+"""The cases that a run trains on and is validated on."""

@@ -1,0 +1,1 @@
+"""Training of one network with Lightning, and the choice of its threshold."""

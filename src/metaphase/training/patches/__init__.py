@@ -1,0 +1,1 @@
+"""Training patches: sampling, reading and augmentation."""

@@ -1,0 +1,454 @@
+"""Crops around figures as material for training patches: decoded once, shared by all workers.
+
+A crop shows a figure and what is around it, on a scanner of its own. ``Crops`` keeps all of them in
+one array on disk that every process maps into memory, and draws ``Picture``s of them:
+
+- ``figure``: the valid part of a crop (black padding cut off), aimed at one of its figures. Strips
+  along its sides that hold no figure are replaced, half of the time, by such strips of other crops.
+- ``quilt``: a picture of the same size made of such strips only: the same scanner, no figure.
+
+Both have inner seams of the same kind, so that neither a seam nor a scanner means a figure.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from metaphase.boxes import as_boxes, as_points
+from metaphase.errors import Problem, RecipeError
+from metaphase.figures import Label
+from metaphase.labels.dataset import Case, Dataset
+from metaphase.training.patches.dataset import CaseTargets
+from metaphase.units import scanner_mpp
+
+Pixels = NDArray[np.uint8]
+FloatArray = NDArray[np.float64]
+Rng = np.random.Generator
+
+CORE_UM = 4.5
+"""Nothing of a pasted figure is blended nearer than this to its centre."""
+RIM_UM = 6.5
+"""A figure nearer than this to the end of its crop is not aimed at."""
+CLEAR_UM = 6.0
+"""A strip keeps this far from every figure's centre: the half of MIDOG's box."""
+STRIP_UM = 8.5
+SEAM_PX = 8
+_CANDIDATES = 4
+HARD_NEGATIVE_SHARE = 0.1
+"""Part of the figures drawn that are labelled hard negatives, where there are any."""
+
+_OD = -np.log(np.maximum(np.arange(256), 1) / 255).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """Mean and standard deviation [3 each] of the optical density of R, G and B."""
+
+    mean: FloatArray
+    std: FloatArray
+
+
+def look_of(image: Pixels) -> Look:
+    """Measure a picture, uint8 [h, w, 3]."""
+    od = np.take(_OD, image[::2, ::2].reshape(-1, 3))
+    return Look(od.mean(axis=0, dtype=np.float64), od.std(axis=0, dtype=np.float64))
+
+
+def recolour(image: Pixels, now: Look, wanted: Look, amount: float) -> Pixels:
+    """Move mean and spread of the optical density by ``amount`` (0 to 1) of the way to ``wanted``.
+
+    Per channel, after Reinhard et al. (2001), in optical density; white stays white.
+    """
+    gain = np.clip(wanted.std / np.maximum(now.std, 1e-3), 0.5, 2.0) ** amount
+    shift = (now.mean + amount * (wanted.mean - now.mean) - gain * now.mean).astype(np.float32)
+    od = np.take(_OD, image.reshape(-1, 3))
+    stained = np.minimum(od.sum(axis=1, keepdims=True) / np.float32(0.3), 1)
+    od = od * gain.astype(np.float32) + stained * shift
+    values = np.exp(-np.maximum(od, 0)) * 255 + 0.5
+    return np.asarray(values.astype(np.uint8).reshape(image.shape))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """Something to paste: pixels [h, w, 3] at the patch's resolution, and its figures in them.
+
+    ``aim`` [2] is what a window is laid around: a figure, or a place that is none.
+    """
+
+    image: Pixels
+    look: Look
+    points: FloatArray
+    boxes: FloatArray
+    labels: NDArray[np.int64]
+    aim: FloatArray
+
+    def turned(self, turn: int) -> Picture:
+        """Return one of the eight symmetries: bit 0 mirrors x, bit 1 mirrors y, bit 2 swaps."""
+        image, points, aim = self.image, self.points, self.aim[None]
+        low, high = self.boxes[:, :2], self.boxes[:, 2:]
+        places = [points, aim, low, high]
+        for bit in (0, 1):
+            if turn >> bit & 1:
+                size = image.shape[1 - bit]
+                image = image[:, ::-1] if bit == 0 else image[::-1]
+                places = [_mirrored(place, bit, size) for place in places]
+        if turn >> 2 & 1:
+            image = image.swapaxes(0, 1)
+            places = [place[:, ::-1] for place in places]
+        points, aim, low, high = places
+        boxes = np.concatenate([np.minimum(low, high), np.maximum(low, high)], axis=1)
+        return replace(self, image=image, points=points, boxes=boxes, aim=aim[0])
+
+
+def _mirrored(places: FloatArray, axis: int, size: float) -> FloatArray:
+    places = places.copy()
+    places[:, axis] = size - places[:, axis]
+    return places
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Whole:
+    """A crop at its own resolution (um/px): pixels [h, w, 3], the points and labels of figures."""
+
+    image: Pixels
+    mpp: float
+    points: FloatArray
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Crops of one slide: (crop, figure) by label, and (crop, side) of the strips."""
+
+    domain: str
+    mpp: float
+    look: Look
+    mitotic: tuple[tuple[int, int], ...]
+    hard_negative: tuple[tuple[int, int], ...]
+    strips: tuple[tuple[int, int], ...]
+
+
+class Crops:
+    """The crops of a data set. Cases need pixels and a resolution, their own or the scanner's.
+
+    Scanners are drawn equally often; within one, ``balance_cases`` is as in the recipe: 0 makes
+    every figure as likely, 1 every slide. Raises RecipeError with every crop that cannot be used.
+    """
+
+    def __init__(
+        self, dataset: Dataset, *, box_um: float | None = None, balance_cases: float = 0.5
+    ) -> None:
+        self._cases, self._mpp = _usable(dataset)
+        self._path, self._size = self._decode()
+        self._open()
+        self._targets = [
+            CaseTargets(case, mpp, box_um) for case, mpp in zip(self._cases, self._mpp, strict=True)
+        ]
+        self._valid = [valid_part(self._pixels[i, :h, :w]) for i, (w, h) in enumerate(self._size)]
+        self._groups = self._grouped()
+        self._edges = np.cumsum(_weights(self._groups, balance_cases))
+
+    def __len__(self) -> int:
+        return len(self._cases)
+
+    # --- drawing
+
+    def group(self, rng: Rng) -> int:
+        """Draw a slide of which crops are taken."""
+        at = np.searchsorted(self._edges, rng.random() * self._edges[-1], side="right")
+        return int(min(at, len(self._edges) - 1))
+
+    def look(self, group: int) -> Look:
+        """Return how the crops of a slide look, all together."""
+        return self._groups[group].look
+
+    def figure(self, rng: Rng, group: int, mpp: float) -> Picture:
+        """Draw a crop of a slide at a resolution (um/px), aimed at one of its figures."""
+        members = self._groups[group]
+        hard = members.hard_negative and rng.random() < HARD_NEGATIVE_SHARE
+        choice = members.hard_negative if hard else members.mitotic
+        crop, aimed = choice[rng.integers(len(choice))]
+        image = self._mixed(rng, members, crop)
+        targets = self._targets[crop]
+        return self._picture(
+            rng, members, image, mpp, targets.points, targets.boxes, targets.labels, crop, aimed
+        )
+
+    def quilt(self, rng: Rng, group: int, mpp: float, side_px: int | None = None) -> Picture:
+        """Draw a picture without figures, of strips of a slide's crops; aimed anywhere in it.
+
+        It is as large as a crop, or ``side_px`` by ``side_px`` at least, at ``mpp``.
+        """
+        members = self._groups[group]
+        widest = max(self._size[crop][0] for crop, _ in members.strips)
+        side = widest if side_px is None else int(np.ceil(side_px * mpp / members.mpp)) + 2
+        image = self._strip(rng, members, side)
+        while len(image) < side:
+            # Of a few strips the one that continues the picture best: seams as faint as may be.
+            strips = [self._strip(rng, members, side) for _ in range(_CANDIDATES)]
+            image = _joined(image, min(strips, key=partial(_mismatch, image)))
+        image = image[:side]
+        size = np.array([image.shape[1], image.shape[0]], dtype=np.float64)
+        rim = np.minimum(RIM_UM / members.mpp, size / 2 - 1)
+        picture = self._scaled(image, members, mpp)
+        aim = rng.uniform(rim, size - rim) * members.mpp / mpp
+        own = look_of(picture.image)
+        mean, std = (own.mean + members.look.mean) / 2, (own.std + members.look.std) / 2
+        picture = replace(picture, look=Look(mean, std), aim=aim)
+        return picture.turned(int(rng.integers(8)))
+
+    def _picture(
+        self,
+        rng: Rng,
+        members: _Group,
+        image: Pixels,
+        mpp: float,
+        points: FloatArray,
+        boxes: FloatArray,
+        labels: NDArray[np.int64],
+        crop: int,
+        aimed: int,
+    ) -> Picture:
+        x1, y1, x2, y2 = self._valid[crop]
+        picture = self._scaled(image[y1:y2, x1:x2], members, mpp)
+        scale = members.mpp / mpp
+        points = (points - [x1, y1]) * scale
+        boxes = (boxes - [x1, y1, x1, y1]) * scale
+        # Between the slide's look and the crop's own: one crop is a small sample, a slide uneven.
+        own = look_of(picture.image)
+        mean, std = (own.mean + members.look.mean) / 2, (own.std + members.look.std) / 2
+        picture = replace(
+            picture,
+            look=Look(mean, std),
+            points=points,
+            boxes=boxes,
+            labels=labels,
+            aim=points[aimed],
+        )
+        return picture.turned(int(rng.integers(8)))
+
+    def _scaled(self, image: Pixels, members: _Group, mpp: float) -> Picture:
+        height, width = image.shape[:2]
+        # The same scale along both axes: what does not fill a whole pixel is left out.
+        w, h = (int(n * members.mpp / mpp) for n in (width, height))
+        box = (0.0, 0.0, w * mpp / members.mpp, h * mpp / members.mpp)
+        if (w, h) != (width, height) or box[2:] != (width, height):
+            picture = Image.fromarray(np.ascontiguousarray(image))
+            image = np.asarray(picture.resize((w, h), Image.Resampling.BICUBIC, box=box))
+        nothing = as_points([])
+        return Picture(
+            image, members.look, nothing, as_boxes([]), np.zeros(0, np.int64), np.zeros(2)
+        )
+
+    def whole(self, rng: Rng, group: int) -> Whole:
+        """Draw a crop of a slide as it is, without its black padding."""
+        members = self._groups[group]
+        crop, _ = members.mitotic[rng.integers(len(members.mitotic))]
+        x1, y1, x2, y2 = self._valid[crop]
+        targets = self._targets[crop]
+        points = targets.points - [x1, y1]
+        return Whole(self._pixels[crop, y1:y2, x1:x2], members.mpp, points, targets.labels)
+
+    # --- strips
+
+    def _strip(self, rng: Rng, members: _Group, length: int | None = None) -> Pixels:
+        """Return a strip [STRIP_UM, length, 3] without a figure, mirrored at random."""
+        crop, side = members.strips[rng.integers(len(members.strips))]
+        image = self._on_side(crop, side)
+        image = image[:: rng.choice([-1, 1]), :: rng.choice([-1, 1])]
+        while length is not None and image.shape[1] < length:
+            more = self._on_side(*members.strips[rng.integers(len(members.strips))])
+            more = more[:: rng.choice([-1, 1]), :: rng.choice([-1, 1])]
+            image = _joined(image.swapaxes(0, 1), more.swapaxes(0, 1)).swapaxes(0, 1)
+        return image if length is None else image[:, :length]
+
+    def _on_side(self, crop: int, side: int) -> Pixels:
+        """Return a side's strip lying down: top, left, bottom, right are 0 to 3."""
+        w, h = self._size[crop]
+        return _side(self._pixels[crop, :h, :w], side, round(STRIP_UM / self._mpp[crop]))
+
+    def _mixed(self, rng: Rng, members: _Group, crop: int) -> Pixels:
+        """Return a crop with some of its free strips replaced by those of other crops."""
+        w, h = self._size[crop]
+        image = np.array(self._pixels[crop, :h, :w])
+        for at, side in members.strips:
+            if at != crop or rng.random() < 0.5:
+                continue
+            other = self._strip(rng, members)
+            place = _side(image, side, round(STRIP_UM / members.mpp))
+            n = min(place.shape[1], other.shape[1])
+            fade = _ramp(SEAM_PX)[::-1, None, None]
+            alpha = np.ones((len(place), 1, 1), np.float32)
+            alpha[-SEAM_PX:] = fade
+            mixed = place[:, :n] * (1 - alpha) + other[:, :n] * alpha
+            place[:, :n] = (mixed + 0.5).astype(np.uint8)
+        return image
+
+    # --- loading
+
+    def _decode(self) -> tuple[Path, list[tuple[int, int]]]:
+        images, problems = [], []
+        for case in self._cases:
+            try:
+                with Image.open(str(case.image)) as file:
+                    images.append(np.asarray(file.convert("RGB")))
+            except OSError as error:
+                problems.append(Problem(str(case.image), f"crop {case.id}", f"{error}"))
+        if problems:
+            raise RecipeError(problems)
+        sizes = [(image.shape[1], image.shape[0]) for image in images]
+        w, h = np.max(sizes, axis=0)
+        folder = Path(tempfile.mkdtemp(prefix="metaphase-crops-"))
+        self._delete = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        path = folder / "crops.npy"
+        whole = np.lib.format.open_memmap(
+            path, mode="w+", dtype=np.uint8, shape=(len(images), int(h), int(w), 3)
+        )
+        for row, image in zip(whole, images, strict=True):
+            row[: image.shape[0], : image.shape[1]] = image
+        whole.flush()
+        return path, sizes
+
+    def _open(self) -> None:
+        self._pixels: Pixels = np.load(self._path, mmap_mode="r")
+
+    def _grouped(self) -> list[_Group]:
+        members: dict[tuple[str, str, float], list[int]] = {}
+        for index, (case, mpp) in enumerate(zip(self._cases, self._mpp, strict=True)):
+            members.setdefault((case.domain(), case.domain("group"), mpp), []).append(index)
+        groups = [self._group(domain, mpp, ids) for (domain, _, mpp), ids in members.items()]
+        usable = [group for group in groups if group.mitotic and group.strips]
+        if not usable:
+            raise RecipeError.of(
+                "recipe",
+                "no crop shows a whole mitotic figure with a strip beside it that holds none",
+                record="data.sources",
+                way_out="crops of 32 um (128 px at 0.25 um/px) with the figure inside serve",
+            )
+        return usable
+
+    def _group(self, domain: str, mpp: float, ids: Sequence[int]) -> _Group:
+        figures: dict[int, list[tuple[int, int]]] = {label.code: [] for label in Label}
+        strips, looks = [], []
+        for crop in ids:
+            x1, y1, x2, y2 = self._valid[crop]
+            looks.append(look_of(self._pixels[crop, y1:y2, x1:x2]))
+            targets = self._targets[crop]
+            rim = RIM_UM / mpp
+            for n, ((x, y), label) in enumerate(zip(targets.points, targets.labels, strict=True)):
+                if min(x - x1, y - y1, x2 - x, y2 - y) >= rim:
+                    figures[int(label)].append((crop, n))
+            strips += [(crop, side) for side in range(4) if self._free(crop, side, targets.points)]
+        mean = np.mean([look.mean for look in looks], axis=0)
+        std = np.mean([look.std for look in looks], axis=0)
+        mitotic, hard = figures[Label.MITOTIC.code], figures[Label.HARD_NEGATIVE.code]
+        return _Group(domain, mpp, Look(mean, std), tuple(mitotic), tuple(hard), tuple(strips))
+
+    def _free(self, crop: int, side: int, points: FloatArray) -> bool:
+        """Whether the strip on a side lies in the picture and holds nothing of a figure."""
+        w, h = self._size[crop]
+        mpp = self._mpp[crop]
+        thick, clear = round(STRIP_UM / mpp), CLEAR_UM / mpp
+        x1, y1, x2, y2 = self._valid[crop]
+        if (x1, y1, x2, y2) != (0, 0, w, h) or min(w, h) < 2 * thick:
+            return False
+        along = points[:, 1] if side in (0, 2) else points[:, 0]
+        away = along if side < 2 else (h if side == 2 else w) - along
+        return bool((away - clear >= thick).all())
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The file stays with the process that wrote it, which deletes it in the end.
+        return {k: v for k, v in self.__dict__.items() if k not in ("_pixels", "_delete")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._open()
+
+
+def _usable(dataset: Dataset) -> tuple[list[Case], list[float]]:
+    problems, cases, mpps = [], [], []
+    for case in dataset:
+        mpp = case.mpp or scanner_mpp(case.scanner)
+        record = f"crop {case.id}"
+        if case.image is None:
+            problems.append(Problem("recipe", record, "has no pixels", "name data.sources.images"))
+        elif mpp is None:
+            way_out = "give the source an mpp, or make two sources by 'only' and 'without'"
+            problems.append(Problem("recipe", record, "its um/px is not known", way_out))
+        elif case.labelled and case.figures:
+            cases.append(case)
+            mpps.append(mpp)
+    if len(problems) > 10:
+        left = len(problems) - 10
+        more = Problem("recipe", "data.sources", f"and {left} more crops like these")
+        problems = [*problems[:10], more]
+    if not problems and not cases:
+        problems.append(Problem("recipe", "data.sources", "the sources of crops hold no figures"))
+    if problems:
+        raise RecipeError(problems)
+    return cases, mpps
+
+
+def valid_part(image: Pixels) -> tuple[int, int, int, int]:
+    """Return the part x1, y1, x2, y2 of a crop without the pure black lines along its sides."""
+    there = image.max(axis=2) > 0
+    columns, rows = np.flatnonzero(there.any(axis=0)), np.flatnonzero(there.any(axis=1))
+    if not len(rows):
+        return 0, 0, 0, 0
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def darkest(image: Pixels, places: FloatArray, radius: int) -> FloatArray:
+    """Return the darkest [2] of some places [n, 2], each the mean over a square around it."""
+    spots = [
+        image[int(y) - radius : int(y) + radius, int(x) - radius : int(x) + radius]
+        for x, y in places
+    ]
+    return np.asarray(places[int(np.argmin([spot.mean() for spot in spots]))])
+
+
+def _weights(groups: Sequence[_Group], balance_cases: float) -> FloatArray:
+    amount = np.array([len(g.mitotic) for g in groups], dtype=np.float64) ** (1 - balance_cases)
+    domains = np.array([group.domain for group in groups])
+    for domain in np.unique(domains):
+        amount[domains == domain] /= amount[domains == domain].sum()
+    return amount
+
+
+def _side(image: Pixels, side: int, thick: int) -> Pixels:
+    """Return a view of a side's strip, its outer edge first: top, left, bottom, right."""
+    lying = image.swapaxes(0, 1) if side % 2 else image
+    return lying[:thick] if side < 2 else lying[::-1][:thick]
+
+
+def _ramp(length: int) -> NDArray[np.float32]:
+    """Return a smooth rise from 0 to 1."""
+    t = ((np.arange(length) + 0.5) / length).astype(np.float32)
+    return t * t * (3 - 2 * t)
+
+
+def _mismatch(first: Pixels, second: Pixels) -> float:
+    """Return how unlike two pictures are where they would be blended: mean squared difference."""
+    rows = first[-SEAM_PX:, ::2].astype(np.int32) - second[:SEAM_PX, ::2]
+    return float((rows * rows).mean())
+
+
+def _joined(first: Pixels, second: Pixels) -> Pixels:
+    """Return two pictures one below the other, blended over SEAM_PX rows."""
+    n = min(first.shape[1], second.shape[1])
+    first, second = first[:, :n], second[:, :n]
+    alpha = _ramp(SEAM_PX)[:, None, None]
+    seam = first[-SEAM_PX:] * (1 - alpha) + second[:SEAM_PX] * alpha
+    middle = (seam + 0.5).astype(np.uint8)
+    return np.concatenate([first[:-SEAM_PX], middle, second[SEAM_PX:]])

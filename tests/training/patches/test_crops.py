@@ -1,0 +1,320 @@
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from metaphase.errors import RecipeError, SplitError
+from metaphase.figures import Label
+from metaphase.labels.dataset import Case, Dataset
+from metaphase.training.data.load import TrainingData, _part, check_crops
+from metaphase.training.patches.compose import CORE_UM, blob, cut
+from metaphase.training.patches.crops import Crops, Look, Picture, look_of, recolour
+from metaphase.training.patches.dataset import patch_dataset, patch_loader
+from metaphase.training.patches.sampling import CROPS, rng_for
+from metaphase.training.recipe.sections import Source
+from tests.training.helpers import figure, make_recipe
+
+RED = (255, 0, 0)
+SIZE, MPP = 128, 0.25
+PLAIN = {"symmetries": False, "mpp_jitter": 0.0, "strength": 0.0}
+
+
+def tissue(seed, height, width):
+    """Grey-violet noise that has no red in it and no black."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(90, 130, (height, width, 1)) + np.array([40, 30, 60])
+    return pixels.astype(np.uint8)
+
+
+def dot(pixels, x, y, colour, radius=6):
+    rows, columns = np.mgrid[: len(pixels), : pixels.shape[1]]
+    pixels[np.hypot(columns + 0.5 - x, rows + 0.5 - y) < radius] = colour
+
+
+@pytest.fixture(scope="module")
+def crops(tmp_path_factory):
+    """Twelve crops on three scanners with a red dot each; one is padded with black."""
+    folder = tmp_path_factory.mktemp("crops")
+    cases = []
+    for n in range(12):
+        pixels = tissue(n, SIZE, SIZE)
+        dot(pixels, 64, 64, RED)
+        figures = [figure(0, 64, 64)]
+        if n == 5:
+            dot(pixels, 90, 64, (0, 255, 0))
+            figures.append(figure(1, 90, 64, Label.HARD_NEGATIVE))
+        if n == 7:
+            pixels[:, 100:] = 0
+        path = folder / f"{n}.png"
+        Image.fromarray(pixels).save(path)
+        scanner, group = f"S{n % 3}", f"g{n % 6}"
+        cases.append(Case(f"c{n}", path, MPP, scanner, figures=tuple(figures), group=group))
+    return Dataset(cases, name="crops")
+
+
+@pytest.fixture(scope="module")
+def fields(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fields")
+    cases = []
+    for n, name in enumerate("ab"):
+        pixels = tissue(100 + n, 500, 600)
+        dot(pixels, 300, 200, RED)
+        path = folder / f"{name}.png"
+        Image.fromarray(pixels).save(path)
+        cases.append(Case(name, path, MPP, "F", figures=(figure(0, 300, 200),)))
+    return Dataset(cases, name="fields")
+
+
+def patches(fields, crops, *, augment=PLAIN, **sampling):
+    sampling = {"patch_px": 192, "rim_px": 24, "patches_per_epoch": 30, **sampling}
+    sampling = {"crops_share": 1.0, **sampling}
+    return patch_dataset(make_recipe(sampling=sampling, augment=augment), fields, crops)
+
+
+def composed(data, n=30):
+    for index in range(n):
+        rng = rng_for(0, 0, index, CROPS)
+        yield data.composer.compose(rng, data.sampler, 0, index, data.read)
+
+
+def reddish(image):
+    """Where a red dot is, whatever its stain was made."""
+    rgb = image.astype(int)
+    return (rgb[..., 0] - rgb[..., 1:].max(axis=2)) > 60
+
+
+def blobs_of(mask):
+    from scipy.ndimage import center_of_mass, label
+
+    marks, n = label(mask)
+    sizes = np.bincount(marks.ravel())[1:]
+    places = center_of_mass(mask, marks, range(1, n + 1))
+    return [(x + 0.5, y + 0.5) for (y, x), size in zip(places, sizes, strict=True) if size > 40]
+
+
+# --- what is composed
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.1])
+def test_every_dot_is_labelled_where_it_is_and_nothing_else_is(fields, crops, jitter):
+    data = patches(fields, crops, augment=PLAIN | {"mpp_jitter": jitter})
+    labelled = 0
+    for patch, _ in composed(data):
+        mitotic = patch.points[patch.labels == Label.MITOTIC.code]
+        found = np.array(blobs_of(reddish(patch.image))).reshape(-1, 2)
+        for point in mitotic:
+            if ((point > 8) & (point < 184)).all():
+                assert np.hypot(*(found - point).T).min() < 1.5
+                labelled += 1
+        for place in found:
+            known = np.concatenate([mitotic, (patch.ignore[:, :2] + patch.ignore[:, 2:]) / 2])
+            assert np.hypot(*(known - place).T).min() < 8
+    assert labelled > 20
+
+
+def test_decoys_have_no_mitotic_figures(fields, crops):
+    data = patches(fields, crops, crops_decoys=1.0)
+    decoys = [p for _, pastes in composed(data) for p in pastes if p.decoy]
+    assert len(decoys) > 20
+    for paste in decoys:
+        assert not reddish(np.ascontiguousarray(paste.picture.image)).any()
+        assert (paste.picture.labels != Label.MITOTIC.code).all()
+
+
+def test_figures_and_decoys_are_pasted_alike(fields, crops):
+    data = patches(fields, crops, patches_per_epoch=300, crops_decoys=1.0)
+    pastes = [p for _, some in composed(data, 300) for p in some]
+    alike = {
+        "width": lambda p: p.alpha.shape[1],
+        "feather": lambda p: p.feather_px,
+        "alpha": lambda p: float(p.alpha.mean()),
+        "x": lambda p: p.aim[0],
+        "y": lambda p: p.aim[1],
+        "aim in window": lambda p: abs(p.picture.aim[0] / p.alpha.shape[1] - 0.5),
+    }
+    from scipy.stats import ks_2samp
+
+    for name, of in alike.items():
+        figures = [of(p) for p in pastes if not p.decoy]
+        decoys = [of(p) for p in pastes if p.decoy]
+        assert min(len(figures), len(decoys)) > 150
+        assert ks_2samp(figures, decoys).statistic < 0.16, name
+
+
+def test_figures_lie_anywhere(fields, crops):
+    data = patches(fields, crops, patches_per_epoch=100, crops_decoys=0.0)
+    pastes = [p for _, some in composed(data, 100) for p in some]
+    assert not any(p.decoy for p in pastes)
+    aims = np.array([p.aim for p in pastes])
+    assert (np.ptp(aims, axis=0) > 120).all()
+    assert (aims >= 23).all()
+    assert (aims <= 169).all()
+    off = [np.abs(p.picture.aim - np.array(p.alpha.shape[::-1]) / 2).max() for p in pastes]
+    assert np.mean(off) > 4  # and anywhere in their window
+
+
+def test_padding_never_appears(fields, crops):
+    data = patches(fields, crops, patches_per_epoch=100, crops_decoys=0.5)
+    for patch, pastes in composed(data, 100):
+        assert patch.image.max(axis=2).min() > 40
+        assert all(p.picture.image.max(axis=2).min() > 40 for p in pastes)
+
+
+def test_no_paste_covers_a_figure(fields, crops):
+    data = patches(fields, crops, patches_per_epoch=100)
+    for patch, pastes in composed(data, 100):
+        assert patch.image.shape == (192, 192, 3)
+        assert patch.image.dtype == np.uint8
+        assert ((patch.points >= 0) & (patch.points < 192)).all()
+        assert len(patch.points) == len(patch.boxes) == len(patch.labels)
+        for n, paste in enumerate(pastes):
+            later = [p.box for p in pastes[n + 1 :]]
+            assert not any((b[:2] < paste.aim).all() and (paste.aim < b[2:]).all() for b in later)
+
+
+# --- the same for everybody
+
+
+def test_workers_change_nothing(fields, crops):
+    pytest.importorskip("torch")
+    data = patches(fields, crops, augment={}, patches_per_epoch=12, crops_share=0.6)
+
+    def run(workers):
+        loader = patch_loader(data, batch_size=4, workers=workers)
+        return [(i.numpy().tobytes(), [t["points"].tolist() for t in ts]) for i, ts in loader]
+
+    assert run(0) == run(2)
+
+
+def test_the_share_says_how_many_are_composed(fields, crops):
+    data = patches(fields, crops, patches_per_epoch=200, crops_share=0.4)
+    plain = patches(fields, None, patches_per_epoch=200)
+    assert plain.composer is None
+    made = [data.composer.patch(data.sampler, 0, i, data.read) is not None for i in range(200)]
+    assert 0.3 < np.mean(made) < 0.5
+    index = made.index(False)
+    assert np.array_equal(data[index].image, plain[index].image)  # the others stay as they were
+    assert patches(fields, crops, crops_share=0.0).composer is None
+
+
+def test_crops_arrive_where_they_are_sent_and_go_with_their_owner(crops):
+    owner = Crops(crops)
+    sent = pickle.loads(pickle.dumps(owner))
+    one, other = (c.figure(rng_for(1, 2, 3), 0, 0.25) for c in (owner, sent))
+    assert np.array_equal(one.image, other.image)
+    folder = owner._path.parent
+    assert folder.is_dir()
+    owner._delete()
+    assert not folder.exists()
+
+
+# --- pieces
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 10_000), mpp=st.sampled_from([0.2, 0.25, 0.35, 0.5]))
+def test_a_window_is_soft_at_its_rim_and_whole_at_its_aim(seed, mpp):
+    rng = np.random.default_rng(seed)
+    side = round(32 / mpp)
+    picture = Picture(
+        tissue(seed, side, side),
+        Look(np.ones(3), np.ones(3)),
+        np.zeros((0, 2)),
+        np.zeros((0, 4)),
+        np.zeros(0, np.int64),
+        np.array([side / 2, side / 2]),
+    )
+    window, alpha, _ = cut(rng, picture, mpp)
+    assert window.image.shape[:2] == alpha.shape
+    rim = np.concatenate([alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1]])
+    assert rim.max() == 0
+    assert 0 <= alpha.min() <= alpha.max() <= 1
+    rows, columns = np.mgrid[: alpha.shape[0], : alpha.shape[1]] + 0.5
+    near = np.hypot(columns - window.aim[0], rows - window.aim[1]) < CORE_UM / mpp - 1
+    assert alpha[near].min() > 0.9
+    steps = max(np.abs(np.diff(alpha, axis=axis)).max() for axis in (0, 1))
+    assert steps < (0.75 if mpp > 0.3 else 0.55)
+
+
+def test_a_blob_has_no_two_alike():
+    rng = np.random.default_rng(0)
+    aim = np.array([40.0, 40.0])
+    first, second = (blob(rng, 80, 80, aim, 8.0, 18.0) for _ in range(2))
+    assert not np.array_equal(first, second)
+
+
+@given(turn=st.integers(0, 7))
+def test_a_turned_picture_keeps_its_figure_under_its_point(turn):
+    image = np.zeros((30, 40, 3), np.uint8)
+    image[10, 30] = 255
+    point, box = np.array([[30.5, 10.5]]), np.array([[28.5, 8.5, 32.5, 12.5]])
+    look = Look(np.ones(3), np.ones(3))
+    picture = Picture(image, look, point, box, np.zeros(1, np.int64), point[0])
+    turned = picture.turned(turn)
+    x, y = turned.points[0]
+    assert turned.image[int(y), int(x)].min() == 255
+    assert np.array_equal(turned.aim, turned.points[0])
+    assert np.allclose(turned.boxes, [[x - 2, y - 2, x + 2, y + 2]])
+
+
+def test_recolouring_moves_the_look_and_leaves_white():
+    image = tissue(0, 64, 64)
+    wanted = Look(np.array([0.3, 0.9, 0.4]), look_of(image).std)
+    changed = look_of(recolour(image, look_of(image), wanted, 1.0))
+    np.testing.assert_allclose(changed.mean, wanted.mean, atol=0.02)
+    halfway = look_of(recolour(image, look_of(image), wanted, 0.5))
+    middle = (look_of(image).mean + wanted.mean) / 2
+    np.testing.assert_allclose(halfway.mean, middle, atol=0.02)
+    white = np.full((8, 8, 3), 255, np.uint8)
+    assert (recolour(white, look_of(image), wanted, 1.0) == 255).all()
+
+
+def test_crops_need_a_resolution_and_pixels(crops):
+    blind = Dataset([replace(case, mpp=None) for case in crops])
+    with pytest.raises(RecipeError, match="um/px is not known"):
+        Crops(blind)
+    known = Dataset([replace(case, mpp=None, scanner="Hamamatsu XR") for case in crops])
+    assert len(Crops(known)) == 12
+    with pytest.raises(RecipeError, match="no pixels"):
+        Crops(Dataset([replace(case, image=None) for case in crops]))
+
+
+# --- who is left out
+
+
+def test_sources_take_a_part_of_their_cases(crops):
+    source = Source(labels=Path("x.json"), only=("scanner:S0", "c1"), without=("group:g0",))
+    part = _part(source, crops)
+    assert set(part.ids) == {c.id for c in crops if c.scanner == "S0" or c.id == "c1"} - {
+        c.id for c in crops if c.group == "g0"
+    }
+    with pytest.raises(RecipeError, match="names no case"):
+        _part(Source(labels=Path("x.json"), without=("scanner:S9",)), crops)
+
+
+@pytest.mark.parametrize(
+    ("held", "leaks"),
+    [
+        (Case("g1", scanner="other"), True),
+        (Case("src/field", group="src/g1"), True),
+        (Case("src/field", scanner="S1", group="src/set/g1"), True),
+        (Case("src/field", scanner="other", group="src/set/g1"), False),
+        (Case("field", scanner="S1"), False),
+    ],
+)
+def test_crops_of_a_held_out_slide_are_refused(crops, held, leaks):
+    from metaphase.labels.splits import Split
+
+    split = Split(name="s", training=(), validation=(held.id,))
+    data = TrainingData(Dataset([held]), crops, split)
+    if not leaks:
+        return check_crops(data, ["src"])
+    with pytest.raises(SplitError, match="crops of g1"):
+        check_crops(data, ["src"])

@@ -1,0 +1,93 @@
+"""A run with a second look, from recipe to model file."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+
+from metaphase.detection.detect import detect
+from metaphase.errors import InterruptedRunError
+from metaphase.models.modelfile import load_model, load_network
+from metaphase.models.networks import build_network
+from metaphase.training.secondstage import training as room
+from metaphase.training.train import train
+from tests.training.dots import dots_recipe
+
+SMALL = (
+    "second.windows=160",
+    "second.batch_size=16",
+    "second.window_px=32",
+    "second.window_um=8",
+    "second.trainable_backbone_layers=5",
+    "second.min_score=0.0",
+    "second.ema=0.5",
+)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    second = load_model(run / "model").second
+    assert second is not None
+    return load_network(second).state_dict()
+
+
+@pytest.mark.slow
+def test_a_run_looks_twice_and_goes_on_where_it_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = dots_recipe(tmp_path / "data", *SMALL)
+    whole = train(recipe, out=tmp_path / "whole", show=False)
+    model = load_model(whole / "model")
+    assert model.card.second is not None
+    assert model.second is not None
+    assert model.second.card.input.tile_px == 32
+    with (whole / "second.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [int(row["step"]) for row in rows] == [10]
+    found = detect(tmp_path / "data" / "images" / "case3.png", model, mpp=0.25)
+    assert found.provenance.model_id == model.id
+
+    monkeypatch.setattr(room, "_KEEP", 4)
+    learn = room._Run._learn
+
+    def interrupted(self, *batch):
+        if self.step == 6:
+            raise KeyboardInterrupt
+        learn(self, *batch)
+
+    monkeypatch.setattr(room._Run, "_learn", interrupted)
+    with pytest.raises(InterruptedRunError, match="goes on"):
+        train(recipe, out=tmp_path / "parts", show=False)
+    monkeypatch.setattr(room._Run, "_learn", learn)
+    parts = train(recipe, out=tmp_path / "parts", show=False)
+    for name, value in weights(whole).items():
+        assert torch.equal(value, weights(parts)[name]), name
+
+
+@pytest.mark.parametrize(
+    ("overrides", "weights"),
+    [
+        ((), "none"),
+        (("second.backbone=efficientnet_lite2",), "imagenet"),
+        (("network={kind='retinanet_resnet50_fpn_v2', weights='none'}",), "imagenet"),
+    ],
+)
+def test_it_begins_with_weights_that_fit_its_body(
+    tmp_path: Path, overrides: tuple[str, ...], weights: str
+) -> None:
+    """Those of the detector's recipe, where the body is the same."""
+    recipe = dots_recipe(tmp_path / "data", *SMALL, *overrides)
+    assert recipe.network.weights == "none"
+    options = room.network_options(recipe)
+    assert options["weights"] == weights
+    assert options["tile_px"] == 32
+    assert options["mpp"] == 0.25
+    if weights == "none":
+        build_network("window", options)
