@@ -6,7 +6,8 @@ RUNS is what ``metaphase cross-validate`` wrote. Each fold's model looks at the 
 left out of it, at the threshold that was chosen without them, with their hue, saturation and
 brightness changed by half of and by the whole largest difference between two of the real scanners
 (``metaphase.stress.stress.REAL_SHIFTS``, measured by ``studies.scanner_shifts``), in both
-directions. Counts are pooled over the folds. What is found is kept in OUT, so an interrupted study goes on.
+directions. Counts are pooled over the folds. What is found is kept in OUT, so an interrupted study
+goes on.
 """
 
 from __future__ import annotations
