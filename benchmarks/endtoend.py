@@ -2,7 +2,7 @@
 
 A synthetic slide: from the file to merged detections, hashing and looking for tissue included. The
 networks alone are fed pixels of the same slide that are in memory already, before and after: the
-detector as many tiles, the network of the second look as many windows, in the batches that the
+detector as many tiles, the network of the second stage as many windows, in the batches that the
 detection had. As fast as they go: a tile on each core.
 """
 
@@ -82,10 +82,10 @@ def _measured(slide: Slide, model: Model, runtime: Runtime) -> Iterator[Row]:
 def _ratios(slide: Slide, model: Model, runtime: Runtime, plan: Plan) -> tuple[list[Row], float]:
     """Return the rows of one runtime, and the seconds of its detector alone."""
     tiles, count = _read(slide, plan), len(plan.tiles)
-    second = getattr(runtime, "second", None)
+    second = getattr(runtime, "second_stage", None)
     counted = None if second is None else Counted(second)
     if counted is not None:
-        runtime.second = counted  # type: ignore[attr-defined]
+        runtime.second_stage = counted  # type: ignore[attr-defined]
     _network(runtime, tiles, min(8, count))  # the first calls pay for set-up
     cpu: dict[str, float] = {}
 
@@ -103,7 +103,7 @@ def _ratios(slide: Slide, model: Model, runtime: Runtime, plan: Plan) -> tuple[l
     area = float(plan.area_px().sum()) * slide.mpp**2 * 1e-6
     what = f"{count} tiles, {runtime.name}"
     against = f"detector: {alone:.2f} s ({before:.2f}, {after:.2f}); target {TARGET:.2f}"
-    both = f"detector and {windows:.2f} s second look; target {TARGET:.2f}"
+    both = f"detector and {windows:.2f} s second stage; target {TARGET:.2f}"
     looked_at = 0 if counted is None else sum(counted.sizes)
     rows = [
         (f"over both networks: {what}", f"{whole:.2f} s", both, f"{whole / (alone + windows):.3f}"),

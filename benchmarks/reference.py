@@ -4,7 +4,7 @@ RetinaNet with ResNet-50 (v2), and FCOS with ResNet-18, the network of the 2025 
 line: float32, the same tiles and overlap, not resized (torchvision would enlarge them to 800 px),
 post-processing on both sides, throughput on all cores: eager PyTorch puts them to one tile after
 the other, our runtimes to tiles side by side. Random weights: speed does not depend on them. Of our
-runtimes those that round (bf16, int8) are told apart from those that do not. The second look, which
+runtimes those that round (bf16, int8) are apart from those that do not. The second stage, which
 is at candidates, is not in it (``endtoend`` tells its share).
 """
 

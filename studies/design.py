@@ -1,7 +1,7 @@
 """What decides the quality of the shipped recipe? Each variant is scored leave-one-slide-out.
 
     METAPHASE_DATA=... python -m studies.design OUT [--only NAME...] [--jobs 2] [--short]
-    METAPHASE_DATA=... python -m studies.design OUT --folds RUNS      the second look's settings
+    METAPHASE_DATA=... python -m studies.design OUT --folds RUNS      the second stage's settings
     METAPHASE_DATA=... python -m studies.design OUT --together NAME...   several models as one
 
 The first command trains ``recipes/compact.toml`` with one thing changed at a time, in OUT/NAME
@@ -27,7 +27,7 @@ from metaphase.evaluation.evaluate import evaluate
 from metaphase.evaluation.thresholds import choose_threshold, steady_threshold
 from metaphase.figures import Detections
 from metaphase.models.modelfile import Model
-from metaphase.models.spec import SecondLook
+from metaphase.models.spec import SecondStage
 from metaphase.training.fit.thresholdselection import detect_cases
 from metaphase.training.folds.crossvalidation import cross_validate
 from metaphase.training.folds.results import Folds, is_cross_validation, load_folds
@@ -96,10 +96,10 @@ VARIANTS: dict[str, tuple[str, Sequence[str], Callable[[Recipe], Recipe]]] = {
     "unmined": ("no hard negatives mined on the way", ("sampling.mine_at=[]",), lambda r: r),
 }
 
-Looks = dict[str, Callable[[SecondLook], SecondLook | None]]
+Looks = dict[str, Callable[[SecondStage], SecondStage | None]]
 LOOKS: Looks = {
     "as it is": lambda look: look,
-    "no second look": lambda look: None,
+    "no second stage": lambda look: None,
     "weight 0.3": lambda look: look.model_copy(update={"weight": 0.3}),
     "weight 0.7": lambda look: look.model_copy(update={"weight": 0.7}),
     "weight 1": lambda look: look.model_copy(update={"weight": 1.0}),
@@ -125,7 +125,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--folds", type=Path, help="look again with these detectors")
     given = parser.parse_args(words)
     if given.folds is not None:
-        rows = [(name, look_again(name, given.folds, given.out)) for name in LOOKS]
+        rows = [(name, rescore(name, given.folds, given.out)) for name in LOOKS]
     elif given.together is not None:
         rows = [together([given.out / name for name in given.together])]
     else:
@@ -157,16 +157,16 @@ def train_variant(name: str, out: Path, jobs: int, seed: int | None, *, short: b
     )
 
 
-def look_again(name: str, folder: Path, out: Path) -> tuple[str, ...]:
-    """Find in the left-out fields with the second look changed, and return the scores."""
+def rescore(name: str, folder: Path, out: Path) -> tuple[str, ...]:
+    """Find in the left-out fields with the second stage changed, and return the scores."""
     folds = load_folds(folder)
     found: dict[str, Mapping[str, Detections]] = {}
     for fold in folds.folds:
         model = fold.model
-        look = model.card.second
+        look = model.card.second_stage
         if look is None:
-            raise SystemExit(f"{fold.folder}: this model does not look twice")
-        card = model.card.model_copy(update={"second": LOOKS[name](look)})
+            raise SystemExit(f"{fold.folder}: this model has no second stage")
+        card = model.card.model_copy(update={"second_stage": LOOKS[name](look)})
         place = out / name.replace(" ", "-") / fold.name
         found[fold.name] = detect_cases(
             Model(card, model.folder, model.id),

@@ -17,7 +17,7 @@ from typing import Any
 
 from metaphase.files import write_text
 from metaphase.models.cardtext import card_markdown
-from metaphase.models.modelfile import ZOO, load_model, rewrite_card, save_second
+from metaphase.models.modelfile import ZOO, load_model, rewrite_card, save_second_stage
 from metaphase.models.precision import export_model
 from metaphase.models.spec import ModelCard
 
@@ -70,7 +70,7 @@ def main() -> None:
         limitations.append(MOSAIC.format(recall=mosaics[worst]["recall"], scanner=worst))
     if given.speed is not None:
         scores["speed"] = _speed(json.loads(given.speed.read_text("utf-8")))
-    second, look = shipped.second, shipped.card.second
+    second, look = shipped.second_stage, shipped.card.second_stage
     shipped = rewrite_card(
         shipped,
         **_without_folders(shipped.card),
@@ -80,7 +80,7 @@ def main() -> None:
         scores={**scores, "export": shipped.card.scores["export"]},
     )
     if second is not None and look is not None:
-        save_second(shipped, rewrite_card(second, **_without_folders(second.card)), look)
+        save_second_stage(shipped, rewrite_card(second, **_without_folders(second.card)), look)
     model = load_model(given.name)
     write_text(model.folder / "README.md", card_markdown(model.card, model.id))
     size = sum(path.stat().st_size for path in model.folder.rglob("*") if path.is_file())

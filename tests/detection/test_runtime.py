@@ -16,8 +16,8 @@ from metaphase.detection.decode import decode
 from metaphase.detection.runtime import computes_bf16, open_runtime, physical_cores
 from metaphase.errors import MetaphaseError, MissingExtraError, ModelFileError
 from metaphase.figures import Label
-from metaphase.models.modelfile import load_model, save_model, save_second
-from metaphase.models.spec import SecondLook
+from metaphase.models.modelfile import load_model, save_model, save_second_stage
+from metaphase.models.spec import SecondStage
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
@@ -133,15 +133,17 @@ def test_a_precision_that_cannot_be_is_refused(folder, tmp_path):
             open_runtime(model, device, precision=precision)
 
 
-def test_an_8_bit_graph_keeps_its_precision_and_its_second_look_is_exact(folder, tmp_path):
+def test_an_8_bit_graph_keeps_its_precision_and_its_second_stage_is_exact(folder, tmp_path):
     model = load_model(folder)
     scores = {"export": {"precision": "int8"}}
     card = model.card.model_copy(update={"scores": scores})
     made = save_model(tmp_path / "m", card, onnx=model.onnx_path)
-    twice = save_second(made, model, SecondLook(id="", min_score=0.1, weight=0.5, symmetries=1))
+    twice = save_second_stage(
+        made, model, SecondStage(id="", min_score=0.1, weight=0.5, symmetries=1)
+    )
     for device in ("auto", "onnx"):
         runtime = open_runtime(twice, device)
-        assert (runtime.precision, runtime.second.precision) == ("int8", "fp32")
+        assert (runtime.precision, runtime.second_stage.precision) == ("int8", "fp32")
     with pytest.raises(ModelFileError, match="its graph is in int8"):
         open_runtime(twice, precision="fp32")
 

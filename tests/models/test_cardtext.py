@@ -9,7 +9,7 @@ from metaphase.cli.card import app
 from metaphase.models import modelfile
 from metaphase.models.cardtext import card_markdown
 from metaphase.models.modelfile import card_id, save_model
-from metaphase.models.spec import SecondLook, StainReference
+from metaphase.models.spec import SecondStage, StainReference
 from tests.detection.scenes import make_card
 
 POOLED = {
@@ -38,13 +38,13 @@ def test_the_smallest_card_is_a_page():
         assert absent not in text
 
 
-def test_a_second_look_is_told():
-    look = SecondLook(id="two", symmetries=4, weight=0.5, min_score=0.1)
-    text = card_markdown(make_card(second=look))
+def test_a_second_stage_is_told():
+    look = SecondStage(id="two", symmetries=4, weight=0.5, min_score=0.1)
+    text = card_markdown(make_card(second_stage=look))
     assert "at least 0.1 are looked at again by a second network, in 4 of" in text
     assert "stains" not in text
     stain = StainReference(vectors=((0.6, 0.7, 0.4), (0.2, 0.8, 0.5)), amounts=(2.0, 1.0))
-    told = card_markdown(make_card(second=look.model_copy(update={"stain": stain})))
+    told = card_markdown(make_card(second_stage=look.model_copy(update={"stain": stain})))
     assert "stains exchanged" in told
     assert "second network" not in card_markdown(make_card())
 

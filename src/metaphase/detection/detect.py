@@ -24,7 +24,7 @@ from metaphase.detection.familiarity import with_familiarity
 from metaphase.detection.merge import merge
 from metaphase.detection.plan import Plan, Region, Settings, make_plan
 from metaphase.detection.runtime import Runtime, open_runtime, runtime_precision, streams_of
-from metaphase.detection.second import Looker, look_again
+from metaphase.detection.secondstage import CandidateClassifier, rescore
 from metaphase.figures import POSITION_DECIMALS, SCORE_DECIMALS, Detections, Provenance
 from metaphase.files import sha256_of_file
 from metaphase.models.modelfile import DEFAULT_NAME, Model, load_model
@@ -138,21 +138,23 @@ def complete(
 
     ``seen`` is what was looked at again already (``Found.seen``).
     """
-    looker = looker_of(slide, plan, model, runtime)
-    told = found if looker is None else look_again(found, looker, seen)
+    classifier = candidate_classifier(slide, plan, model, runtime)
+    told = found if classifier is None else rescore(found, classifier, seen)
     return with_familiarity(told, slide, plan, model, runtime)
 
 
-def looker_of(slide: Slide, plan: Plan, model: Model, runtime: Runtime) -> Looker | None:
+def candidate_classifier(
+    slide: Slide, plan: Plan, model: Model, runtime: Runtime
+) -> CandidateClassifier | None:
     """Return what looks again at candidates, None where the model looks once.
 
-    ``runtime`` is the one that runs the model: it brings the one for the second look with it.
+    ``runtime`` is the one that runs the model: it brings the one for the second stage with it.
     """
-    second, look = model.second, model.card.second
+    second, look = model.second_stage, model.card.second_stage
     if second is None or look is None:
         return None
-    again: Runtime = getattr(runtime, "second", None) or open_runtime(second)
-    return Looker(slide, look, second, again, plan.stain)
+    again: Runtime = getattr(runtime, "second_stage", None) or open_runtime(second)
+    return CandidateClassifier(slide, look, second, again, plan.stain)
 
 
 def block_store(folder: Path, plan: Plan, made: Provenance, batch: int) -> BlockStore:
@@ -241,11 +243,13 @@ def find(
                 tell(numbers)
             yield Found.join(parts)
 
-    # Three stages side by side, each some steps ahead of the next: reading, network, second look.
+    # Three stages side by side, each some steps ahead of the next: reading, network, second stage.
     fed = ((numbers, np.stack([next(pixels) for _ in numbers])) for numbers in batches)
     found = map_ahead(run, fed, workers=streams, ahead=2 * streams)
-    looker = looker_of(slide, plan, model, runtime) if missing else None
-    looked = map_ahead(partial(look_twice, plan=plan, looker=looker), gather(), workers=1, ahead=2)
+    classifier = candidate_classifier(slide, plan, model, runtime) if missing else None
+    looked = map_ahead(
+        partial(score_candidates, plan=plan, classifier=classifier), gather(), workers=1, ahead=2
+    )
     results = []
     with closing(pixels), closing(found), closing(looked):
         for index, (tiles, known) in enumerate(zip(blocks, stored, strict=True)):
@@ -259,18 +263,18 @@ def find(
     return Found.join(results)
 
 
-def look_twice(found: Found, plan: Plan, looker: Looker | None) -> Found:
+def score_candidates(found: Found, plan: Plan, classifier: CandidateClassifier | None) -> Found:
     """Return candidates with the second scores of those that are likely to stay.
 
     Which do is known when all are merged; by then few are left to look at.
     """
-    if looker is None:
+    if classifier is None:
         return found
     x, y, score, label = _as_in_files(found)
     kept = merge(x, y, score, label, plan.merge_radius_px)
-    kept = kept[looker.wants(label[kept], score[kept])]
+    kept = kept[classifier.wants(label[kept], score[kept])]
     points = np.stack([x[kept], y[kept]], axis=1)
-    second = looker.scores(points, score[kept])
+    second = classifier.scores(points, score[kept])
     return replace(found, seen=np.column_stack([points, score[kept], second]))
 
 

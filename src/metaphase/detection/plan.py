@@ -20,7 +20,7 @@ from metaphase.errors import InputError, Problem
 from metaphase.files import sha256_of_file
 from metaphase.labels.qupath import bounds_offset
 from metaphase.models.modelfile import Model
-from metaphase.models.spec import SecondLook
+from metaphase.models.spec import SecondStage
 from metaphase.slides.mask import TissueMask
 from metaphase.slides.slide import Slide
 from metaphase.slides.stain import Macenko, slide_stain
@@ -49,7 +49,7 @@ class Settings:
     width, height in full-resolution pixels; ``roi`` a GeoJSON file of polygons to stay in.
     ``tissue`` limits the look to tissue (None: on images above ``TISSUE_ABOVE_MM2``).
     ``first_look`` leaves out tiles without dark nuclei (``firstlook.py``). ``own_stains`` keeps the
-    image's stains where the model's second look would exchange them: for images that tell their
+    image's stains where the model's second stage would exchange them: for images that tell their
     stains wrong, as mosaics of crops do. ``native_within``: see ``NATIVE_WITHIN``.
     """
 
@@ -88,7 +88,7 @@ class Plan:
     """A grid, the tiles of it to look at, and how their candidates become detections.
 
     ``mpp`` is the resolution at which tiles are read; lengths in px are full-resolution pixels.
-    ``stain`` are the image's own, where the second look exchanges them. ``parameters`` tell in the
+    ``stain`` are the image's own, where the second stage exchanges them. ``parameters`` tell in the
     provenance how it was done.
     """
 
@@ -141,7 +141,7 @@ def make_plan(slide: Slide, model: Model, settings: Settings) -> Plan:
     if settings.first_look:
         tiles = tiles[look_first(slide, grid, tiles).wanted()]
     radius = um_to_px(card.merge_radius_um, slide.mpp)
-    look = _second_look(model, settings)
+    look = _second_stage(model, settings)
     exchanged = look is not None and look.stain is not None
     stain = slide_stain(slide) if exchanged else None
     told = {"stain": None if stain is None else stain.to_json()} if exchanged else {}
@@ -178,7 +178,7 @@ def read_roi(path: Path, slide: Slide) -> TissueMask:
 def parameters_of(slide: Slide, model: Model, settings: Settings) -> dict[str, Any]:
     """Return what is known of a plan before anything is read: enough to tell an equal one."""
     card = model.card
-    look = _second_look(model, settings)
+    look = _second_stage(model, settings)
     native = abs(slide.mpp / card.input.mpp - 1) <= settings.native_within
     large = area_mm2(slide.width_px, slide.height_px, slide.mpp) > TISSUE_ABOVE_MM2
     return {
@@ -193,14 +193,14 @@ def parameters_of(slide: Slide, model: Model, settings: Settings) -> dict[str, A
         "roi_sha256": None if settings.roi is None else _hash(settings.roi),
         "tissue": large if settings.tissue is None else settings.tissue,
         "first_look": [FIRST_LOOK_MPP, CUT] if settings.first_look else None,
-        "second_look": None if look is None else look.model_dump(exclude={"id"}),
+        "second_stage": None if look is None else look.model_dump(exclude={"id"}),
         **_bounds(slide),
     }
 
 
-def _second_look(model: Model, settings: Settings) -> SecondLook | None:
+def _second_stage(model: Model, settings: Settings) -> SecondStage | None:
     """Return how candidates are looked at again."""
-    look = model.card.second
+    look = model.card.second_stage
     if look is None or not settings.own_stains:
         return look
     return look.model_copy(update={"stain": None})

@@ -50,7 +50,7 @@ class Runtime(Protocol):
 
     A runtime may have the attributes ``precision``, in which it computes (else "fp32"), ``batch``,
     how many tiles a call it does best with, ``streams``, from how many threads it does best to call
-    it at once (else 1), and ``second``, the runtime of the model's second look.
+    it at once (else 1), and ``second_stage``, the runtime of the model's second stage.
     """
 
     name: str
@@ -76,12 +76,12 @@ def open_runtime(
         )
     cores = threads or physical_cores()
     runtime = _open(model, device, precision, cores)
-    second = model.second
+    second = model.second_stage
     if second is not None:
-        # A graph in 8 bits has a second look that is not: what it does must not depend on the CPU.
+        # A graph in 8 bits has a second stage that is not: what it does must not depend on the CPU.
         same = runtime_precision(runtime) if own_precision(model) == "fp32" else "fp32"
         same = same if own_precision(second) == "fp32" else own_precision(second)
-        runtime.second = _open(second, device, same, cores)  # type: ignore[attr-defined]
+        runtime.second_stage = _open(second, device, same, cores)  # type: ignore[attr-defined]
     return runtime
 
 

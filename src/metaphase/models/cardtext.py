@@ -59,12 +59,12 @@ def _interface(card: ModelCard) -> str:
     return (
         f"H&E at {card.input.mpp:g} um/px, in tiles of {card.input.tile_px} px (a rim of "
         f"{card.input.margin_px} px is left to the next tile). Points of: {classes}, with a score "
-        f"from 0 to 1; points within {card.merge_radius_um:g} um are one.{_second_look(card)}"
+        f"from 0 to 1; points within {card.merge_radius_um:g} um are one.{_second_stage(card)}"
     )
 
 
-def _second_look(card: ModelCard) -> str:
-    look = card.second
+def _second_stage(card: ModelCard) -> str:
+    look = card.second_stage
     if look is None:
         return ""
     stain = ", the image's stains exchanged for those of the training" if look.stain else ""

@@ -1,6 +1,6 @@
 """The model file: a folder with ``card.json``, ``weights.safetensors`` and ``model.onnx``.
 
-A model that looks twice has a second model file inside, in the folder ``second``.
+A model with a second stage has a second model file inside, in the folder ``second``.
 
 One of the two weights files is enough: ONNX Runtime and OpenVINO need ``model.onnx``, PyTorch needs
 ``weights.safetensors``. The card holds the SHA-256 of each, and loading checks them. Nothing in a
@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from metaphase.errors import MissingExtraError, ModelFileError, Problem
 from metaphase.files import sha256_of_file, write_bytes, write_json
-from metaphase.models.spec import ModelCard, SecondLook
+from metaphase.models.spec import ModelCard, SecondStage
 
 if TYPE_CHECKING:
     from metaphase.models.networks.base import Network
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 CARD_NAME = "card.json"
 WEIGHTS_NAME = "weights.safetensors"
 ONNX_NAME = "model.onnx"
-SECOND_NAME = "second"
-"""Folder inside a model file: that of the network of the second look, a model file itself."""
+SECOND_STAGE_FOLDER = "second"
+"""Folder inside a model file: that of the network of the second stage, a model file itself."""
 ZOO = Path(__file__).parent / "zoo"
 DEFAULT_NAME = "compact"
 """The model inside the package that is meant where none is named."""
 
-_LATER_FIELDS = ("command", "limitations", "second", "domains")
+_LATER_FIELDS = ("command", "limitations", "second_stage", "domains")
 _LATER_FIELDS_OF_SECOND = ("floor", "stain")
 
 
@@ -63,11 +63,11 @@ class Model:
         return self._listed(WEIGHTS_NAME)
 
     @cached_property
-    def second(self) -> Model | None:
-        """The model of the second look, or None."""
-        if self.card.second is None:
+    def second_stage(self) -> Model | None:
+        """The model of the second stage, or None."""
+        if self.card.second_stage is None:
             return None
-        return load_model(self.folder / SECOND_NAME, verify=False)
+        return load_model(self.folder / SECOND_STAGE_FOLDER, verify=False)
 
     def _listed(self, name: str) -> Path | None:
         return self.folder / name if name in self.card.weights_sha256 else None
@@ -82,8 +82,8 @@ def load_model(path: str | Path, *, verify: bool = True) -> Model:
     folder = _find(path)
     card = _read_card(folder / CARD_NAME)
     problems = list(_damage(folder, card, verify))
-    if card.second is not None:
-        problems += _second_damage(folder / SECOND_NAME, card.second.id, verify)
+    if card.second_stage is not None:
+        problems += _second_damage(folder / SECOND_STAGE_FOLDER, card.second_stage.id, verify)
     if problems:
         raise ModelFileError(problems)
     return Model(card, folder, card_id(card))
@@ -131,17 +131,17 @@ def rewrite_card(model: Model, **changes: Any) -> Model:
     return Model(card, model.folder, card_id(card))
 
 
-def save_second(model: Model, second: Model, look: SecondLook) -> Model:
-    """Give a model file a second look and return it.
+def save_second_stage(model: Model, second: Model, look: SecondStage) -> Model:
+    """Give a model file a second stage and return it.
 
     ``second`` is copied into its folder, unless it was written there.
     """
-    folder = model.folder / SECOND_NAME
+    folder = model.folder / SECOND_STAGE_FOLDER
     if second.folder.resolve() != folder.resolve():
         for path in (second.onnx_path, second.weights_path, second.folder / CARD_NAME):
             if path is not None:
                 write_bytes(folder / path.name, path.read_bytes())
-    return rewrite_card(model, second=look.model_copy(update={"id": card_id(second.card)}))
+    return rewrite_card(model, second_stage=look.model_copy(update={"id": card_id(second.card)}))
 
 
 def load_network(model: Model) -> Network:
@@ -193,9 +193,11 @@ def card_id(card: ModelCard) -> str:
     for name in _LATER_FIELDS:
         if not content[name]:
             del content[name]
-    for name in _LATER_FIELDS_OF_SECOND if card.second is not None else ():
-        if getattr(card.second, name) == SecondLook.model_fields[name].default:
-            del content["second"][name]
+    for name in _LATER_FIELDS_OF_SECOND if card.second_stage is not None else ():
+        if getattr(card.second_stage, name) == SecondStage.model_fields[name].default:
+            del content["second_stage"][name]
+    if "second_stage" in content:
+        content["second"] = content.pop("second_stage")  # the name when ids were first given
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -271,7 +273,7 @@ def _second_damage(folder: Path, wanted: str, verify: bool) -> list[Problem]:
     if found.id == wanted:
         return []
     way_out = "copy the whole folder again from where it came"
-    return [Problem(str(folder), "", "is not the second look that the card names", way_out)]
+    return [Problem(str(folder), "", "is not the second stage that the card names", way_out)]
 
 
 def _safetensors(weights: Mapping[str, Any]) -> bytes:

@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 
 from metaphase.errors import MissingExtraError, ModelFileError
 from metaphase.models.export import INPUT_NAME, export_onnx
-from metaphase.models.modelfile import SECOND_NAME, Model, load_network, save_model, save_second
+from metaphase.models.modelfile import (
+    SECOND_STAGE_FOLDER,
+    Model,
+    load_network,
+    save_model,
+    save_second_stage,
+)
 
 Precision = Literal["fp32", "fp16", "int8", "packed"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8", "packed")
@@ -65,13 +71,13 @@ def export_model(
     changes: dict[str, Any] = {"name": name, "scores": {**model.card.scores, "export": note}}
     card = model.card.model_copy(update=changes)
     written = save_model(folder, card, weights=weights, onnx=graph)
-    if model.second is None or card.second is None:
+    if model.second_stage is None or card.second_stage is None:
         return written
-    # The second look is at a few windows: in 8 bits it would save nothing and round the scores.
-    second = model.second
+    # The second stage is at a few windows: in 8 bits it would save nothing and round the scores.
+    second = model.second_stage
     if precision in ("fp16", "packed"):
-        second = export_model(second, written.folder / SECOND_NAME, precision)
-    return save_second(written, second, card.second)
+        second = export_model(second, written.folder / SECOND_STAGE_FOLDER, precision)
+    return save_second_stage(written, second, card.second_stage)
 
 
 def half(graph: Path) -> bytes:

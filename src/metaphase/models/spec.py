@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from metaphase.figures import Label
 
@@ -71,7 +71,7 @@ class Threshold(Strict):
     )
 
 
-LOOK_FLOOR = 0.15
+SECOND_STAGE_FLOOR = 0.15
 """Far under every threshold: what has so low a score after one window will not pass for more."""
 
 
@@ -86,7 +86,7 @@ class StainReference(Strict):
     )
 
 
-class SecondLook(Strict):
+class SecondStage(Strict):
     """How a second network looks again at what the first one found.
 
     It lies in the folder ``second`` of the model file. A figure's score becomes
@@ -102,7 +102,7 @@ class SecondLook(Strict):
         4, description="Mirrored and turned windows whose logits are averaged."
     )
     floor: float = Field(
-        default=LOOK_FLOOR,
+        default=SECOND_STAGE_FLOOR,
         ge=0,
         le=1,
         description="Where one window makes the score lower than this, it stays the only one.",
@@ -133,7 +133,10 @@ class DomainStatistics(Strict):
 
 
 class ModelCard(Strict):
-    """Everything a model file tells about itself. Written as ``card.json``."""
+    """Everything a model file tells about itself. Written as ``card.json``.
+
+    Cards of version 0.1 name the second stage ``second``; they are read as they are.
+    """
 
     format: Literal[1] = 1
     name: str
@@ -148,7 +151,7 @@ class ModelCard(Strict):
     )
     merge_radius_um: float = Field(gt=0)
     threshold: Threshold
-    second: SecondLook | None = None
+    second_stage: SecondStage | None = None
     training_data: list[dict[str, Any]] = Field(description="Name, cases, figures and terms.")
     recipe: dict[str, Any] = Field(description="The resolved recipe.")
     seed: int
@@ -165,3 +168,11 @@ class ModelCard(Strict):
     weights_sha256: dict[str, str] = Field(
         default_factory=dict, description="SHA-256 of each weights file beside the card."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_names(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "second" in data and "second_stage" not in data:
+            data = dict(data)
+            data["second_stage"] = data.pop("second")
+        return data

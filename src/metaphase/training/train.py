@@ -8,7 +8,7 @@ mined/              hard negatives mined on the way
 checkpoints/        last.ckpt and best.ckpt, with full state
 detections/         what the finished model finds in the validation cases
 scores.json         and how it scores there
-second.csv          the curve of the second look, where the recipe asks for one
+second.csv          the curve of the second stage, where the recipe asks for one
 model/              the model file
 """
 
@@ -27,14 +27,14 @@ from metaphase.figures import Label
 from metaphase.files import write_json, write_text
 from metaphase.labels.dataset import Dataset
 from metaphase.models.modelfile import (
-    SECOND_NAME,
+    SECOND_STAGE_FOLDER,
     Model,
     load_model,
     rewrite_card,
     save_model,
-    save_second,
+    save_second_stage,
 )
-from metaphase.models.spec import ModelCard, SecondLook, Threshold
+from metaphase.models.spec import ModelCard, SecondStage, Threshold
 from metaphase.training.fit.card import UNDECIDED, network_card
 from metaphase.training.recipe.recipe import Recipe, load_recipe, resolved
 
@@ -80,7 +80,7 @@ def train(
         return folder
     model = _save(recipe, network, data, folder)
     if recipe.second is not None:
-        model = _look_twice(recipe, model, data, folder, show)
+        model = _train_second_stage(recipe, model, data, folder, show)
     model = _describe(model, data)
     _freeze(recipe, model, data.validation, folder, show)
     return folder
@@ -142,10 +142,10 @@ def _write(folder: Path, network: Network, card: ModelCard) -> Model:
     return model
 
 
-def _look_twice(
+def _train_second_stage(
     recipe: Recipe, detector: Model, data: TrainingData, folder: Path, show: bool
 ) -> Model:
-    """Train the second look and put it into the model file."""
+    """Train the second stage and put it into the model file."""
     from metaphase.training.patches.slidestains import reference_stain
     from metaphase.training.secondstage.training import train_second
 
@@ -155,16 +155,16 @@ def _look_twice(
         network = train_second(recipe, detector, data.training, data.crops, folder, show=show)
     except KeyboardInterrupt:
         raise _interrupted(folder) from None
-    card = _card(recipe, network, data).model_copy(update={"name": f"{recipe.name}, second look"})
-    second = _write(detector.folder / SECOND_NAME, network, card)
-    look = SecondLook(
+    card = _card(recipe, network, data).model_copy(update={"name": f"{recipe.name}, second stage"})
+    second = _write(detector.folder / SECOND_STAGE_FOLDER, network, card)
+    look = SecondStage(
         id=second.id,
         min_score=settings.min_score,
         weight=settings.weight,
         symmetries=settings.symmetries,
         stain=reference_stain(data.training) if settings.stain == "macenko" else None,
     )
-    return save_second(detector, second, look)
+    return save_second_stage(detector, second, look)
 
 
 def _describe(model: Model, data: TrainingData) -> Model:

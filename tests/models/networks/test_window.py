@@ -1,4 +1,4 @@
-"""The network of the second look."""
+"""The network of the second stage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run with a second look, from recipe to model file."""
+"""A run with a second stage, from recipe to model file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def one_thread() -> None:
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
-    second = load_model(run / "model").second
+    second = load_model(run / "model").second_stage
     assert second is not None
     return load_network(second).state_dict()
 
@@ -45,9 +45,9 @@ def test_a_run_looks_twice_and_goes_on_where_it_stopped(
     recipe = dots_recipe(tmp_path / "data", *SMALL)
     whole = train(recipe, out=tmp_path / "whole", show=False)
     model = load_model(whole / "model")
-    assert model.card.second is not None
-    assert model.second is not None
-    assert model.second.card.input.tile_px == 32
+    assert model.card.second_stage is not None
+    assert model.second_stage is not None
+    assert model.second_stage.card.input.tile_px == 32
     with (whole / "second.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert [int(row["step"]) for row in rows] == [10]

@@ -1,4 +1,4 @@
-"""Windows for the second look."""
+"""Windows for the second stage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite as features: the body of the compact network and of the second look.
+"""EfficientNet-Lite as features: the body of the compact network and of the second stage.
 
 EfficientNet (Tan and Le 2019) as published for phones: no squeeze-and-excitation and ReLU6 for
 Swish, so that it is fast on a CPU and keeps its accuracy in int8.

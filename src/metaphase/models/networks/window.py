@@ -1,4 +1,4 @@
-"""The network of the second look: EfficientNet-Lite on a window around each candidate.
+"""The network of the second stage: EfficientNet-Lite on a window around each candidate.
 
 It is fully convolutional with one cell a window, so that it is exported, quantised and run like
 every other network; what it gives is the score of what is in the middle of the window.

@@ -235,14 +235,16 @@ def _save(
     if model.onnx_path is not None:
         onnx = export_onnx(network, out / WORK_NAME / "model.onnx")
     part = out / WORK_NAME / "model"
-    alone = card.model_copy(update={"second": None})  # that one looks at other pixels
+    alone = card.model_copy(update={"second_stage": None})  # that one looks at other pixels
     unfinished = save_model(part, alone, weights=network.state_dict(), onnx=onnx)
     described = describe_domains(unfinished, unlabelled.cases)
     if described is not None:
         # What the old network made of its own training images says nothing of the new one.
         card = card.model_copy(update={"domains": described})
-    if model.second is not None:
-        shutil.copytree(model.second.folder, out / model.second.folder.name, dirs_exist_ok=True)
+    if model.second_stage is not None:
+        shutil.copytree(
+            model.second_stage.folder, out / model.second_stage.folder.name, dirs_exist_ok=True
+        )
     return save_model(out, card, weights=network.state_dict(), onnx=onnx)
 
 

@@ -1,5 +1,5 @@
 """The stains of whole slides: for jitter along the directions in which a slide really varies, and
-of all training regions together, as what the second look exchanges others for.
+of all training regions together, as what the second stage exchanges others for.
 
 A patch tells its stains badly where it holds one cell type only, and a figure more or less changes
 them; a slide tells them once. Found by the same estimate as a patch's (``augment.macenko``).

@@ -58,7 +58,7 @@ class Recipe(Section):
     optimiser: Optimiser = Field(default=Optimiser(), description="How weights follow gradients.")
     trainer: Trainer = Field(default=Trainer(), description="How long, on what.")
     second: Second | None = Field(
-        default=None, description="A second look at what the detector found; absent: none."
+        default=None, description="A second stage at what the detector found; absent: none."
     )
     validation: Validation = Field(default=Validation(), description="How the run is judged.")
     adapt: Methods | None = Field(

@@ -525,7 +525,7 @@ class Trainer(Section):
 
 
 class Second(Section):
-    """A second look: a small network that scores a window around each candidate again.
+    """A second stage: a small network that scores a window around each candidate again.
 
     It is trained when the detector is, on figures and on the detector's mistakes (those that were
     mined and those of the finished detector on the training regions).

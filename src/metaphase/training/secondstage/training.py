@@ -1,4 +1,4 @@
-"""Train the network of the second look, once the detector is there.
+"""Train the network of the second stage, once the detector is there.
 
 A plain loop: it takes minutes, and what there is to see of it is in ``second.csv``. State is kept
 in ``checkpoints/second.ckpt``; an interrupted run goes on from there, and gives the same weights.
@@ -44,7 +44,7 @@ _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 def train_second(
     recipe: Recipe, detector: Model, training: Dataset, crops: Dataset, folder: Path, *, show: bool
 ) -> Network:
-    """Return the trained network of the second look, in evaluation mode on the CPU.
+    """Return the trained network of the second stage, in evaluation mode on the CPU.
 
     ``detector`` is the finished detector; its mistakes on the training regions, and those that were
     mined on the way (``folder/mined``), are what is told from figures.
@@ -72,7 +72,7 @@ def train_second(
 
 
 def network_options(recipe: Recipe) -> dict[str, Any]:
-    """Return what ``build_network`` takes as options of the second look's network."""
+    """Return what ``build_network`` takes as options of the second stage's network."""
     settings, first = _settings(recipe), recipe.network
     # Weights of another body do not fit this one.
     own = isinstance(first, CompactNetwork) and first.backbone == settings.backbone
@@ -88,7 +88,7 @@ def network_options(recipe: Recipe) -> dict[str, Any]:
 
 def _settings(recipe: Recipe) -> Second:
     if recipe.second is None:
-        raise ValueError("the recipe asks for no second look")
+        raise ValueError("the recipe asks for no second stage")
     return recipe.second
 
 
@@ -152,7 +152,7 @@ class _Run:
         """Train to the end."""
         self.network.train()
         columns = (
-            TextColumn("second look"),
+            TextColumn("second stage"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("steps"),
@@ -160,14 +160,14 @@ class _Run:
         )
         console = Console(stderr=True)
         with Progress(*columns, console=console, transient=True, disable=not show) as bar:
-            task = bar.add_task("second look", total=self.steps, completed=self.step)
+            task = bar.add_task("second stage", total=self.steps, completed=self.step)
             for images, wanted in self._batches(windows):
                 self._learn(images, wanted)
                 bar.update(task, completed=self.step)
                 if self.step % _KEEP == 0 or self.step == self.steps:
                     self._keep()
         if show:
-            console.print(f"second look: {self.steps} steps, loss {self.rows[-1][1]:.3f}")
+            console.print(f"second stage: {self.steps} steps, loss {self.rows[-1][1]:.3f}")
 
     @property
     def steps(self) -> int:

@@ -1,4 +1,4 @@
-"""Windows for the network of the second look: figures and what is taken for one.
+"""Windows for the network of the second stage: figures and what is taken for one.
 
 Half of them hold a mitotic figure in the middle, the others something else: a place that the
 detector took for a figure in a region labelled all over, the darkest of a few places there, a
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from metaphase.boxes import distances
-from metaphase.detection.second import read_window
+from metaphase.detection.secondstage import read_window
 from metaphase.errors import RecipeError
 from metaphase.figures import Label
 from metaphase.models.spec import InputSpec
@@ -70,7 +70,7 @@ class Windows:
         if not len(self._figures):
             raise RecipeError.of(
                 "recipe",
-                "the training regions hold no mitotic figure, so a second look cannot learn",
+                "the training regions hold no mitotic figure, so a second stage cannot learn",
                 record="second",
                 way_out="leave out [second]",
             )

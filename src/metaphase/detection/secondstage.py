@@ -1,11 +1,11 @@
-"""The second look: a small network scores a window around each candidate again.
+"""The second stage: a small network scores a window around each candidate again.
 
 A detector sees every place once, most of it easy. What it takes for a mitotic figure is looked at
 again, larger and in several symmetries, by a network that has learnt from figures and from the
 mistakes of the detector alone (a cascade, as in Chen et al. 2016, AAAI).
 
 It looks in two steps, since most candidates are nothing: at one window of each, and where that
-leaves a score of at least ``SecondLook.floor``, at the other symmetries too. The logits of all
+leaves a score of at least ``SecondStage.floor``, at the other symmetries too. The logits of all
 that were looked at are averaged. What is done with one candidate does not depend on the others.
 """
 
@@ -23,7 +23,7 @@ from metaphase.detection.decode import sigmoid
 from metaphase.detection.runtime import Runtime, streams_of
 from metaphase.figures import SCORE_DECIMALS, Detections, Label
 from metaphase.models.modelfile import Model
-from metaphase.models.spec import SecondLook
+from metaphase.models.spec import SecondStage
 from metaphase.slides.slide import Pixels, Slide
 from metaphase.slides.stain import Macenko
 
@@ -37,14 +37,14 @@ _READERS = 2
 
 
 @dataclass(frozen=True)
-class Looker:
-    """Looks at places of one slide with the network of a second look.
+class CandidateClassifier:
+    """Looks at places of one slide with the network of a second stage.
 
     ``stain`` are the slide's own, which are exchanged for ``look.stain`` where both are known.
     """
 
     slide: Slide
-    look: SecondLook
+    look: SecondStage
     model: Model
     runtime: Runtime
     stain: Macenko | None = None
@@ -96,17 +96,21 @@ class Looker:
         return Macenko.told(wanted.vectors, wanted.amounts).instead_of(self.stain, window)
 
 
-def look_again(found: Detections, looker: Looker, seen: FloatArray | None = None) -> Detections:
+def rescore(
+    found: Detections, classifier: CandidateClassifier, seen: FloatArray | None = None
+) -> Detections:
     """Return the mitotic figures among ``found`` with their new scores.
 
     Those that the detector scores under the look's ``min_score`` are left out; other labels stay as
     they are. ``seen`` are rows x, y, score, second score [k, 4] of what was looked at before.
     """
-    again = looker.wants(found.label, found.score)
+    again = classifier.wants(found.label, found.score)
     keep = again | (found.label != Label.MITOTIC.code)
     score = np.array(found.score)
     rows = np.stack([found.x_px[again], found.y_px[again], score[again]], axis=1)
-    score[again] = joined(score[again], _second_scores(rows, looker, _by_place(seen)), looker.look)
+    score[again] = joined(
+        score[again], _second_scores(rows, classifier, _by_place(seen)), classifier.look
+    )
     return Detections(
         found.x_px[keep],
         found.y_px[keep],
@@ -116,7 +120,7 @@ def look_again(found: Detections, looker: Looker, seen: FloatArray | None = None
     )
 
 
-def joined(first: FloatArray, second: FloatArray, look: SecondLook) -> FloatArray:
+def joined(first: FloatArray, second: FloatArray, look: SecondStage) -> FloatArray:
     """Return the score of both looks together."""
     return np.asarray(first ** (1 - look.weight) * second**look.weight)
 
@@ -127,12 +131,12 @@ def _by_place(seen: FloatArray | None) -> dict[tuple[float, ...], float]:
 
 
 def _second_scores(
-    rows: FloatArray, looker: Looker, known: Mapping[tuple[float, ...], float]
+    rows: FloatArray, classifier: CandidateClassifier, known: Mapping[tuple[float, ...], float]
 ) -> FloatArray:
     """Return the second scores of rows x, y, score [n, 3], looking at those that are not known."""
     found = np.array([known.get(tuple(row), np.nan) for row in rows.tolist()])
     missing = np.isnan(found)
-    found[missing] = looker.scores(rows[missing, :2], rows[missing, 2])
+    found[missing] = classifier.scores(rows[missing, :2], rows[missing, 2])
     return found
 
 

@@ -1,4 +1,4 @@
-"""The second look: windows, symmetries and what becomes of the scores."""
+"""The second stage: windows, symmetries and what becomes of the scores."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from scipy.ndimage import gaussian_filter
 
 from metaphase.detection.decode import sigmoid
 from metaphase.detection.detect import detect
-from metaphase.detection.second import Looker, look_again, read_window, turn
+from metaphase.detection.secondstage import CandidateClassifier, read_window, rescore, turn
 from metaphase.figures import Detections, Label, Provenance
 from metaphase.models.modelfile import Model
-from metaphase.models.spec import HeadSpec, Level, SecondLook, StainReference
+from metaphase.models.spec import HeadSpec, Level, SecondStage, StainReference
 from metaphase.slides.array import ArraySlide
 from metaphase.slides.mpp import MppHints
 from metaphase.slides.stain import Macenko, slide_stain
 from tests.detection.scenes import DotRuntime, DotSlide, make_card, make_model
 
-LOOK = SecondLook(id="two", min_score=0.2, weight=0.5, symmetries=4, floor=0.0)
+LOOK = SecondStage(id="two", min_score=0.2, weight=0.5, symmetries=4, floor=0.0)
 
 
 class DarkRuntime:
@@ -43,15 +43,15 @@ def second_model():
     return Model(make_card(network="window", head=head, mpp=1 / 6, tile=96), Path("two"), "two")
 
 
-def looker(slide, runtime=None, **changes):
+def classifier(slide, runtime=None, **changes):
     look = LOOK.model_copy(update=changes)
-    return Looker(slide, look, second_model(), runtime or DarkRuntime())
+    return CandidateClassifier(slide, look, second_model(), runtime or DarkRuntime())
 
 
 def seconds(slide, points, **changes):
     """What the second network makes of places that the detector is sure of."""
     points = np.asarray(points, float).reshape(-1, 2)
-    return looker(slide, **changes).scores(points, np.ones(len(points)))
+    return classifier(slide, **changes).scores(points, np.ones(len(points)))
 
 
 def found(points, scores, labels=None):
@@ -94,7 +94,7 @@ def test_the_eight_turns_are_the_eight_symmetries_of_a_square():
 def test_scores_are_the_geometric_mean_and_faint_candidates_are_left_out():
     slide = DotSlide(400, 300, 0.25, [(100, 100)])
     first = found([(100, 100), (200, 200), (300, 100)], [0.9, 0.64, 0.19])
-    after = look_again(first, looker(slide))
+    after = rescore(first, classifier(slide))
     other = seconds(slide, [(100, 100)], symmetries=1)
     assert len(after) == 2
     assert after.points.tolist() == [[100, 100], [200, 200]]
@@ -107,8 +107,8 @@ def test_scores_are_the_geometric_mean_and_faint_candidates_are_left_out():
 def test_a_weight_of_zero_keeps_and_of_one_replaces_the_score():
     slide = DotSlide(400, 300, 0.25, [(100, 100)])
     first = found([(100, 100)], [0.7])
-    assert look_again(first, looker(slide, weight=0.0)).score.tolist() == [0.7]
-    replaced = look_again(first, looker(slide, weight=1.0))
+    assert rescore(first, classifier(slide, weight=0.0)).score.tolist() == [0.7]
+    replaced = rescore(first, classifier(slide, weight=1.0))
     assert replaced.score == pytest.approx(seconds(slide, first.points), abs=1e-4)
 
 
@@ -116,7 +116,7 @@ def test_hard_negatives_stay_as_they_are():
     slide = DotSlide(400, 300, 0.25, [])
     labels = [Label.HARD_NEGATIVE.code, Label.MITOTIC.code]
     first = found([(50, 50), (90, 90)], [0.1, 0.5], labels)
-    after = look_again(first, looker(slide))
+    after = rescore(first, classifier(slide))
     kept = after.with_label(Label.HARD_NEGATIVE)
     assert kept.score.tolist() == [0.1]
 
@@ -125,13 +125,13 @@ def test_every_symmetry_is_looked_at_and_no_candidates_are_no_work():
     slide = DotSlide(400, 300, 0.25, [(100, 100)])
     runtime = DarkRuntime()
     points = np.array([(105.0, 98.0)] * 20)
-    looker(slide, runtime, symmetries=8).scores(points, np.ones(20))
+    classifier(slide, runtime, symmetries=8).scores(points, np.ones(20))
     windows = np.concatenate(runtime.windows)
     assert len(windows) == 8 * 20
     assert {len(np.unique(turned, axis=0)) for turned in windows.reshape(8, 20, 96, 96, 3)} == {1}
     assert len(np.unique(windows, axis=0)) == 8
     idle = DarkRuntime()
-    assert len(looker(slide, idle).scores(np.zeros((0, 2)), np.zeros(0))) == 0
+    assert len(classifier(slide, idle).scores(np.zeros((0, 2)), np.zeros(0))) == 0
     assert idle.windows == []
 
 
@@ -149,10 +149,10 @@ def test_what_one_window_makes_improbable_is_not_turned():
     points = np.array([(300.0, 200.0), (110.0, 100.0), (300.0, 100.0)])
     runtime = LeftRuntime()
     first = np.array([0.9, 0.9, 0.3])
-    cascade = looker(slide, runtime, floor=0.2).scores(points, first)
+    cascade = classifier(slide, runtime, floor=0.2).scores(points, first)
     assert sum(len(windows) for windows in runtime.windows) == 4 + 4  # 3 filled up, 3 symmetries
     once, all_four = (
-        looker(slide, LeftRuntime(), symmetries=n).scores(points, first) for n in (1, 4)
+        classifier(slide, LeftRuntime(), symmetries=n).scores(points, first) for n in (1, 4)
     )
     assert cascade[[0, 2]].tolist() == once[[0, 2]].tolist()
     assert cascade[1] == all_four[1]
@@ -164,10 +164,10 @@ def test_a_score_does_not_depend_on_what_is_looked_at_with_it(parts):
     slide = DotSlide(400, 300, 0.25, [(100, 100), (200, 150)])
     rng = np.random.default_rng(sum(parts))
     points, first = rng.uniform(60, 240, (sum(parts), 2)), rng.uniform(0.2, 1, sum(parts))
-    whole = looker(slide, LeftRuntime(), floor=0.1).scores(points, first)
+    whole = classifier(slide, LeftRuntime(), floor=0.1).scores(points, first)
     cuts = np.cumsum(parts)[:-1]
     apart = [
-        looker(slide, LeftRuntime(), floor=0.1).scores(p, f)
+        classifier(slide, LeftRuntime(), floor=0.1).scores(p, f)
         for p, f in zip(np.split(points, cuts), np.split(first, cuts), strict=True)
     ]
     np.testing.assert_array_equal(np.concatenate(apart), whole)
@@ -178,9 +178,9 @@ def test_what_was_seen_before_is_not_looked_at_again():
     first = found([(100, 100), (200, 200)], [0.9, 0.64])
     runtime = DarkRuntime()
     seen = np.array([(100, 100, 0.9, 0.4), (200, 200, 0.7, 0.4)])  # the second: another score
-    after = look_again(first, looker(slide, runtime), seen)
+    after = rescore(first, classifier(slide, runtime), seen)
     assert after.score[0] == pytest.approx(np.sqrt(0.9 * 0.4), abs=1e-4)
-    assert after.score[1] == look_again(first, looker(slide)).score[1]
+    assert after.score[1] == rescore(first, classifier(slide)).score[1]
     assert sum(len(windows) for windows in runtime.windows) == 4 + 4  # of one place alone
 
 
@@ -209,7 +209,7 @@ def test_windows_have_the_stains_of_the_training(stained_slide):
         (changed, exchanged, own),
         (untold, exchanged, None),
     ):
-        made = Looker(stained_slide, settings, second_model(), runtime, stain)
+        made = CandidateClassifier(stained_slide, settings, second_model(), runtime, stain)
         made.scores(points, np.ones(1))
     (before,), (after,), (same,) = (r.windows[0][:1] for r in (plain, changed, untold))
     wanted = Macenko.told(WANTED.vectors, WANTED.amounts)
@@ -220,11 +220,11 @@ def test_windows_have_the_stains_of_the_training(stained_slide):
 
 def test_stains_are_those_of_the_whole_image_and_told(stained_slide, monkeypatch):
     plain = make_model()
-    card = plain.card.model_copy(update={"second": LOOK.model_copy(update={"stain": WANTED})})
+    card = plain.card.model_copy(update={"second_stage": LOOK.model_copy(update={"stain": WANTED})})
     model = Model(card, plain.folder, "an id")
-    monkeypatch.setattr(Model, "second", property(lambda self: second_model()))
+    monkeypatch.setattr(Model, "second_stage", property(lambda self: second_model()))
     runtime = DotRuntime(card.head)
-    runtime.second = DarkRuntime()
+    runtime.second_stage = DarkRuntime()
     whole = detect(stained_slide, model, runtime=runtime)
     part = detect(stained_slide, model, runtime=runtime, region=(0, 0, 100, 100))
     own = slide_stain(stained_slide)
@@ -235,7 +235,7 @@ def test_stains_are_those_of_the_whole_image_and_told(stained_slide, monkeypatch
     assert len(glass) == 1
     kept = detect(stained_slide, model, runtime=runtime, own_stains=True)
     assert "stain" not in kept.provenance.parameters
-    assert kept.provenance.parameters["second_look"]["stain"] is None
+    assert kept.provenance.parameters["second_stage"]["stain"] is None
     assert "stain" not in detect(stained_slide, plain, runtime=runtime).provenance.parameters
 
 
@@ -243,30 +243,30 @@ def test_detect_looks_twice_where_the_model_does(monkeypatch):
     slide = DotSlide(400, 300, 0.25, [(100, 100), (300, 200)])
     plain = make_model()
     once = detect(slide, plain, runtime=DotRuntime(plain.card.head))
-    card = plain.card.model_copy(update={"second": LOOK.model_copy(update={"weight": 1.0})})
+    card = plain.card.model_copy(update={"second_stage": LOOK.model_copy(update={"weight": 1.0})})
     twice_model = Model(card, plain.folder, "an id")
-    monkeypatch.setattr(Model, "second", property(lambda self: second_model()))
+    monkeypatch.setattr(Model, "second_stage", property(lambda self: second_model()))
     runtime = DotRuntime(card.head)
-    runtime.second = DarkRuntime()
+    runtime.second_stage = DarkRuntime()
     twice = detect(slide, twice_model, runtime=runtime)
     assert len(once) == len(twice) == 2
     assert twice.score == pytest.approx(seconds(slide, twice.points), abs=1e-4)
     # Once, and not again when all is merged: 2 filled up to 4, and 3 x 2 filled up to 8.
-    assert sum(len(windows) for windows in runtime.second.windows) == 4 + 8
+    assert sum(len(windows) for windows in runtime.second_stage.windows) == 4 + 8
     assert not np.allclose(once.score, twice.score)
 
 
 def test_what_was_looked_at_again_is_kept_with_the_blocks(monkeypatch, tmp_path):
     rng = np.random.default_rng(0)
     slide = DotSlide(1000, 900, 0.25, rng.uniform(20, 880, (60, 2)))
-    card = make_model().card.model_copy(update={"second": LOOK})
+    card = make_model().card.model_copy(update={"second_stage": LOOK})
     model = Model(card, Path("dots"), "an id")
-    monkeypatch.setattr(Model, "second", property(lambda self: second_model()))
+    monkeypatch.setattr(Model, "second_stage", property(lambda self: second_model()))
 
     def look(runtime, **options):
-        runtime.second = LeftRuntime()
+        runtime.second_stage = LeftRuntime()
         found = detect(slide, model, runtime=runtime, **options)
-        return found, sum(len(windows) for windows in runtime.second.windows)
+        return found, sum(len(windows) for windows in runtime.second_stage.windows)
 
     class Interrupted(DotRuntime):
         def run(self, tiles):
