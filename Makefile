@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= demo-out
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format bench bench-large docs clean
@@ -22,8 +23,9 @@ setup: $(VENV)/.installed  ## Make a virtual environment with everything in it.
 demo: setup  ## The main job on synthetic data: labels, training, detection, scores, pictures.
 	$(BIN)/metaphase demo $(OUT)
 
-test: setup  ## Run all tests, in two processes.
-	$(BIN)/python -m tests.beside
+# A file of tests runs in one process, so that its fixtures are made once; the longest files begin.
+test: setup  ## Run all tests, in JOBS processes (2).
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: setup  ## Format, lint and types.
 	$(BIN)/ruff format --check .

@@ -7,25 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.beside import CLAIMS, run_files
-
-_BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
+_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """Share the files of tests with the process beside, where there is one."""
-    claims = os.environ.get(CLAIMS)
-    if claims is None or session.config.option.collectonly:
-        return None
-    run_files(session, Path(claims))
-    return True
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of training first: they take longest, and processes should end together."""
+    items.sort(key=lambda item: "training" not in item.path.parts)
 
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of real images and labels; the test is skipped where it is absent."""
-    folder = Path(os.environ.get("METAPHASE_DATA", _BESIDE))
+    folder = Path(os.environ.get("METAPHASE_DATA", _DATA))
     if not (folder / "icpr2012").is_dir():
         pytest.skip(f"no real data in {folder} (set METAPHASE_DATA)")
     return folder
