@@ -16,8 +16,8 @@ from metaphase.counting.validation import AtOne
 from metaphase.figures import Detections, Provenance
 from metaphase.viewer import pagefiles
 from metaphase.viewer.app import create_app
-from metaphase.viewer.opened import find_images, open_slides
 from metaphase.viewer.serve import address, listen, serve
+from metaphase.viewer.slidecatalogue import find_images, open_slides
 from metaphase.viewer.store import ReviewStore
 
 TOKEN = "t" * 43
@@ -102,7 +102,7 @@ def client(open_page):
 
 @pytest.fixture
 def slug(slides):
-    return SimpleNamespace(**{opened.key: opened.slug for opened in slides})
+    return SimpleNamespace(**{entry.key: entry.slug for entry in slides})
 
 
 @pytest.fixture

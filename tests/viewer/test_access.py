@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from metaphase.viewer.access import cookie_name, new_token
-from metaphase.viewer.opened import find_images
+from metaphase.viewer.slidecatalogue import find_images
 
 from .conftest import TOKEN, picture
 

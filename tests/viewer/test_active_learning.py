@@ -15,8 +15,8 @@ from metaphase.training.data.load import load_data
 from metaphase.training.fit.thresholdselection import detect_cases
 from metaphase.training.recipe.recipe import load_recipe
 from metaphase.training.train import train
-from metaphase.viewer.opened import find_images, open_slides
-from metaphase.viewer.review import export_folder
+from metaphase.viewer.export import export_folder
+from metaphase.viewer.slidecatalogue import find_images, open_slides
 from metaphase.viewer.store import WHOLE_SLIDE, Decision, State
 from tests.training.dots import RECIPE, SIDE, write_dots
 
@@ -50,18 +50,18 @@ def a_poor_detector(folder: Path) -> dict[str, Detections]:
 def test_reviewed_labels_are_trained_on_as_they_are(dots, store, tmp_path):
     slides = open_slides(find_images([dots / "images"]), detections=a_poor_detector(dots), mpp=0.25)
     truth = load_dataset(dots / "labels.json", images=dots / "images")
-    for opened in slides:
-        case = next(c for c in truth if Path(c.image or "").stem == opened.key)
+    for entry in slides:
+        case = next(c for c in truth if Path(c.image or "").stem == entry.key)
         known = np.array([(f.x_px, f.y_px) for f in case.figures])
-        for figure, row in opened.columns.index.items():
-            x, y = opened.columns.points[row].tolist()
+        for figure, row in entry.columns.index.items():
+            x, y = entry.columns.points[row].tolist()
             near = np.hypot(*(known - (x, y)).T).min() < 20
             state = State.CONFIRMED if near else State.REJECTED
-            store.add(Decision(opened.key, figure, state, "anna", Label.MITOTIC, x, y))
+            store.add(Decision(entry.key, figure, state, "anna", Label.MITOTIC, x, y))
         for number, (x, y) in enumerate(known[:MISSED].tolist()):
-            added = Decision(opened.key, f"a-{number}", State.ADDED, "anna", Label.MITOTIC, x, y)
+            added = Decision(entry.key, f"a-{number}", State.ADDED, "anna", Label.MITOTIC, x, y)
             store.add(added)
-        store.add(Decision(opened.key, WHOLE_SLIDE, State.COMPLETE, "anna"))
+        store.add(Decision(entry.key, WHOLE_SLIDE, State.COMPLETE, "anna"))
     export_folder(slides, store, tmp_path / "reviewed")
 
     # The recipe of a user: the export is the source of labels, and nothing else is told.

@@ -20,12 +20,12 @@ from metaphase.detectionfile import save_detections
 from metaphase.figures import Detections, Label, Provenance
 from metaphase.slides.mask import TissueMask
 from metaphase.slides.tissue import find_tissue
-from metaphase.viewer.counts import Asked, Counter, to_page
-from metaphase.viewer.ledger import Ledger
-from metaphase.viewer.opened import find_images, found_beside, open_slides
-from metaphase.viewer.review import review_table
+from metaphase.viewer.counts import CountRequest, SlideCounter, count_as_json
+from metaphase.viewer.export import review_table
+from metaphase.viewer.reviewstate import ReviewState
+from metaphase.viewer.slidecatalogue import detections_in_folders, find_images, open_slides
 from metaphase.viewer.store import Decision, ReviewStore, State
-from metaphase.viewer.tiles import SlidePool
+from metaphase.viewer.tiles import SlideHandles
 
 from .conftest import HEIGHT, MPP, WIDTH, found
 
@@ -33,21 +33,21 @@ WINDOW_MM2 = 0.01
 KNOWN = AtOne(Validation(80, 20, 25), 0.5)
 
 
-def decide(store, opened, changes):
+def decide(store, entry, changes):
     """Write decisions about figures by number, and some that were missed."""
     for number, state in changes:
-        if number >= len(opened.columns):
+        if number >= len(entry.columns):
             place = 20.5 * (number % 40), 13.25 * (number % 50)
             store.add(
-                Decision(opened.key, f"a-{number}", State.ADDED, "anna", Label.MITOTIC, *place)
+                Decision(entry.key, f"a-{number}", State.ADDED, "anna", Label.MITOTIC, *place)
             )
             continue
-        figure = list(opened.columns.index)[number]
-        was = opened.columns.label_of(number)
+        figure = list(entry.columns.index)[number]
+        was = entry.columns.label_of(number)
         other = Label.MITOTIC if was == Label.HARD_NEGATIVE else Label.HARD_NEGATIVE
         label = other if state == State.RELABELLED else was
-        x, y = opened.columns.points[number].tolist()
-        store.add(Decision(opened.key, figure, state, "anna", label, x, y))
+        x, y = entry.columns.points[number].tolist()
+        store.add(Decision(entry.key, figure, state, "anna", label, x, y))
 
 
 @settings(
@@ -69,17 +69,17 @@ def decide(store, opened, changes):
 def test_the_same_numbers_as_the_command(
     slides, tmp_path_factory, threshold, shape, complete, changes
 ):
-    opened = slides[0]
+    entry = slides[0]
     folder = tmp_path_factory.mktemp("counts")
     store = ReviewStore(folder / "review.sqlite")
-    decide(store, opened, changes)
-    standing = Ledger(opened.key).update(store).all().values()
-    pixels = opened.open()
-    asked = Asked(threshold, shape, WINDOW_MM2, 0.55)
-    known = Counter(AtOne(KNOWN.counts, threshold))
-    page = known.count(opened, pixels, standing, asked, complete=complete)
+    decide(store, entry, changes)
+    standing = ReviewState(entry.key).update(store).all().values()
+    pixels = entry.open()
+    asked = CountRequest(threshold, shape, WINDOW_MM2, 0.55)
+    known = SlideCounter(AtOne(KNOWN.counts, threshold))
+    page = known.count(entry, pixels, standing, asked, complete=complete)
 
-    (folder / "review.csv").write_text(review_table([opened], store))
+    (folder / "review.csv").write_text(review_table([entry], store))
     store.close()
     command = count_slide(
         found("a.png").rounded().made_by(threshold=threshold),
@@ -91,7 +91,7 @@ def test_the_same_numbers_as_the_command(
         field_diameter_mm=0.55,
     )
     pixels.close()
-    one, other = to_page(page), to_page(command)
+    one, other = count_as_json(page), count_as_json(command)
     assert one.pop("notes") == other.pop("notes")
     for told in (one, other):
         box = told["hotspot"] and told["hotspot"].pop("box")
@@ -155,25 +155,25 @@ def region_slides(folder):
     tissue = TissueMask(mask, 8.0, MPP, WIDTH, HEIGHT)
     (folder / "found" / "a" / "tissue.geojson").write_text(json.dumps(tissue.to_geojson()))
     (folder / "found" / "a" / "overlay.png").write_bytes((folder / "b.png").read_bytes())
-    return open_slides(find_images([folder]), detections=found_beside([folder]), mpp=MPP)
+    return open_slides(find_images([folder]), detections=detections_in_folders([folder]), mpp=MPP)
 
 
 def test_region_and_tissue_beside_the_detections_are_respected(region_slides):
-    assert [opened.key for opened in region_slides] == ["a", "b"]  # an overlay is no slide
-    opened = region_slides[0]
-    counter, pool = Counter(), SlidePool()
-    pixels = pool.get(opened)
-    asked = Asked(0.5, "square", 0.004)
-    told = counter.count(opened, pixels, [], asked)
+    assert [entry.key for entry in region_slides] == ["a", "b"]  # an overlay is no slide
+    entry = region_slides[0]
+    counter, handles = SlideCounter(), SlideHandles()
+    pixels = handles.get(entry)
+    asked = CountRequest(0.5, "square", 0.004)
+    told = counter.count(entry, pixels, [], asked)
     x1, _, x2, _ = told.hotspots[0].hotspot.window.box
     assert 0 <= x1 < x2 <= 600
     # Three figures lie at 580 to 595, but there is no tissue from 320 on.
     assert told.hotspots[0].count == 1
     assert told.area_mm2 == pytest.approx(320 * HEIGHT * MPP**2 * 1e-6, rel=0.01)
     assert told.total_estimate is not None
-    anywhere = Counter().count(replace(opened, folder=None, made=None), pixels, [], asked)
+    anywhere = SlideCounter().count(replace(entry, folder=None, provenance=None), pixels, [], asked)
     assert anywhere.hotspots[0].count == 3
-    pool.close()
+    handles.close()
 
 
 def test_tissue_is_looked_for_once(slides, monkeypatch):
@@ -182,8 +182,8 @@ def test_tissue_is_looked_for_once(slides, monkeypatch):
 
     real = tissue.find_tissue
     monkeypatch.setattr(tissue, "find_tissue", lambda s: looked.append(s) or real(s))
-    counter = Counter()
+    counter = SlideCounter()
     with slides[0].open() as pixels:
         for threshold in (0.1, 0.5, 0.9):
-            counter.count(slides[0], pixels, [], Asked(threshold))
+            counter.count(slides[0], pixels, [], CountRequest(threshold))
     assert len(looked) == 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from metaphase.viewer.opened import Found, Opened
+    from metaphase.viewer.slidecatalogue import CatalogueEntry, SlideDetections
     from metaphase.viewer.store import ReviewStore
 
 app = typer.Typer(add_completion=False)
@@ -24,7 +24,7 @@ def view(
         typer.Option(
             "--detections",
             "-d",
-            help="Folder of 'metaphase detect' (unasked: in the opened folders).",
+            help="Folder of 'metaphase detect' (unasked: in the entry folders).",
             rich_help_panel=_SHOWN,
         ),
     ] = None,
@@ -113,8 +113,13 @@ def _open(
     labels: Path | None,
     model: str | None,
     mpp: float | None,
-) -> list[Opened]:
-    from metaphase.viewer.opened import find_images, found_beside, load_found, open_slides
+) -> list[CatalogueEntry]:
+    from metaphase.viewer.slidecatalogue import (
+        detections_in_folders,
+        find_images,
+        load_slide_detections,
+        open_slides,
+    )
 
     dataset = None
     if labels is not None:
@@ -122,30 +127,36 @@ def _open(
 
         dataset = load_dataset(labels)
     images = find_images(paths)
-    found = dict(load_found(detections) if detections else found_beside(paths))
+    found = dict(load_slide_detections(detections) if detections else detections_in_folders(paths))
     if model is not None:
         found |= _detect(images, set(found), model, mpp)
     return open_slides(images, detections=found, labels=dataset, mpp=mpp)
 
 
-def _detect(images: list[Path], known: set[str], model: str, mpp: float | None) -> dict[str, Found]:
+def _detect(
+    images: list[Path], known: set[str], model: str, mpp: float | None
+) -> dict[str, SlideDetections]:
     """Detect on the images that have no detections yet; they are kept for this page only."""
     from rich.console import Console
     from rich.progress import track
 
     from metaphase.detection.detect import detect
     from metaphase.labels.reading import case_id
-    from metaphase.viewer.opened import Found
+    from metaphase.viewer.slidecatalogue import SlideDetections
 
     todo = [path for path in images if case_id(path.name) not in known]
     bar = track(todo, "Detecting", console=Console(stderr=True))
-    return {case_id(path.name): Found(detect(path, model, mpp=mpp)) for path in bar}
+    return {case_id(path.name): SlideDetections(detect(path, model, mpp=mpp)) for path in bar}
 
 
 def _export(
-    slides: list[Opened], store: ReviewStore, folder: Path, reviewer: str | None, partial: bool
+    slides: list[CatalogueEntry],
+    store: ReviewStore,
+    folder: Path,
+    reviewer: str | None,
+    partial: bool,
 ) -> None:
-    from metaphase.viewer.review import ExportOptions, export_folder
+    from metaphase.viewer.export import ExportOptions, export_folder
 
     dataset = export_folder(slides, store, folder, ExportOptions(reviewer, partial))
     done = len(dataset.labelled())
@@ -153,7 +164,7 @@ def _export(
 
 
 def _serve(
-    slides: list[Opened],
+    slides: list[CatalogueEntry],
     store: ReviewStore,
     reviewer: str,
     blind: bool,

@@ -1,4 +1,4 @@
-"""Who may come in: a token in the address once, a cookie from then on; known hosts only."""
+"""Access control of the page: a token in the first address, then a cookie; known hosts only."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ def new_token() -> str:
 
 
 def cookie_name(token: str) -> str:
-    """Return the cookie's name: browsers share cookies between ports, so each token has its own."""
+    """Return the cookie name of a token: browsers share cookies between ports."""
     return f"metaphase-{hashlib.sha256(token.encode()).hexdigest()[:12]}"
 
 
-class Gate:
-    """Lets through what carries the token, and adds the headers that keep the page to itself.
+class AccessControl:
+    """Middleware that checks host, origin and token, and adds the security headers.
 
-    ``token`` None lets everybody in. ``hosts`` are the names by which the page may be called (an
-    address that another site's name points to is refused: DNS rebinding); None allows any.
+    ``token`` None admits everybody. ``hosts`` are the accepted values of the Host header; None
+    accepts any. The check protects against DNS rebinding.
     """
 
     def __init__(self, app: ASGIApp, token: str | None, hosts: tuple[str, ...] | None) -> None:
         self._app, self._token, self._hosts = app, token, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer or pass on one request."""
-        if scope["type"] != "http":  # no websockets here; lifespan passes
+        """Refuse a request, or pass it to the application."""
+        if scope["type"] != "http":  # the page has no websockets
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
             return
@@ -72,9 +72,9 @@ class Gate:
         bearer = headers.get("authorization", "").removeprefix("Bearer ")
         if _same(cookie, token) or _same(bearer, token):
             return None
-        asked = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-        if scope["path"] == "/" and scope["method"] == "GET" and _same(asked, token):
-            # The token leaves the address bar, so that it is not in history or a screenshot.
+        query_token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        if scope["path"] == "/" and scope["method"] == "GET" and _same(query_token, token):
+            # The redirect removes the token from the address bar, history and screenshots.
             answer = RedirectResponse("/", 303)
             answer.set_cookie(name, token, httponly=True, samesite="strict")
             return answer
@@ -84,8 +84,8 @@ class Gate:
         )
 
 
-def _same(given: str, token: str) -> bool:
-    return secrets.compare_digest(given.encode(), token.encode())
+def _same(value: str, token: str) -> bool:
+    return secrets.compare_digest(value.encode(), token.encode())
 
 
 def _host(value: str) -> str:

@@ -1,4 +1,4 @@
-"""How far two readers agree: Cohen's kappa on what both judged, F1 between their figures."""
+"""Agreement of two readers: Cohen's kappa over shared candidates, F1 between their figures."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 from metaphase.figures import Label
 from metaphase.units import MATCH_RADIUS_UM, um_to_px
-from metaphase.viewer.ledger import verdict
+from metaphase.viewer.reviewstate import verdict
 from metaphase.viewer.store import Decision, State
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Two readers over some slides.
+    """Agreement of two readers over some slides.
 
-    ``both`` candidates were judged by both and ``agreed`` of them alike; ``kappa`` is None where
-    chance leaves nothing to agree on. ``matched`` of the first reader's ``first`` and the second's
-    ``second`` mitotic figures lie within the matching radius of each other, one to one.
+    ``both``: candidates that both readers judged. ``agreed``: those judged alike. ``kappa`` is None
+    where it is undefined. ``first`` and ``second``: mitotic figures of each reader. ``matched``:
+    pairs of them within the matching radius, one to one.
     """
 
     both: int
@@ -30,7 +30,7 @@ class Agreement:
 
     @property
     def f1(self) -> float | None:
-        """2 matched / (first + second): the same whichever reader is taken as the truth."""
+        """2 matched / (first + second), which is symmetric in the two readers."""
         total = self.first + self.second
         return 2 * self.matched / total if total else None
 
@@ -38,7 +38,7 @@ class Agreement:
 def cohens_kappa(a: Sequence[Hashable], b: Sequence[Hashable]) -> float | None:
     """Return Cohen's kappa (Educ. Psychol. Meas. 20:37, 1960) of paired judgements.
 
-    None without judgements, or where both always gave the same single one.
+    None without judgements, or where both readers always gave one and the same judgement.
     """
     n = len(a)
     if n != len(b):
@@ -55,15 +55,17 @@ def agreement(
     slides: Sequence[tuple[Mapping[str, Decision], Mapping[str, Decision], float]],
     radius_um: float = MATCH_RADIUS_UM,
 ) -> Agreement:
-    """Compare two readers' standing decisions, slide by slide, each with its um/px.
+    """Compare the current decisions of two readers.
 
-    Kappa is over the candidates (not the added figures, which nobody offered to the other).
+    ``slides`` holds for each slide the decisions of the first reader, those of the second, and the
+    slide's um/px. Kappa is over the candidates. Added figures are left out of it, because the
+    other reader was never asked about them.
     """
     a: list[str] = []
     b: list[str] = []
     first = second = matched = 0
     for mine, theirs, mpp in slides:
-        for figure in _offered(mine).keys() & _offered(theirs).keys():
+        for figure in _candidates(mine).keys() & _candidates(theirs).keys():
             a.append(str(verdict(mine[figure])))
             b.append(str(verdict(theirs[figure])))
         p, q = _mitotic(mine), _mitotic(theirs)
@@ -73,7 +75,7 @@ def agreement(
     return Agreement(len(a), agreed, cohens_kappa(a, b), first, second, matched)
 
 
-def _offered(standing: Mapping[str, Decision]) -> dict[str, Decision]:
+def _candidates(standing: Mapping[str, Decision]) -> dict[str, Decision]:
     return {f: d for f, d in standing.items() if not f.startswith("a")}
 
 

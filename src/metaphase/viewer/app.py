@@ -1,4 +1,4 @@
-"""The web application: a function of the opened slides and the review store."""
+"""The web application of the review page."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from metaphase import __version__
 from metaphase.counting.validation import Validated
 from metaphase.errors import MetaphaseError
-from metaphase.viewer.access import LOOPBACK, Gate
-from metaphase.viewer.counts import Counter
-from metaphase.viewer.opened import Opened
+from metaphase.viewer.access import LOOPBACK, AccessControl
+from metaphase.viewer.counts import SlideCounter
 from metaphase.viewer.pagefiles import page_files
-from metaphase.viewer.pixelroutes import pixel_routes
-from metaphase.viewer.reviewroutes import review_routes
-from metaphase.viewer.room import Room
-from metaphase.viewer.slideroutes import slide_routes
+from metaphase.viewer.routes.pixels import pixel_routes
+from metaphase.viewer.routes.review import review_routes
+from metaphase.viewer.routes.slides import slide_routes
+from metaphase.viewer.session import Session
+from metaphase.viewer.slidecatalogue import CatalogueEntry
 from metaphase.viewer.store import ReviewStore
-from metaphase.viewer.tiles import NoSuchTileError, Pictures
+from metaphase.viewer.tiles import NoSuchTileError, TileRenderer
 
 
 def create_app(
-    slides: Sequence[Opened],
+    slides: Sequence[CatalogueEntry],
     store: ReviewStore,
     *,
     reviewer: str,
@@ -37,32 +37,34 @@ def create_app(
 ) -> FastAPI:
     """Return the application that shows ``slides`` and writes to ``store`` as ``reviewer``.
 
-    ``token`` None lets everybody in who reaches the port. ``blind`` keeps the other readers'
-    decisions from this one. ``hosts`` are the names under which it may be called (None: any).
-    ``validated`` is what is known of the detector, for intervals; by default what the detections
-    tell of it.
+    ``token`` None admits everybody who reaches the port. ``blind`` hides the decisions of other
+    readers. ``hosts`` are the accepted values of the Host header (None: any). ``workers``: threads
+    that read and encode pixels. ``validated``: precision and recall of the detector, for the
+    intervals; by default those in the detections' provenance.
     Raises PageMissingError where the page's files are not built.
     """
     files = page_files()
-    room = Room(slides, store, reviewer, blind, Pictures(workers), Counter(validated))
+    session = Session(
+        slides, store, reviewer, blind, TileRenderer(workers), SlideCounter(validated)
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        room.pictures.close()
+        session.renderer.close()
 
     # No generated documentation pages: they would fetch scripts from elsewhere.
     app = FastAPI(
         title="metaphase", version=__version__, lifespan=lifespan,
         docs_url=None, redoc_url=None, openapi_url=None,
     )  # fmt: skip
-    app.add_middleware(Gate, token=token, hosts=hosts)
+    app.add_middleware(AccessControl, token=token, hosts=hosts)
     _page_routes(app, files)
-    app.include_router(slide_routes(room))
-    app.include_router(pixel_routes(room))
-    app.include_router(review_routes(room))
-    app.add_exception_handler(MetaphaseError, _told)
-    app.add_exception_handler(NoSuchTileError, _not_there)
+    app.include_router(slide_routes(session))
+    app.include_router(pixel_routes(session))
+    app.include_router(review_routes(session))
+    app.add_exception_handler(MetaphaseError, _input_error)
+    app.add_exception_handler(NoSuchTileError, _no_such_tile)
     return app
 
 
@@ -71,7 +73,7 @@ def _page_routes(app: FastAPI, files: dict[str, tuple[Path, str]]) -> None:
     def index() -> Response:
         return _file("index.html")
 
-    # A path is looked up among the known names; it never becomes a path on disk.
+    # The name is looked up in a fixed table; it never becomes a path on disk.
     @app.get("/page/{name:path}")
     def page(name: str) -> Response:
         return _file(name)
@@ -83,9 +85,9 @@ def _page_routes(app: FastAPI, files: dict[str, tuple[Path, str]]) -> None:
         return FileResponse(path, media_type=media, headers={"Cache-Control": "no-cache"})
 
 
-async def _told(_: Request, error: Exception) -> Response:
+async def _input_error(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, 422)
 
 
-async def _not_there(_: Request, error: Exception) -> Response:
+async def _no_such_tile(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error) or "There is no such tile."}, 404)

@@ -1,4 +1,4 @@
-"""The figures of one slide as columns that a browser takes as they are."""
+"""The figures of one slide as binary columns, the format in which the page receives them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from metaphase.figures import LABELS, Detections, Figure, FloatArray, Label
 
 MAGIC = b"MFC1"
 PER_PX = 100
-"""Positions travel as whole hundredths of a pixel: both sides form the same id from them."""
+"""Positions are sent in hundredths of a pixel, so that server and page form the same ids."""
 
 
 class Source(IntEnum):
-    """Where a figure comes from."""
+    """Origin of a figure."""
 
     DETECTION = 0
     LABEL = 1
@@ -32,8 +32,8 @@ _PREFIX = {Source.DETECTION: "d", Source.LABEL: "l"}
 class Columns:
     """Figures as columns [n]: ``x_c, y_c`` in hundredths of a pixel, score, label and source.
 
-    A figure's id is made of its source, place and label, so it is the same whenever the same
-    detections are opened again.
+    The id of a figure consists of its source, position and label. It is the same each time the
+    same detections are opened.
     """
 
     x_c: NDArray[np.int32]
@@ -57,13 +57,19 @@ class Columns:
         )
 
     @classmethod
-    def of_detections(cls, found: Detections) -> Columns:
-        """Return all detections, those below the threshold too."""
-        return cls.of(found.x_px, found.y_px, found.score, found.label, Source.DETECTION)
+    def of_detections(cls, detections: Detections) -> Columns:
+        """Return columns of all detections, including those below the threshold."""
+        return cls.of(
+            detections.x_px,
+            detections.y_px,
+            detections.score,
+            detections.label,
+            Source.DETECTION,
+        )
 
     @classmethod
     def of_figures(cls, figures: Iterable[Figure]) -> Columns:
-        """Return people's labels, which are certain: their score is 1."""
+        """Return columns of labels. Their score is 1."""
         rows = list(figures)
         x, y = [f.x_px for f in rows], [f.y_px for f in rows]
         return cls.of(x, y, np.ones(len(rows)), [f.label.code for f in rows], Source.LABEL)
@@ -82,21 +88,21 @@ class Columns:
 
     @cached_property
     def index(self) -> dict[str, int]:
-        """The row of each id. Figures on the very same spot share an id, and the first counts."""
-        found: dict[str, int] = {}
+        """The row of each id. Figures at the same position share an id; the first row is used."""
+        rows_by_id: dict[str, int] = {}
         rows = zip(
             self.source.tolist(), self.x_c.tolist(), self.y_c.tolist(), self.label, strict=True
         )
         for i, (source, x, y, label) in enumerate(rows):
-            found.setdefault(f"{_PREFIX[Source(source)]}{x}_{y}_{label}", i)
-        return found
+            rows_by_id.setdefault(f"{_PREFIX[Source(source)]}{x}_{y}_{label}", i)
+        return rows_by_id
 
     def label_of(self, i: int) -> Label:
         """Return a row's label."""
         return LABELS[int(self.label[i])]
 
     def to_bytes(self) -> bytes:
-        """Return ``MFC1``, the number of rows and the columns one after the other.
+        """Return the bytes ``MFC1``, the number of rows as uint32, then each column.
 
         Little-endian: int32 x, int32 y, float32 score, uint8 label, uint8 source.
         """

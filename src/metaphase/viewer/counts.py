@@ -1,4 +1,4 @@
-"""The count of an opened slide, made as ``metaphase count`` makes it, at any threshold."""
+"""The mitotic count of a slide on the page, by the same code as ``metaphase count``."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from metaphase.counting.validation import AtOne, Validated, validation_of
 from metaphase.counting.window import WindowShape, fields_area_mm2
 from metaphase.figures import Provenance
 from metaphase.slides.slide import Slide
-from metaphase.viewer.opened import Opened
-from metaphase.viewer.review import counted
+from metaphase.viewer.reviewedfigures import counted
+from metaphase.viewer.slidecatalogue import CatalogueEntry
 from metaphase.viewer.store import Decision
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What the page asks for. ``field_mm`` is the diameter of a high-power field, if one is given.
+class CountRequest:
+    """Parameters of a count.
 
-    Without ``area_mm2`` the window has the area of ten such fields.
+    ``field_mm`` is the diameter of a high-power field. Without ``area_mm2`` the window has the
+    area of ten such fields, or 2 mm2 where no diameter is given.
     """
 
     threshold: float
@@ -33,68 +34,70 @@ class Asked:
 
     @property
     def window(self) -> WindowShape:
-        """The window. Raises InputError."""
+        """Shape and area of the hotspot window. Raises InputError."""
         ten = fields_area_mm2(self.field_mm) if self.field_mm else 2.0
         return WindowShape.parse(self.shape, self.area_mm2 or ten)
 
 
-class Counter:
-    """Counts slides; looks for the tissue of each once. Thread-safe."""
+class SlideCounter:
+    """Counts slides. The tissue of each slide is found once. Thread-safe."""
 
     def __init__(self, validated: Validated | None = None) -> None:
         self._validated = validated
-        self._grounds: dict[str, Ground] = {}
+        self._regions: dict[str, Ground] = {}
         self._lock = threading.Lock()
 
     def count(
         self,
-        opened: Opened,
+        entry: CatalogueEntry,
         pixels: Slide,
         standing: Iterable[Decision],
-        asked: Asked,
+        request: CountRequest,
         *,
         complete: bool = False,
     ) -> MitoticCount:
-        """Count the figures as they stand. Raises InputError and SlideError."""
+        """Count the figures with the current decisions. Raises InputError and SlideError."""
         return count_figures(
-            counted(opened, standing, asked.threshold),
-            _made(opened, pixels, asked.threshold),
-            asked.window,
-            ground=self.ground(opened, pixels),
-            validation=self._validation(opened, asked.threshold),
+            counted(entry, standing, request.threshold),
+            _provenance(entry, pixels, request.threshold),
+            request.window,
+            ground=self.ground(entry, pixels),
+            validation=self._validation(entry, request.threshold),
             complete=complete,
-            field_diameter_mm=asked.field_mm,
+            field_diameter_mm=request.field_mm,
         )
 
-    def ground(self, opened: Opened, pixels: Slide) -> Ground:
-        """Return the masks beside the detections; tissue that is not there is looked for."""
+    def ground(self, entry: CatalogueEntry, pixels: Slide) -> Ground:
+        """Return the masks saved with the detections; a missing tissue mask is computed."""
         with self._lock:
-            if opened.slug not in self._grounds:
-                self._grounds[opened.slug] = _ground(opened, pixels)
-            return self._grounds[opened.slug]
+            if entry.slug not in self._regions:
+                self._regions[entry.slug] = _ground(entry, pixels)
+            return self._regions[entry.slug]
 
-    def _validation(self, opened: Opened, threshold: float) -> Validation | None:
-        if opened.made is None:  # people's labels: no detector, nothing to propagate
+    def _validation(self, entry: CatalogueEntry, threshold: float) -> Validation | None:
+        if entry.provenance is None:  # labels only: no detector whose errors could be propagated
             return None
-        known = self._validated or validation_of(opened.made)
+        known = self._validated or validation_of(entry.provenance)
         if isinstance(known, AtOne) and known.threshold is None:
-            known = AtOne(known.counts, opened.threshold)
+            known = AtOne(known.counts, entry.threshold)
         return known.at(threshold) if known else None
 
 
-def _ground(opened: Opened, pixels: Slide) -> Ground:
+def _ground(entry: CatalogueEntry, pixels: Slide) -> Ground:
     from metaphase.slides.tissue import find_tissue
 
     ground = Ground()
-    if opened.folder is not None and opened.made is not None:
-        ground = load_ground(opened.folder, opened.made)
+    if entry.folder is not None and entry.provenance is not None:
+        ground = load_ground(entry.folder, entry.provenance)
     return ground if ground.tissue is not None else replace(ground, tissue=find_tissue(pixels))
 
 
-def _made(opened: Opened, pixels: Slide, threshold: float) -> Provenance:
-    made = opened.made or Provenance(opened.path.name, pixels.width_px, pixels.height_px, 0.0)
+def _provenance(entry: CatalogueEntry, pixels: Slide, threshold: float) -> Provenance:
+    provenance = entry.provenance or Provenance(
+        entry.path.name, pixels.width_px, pixels.height_px, 0.0
+    )
     return replace(
-        made,
+        provenance,
         mpp=pixels.mpp,
         threshold=threshold,
         width_px=pixels.width_px,
@@ -102,19 +105,19 @@ def _made(opened: Opened, pixels: Slide, threshold: float) -> Provenance:
     )
 
 
-def to_page(found: MitoticCount) -> dict[str, Any]:
-    """Return what the page shows of a count; without any figure there is no hotspot."""
-    best = found.hotspots[0]
+def count_as_json(result: MitoticCount) -> dict[str, Any]:
+    """Return a count as JSON values. ``hotspot`` is None where there is no figure."""
+    best = result.hotspots[0]
     hotspot, score = best.hotspot, best.score
     return {
-        "count": found.total,
-        "estimate": None if found.total_estimate is None else asdict(found.total_estimate),
-        "area_mm2": found.area_mm2,
-        "area_is": found.area_is,
-        "per_mm2": found.per_mm2,
-        "notes": list(found.notes),
-        "interval_from": None if found.validation is None else str(found.validation),
-        "window_mm2": found.shape.area_mm2,
+        "count": result.total,
+        "estimate": None if result.total_estimate is None else asdict(result.total_estimate),
+        "area_mm2": result.area_mm2,
+        "area_is": result.area_is,
+        "per_mm2": result.per_mm2,
+        "notes": list(result.notes),
+        "interval_from": None if result.validation is None else str(result.validation),
+        "window_mm2": result.shape.area_mm2,
         "hotspot": None if best.count == 0 else {
             "kind": hotspot.window.kind,
             "box": hotspot.window.box,

@@ -1,4 +1,4 @@
-"""The files of the page: ours, and OpenSeadragon, which the build of the package puts in place."""
+"""The files of the page: its own, and OpenSeadragon, which is fetched when the package is built."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class PageMissingError(MetaphaseError):
 
 
 def page_files() -> dict[str, tuple[Path, str]]:
-    """Return every file that may be asked for: its name, its path and its content type.
+    """Return every file that may be requested: name -> (path, content type).
 
-    Raises PageMissingError where OpenSeadragon is not there.
+    Raises PageMissingError where OpenSeadragon is missing.
     """
     missing = [name for name in NEEDED if not (VENDOR / name).is_file()]
     if missing:

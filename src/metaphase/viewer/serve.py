@@ -1,4 +1,4 @@
-"""Running the page."""
+"""The web server of the review page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def address(host: str, port: int, token: str | None) -> str:
 
 
 def allowed_hosts(host: str) -> tuple[str, ...] | None:
-    """Return the names by which the page may be called: any if it listens to all addresses."""
+    """Return the accepted host names; None (any) if the page listens on all addresses."""
     if host in ("0.0.0.0", "::", ""):
         return None
     return (*LOOPBACK, host.lower(), f"[{host.lower()}]")
@@ -28,21 +28,21 @@ def allowed_hosts(host: str) -> tuple[str, ...] | None:
 def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket; port 0 takes a free one. Raises InputError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio switches Nagle's algorithm off only where the protocol is told; with it, every answer
-    # that is smaller than a packet waits 40 ms for the other side's delayed acknowledgement.
-    taken = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    # asyncio switches Nagle's algorithm off only for sockets with an explicit protocol. Otherwise
+    # every small answer waits 40 ms for a delayed acknowledgement.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind((host, port))
-        taken.listen(256)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(256)
     except OSError as error:
-        taken.close()
+        listener.close()
         raise InputError.of(
             f"{host}:{port}",
             f"cannot listen there: {error.strerror or error}",
             way_out="choose another --port, or 0 for a free one",
         ) from error
-    return taken
+    return listener
 
 
 def serve(
@@ -53,7 +53,7 @@ def serve(
 ) -> None:
     """Serve until interrupted; ``ready`` is called as soon as requests are answered.
 
-    ``stopper`` is given a function that ends the serving, for another thread to call.
+    ``stopper`` receives a function that stops the server, for use by another thread.
     """
     import uvicorn
 
@@ -68,5 +68,5 @@ def serve(
     server = Server(config)
     if stopper is not None:
         stopper(lambda: setattr(server, "should_exit", True))
-    with suppress(KeyboardInterrupt):  # uvicorn raises it again after an orderly end
+    with suppress(KeyboardInterrupt):  # uvicorn raises it again after its shutdown
         server.run(sockets=[where])

@@ -1,7 +1,7 @@
-"""The review store: one SQLite table to which every decision is appended, and nothing is changed.
+"""The review store: an SQLite table to which decisions are appended and never changed.
 
-Each decision is on disk before it is acknowledged (WAL with full sync), so that neither a killed
-process nor several tabs or processes at once lose one. Undoing is a decision too.
+A decision is on disk before it is acknowledged (WAL with full sync), so that none is lost when the
+process is killed or several processes write at once. Undoing appends a decision too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from metaphase.figures import Label
 
 VERSION = 1
 WHOLE_SLIDE = ""
-"""The figure id of decisions about a slide as a whole."""
+"""The figure id of decisions about the whole slide."""
 
 _SCHEMA = """
 CREATE TABLE decisions (
@@ -46,9 +46,9 @@ _COLUMNS = "slide, figure, state, label, x_px, y_px, score, reviewer, time, requ
 
 
 class State(StrEnum):
-    """What was decided. ``UNDONE`` takes the reviewer's last decision about the figure back.
+    """Kind of decision. ``UNDONE`` cancels the reviewer's last decision about the figure.
 
-    ``COMPLETE`` is about a slide: all of it was looked at.
+    ``COMPLETE`` is about a whole slide: the reviewer examined all of it.
     """
 
     CONFIRMED = "confirmed"
@@ -61,10 +61,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One row: what ``reviewer`` decided about a figure, when. ``label`` is what it is then.
+    """One row: a decision of ``reviewer`` about a figure, and the figure's label after it.
 
-    ``request`` names the sending; the same sending twice is one decision. ``seq`` is given by the
-    store and grows with every decision.
+    ``request`` identifies the request; repeating it adds no second decision. ``seq`` is assigned
+    by the store and increases with every decision.
     """
 
     slide: str
@@ -95,7 +95,7 @@ class ReviewStore:
         except (sqlite3.Error, OSError) as error:
             raise InputError.of(
                 self.path,
-                f"cannot hold the review: {error}",
+                f"cannot be used as the review store: {error}",
                 way_out="name another file with --store",
             ) from error
 
@@ -123,7 +123,7 @@ class ReviewStore:
         self._db.execute("COMMIT")
 
     def add(self, decision: Decision) -> int:
-        """Append a decision and return its number once it is safe on disk."""
+        """Append a decision; return its sequence number once it is on disk."""
         time = decision.time or datetime.now(UTC).isoformat(timespec="milliseconds")
         values = (
             *(decision.slide, decision.figure, str(decision.state)),
@@ -138,16 +138,16 @@ class ReviewStore:
                 " ON CONFLICT (request) DO NOTHING",
                 values,
             )
-            found = self._db.execute(
+            row = self._db.execute(
                 "SELECT seq FROM decisions WHERE request = ?"
                 if decision.request
                 else "SELECT last_insert_rowid()",
                 (decision.request,) if decision.request else (),
             ).fetchone()
-        return int(found[0])
+        return int(row[0])
 
     def since(self, slide: str, seq: int = 0) -> list[Decision]:
-        """Return a slide's decisions after a number, oldest first."""
+        """Return the decisions about a slide after a sequence number, oldest first."""
         with self._lock:
             rows = self._db.execute(
                 f"SELECT {_COLUMNS}, seq FROM decisions WHERE slide = ? AND seq > ? ORDER BY seq",
@@ -156,7 +156,7 @@ class ReviewStore:
         return [_decision(row) for row in rows]
 
     def reviewers(self) -> list[str]:
-        """Return who decided anything, by name."""
+        """Return the names of all reviewers, sorted."""
         with self._lock:
             rows = self._db.execute("SELECT DISTINCT reviewer FROM decisions ORDER BY 1").fetchall()
         return [row[0] for row in rows]
@@ -185,7 +185,7 @@ def _decision(row: tuple[object, ...]) -> Decision:
 
 
 def _statements(script: str) -> Iterator[str]:
-    """Split a script so that it runs inside our transaction (executescript would end it)."""
+    """Split a script, to run it inside a transaction (executescript would end it)."""
     text = ""
     for line in script.splitlines(keepends=True):
         text += line

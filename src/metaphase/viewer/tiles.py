@@ -1,4 +1,4 @@
-"""Deep-zoom tiles and crops of any slide, encoded once and kept."""
+"""Deep-zoom tiles and crops of slides, encoded as JPEG and cached."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from metaphase.slides.slide import Pixels, Slide
-from metaphase.viewer.opened import Opened
+from metaphase.viewer.slidecatalogue import CatalogueEntry
 
 TILE_PX = 512
 QUALITY = 85
@@ -22,11 +22,11 @@ CROP_UM, CROP_PX = (5.0, 500.0), (16, 512)
 
 
 class NoSuchTileError(Exception):
-    """A tile outside of the pyramid was asked for."""
+    """The requested tile is outside of the pyramid."""
 
 
 def levels(slide: Slide) -> int:
-    """Return the number of the level of full resolution; level 0 is one pixel (Deep Zoom)."""
+    """Return the Deep Zoom level of full resolution; level 0 is a single pixel."""
     return math.ceil(math.log2(max(slide.width_px, slide.height_px, 1)))
 
 
@@ -63,23 +63,23 @@ def jpeg(pixels: Pixels) -> bytes:
     return stream.getvalue()
 
 
-class SlidePool:
-    """Open slides, the last used ones kept. Thread-safe."""
+class SlideHandles:
+    """Open slides, of which the most recently used are kept open. Thread-safe."""
 
     def __init__(self, most: int = MAX_OPEN) -> None:
         self._most = most
         self._slides: OrderedDict[str, Slide] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, opened: Opened) -> Slide:
-        """Return the slide's pixels, opened now or before. Raises SlideError."""
+    def get(self, entry: CatalogueEntry) -> Slide:
+        """Return the open slide, opening it if necessary. Raises SlideError."""
         with self._lock:
-            slide = self._slides.get(opened.slug)
+            slide = self._slides.get(entry.slug)
             if slide is None:
-                slide = self._slides[opened.slug] = opened.open()
-            self._slides.move_to_end(opened.slug)
-            # What falls out is not closed here: another thread may be reading it. It closes when
-            # its last reader lets go of it.
+                slide = self._slides[entry.slug] = entry.open()
+            self._slides.move_to_end(entry.slug)
+            # Removed slides are not closed here, because another thread may be reading one. A
+            # slide closes when its last reference is gone.
             while len(self._slides) > self._most:
                 self._slides.popitem(last=False)
             return slide
@@ -92,7 +92,7 @@ class SlidePool:
 
 
 class ByteCache:
-    """Encoded pictures, least recently used first out, up to a number of bytes."""
+    """Encoded images, least recently used first out, up to a number of bytes."""
 
     def __init__(self, most: int = CACHE_BYTES) -> None:
         self._most = most
@@ -101,7 +101,7 @@ class ByteCache:
         self._lock = threading.Lock()
 
     def get(self, key: str) -> bytes | None:
-        """Return what is kept, or None."""
+        """Return the cached bytes, or None."""
         with self._lock:
             if key not in self._items:
                 return None
@@ -109,7 +109,7 @@ class ByteCache:
             return self._items[key]
 
     def put(self, key: str, data: bytes) -> None:
-        """Keep it."""
+        """Store bytes under a key."""
         with self._lock:
             self._held += len(data) - len(self._items.pop(key, b""))
             self._items[key] = data
@@ -117,45 +117,45 @@ class ByteCache:
                 self._held -= len(self._items.popitem(last=False)[1])
 
 
-class Pictures:
-    """Makes JPEGs in a few threads; one that is being made is made once for all who wait."""
+class TileRenderer:
+    """Renders JPEG tiles and crops in threads; concurrent requests for one share the work."""
 
     def __init__(self, workers: int | None = None, cache_bytes: int = CACHE_BYTES) -> None:
-        self.pool = SlidePool()
+        self.handles = SlideHandles()
         self._cache = ByteCache(cache_bytes)
-        self._threads = ThreadPoolExecutor(workers or max(2, os.cpu_count() or 2), "picture")
-        self._making: dict[str, asyncio.Future[bytes]] = {}
+        self._threads = ThreadPoolExecutor(workers or max(2, os.cpu_count() or 2), "tiles")
+        self._pending: dict[str, asyncio.Future[bytes]] = {}
 
-    async def tile(self, opened: Opened, level: int, column: int, row: int) -> bytes:
+    async def tile(self, entry: CatalogueEntry, level: int, column: int, row: int) -> bytes:
         """Return a deep-zoom tile. Raises NoSuchTileError or SlideError."""
-        key = f"{opened.slug}/{level}/{column}_{row}"
-        return await self._picture(
-            key, lambda: read_tile(self.pool.get(opened), level, column, row)
+        key = f"{entry.slug}/{level}/{column}_{row}"
+        return await self._render(
+            key, lambda: read_tile(self.handles.get(entry), level, column, row)
         )
 
     async def crop(
-        self, opened: Opened, x_px: float, y_px: float, side_um: float, side: int
+        self, entry: CatalogueEntry, x_px: float, y_px: float, side_um: float, side: int
     ) -> bytes:
-        """Return a crop; size and sharpness are kept within sensible limits."""
+        """Return a crop; its side in um and px is limited to CROP_UM and CROP_PX."""
         um = min(max(side_um, CROP_UM[0]), CROP_UM[1])
         px = min(max(side, CROP_PX[0]), CROP_PX[1])
-        key = f"{opened.slug}/crop/{x_px:.2f}_{y_px:.2f}_{um:g}_{px}"
-        return await self._picture(
-            key, lambda: read_crop(self.pool.get(opened), x_px, y_px, um, px)
+        key = f"{entry.slug}/crop/{x_px:.2f}_{y_px:.2f}_{um:g}_{px}"
+        return await self._render(
+            key, lambda: read_crop(self.handles.get(entry), x_px, y_px, um, px)
         )
 
-    async def _picture(self, key: str, read: Callable[[], Pixels]) -> bytes:
-        if (kept := self._cache.get(key)) is not None:
-            return kept
-        if key not in self._making:
+    async def _render(self, key: str, read: Callable[[], Pixels]) -> bytes:
+        if (cached := self._cache.get(key)) is not None:
+            return cached
+        if key not in self._pending:
             loop = asyncio.get_running_loop()
-            future = loop.run_in_executor(self._threads, self._make, key, read)
-            self._making[key] = future
-            future.add_done_callback(lambda _: self._making.pop(key, None))
-        # Shielded: one browser tab that goes away must not cancel the tile of another.
-        return await asyncio.shield(self._making[key])
+            future = loop.run_in_executor(self._threads, self._read_and_encode, key, read)
+            self._pending[key] = future
+            future.add_done_callback(lambda _: self._pending.pop(key, None))
+        # Shielded: a browser tab that closes must not cancel the tile of another.
+        return await asyncio.shield(self._pending[key])
 
-    def _make(self, key: str, read: Callable[[], Pixels]) -> bytes:
+    def _read_and_encode(self, key: str, read: Callable[[], Pixels]) -> bytes:
         data = jpeg(read())
         self._cache.put(key, data)
         return data
@@ -163,4 +163,4 @@ class Pictures:
     def close(self) -> None:
         """Stop the threads and close the files."""
         self._threads.shutdown(cancel_futures=True)
-        self.pool.close()
+        self.handles.close()

@@ -11,28 +11,28 @@ from metaphase.labels.dataset import Case, Dataset
 from metaphase.labels.read import load_dataset
 from metaphase.training.data.load import joined
 from metaphase.training.recipe.sections import Source
-from metaphase.viewer.ledger import Ledger
-from metaphase.viewer.opened import find_images, open_slides
-from metaphase.viewer.review import (
+from metaphase.viewer.export import (
     ExportOptions,
-    counted,
     export_folder,
     review_table,
     reviewed_dataset,
 )
+from metaphase.viewer.reviewedfigures import counted
+from metaphase.viewer.reviewstate import ReviewState
+from metaphase.viewer.slidecatalogue import find_images, open_slides
 from metaphase.viewer.store import WHOLE_SLIDE, Decision, State
 
 from .conftest import MPP, found
 
 
-def put(store, opened, figure, state, label=Label.MITOTIC, reviewer="anna", place=None):
-    row = opened.columns.index.get(figure)
-    x, y = opened.columns.points[row].tolist() if row is not None else place or (None, None)
-    store.add(Decision(opened.key, figure, state, reviewer, label, x, y))
+def put(store, entry, figure, state, label=Label.MITOTIC, reviewer="anna", place=None):
+    row = entry.columns.index.get(figure)
+    x, y = entry.columns.points[row].tolist() if row is not None else place or (None, None)
+    store.add(Decision(entry.key, figure, state, reviewer, label, x, y))
 
 
-def first_mitotic(opened):
-    return next(f for f, i in opened.columns.index.items() if opened.columns.label[i] == 0)
+def first_mitotic(entry):
+    return next(f for f, i in entry.columns.index.items() if entry.columns.label[i] == 0)
 
 
 def test_a_persons_word_comes_before_the_machines(slides, store):
@@ -41,7 +41,7 @@ def test_a_persons_word_comes_before_the_machines(slides, store):
     put(store, a, low[0], State.CONFIRMED)
     put(store, a, first_mitotic(a), State.REJECTED)
     put(store, a, "a-1", State.ADDED, place=(7.0, 8.0))
-    standing = Ledger("a").update(store).all().values()
+    standing = ReviewState("a").update(store).all().values()
     before, after = counted(a, [], 0.5).points, counted(a, standing, 0.5).points
     assert len(after) == len(before) + 1
     assert [7.0, 8.0] in after.tolist()

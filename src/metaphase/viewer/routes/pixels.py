@@ -1,4 +1,4 @@
-"""Tiles and crops."""
+"""Routes for tiles and crops."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from metaphase.viewer.room import Room
+from metaphase.viewer.session import Session
 
-# The slug changes with the file, so what is under it never does.
-_KEEP = {"Cache-Control": "private, max-age=86400, immutable"}
+# The slug changes with the file, so that the content under an address never changes.
+_CACHE = {"Cache-Control": "private, max-age=86400, immutable"}
 _Index = Annotated[int, Path(ge=0, le=1 << 30)]
 
 
-def pixel_routes(room: Room) -> APIRouter:
-    """Return the routes that answer with pixels."""
+def pixel_routes(session: Session) -> APIRouter:
+    """Return the routes that serve tiles and crops."""
     routes = APIRouter(prefix="/api/slides/{slug}")
 
     @routes.get("/tiles/{level}/{column}/{row}")
     async def tile(slug: str, level: _Index, column: _Index, row: _Index) -> Response:
-        data = await room.pictures.tile(room.slide(slug), level, column, row)
-        return Response(data, media_type="image/jpeg", headers=_KEEP)
+        data = await session.renderer.tile(session.slide(slug), level, column, row)
+        return Response(data, media_type="image/jpeg", headers=_CACHE)
 
     @routes.get("/crop")
     async def crop(
@@ -30,7 +30,7 @@ def pixel_routes(room: Room) -> APIRouter:
         um: Annotated[float, Query(gt=0, le=1e6)] = 32.0,
         px: Annotated[int, Query(gt=0, le=4096)] = 128,
     ) -> Response:
-        data = await room.pictures.crop(room.slide(slug), x, y, um, px)
-        return Response(data, media_type="image/jpeg", headers=_KEEP)
+        data = await session.renderer.crop(session.slide(slug), x, y, um, px)
+        return Response(data, media_type="image/jpeg", headers=_CACHE)
 
     return routes

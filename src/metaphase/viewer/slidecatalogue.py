@@ -1,7 +1,7 @@
-"""What is opened: slides found in files and folders, with their detections and labels.
+"""The catalogue of slides under review: image files with their detections and labels.
 
-Nothing outside of these can be asked for: the page names a slide by a number-like ``slug`` that is
-looked up here, never by a path.
+The page names a slide by a ``slug`` that is looked up here, never by a path, so that no other file
+can be requested.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ DEFAULT_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Opened:
-    """One slide: its file, its key in the review store, its figures and what made them.
+class CatalogueEntry:
+    """One slide: file, key in the review store, figures and provenance of the detections.
 
-    ``folder`` is where its detections lie, with the masks of tissue and region of interest.
+    ``folder`` holds the detections and the masks of tissue and region of interest. ``mpp`` is the
+    resolution in um/px that was given by the user or the detections.
     """
 
     slug: str
@@ -41,7 +42,7 @@ class Opened:
     model: str = ""
     case: Case | None = None
     mpp: float | None = None
-    made: Provenance | None = None
+    provenance: Provenance | None = None
     folder: Path | None = None
 
     def open(self) -> Slide:
@@ -52,83 +53,94 @@ class Opened:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Found:
-    """The detections of one image, and the folder that they were read from."""
+class SlideDetections:
+    """The detections of one image and the folder from which they were read."""
 
     detections: Detections
     folder: Path | None = None
 
 
 def find_images(paths: Iterable[str | Path]) -> list[Path]:
-    """Return the images in files and folders (searched to the bottom), each once, in order.
+    """Return the image files of the paths in order, each once. Folders are searched recursively.
 
-    In folders, links that lead outside of the folder are not followed.
-    Raises SlideError where a path is missing or nothing is found.
+    Links in a folder that point outside of it are not followed.
+    Raises SlideError where a path does not exist or there is no image.
     """
-    found: dict[Path, None] = {}
+    images: dict[Path, None] = {}
     given = [Path(path) for path in paths]
     for path in given:
         if path.is_dir():
-            found.update(dict.fromkeys(_images_in(path)))
+            images.update(dict.fromkeys(_images_in(path)))
         elif path.is_file():
-            found[path.resolve()] = None
+            images[path.resolve()] = None
         else:
-            raise SlideError.of(path, "is not there", way_out="name an image or a folder of images")
-    if not found:
+            raise SlideError.of(
+                path, "does not exist", way_out="name an image or a folder of images"
+            )
+    if not images:
         links = sum(len(list(_images_in(path, links=True))) for path in given if path.is_dir())
         raise SlideError.of(
             ", ".join(map(str, given)),
             f"holds no image but {links} links that lead out of it" if links else "holds no image",
-            way_out="name the images themselves: what lies outside of a folder is not opened"
+            way_out="name the images themselves: files outside of the folder are not opened"
             if links
             else f"images end in {', '.join(sorted(SUFFIXES))}",
         )
-    return list(found)
+    return list(images)
 
 
 def open_slides(
     images: Sequence[Path],
     *,
-    detections: str | Path | Mapping[str, Detections | Found] | None = None,
+    detections: str | Path | Mapping[str, Detections | SlideDetections] | None = None,
     labels: Dataset | None = None,
     mpp: float | None = None,
-) -> list[Opened]:
+) -> list[CatalogueEntry]:
     """Return the slides of image files with their detections and labels.
 
     ``detections`` is a folder that ``metaphase detect`` wrote, or detections by case id. A case is
     found by the image's name without suffix. Raises DetectionsError if the folder holds none.
     """
-    found = load_found(detections)
+    loaded = load_slide_detections(detections)
     return [
-        _opened(path, key, found.get(case_id(path.name)), _case(labels, path), mpp)
+        _entry(path, key, loaded.get(case_id(path.name)), _case(labels, path), mpp)
         for path, key in zip(images, _keys(images), strict=True)
     ]
 
 
-def _opened(
-    path: Path, key: str, found: Found | None, case: Case | None, mpp: float | None
-) -> Opened:
+def _entry(
+    path: Path, key: str, loaded: SlideDetections | None, case: Case | None, mpp: float | None
+) -> CatalogueEntry:
     columns = Columns.of_figures(case.figures if case else ())
     slug = _slug(path, key)
-    if found is None:
-        return Opened(slug, key, path, columns, case=case, mpp=mpp)
-    made = found.detections.provenance
-    columns = Columns.of_detections(found.detections) + columns
-    mpp = mpp or made.mpp or None
-    return Opened(
-        slug, key, path, columns, made.threshold, made.model, case, mpp, made, found.folder
+    if loaded is None:
+        return CatalogueEntry(slug, key, path, columns, case=case, mpp=mpp)
+    provenance = loaded.detections.provenance
+    columns = Columns.of_detections(loaded.detections) + columns
+    mpp = mpp or provenance.mpp or None
+    return CatalogueEntry(
+        slug,
+        key,
+        path,
+        columns,
+        provenance.threshold,
+        provenance.model,
+        case,
+        mpp,
+        provenance,
+        loaded.folder,
     )
 
 
 def _slug(path: Path, key: str) -> str:
-    """Return a name for addresses that changes with the file, so that old tiles are never shown."""
+    """Return a name for addresses that changes with the file, so that no outdated tile is shown."""
     state = path.stat()
     text = f"{key}|{state.st_size}|{state.st_mtime_ns}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _keys(images: Sequence[Path]) -> list[str]:
-    """Return the case ids, with as many folders before them as it takes to tell them apart."""
+    """Return the case ids, preceded by as many folder names as make them unique."""
     depth = [1] * len(images)
     while True:
         keys = [
@@ -143,7 +155,7 @@ def _keys(images: Sequence[Path]) -> list[str]:
             break
         for i in again:
             depth[i] += 1
-    # Two formats of one picture in one folder: only the suffix tells them apart.
+    # Two formats of one image in one folder differ by their suffix only.
     return [f"{k}{p.suffix}" if times[k] > 1 else k for k, p in zip(keys, images, strict=True)]
 
 
@@ -157,35 +169,36 @@ def _case(labels: Dataset | None, path: Path) -> Case | None:
     return next(named, None)
 
 
-def load_found(
-    given: str | Path | Mapping[str, Detections | Found] | None,
-) -> Mapping[str, Found]:
-    """Return detections by case id, read from a folder if it is one. Raises DetectionsError."""
+def load_slide_detections(
+    given: str | Path | Mapping[str, Detections | SlideDetections] | None,
+) -> Mapping[str, SlideDetections]:
+    """Return detections by case id; a path is read as a folder. Raises DetectionsError."""
     if given is None or isinstance(given, Mapping):
         return {
-            key: one if isinstance(one, Found) else Found(one) for key, one in (given or {}).items()
+            key: one if isinstance(one, SlideDetections) else SlideDetections(one)
+            for key, one in (given or {}).items()
         }
-    found = dict(_found_in(Path(given)))
-    if not found:
+    loaded = dict(_read_folder(Path(given)))
+    if not loaded:
         raise DetectionsError.of(
             given, "holds no detections", way_out="name a folder that 'metaphase detect' wrote"
         )
-    return found
+    return loaded
 
 
-def found_beside(paths: Iterable[str | Path]) -> Mapping[str, Found]:
-    """Return the detections that lie in opened folders, by case id; none is no error."""
-    return dict(pair for path in paths if Path(path).is_dir() for pair in _found_in(Path(path)))
+def detections_in_folders(paths: Iterable[str | Path]) -> Mapping[str, SlideDetections]:
+    """Return the detections found in the folders among the paths, by case id; may be empty."""
+    return dict(pair for path in paths if Path(path).is_dir() for pair in _read_folder(Path(path)))
 
 
-def _found_in(given: Path) -> Iterator[tuple[str, Found]]:
+def _read_folder(given: Path) -> Iterator[tuple[str, SlideDetections]]:
     for folder in sorted(path.parent for path in given.rglob(JSON_NAME)):
         one = load_detections(folder)
-        yield case_id(one.provenance.image or folder.name), Found(one, folder)
+        yield case_id(one.provenance.image or folder.name), SlideDetections(one, folder)
 
 
 def _images_in(folder: Path, *, links: bool = False) -> Iterator[Path]:
-    """Yield the images in a folder; or, ``links``, what is called so and lies elsewhere."""
+    """Yield the images in a folder; with ``links`` those whose link target lies outside of it."""
     root = folder.resolve()
     for parent, names, files in os.walk(root, followlinks=False):
         names.sort()
@@ -193,7 +206,7 @@ def _images_in(folder: Path, *, links: bool = False) -> Iterator[Path]:
             if Path(name).suffix.lower() not in SUFFIXES or name.startswith("."):
                 continue
             if name == OVERLAY_NAME and JSON_NAME in files:
-                continue  # a picture of detections is no slide
+                continue  # a drawing of detections, not a slide
             path = Path(parent, name).resolve()
             if path.is_file() and path.is_relative_to(root) is not links:
                 yield path

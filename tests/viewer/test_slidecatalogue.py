@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from metaphase.detectionfile import save_detections
 from metaphase.errors import DetectionsError, SlideError
 from metaphase.viewer.columns import Columns, Source
-from metaphase.viewer.opened import find_images, open_slides
+from metaphase.viewer.slidecatalogue import find_images, open_slides
 
 from .conftest import MPP, found, picture
 

@@ -1,4 +1,4 @@
-"""From the history of decisions to how things stand now."""
+"""The current state of a review, computed from the history of decisions."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from metaphase.viewer.store import WHOLE_SLIDE, Decision, ReviewStore, State
 _SETTLED = (State.CONFIRMED, State.REJECTED, State.RELABELLED, State.ADDED)
 
 
-class Ledger:
-    """The decisions of one slide, folded: for each figure and reviewer, those not taken back."""
+class ReviewState:
+    """The decisions in force on one slide: those of each figure and reviewer not undone."""
 
     def __init__(self, slide: str) -> None:
         self.slide = slide
@@ -20,7 +20,7 @@ class Ledger:
         self._touched: dict[str, dict[str, int]] = {}
 
     def add(self, decisions: Iterable[Decision]) -> None:
-        """Take in decisions in the order of their numbers; known ones are passed over."""
+        """Apply decisions in the order of their sequence numbers; known ones are skipped."""
         for decision in decisions:
             if decision.seq <= self.seq:
                 continue
@@ -33,19 +33,19 @@ class Ledger:
             elif stack:
                 stack.pop()
 
-    def update(self, store: ReviewStore) -> Ledger:
-        """Take in what was added to the store since."""
+    def update(self, store: ReviewStore) -> ReviewState:
+        """Apply what was added to the store since the last update."""
         self.add(store.since(self.slide, self.seq))
         return self
 
     def standing(self, figure: str, reviewer: str | None = None) -> Decision | None:
-        """Return the decision that holds: the reviewer's, or the latest of anybody (None)."""
+        """Return the decision in force of a reviewer, or with None the latest of any reviewer."""
         readers = self._standing.get(figure, {})
         stacks = readers.values() if reviewer is None else [readers.get(reviewer, [])]
         return max((s[-1] for s in stacks if s), key=lambda d: d.seq, default=None)
 
     def all(self, reviewer: str | None = None) -> dict[str, Decision]:
-        """Return the decisions that hold, by figure; those about the whole slide are left out."""
+        """Return the decisions in force by figure id, without those about the whole slide."""
         found = {
             figure: self.standing(figure, reviewer)
             for figure in self._standing
@@ -54,9 +54,10 @@ class Ledger:
         return {figure: decision for figure, decision in found.items() if decision is not None}
 
     def changed(self, after: int, reviewer: str | None = None) -> dict[str, Decision | None]:
-        """Return how each figure stands that was decided about after a number; None: open again.
+        """Return the decision in force of each figure that changed after a sequence number.
 
-        With a reviewer, figures that only others decided about are not named.
+        None means that the figure is undecided again. With a reviewer, figures that only other
+        readers decided are left out.
         """
         return {
             figure: self.standing(figure, reviewer)
@@ -66,7 +67,7 @@ class Ledger:
         }
 
     def complete(self, reviewer: str | None = None) -> bool:
-        """Tell whether somebody (or the reviewer) said that all of the slide was looked at."""
+        """Return whether the reviewer (None: anybody) marked the slide as complete."""
         return self.standing(WHOLE_SLIDE, reviewer) is not None
 
     def __len__(self) -> int:
@@ -74,12 +75,12 @@ class Ledger:
 
 
 def verdict(decision: Decision) -> Label | None:
-    """Return what a figure is after a decision; None: neither mitotic figure nor look-alike."""
+    """Return the label of a figure after a decision; None where it was rejected."""
     return None if decision.state == State.REJECTED else decision.label
 
 
 def counts(standing: Mapping[str, Decision]) -> dict[str, int]:
-    """Return how many figures are in each state."""
+    """Return the number of figures in each decision state."""
     found = {str(state): 0 for state in _SETTLED}
     for decision in standing.values():
         found[str(decision.state)] += 1

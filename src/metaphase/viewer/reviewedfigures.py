@@ -1,0 +1,56 @@
+"""The figures of a slide after review: what is up for review, and what counts now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from metaphase.counting.review import Reviewed
+from metaphase.figures import Label
+from metaphase.viewer.columns import Source
+from metaphase.viewer.reviewstate import verdict
+from metaphase.viewer.slidecatalogue import CatalogueEntry
+from metaphase.viewer.store import Decision
+
+
+def candidates(entry: CatalogueEntry) -> Source:
+    """Return which figures are up for review: the detections, or the labels where there are none.
+
+    Labels beside detections are shown for comparison only; they are not counted or exported.
+    """
+    detected = (entry.columns.source == Source.DETECTION).any() or entry.model
+    return Source.DETECTION if detected else Source.LABEL
+
+
+def counted(
+    entry: CatalogueEntry,
+    standing: Iterable[Decision],
+    threshold: float,
+    label: Label = Label.MITOTIC,
+) -> Reviewed:
+    """Return the figures of ``label`` that count at a threshold. Decisions override detections.
+
+    Figures that a reader added, relabelled, or confirmed below the threshold are marked as added:
+    the detector missed them at this threshold. ``metaphase count --review`` does the same.
+    """
+    columns = entry.columns
+    # Single precision, as on the page, so that both give the same count.
+    keep = (columns.source == candidates(entry)) & (columns.label == label.code)
+    keep &= columns.score >= np.float32(threshold)
+    certain, added = np.zeros(len(columns), bool), np.zeros(len(columns), bool)
+    extra: list[tuple[float, float]] = []
+    for decision in standing:
+        row = columns.index.get(decision.figure)
+        counts = verdict(decision) == label
+        if row is not None:
+            certain[row], added[row] = counts, counts and not keep[row]
+            keep[row] = counts
+        elif counts and decision.x_px is not None and decision.y_px is not None:
+            extra.append((decision.x_px, decision.y_px))
+    more = np.ones(len(extra), bool)
+    return Reviewed(
+        np.concatenate([columns.points[keep], np.reshape(extra, (-1, 2))]),
+        np.concatenate([certain[keep], more]),
+        np.concatenate([added[keep], more]),
+    )

@@ -1,0 +1,1 @@
+"""The HTTP routes of the review page: slides and counts, pixels, decisions and export."""

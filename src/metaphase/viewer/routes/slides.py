@@ -1,0 +1,130 @@
+"""Routes for slides, figures, counts, hotspot and density."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse
+
+from metaphase import __version__
+from metaphase.figures import LABELS
+from metaphase.viewer.columns import Source
+from metaphase.viewer.counts import CountRequest, count_as_json
+from metaphase.viewer.reviewedfigures import candidates, counted
+from metaphase.viewer.reviewstate import counts
+from metaphase.viewer.session import Session
+from metaphase.viewer.slidecatalogue import CatalogueEntry
+from metaphase.viewer.tiles import TILE_PX, levels
+
+Threshold = Annotated[float, Query(ge=0, le=1)]
+
+
+def slide_routes(session: Session) -> APIRouter:
+    """Return the routes for slides, figures and counts."""
+    routes = APIRouter(prefix="/api")
+    searching = asyncio.Lock()
+
+    @routes.get("/session")
+    def session_info() -> dict[str, Any]:
+        return {
+            "version": __version__,
+            "reviewer": session.reviewer,
+            "blind": session.blind,
+            "labels": [str(label) for label in LABELS],
+        }
+
+    @routes.get("/slides")
+    def slides() -> list[dict[str, Any]]:
+        return [_summary(session, entry) for entry in session.slides]
+
+    @routes.get("/slides/{slug}")
+    def slide(slug: str) -> dict[str, Any]:
+        entry = session.slide(slug)
+        pixels = session.renderer.handles.get(entry)
+        return {
+            **_summary(session, entry),
+            "width_px": pixels.width_px,
+            "height_px": pixels.height_px,
+            "mpp": pixels.mpp,
+            "mpp_source": pixels.mpp_source,
+            "notes": list(pixels.notes),
+            "tile_px": TILE_PX,
+            "levels": levels(pixels),
+            "candidates": int(candidates(entry)),
+        }
+
+    @routes.get("/slides/{slug}/figures")
+    def figures(slug: str) -> Response:
+        data = session.slide(slug).columns.to_bytes()
+        return Response(data, media_type="application/octet-stream")
+
+    @routes.get("/slides/{slug}/hotspot")
+    async def hotspot(
+        request: Request,
+        slug: str,
+        threshold: Threshold,
+        shape: str = "square",
+        area_mm2: Annotated[float | None, Query(gt=0, le=1000)] = None,
+        field_mm: Annotated[float | None, Query(ge=0.4, lt=0.695)] = None,
+    ) -> Response:
+        entry = session.slide(slug)
+        # One search at a time; abandoned requests are skipped, so that a moving slider does not
+        # queue up searches.
+        async with searching:
+            if await request.is_disconnected():
+                return Response(status_code=204)
+            count_request = CountRequest(threshold, shape, area_mm2, field_mm)
+            result = await run_in_threadpool(_hotspot, session, entry, count_request)
+        return JSONResponse(result)
+
+    @routes.get("/slides/{slug}/density")
+    def density(slug: str, threshold: Threshold) -> dict[str, Any]:
+        return _density(session, session.slide(slug), threshold)
+
+    return routes
+
+
+def _summary(session: Session, entry: CatalogueEntry) -> dict[str, Any]:
+    standing = session.standing(entry)
+    reviewed = candidates(entry)
+    up_for_review = entry.columns.source == reviewed
+    _, _, complete = session.changed(entry, 0)
+    return {
+        "slug": entry.slug,
+        "name": entry.key,
+        "file": entry.path.name,
+        "figures": int(up_for_review.sum()),
+        "labels": int((entry.columns.source == Source.LABEL).sum()),
+        "threshold": entry.threshold if reviewed == Source.DETECTION else 0.0,
+        "model": entry.model,
+        "count": len(counted(entry, standing.values(), entry.threshold).points),
+        "decided": len(standing),
+        "states": counts(standing),
+        "complete": complete,
+    }
+
+
+def _hotspot(session: Session, entry: CatalogueEntry, request: CountRequest) -> dict[str, Any]:
+    start = time.perf_counter()
+    pixels = session.renderer.handles.get(entry)
+    _, _, complete = session.changed(entry, 0)
+    standing = session.standing(entry).values()
+    result = session.counter.count(entry, pixels, standing, request, complete=complete)
+    return {**count_as_json(result), "seconds": round(time.perf_counter() - start, 4)}
+
+
+def _density(session: Session, entry: CatalogueEntry, threshold: float) -> dict[str, Any]:
+    from metaphase.counting.density import density_map
+
+    pixels = session.renderer.handles.get(entry)
+    points = counted(entry, session.standing(entry).values(), threshold).points
+    grid = density_map(points, (pixels.width_px, pixels.height_px), pixels.mpp)
+    return {
+        "cell_px": grid.cell_px,
+        "most": round(float(grid.per_mm2.max(initial=0)), 3),
+        "per_mm2": grid.per_mm2.round(3).tolist(),
+    }

@@ -1,0 +1,66 @@
+"""The state that all requests share: slides, review store, review states and tile renderer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from fastapi import HTTPException
+
+from metaphase.viewer.counts import SlideCounter
+from metaphase.viewer.reviewstate import ReviewState
+from metaphase.viewer.slidecatalogue import CatalogueEntry
+from metaphase.viewer.store import Decision, ReviewStore
+from metaphase.viewer.tiles import TileRenderer
+
+
+class Session:
+    """One reviewer and the slides under review. Thread-safe."""
+
+    def __init__(
+        self,
+        slides: Sequence[CatalogueEntry],
+        store: ReviewStore,
+        reviewer: str,
+        blind: bool,
+        renderer: TileRenderer,
+        counter: SlideCounter | None = None,
+    ) -> None:
+        self.slides = tuple(slides)
+        self.store = store
+        self.reviewer = reviewer
+        self.blind = blind
+        self.renderer = renderer
+        self.counter = counter or SlideCounter()
+        self._by_slug = {entry.slug: entry for entry in self.slides}
+        self._states: dict[str, ReviewState] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def seen_reviewer(self) -> str | None:
+        """Reviewer whose decisions are shown: this one if blind, else None for everybody."""
+        return self.reviewer if self.blind else None
+
+    def slide(self, slug: str) -> CatalogueEntry:
+        """Return a slide by its address name; raises HTTPException 404 where there is none."""
+        if slug not in self._by_slug:
+            raise HTTPException(404, "There is no such slide.")
+        return self._by_slug[slug]
+
+    def standing(self, entry: CatalogueEntry) -> dict[str, Decision]:
+        """Return the current decisions that this reviewer may see, by figure id."""
+        with self._lock:
+            return self._state(entry).all(self.seen_reviewer)
+
+    def changed(
+        self, entry: CatalogueEntry, after: int
+    ) -> tuple[int, dict[str, Decision | None], bool]:
+        """Return the last sequence number, the changes since ``after``, and completeness."""
+        with self._lock:
+            state = self._state(entry)
+            who = self.seen_reviewer
+            return state.seq, state.changed(after, who), state.complete(who)
+
+    def _state(self, entry: CatalogueEntry) -> ReviewState:
+        state = self._states.setdefault(entry.key, ReviewState(entry.key))
+        return state.update(self.store)
