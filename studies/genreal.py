@@ -152,7 +152,7 @@ def real_recipe(
         "trainer": {
             "epochs": 1 if plan.tiny else plan.epochs,
             "batch_size": 8 if plan.tiny else 16,
-            "precision": "bf16",
+            "precision": "auto",
             "workers": 0,
             "ema": 0.99,
             "keep": "last",

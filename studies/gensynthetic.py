@@ -110,7 +110,7 @@ def recipe_of(plan: Plan, name: str, trained: str, tested: str, parts: tuple[str
         "trainer": {
             "epochs": epochs,
             "batch_size": 16,
-            "precision": "bf16",
+            "precision": "auto",
             "workers": 0,
             "ema": 0.95,
             "validate_every": max(1, epochs // 2),

@@ -18,6 +18,7 @@ import os
 import platform
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -244,15 +245,24 @@ def _claim(folder: Path, recipe: Recipe) -> None:
 
 def _same(path: Path, recipe: Recipe) -> bool:
     """Tell whether a run's recipe says the same: what a later version added is its default."""
+    from metaphase.training.fit.precision import precision_of
+
     try:
-        return load_recipe(path) == recipe
+        kept = load_recipe(path)
     except RecipeError:
         return False
+    # "auto" and the precision that it stands for here are the same run.
+    resolved_here = kept.trainer.model_copy(update={"precision": recipe.trainer.precision})
+    if precision_of(kept.trainer) == precision_of(recipe.trainer):
+        kept = kept.model_copy(update={"trainer": resolved_here})
+    return kept == recipe
 
 
 def _write_record(folder: Path, recipe: Recipe, split: dict[str, Any]) -> None:
     if os.environ.get("LOCAL_RANK", "0") != "0":
         return
+    from metaphase.training.fit.precision import choose_precision
+
     write_text(folder / RECIPE_NAME, resolved(recipe))
     write_json(folder / "split.json", split)
     write_json(
@@ -263,6 +273,7 @@ def _write_record(folder: Path, recipe: Recipe, split: dict[str, Any]) -> None:
             "platform": platform.platform(),
             "processor": platform.machine(),
             "cores": os.cpu_count(),
+            "precision": asdict(choose_precision(recipe.trainer)),
         },
     )
 

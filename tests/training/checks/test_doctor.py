@@ -294,6 +294,33 @@ def test_the_gpu_that_is_asked_for_must_be_there(folder):
     assert "trainer.accelerator" in found(asked, Level.ERROR)
 
 
+@pytest.mark.parametrize(
+    ("asked", "instructions", "level", "chosen"),
+    [
+        ("auto", "", Level.OK, "fp32"),
+        ("auto", "AMX", Level.OK, "bf16"),
+        ("bf16", "", Level.TRAP, "bf16"),
+        ("bf16", "AMX", Level.OK, "bf16"),
+        ("fp32", "AMX", Level.OK, "fp32"),
+    ],
+)
+def test_the_precision_is_named_with_its_reason(
+    folder, monkeypatch, asked, instructions, level, chosen
+):
+    pytest.importorskip("torch")
+    from metaphase.training.fit import precision
+
+    monkeypatch.setattr(precision, "cpu_bf16_instructions", lambda: instructions)
+    monkeypatch.setattr(run, "cpu_bf16_instructions", lambda: instructions)
+    trainer = {"precision": asked, "accelerator": "cpu"}
+    patient = recipe(folder, trainer=trainer)
+    findings = run.environment(Patient(patient, load_data(patient)))
+    (finding,) = (f for f in findings if f.where == "trainer.precision")
+    assert finding.level == level
+    assert finding.measured.startswith(f"{chosen}: ")
+    assert bool(finding.way_out) == (level == Level.TRAP)
+
+
 # --- the whole
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from metaphase.training.checks.finding import Finding, Level, Patient
+from metaphase.training.fit.precision import precision_of
 from metaphase.training.recipe.anchors import FIRST_STRIDE, coverage, from_labels
 from metaphase.training.recipe.recipe import Recipe
 from metaphase.training.recipe.sections import CompactNetwork, RetinaNetwork
@@ -157,7 +158,7 @@ def memory_needed(recipe: Recipe) -> float:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         network(torch.zeros(2, side, side, 3, dtype=torch.uint8, device="meta"))
     activations = sum(storage.nbytes() for storage in kept.values()) / 2
-    if recipe.trainer.precision != "fp32":
+    if precision_of(recipe.trainer) != "fp32":
         activations /= 2
     return float(activations * recipe.trainer.batch_size + own * _ADAM_BYTES)
 

@@ -12,6 +12,7 @@ from metaphase.errors import MetaphaseError
 from metaphase.figures import Label
 from metaphase.labels.dataset import Case
 from metaphase.training.checks.finding import Finding, Level, Patient
+from metaphase.training.fit.precision import choose_precision, cpu_bf16_instructions, uses_gpu
 from metaphase.training.fit.rates import rates
 
 _REACHED = 0.5
@@ -116,12 +117,30 @@ def environment(patient: Patient) -> Iterator[Finding]:
         way_out = "pip install 'metaphase[train]'"
         yield Finding(Level.NOTE, "trainer", "PyTorch is not installed here", "", way_out)
         return
+    yield precision(patient)
     gpus = torch.cuda.device_count()
     if trainer.accelerator == "gpu" and not gpus:
         yield Finding(Level.ERROR, "trainer.accelerator", "there is no GPU here", "0 GPUs")
     elif trainer.precision == "fp16" and not gpus:
-        message, way_out = "fp16 needs a GPU", "precision = 'bf16' or 'fp32'"
+        message, way_out = "fp16 needs a GPU", "precision = 'auto'"
         yield Finding(Level.ERROR, "trainer.precision", message, "0 GPUs", way_out)
+
+
+def precision(patient: Patient) -> Finding:
+    """Which precision the run takes here and why; a note where the hardware emulates it."""
+    trainer = patient.recipe.trainer
+    choice = choose_precision(trainer)
+    measured = f"{choice.precision}: {choice.reason}"
+    emulated = not uses_gpu(trainer) and not cpu_bf16_instructions()
+    if choice.precision == "bf16" and emulated:
+        return Finding(
+            Level.TRAP,
+            "trainer.precision",
+            "this CPU has no bfloat16 instructions: a step takes three times as long as in fp32",
+            measured,
+            "precision = 'auto'",
+        )
+    return Finding(Level.OK, "trainer.precision", "precision of the computation", measured)
 
 
 def duration(patient: Patient) -> Iterator[Finding]:

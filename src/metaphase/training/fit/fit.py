@@ -25,6 +25,7 @@ from metaphase.training.adapt.training import Adapting
 from metaphase.training.fit.history import History
 from metaphase.training.fit.mining import Mining
 from metaphase.training.fit.module import DetectorModule
+from metaphase.training.fit.precision import autocast, precision_of
 from metaphase.training.fit.progress import Progress
 from metaphase.training.fit.regionvalidation import GridTiles, RegionScorer, collate_tiles
 from metaphase.training.patches.dataset import patch_dataset, patch_loader
@@ -134,7 +135,7 @@ def _trainer(
         num_nodes=settings.nodes,
         strategy="ddp" if _processes(recipe) > 1 else "auto",
         max_epochs=settings.epochs,
-        precision=PRECISION[settings.precision],
+        precision=PRECISION[precision_of(settings)],
         gradient_clip_val=settings.gradient_clip or None,
         accumulate_grad_batches=settings.accumulate,
         check_val_every_n_epoch=settings.validate_every,
@@ -200,11 +201,11 @@ def measure_step(recipe: Recipe, *, steps: int = 3) -> float:
         "boxes": torch.tensor([[side / 2 - 25, side / 2 - 25, side / 2 + 25, side / 2 + 25]]),
         "labels": torch.zeros(1, dtype=torch.int64),
     }
-    half = recipe.trainer.precision == "bf16"
+    cpu = torch.device("cpu")
     seconds = []
     for _ in range(steps + 1):
         start = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        with autocast(recipe.trainer, cpu):
             maps = network(images)
         losses = network.loss(maps, [target] * batch)
         torch.stack(list(losses.values())).sum().backward()

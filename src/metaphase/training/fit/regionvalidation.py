@@ -28,6 +28,7 @@ from metaphase.models.modelfile import Model
 from metaphase.models.networks import Network
 from metaphase.slides.slide import Slide
 from metaphase.training.fit.card import network_card
+from metaphase.training.fit.precision import autocast
 from metaphase.training.patches.dataset import CaseTargets, Patch, SlidePool, collate
 from metaphase.training.patches.sampling import PatchSpec
 from metaphase.training.recipe.recipe import Recipe
@@ -179,7 +180,6 @@ def detect_regions(
     regions = Regions(recipe, network, cases)
     regions.slides = SlidePool({case.id: case for case in cases}, limit=1)
     device = next(network.parameters()).device
-    half = recipe.trainer.precision != "fp32"
     detections = {}
     for case in cases:
         slide, plan = regions.slides[case.id], regions.plan(case.id)
@@ -189,7 +189,7 @@ def detect_regions(
             numbers = [int(number) for number in plan.tiles[start : start + _BATCH]]
             corners = [plan.grid.corner(number) for number in numbers]
             pixels = [slide.read(x * scale, y * scale, side, side, plan.mpp) for x, y in corners]
-            with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            with autocast(recipe.trainer, device):
                 maps = network(torch.from_numpy(np.stack(pixels)).to(device))
             arrays = [m.float().cpu().numpy() for m in maps]
             found = decode(arrays, network.head, min_score=min_score)

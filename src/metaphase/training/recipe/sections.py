@@ -490,8 +490,10 @@ class Trainer(Section):
     epochs: int = Field(default=20, gt=0, description="Epochs.")
     batch_size: int = Field(default=16, gt=0, description="Patches a step and device.")
     accumulate: int = Field(default=1, gt=0, description="Batches whose gradients are added up.")
-    precision: Literal["bf16", "fp16", "fp32"] = Field(
-        default="fp32", description="Mixed precision."
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = Field(
+        default="auto",
+        description="Numeric precision. `auto`: bf16 (mixed) where the GPU or the CPU has "
+        "bfloat16 instructions, else fp32; `metaphase doctor` says which. `fp16` needs a GPU.",
     )
     gradient_clip: float = Field(
         default=1.0, ge=0, description="Largest norm of the gradient; 0: free."

@@ -25,6 +25,7 @@ from metaphase.files import whole_file, write_text
 from metaphase.labels.dataset import Dataset
 from metaphase.models.modelfile import Model
 from metaphase.models.networks import Network, build_network
+from metaphase.training.fit.precision import autocast, uses_gpu
 from metaphase.training.fit.schedule import make_optimiser, make_schedule
 from metaphase.training.fit.thresholdselection import detect_cases
 from metaphase.training.patches.dataset import patch_dataset, worker_options
@@ -38,7 +39,6 @@ _EVERY = 25
 """Steps between two rows of the log."""
 _KEEP = 100
 """Steps between two checkpoints."""
-_HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def train_second(
@@ -121,8 +121,7 @@ class _Run:
 
     @classmethod
     def start(cls, recipe: Recipe, settings: Second, network: Network, folder: Path) -> _Run:
-        gpu = recipe.trainer.accelerator != "cpu" and torch.cuda.is_available()
-        device = torch.device("cuda" if gpu else "cpu")
+        device = torch.device("cuda" if uses_gpu(recipe.trainer) else "cpu")
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         how = Optimiser(
             learning_rate=settings.learning_rate,
@@ -201,11 +200,7 @@ class _Run:
             {"labels": torch.zeros(int(figure), dtype=torch.int64, device=self.device)}
             for figure in wanted
         ]
-        precision = self.recipe.trainer.precision
-        kind = _HALF.get(precision, torch.float32)
-        if self.device.type == "cpu" and kind == torch.float16:
-            kind = torch.bfloat16
-        with torch.autocast(self.device.type, kind, enabled=precision != "fp32"):
+        with autocast(self.recipe.trainer, self.device):
             maps = self.network(images)
         loss = self.network.loss(maps, targets)["score"]
         self.optimiser.zero_grad(set_to_none=True)
