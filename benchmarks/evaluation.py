@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from metaphase.evaluation.evaluate import evaluate
-from metaphase.evaluation.uncertainty import with_intervals
+from metaphase.evaluation.intervals import with_intervals
 from metaphase.figures import LABELS, Detections, Figure, Provenance
 from metaphase.labels.dataset import Case, Dataset
 

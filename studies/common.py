@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from metaphase.detection.detect import detect
 from metaphase.detection.runtime import Runtime, open_runtime
-from metaphase.evaluation.intervals import Units, intervals
+from metaphase.evaluation.bootstrap import Units, intervals
 from metaphase.figures import Detections, Figure, Label
 from metaphase.files import write_json
 from metaphase.labels.dataset import Case, Dataset

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from metaphase.evaluation.evaluate import evaluate
-from metaphase.evaluation.thresholds import choose_threshold, steady_threshold
+from metaphase.evaluation.thresholds import bagged_threshold, choose_threshold
 from metaphase.figures import Detections
 from metaphase.models.modelfile import Model
 from metaphase.models.spec import SecondStage
@@ -230,7 +230,7 @@ def scored(
         others = {
             k: d for name, part in by_fold.items() if name != fold.name for k, d in part.items()
         }
-        value, _ = steady_threshold(others, folds.regions.select(list(others)), **radius)
+        value, _ = bagged_threshold(others, folds.regions.select(list(others)), **radius)
         best, _ = choose_threshold(by_fold[fold.name], fold.left_out, **radius)
         honest |= {k: d.made_by(threshold=value) for k, d in by_fold[fold.name].items()}
         own |= {k: d.made_by(threshold=best) for k, d in by_fold[fold.name].items()}

@@ -17,8 +17,8 @@ from metaphase.detection.detect import found_in_tile
 from metaphase.detection.merge import merge
 from metaphase.detection.plan import Settings, make_plan
 from metaphase.detection.runtime import open_runtime
+from metaphase.evaluation.curves import Counts
 from metaphase.evaluation.matching import match
-from metaphase.evaluation.scores import Counts
 from metaphase.figures import points_of
 from metaphase.labels.dataset import Dataset
 from metaphase.models.modelfile import load_model

@@ -7,7 +7,7 @@ import pytest
 
 from metaphase.counting.count import count_slide
 from metaphase.counting.interval import Validation
-from metaphase.counting.review import Decision, State
+from metaphase.counting.review import DecisionState, ReviewDecision
 from metaphase.counting.window import WindowShape
 from metaphase.errors import DetectionsError
 from metaphase.figures import Detections, Provenance
@@ -48,9 +48,12 @@ def test_the_score_could_tip_near_a_cut():
 
 def test_a_person_replaces_the_machine():
     found = slide()
-    all_of_them = [Decision(x, y, State.CONFIRMED) for x, y in found.points[:8]]
-    all_of_them += [Decision(x, y, State.REJECTED) for x, y in found.points[8:]]
-    all_of_them += [Decision(9050, 9000, State.ADDED), Decision(1, 1, State.ADDED, "other.svs")]
+    all_of_them = [ReviewDecision(x, y, DecisionState.CONFIRMED) for x, y in found.points[:8]]
+    all_of_them += [ReviewDecision(x, y, DecisionState.REJECTED) for x, y in found.points[8:]]
+    all_of_them += [
+        ReviewDecision(9050, 9000, DecisionState.ADDED),
+        ReviewDecision(1, 1, DecisionState.ADDED, "other.svs"),
+    ]
     result = count_slide(found, decisions=all_of_them, complete=True)
     (best,) = result.hotspots
     assert best.count == 9

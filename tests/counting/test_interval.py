@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metaphase.counting.interval import Seen, Validation, estimate
+from metaphase.counting.interval import CountComposition, Validation, estimate
 from metaphase.errors import InputError
 
 
@@ -17,13 +17,13 @@ from metaphase.errors import InputError
     fn=st.integers(0, 500),
 )
 def test_the_expected_count_is_n_precision_over_recall(n, tp, fp, fn):
-    found = estimate(Seen(n), Validation(tp, fp, fn))
+    found = estimate(CountComposition(n), Validation(tp, fp, fn))
     assert found.expected == pytest.approx(n * (tp / (tp + fp)) / (tp / (tp + fn)))
     assert 0 <= found.low <= found.high
 
 
 def test_the_same_seed_gives_the_same_interval():
-    seen, validation = Seen(20), Validation(80, 20, 20)
+    seen, validation = CountComposition(20), Validation(80, 20, 20)
     assert estimate(seen, validation, seed=3) == estimate(seen, validation, seed=3)
 
 
@@ -38,32 +38,34 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
         validation = Validation(
             *(max(1, rng.binomial(1000, p)) for p in (recall, recall * 0.25, 1 - recall))
         )
-        interval = estimate(Seen(int(found + false)), validation, draws=2000)
+        interval = estimate(CountComposition(int(found + false)), validation, draws=2000)
         hits += interval.low <= truth <= interval.high
     assert 0.92 <= hits / runs <= 1.0
 
 
 def test_more_validation_narrows_the_interval():
-    wide, narrow = (estimate(Seen(50), Validation(8 * k, 2 * k, 2 * k)) for k in (1, 100))
+    wide, narrow = (
+        estimate(CountComposition(50), Validation(8 * k, 2 * k, 2 * k)) for k in (1, 100)
+    )
     assert narrow.high - narrow.low < wide.high - wide.low
 
 
 def test_what_little_is_known_of_recall_widens_it_too():
     """Confirmed figures leave nothing to precision: only recall is different here."""
-    known = estimate(Seen(0, confirmed=50), Validation(8000, 1, 2000))
-    guessed = estimate(Seen(0, confirmed=50), Validation(8, 1, 2))
+    known = estimate(CountComposition(0, confirmed=50), Validation(8000, 1, 2000))
+    guessed = estimate(CountComposition(0, confirmed=50), Validation(8, 1, 2))
     assert guessed.high - guessed.low > 2 * (known.high - known.low)
 
 
 def test_what_people_confirmed_is_certain():
-    assert estimate(Seen(0, confirmed=9, added=2, complete=True), None).low == 11
-    found = estimate(Seen(0, confirmed=9, added=2), Validation(80, 20, 20))
+    assert estimate(CountComposition(0, confirmed=9, added=2, complete=True), None).low == 11
+    found = estimate(CountComposition(0, confirmed=9, added=2), Validation(80, 20, 20))
     assert found.low >= 11
-    assert estimate(Seen(0, confirmed=9), None) is None
+    assert estimate(CountComposition(0, confirmed=9), None) is None
 
 
 def test_nothing_found_is_not_nothing_there():
-    found = estimate(Seen(0), Validation(50, 10, 50))
+    found = estimate(CountComposition(0), Validation(50, 10, 50))
     assert found.expected == 0
     assert found.high >= 1
 

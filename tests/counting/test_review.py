@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metaphase.counting.review import Decision, State, apply_review, load_review
+from metaphase.counting.review import DecisionState, ReviewDecision, apply_review, load_review
 from metaphase.errors import DetectionsError
 
 POINTS = np.array([[10.0, 10.0], [50.0, 50.0], [90.0, 90.0]])
@@ -15,9 +15,9 @@ def test_decisions_replace_detections():
     left = apply_review(
         POINTS,
         [
-            Decision(10, 10, State.CONFIRMED),
-            Decision(50.01, 50, State.REJECTED),
-            Decision(30, 30, State.ADDED),
+            ReviewDecision(10, 10, DecisionState.CONFIRMED),
+            ReviewDecision(50.01, 50, DecisionState.REJECTED),
+            ReviewDecision(30, 30, DecisionState.ADDED),
         ],
         0.25,
     )
@@ -27,20 +27,26 @@ def test_decisions_replace_detections():
 
 
 def test_a_confirmed_figure_below_the_threshold_counts():
-    left = apply_review(POINTS, [Decision(500, 500, State.CONFIRMED)], 0.25)
+    left = apply_review(POINTS, [ReviewDecision(500, 500, DecisionState.CONFIRMED)], 0.25)
     assert len(left.points) == 4
     assert left.certain.tolist() == [False, False, False, True]
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.sampled_from(list(State)), max_size=12))
+@given(st.lists(st.sampled_from(list(DecisionState)), max_size=12))
 def test_counts_add_up(states):
     points = np.array([[100.0 * i, 0.0] for i in range(12)])
-    decisions = [Decision(100.0 * i, 0, s) for i, s in enumerate(states) if s != State.ADDED]
-    decisions += [Decision(5000 + i, 0, s) for i, s in enumerate(states) if s == State.ADDED]
+    decisions = [
+        ReviewDecision(100.0 * i, 0, s) for i, s in enumerate(states) if s != DecisionState.ADDED
+    ]
+    decisions += [
+        ReviewDecision(5000 + i, 0, s) for i, s in enumerate(states) if s == DecisionState.ADDED
+    ]
     left = apply_review(points, decisions, 0.25)
-    assert len(left.points) == 12 - states.count(State.REJECTED) + states.count(State.ADDED)
-    assert left.certain.sum() == len(states) - states.count(State.REJECTED)
+    assert len(left.points) == 12 - states.count(DecisionState.REJECTED) + states.count(
+        DecisionState.ADDED
+    )
+    assert left.certain.sum() == len(states) - states.count(DecisionState.REJECTED)
 
 
 def test_reading_names_every_bad_line(tmp_path):

@@ -212,7 +212,7 @@ def test_where_a_slide_tells_bounds_all_geojson_counts_from_their_corner(
     folder, tmp_path, monkeypatch
 ):
     """As QuPath does: a region drawn there is meant there, and what we write fits on top."""
-    from metaphase.counting.ground import bounds_px, load_ground
+    from metaphase.counting.analysedregion import bounds_px, load_analysed_region
 
     def polygon(name, dx, dy):
         ring = [[x - dx, y - dy] for x, y in [(0, 0), (200, 0), (200, 300), (0, 300), (0, 0)]]
@@ -244,7 +244,7 @@ def test_where_a_slide_tells_bounds_all_geojson_counts_from_their_corner(
     assert "bounds_px" not in same.provenance.parameters
     for kind in ("tissue", "roi"):
         masks = [
-            getattr(load_ground(out / "c", made.provenance), kind).mask
+            getattr(load_analysed_region(out / "c", made.provenance), kind).mask
             for out, made in ((moved, found), (plain, same))
         ]
         assert np.array_equal(*masks)

@@ -7,12 +7,12 @@ import pytest
 
 from metaphase.detectionfile import save_detections
 from metaphase.errors import DetectionsError, InputError, LabelError
+from metaphase.evaluation.curves import Counts
 from metaphase.evaluation.evaluate import evaluate
+from metaphase.evaluation.intervals import with_intervals
 from metaphase.evaluation.matching import RULES
-from metaphase.evaluation.scores import Counts
 from metaphase.evaluation.scoresfile import load_scores, save_scores
 from metaphase.evaluation.tables import lines, print_scores
-from metaphase.evaluation.uncertainty import with_intervals
 from metaphase.figures import Detections
 from metaphase.labels.dataset import Case, Dataset
 from tests.evaluation.scenes import case, found, random_scene
@@ -209,8 +209,8 @@ def test_scores_survive_their_file(tmp_path):
     assert again.cases == scores.cases
     assert np.array_equal(again.curve.tp, scores.curve.tp)
     for one, other in zip(again.outcomes, scores.outcomes, strict=True):
-        assert np.array_equal(one.kept, other.kept)
-        assert np.array_equal(one.found, other.found)
+        assert np.array_equal(one.above_threshold, other.above_threshold)
+        assert np.array_equal(one.detected, other.detected)
         assert np.allclose(one.points, other.points, atol=0.006)
 
 

@@ -131,7 +131,7 @@ def test_nothing_on_one_side(rule, n, m):
     found = match(truth, points, np.ones(m), 5, rule)
     assert (found.tp, found.fp, found.fn) == (0, m, n)
     added = gains(truth, points, np.ones(m), 5, rule)
-    assert (added.found.sum(), added.false.sum()) == (0, m)
+    assert (added.tp.sum(), added.fp.sum()) == (0, m)
 
 
 def test_optimal_is_the_largest_set_of_least_distance():
@@ -169,7 +169,7 @@ def test_gains_are_the_counts_at_every_threshold(rule: Rule):
         for threshold in np.unique(scores):
             kept = scores >= threshold
             anew = match(truth, points[kept], scores[kept], radius, rule)
-            assert (added.found[kept].sum(), added.false[kept].sum()) == (anew.tp, anew.fp)
+            assert (added.tp[kept].sum(), added.fp[kept].sum()) == (anew.tp, anew.fp)
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from metaphase.detection.merge import merge
+from metaphase.evaluation.curves import Counts, pooled_curve
 from metaphase.evaluation.matching import Rule, gains
-from metaphase.evaluation.scores import Counts, pooled_curve
 from metaphase.figures import points_of
 from metaphase.labels.read import load_dataset
 

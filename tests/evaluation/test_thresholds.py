@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from metaphase.errors import LabelError
+from metaphase.evaluation.curves import pooled_curve
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.evaluation.matching import RULES, Gains
-from metaphase.evaluation.scores import pooled_curve
 from metaphase.evaluation.thresholds import (
+    bagged_threshold,
     best,
     choose_threshold,
     freeze_threshold,
-    steady_threshold,
 )
 from metaphase.figures import Label
 from metaphase.labels.dataset import Dataset
@@ -106,7 +106,7 @@ def replace_id(one, name):
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_steady_threshold_is_the_mean_of_the_best_of_resamples(seed):
     dataset, detections = random_scene(seed)
-    value, f1 = steady_threshold(detections, dataset, resamples=12, seed=seed)
+    value, f1 = bagged_threshold(detections, dataset, resamples=12, seed=seed)
     assert value == pytest.approx(plain_mean_of_bests(detections, dataset, 12, seed), abs=6e-4)
     assert f1 == pytest.approx(evaluate(detections, dataset, threshold=value).f1)
 
@@ -115,10 +115,10 @@ def test_a_steady_threshold_of_one_case_is_the_best_one():
     dataset = Dataset([case("a", [(100, 100), (300, 300)])])
     points = [(100, 100), (300, 300), (500, 500)]
     detections = {"a": found("a", points, [0.9, 0.8, 0.3])}
-    assert steady_threshold(detections, dataset) == (0.55, 1.0)
-    assert steady_threshold({"a": found("a")}, dataset) == (0.5, 0.0)
+    assert bagged_threshold(detections, dataset) == (0.55, 1.0)
+    assert bagged_threshold({"a": found("a")}, dataset) == (0.5, 0.0)
     with pytest.raises(LabelError, match="no mitotic figures"):
-        steady_threshold(detections, Dataset([case("a")]))
+        bagged_threshold(detections, Dataset([case("a")]))
 
 
 def test_resamples_without_a_figure_choose_nothing():
@@ -126,7 +126,7 @@ def test_resamples_without_a_figure_choose_nothing():
     detections = {"a": found("a", [(100, 100)], [0.8])}
     detections |= {name: found(name, [(300, 300)], [0.2]) for name in "bcd"}
     # Wherever "a" is drawn, anything from 0.2 to 0.8 is best (and less, if nothing else is).
-    value, f1 = steady_threshold(detections, Dataset(cases))
+    value, f1 = bagged_threshold(detections, Dataset(cases))
     assert value == pytest.approx(0.5, abs=0.005)
     assert f1 == 1.0
 

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from metaphase.cli.report import app
 from metaphase.errors import InputError
 from metaphase.evaluation.evaluate import evaluate
+from metaphase.evaluation.intervals import with_intervals
 from metaphase.evaluation.scoresfile import save_scores
-from metaphase.evaluation.uncertainty import with_intervals
 from metaphase.labels.dataset import Dataset
 from metaphase.report.galleries import CROP_PX, Pictures, galleries
 from metaphase.report.methods import methods

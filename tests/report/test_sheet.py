@@ -55,7 +55,7 @@ def test_counts_and_order_agree_with_the_scores():
     for falling in (false, confident):
         values = [item.score for item in falling.items]
         assert values == sorted(values, reverse=True)
-    assert border.items[0].score == min(o.score[o.right].min() for o in scores.outcomes)
+    assert border.items[0].score == min(o.score[o.true_positive].min() for o in scores.outcomes)
 
 
 def test_pages_and_list_are_written(dataset, detections, tmp_path):

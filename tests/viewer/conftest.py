@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from metaphase.counting.interval import Validation
-from metaphase.counting.validation import AtOne
+from metaphase.counting.validation import FixedValidation
 from metaphase.figures import Detections, Provenance
 from metaphase.viewer import pagefiles
 from metaphase.viewer.app import create_app
@@ -108,7 +108,7 @@ def slug(slides):
 @pytest.fixture
 def url(slides, store, page_built):
     """The address of a real server."""
-    known = AtOne(Validation(80, 20, 25), 0.5)
+    known = FixedValidation(Validation(80, 20, 25), 0.5)
     app = create_app(slides, store, reviewer="anna", token=TOKEN, validated=known)
     where = listen("127.0.0.1", 0)
     port = where.getsockname()[1]

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from metaphase.counting.count import count_slide
-from metaphase.counting.ground import Ground
+from metaphase.counting.analysedregion import AnalysedRegion
 from metaphase.counting.interval import Validation
 from metaphase.counting.review import load_review
-from metaphase.counting.validation import AtOne
+from metaphase.counting.validation import FixedValidation
 from metaphase.counting.window import WindowShape
 from metaphase.detectionfile import save_detections
 from metaphase.figures import Detections, Label, Provenance
@@ -30,7 +30,7 @@ from metaphase.viewer.tiles import SlideHandles
 from .conftest import HEIGHT, MPP, WIDTH, found
 
 WINDOW_MM2 = 0.01
-KNOWN = AtOne(Validation(80, 20, 25), 0.5)
+KNOWN = FixedValidation(Validation(80, 20, 25), 0.5)
 
 
 def decide(store, entry, changes):
@@ -76,7 +76,7 @@ def test_the_same_numbers_as_the_command(
     standing = ReviewState(entry.key).update(store).all().values()
     pixels = entry.open()
     asked = CountRequest(threshold, shape, WINDOW_MM2, 0.55)
-    known = SlideCounter(AtOne(KNOWN.counts, threshold))
+    known = SlideCounter(FixedValidation(KNOWN.counts, threshold))
     page = known.count(entry, pixels, standing, asked, complete=complete)
 
     (folder / "review.csv").write_text(review_table([entry], store))
@@ -84,7 +84,7 @@ def test_the_same_numbers_as_the_command(
     command = count_slide(
         found("a.png").rounded().made_by(threshold=threshold),
         WindowShape.parse(shape, WINDOW_MM2),
-        ground=Ground(tissue=find_tissue(pixels)),
+        ground=AnalysedRegion(tissue=find_tissue(pixels)),
         validation=KNOWN.counts,
         decisions=load_review(folder / "review.csv"),
         complete=complete,

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from metaphase.counting.analysedregion import AnalysedRegion
     from metaphase.counting.count import MitoticCount
-    from metaphase.counting.ground import Ground
     from metaphase.counting.interval import Validation
-    from metaphase.counting.validation import Validated
+    from metaphase.counting.validation import ValidationSource
     from metaphase.figures import Detections
     from metaphase.labels.dataset import Dataset
 
@@ -188,7 +188,7 @@ def _dataset(labels: Path | None) -> Dataset | None:
     return load_dataset(labels)
 
 
-def _validation(found: Detections, measured: Validated | None) -> Validation | None:
+def _validation(found: Detections, measured: ValidationSource | None) -> Validation | None:
     """Return what is known of the detector at the threshold of these detections."""
     from metaphase.counting.validation import validation_of
 
@@ -196,13 +196,13 @@ def _validation(found: Detections, measured: Validated | None) -> Validation | N
     return known.at(found.provenance.threshold) if known else None
 
 
-def _ground(found: Detections, folder: Path | None, images: Path | None) -> Ground:
+def _ground(found: Detections, folder: Path | None, images: Path | None) -> AnalysedRegion:
     """Return the masks beside the detections; tissue is looked for if the slides were named."""
     from dataclasses import replace
 
-    from metaphase.counting.ground import Ground, load_ground
+    from metaphase.counting.analysedregion import AnalysedRegion, load_analysed_region
 
-    ground = load_ground(folder, found.provenance) if folder else Ground()
+    ground = load_analysed_region(folder, found.provenance) if folder else AnalysedRegion()
     if images is None or ground.tissue is not None:
         return ground
     from metaphase.errors import SlideError
@@ -251,7 +251,7 @@ def _labelled(name: str, result: MitoticCount, dataset: Dataset | None) -> int |
 
 
 def _write(folder: Path, found: Detections, result: MitoticCount, density: bool) -> None:
-    from metaphase.counting.ground import bounds_px
+    from metaphase.counting.analysedregion import bounds_px
     from metaphase.exchange.qupath import write_hotspots
     from metaphase.files import write_json, write_text
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from metaphase.cli.othertools import OtherTools, notes_on
-from metaphase.evaluation.intervals import Method
+from metaphase.evaluation.bootstrap import Method
 from metaphase.evaluation.matching import Rule
 from metaphase.evaluation.protocols import Protocol
 
 if TYPE_CHECKING:
     from metaphase.cli.othertools import Found
-    from metaphase.evaluation.result import Scores
+    from metaphase.evaluation.scores import Scores
     from metaphase.labels.dataset import Dataset
 
 app = typer.Typer(add_completion=False)
@@ -191,9 +191,9 @@ def evaluate(
     from rich.console import Console
 
     from metaphase.evaluation.evaluate import evaluate as score
+    from metaphase.evaluation.intervals import with_intervals
     from metaphase.evaluation.scoresfile import save_scores
     from metaphase.evaluation.tables import print_scores
-    from metaphase.evaluation.uncertainty import with_intervals
 
     _check_options(threshold, choose, store, split, part, check_pixels)
     _check_domain(by)
@@ -293,10 +293,12 @@ def _cases(
 def _refuse_same_pixels(parts: dict[str, Dataset]) -> None:
     from rich.console import Console
 
-    from metaphase.evaluation.leakage import refuse_same_pixels
+    from metaphase.evaluation.leakage.images import refuse_shared_images
 
     with Console(stderr=True).status("comparing images") as status:
-        refuse_same_pixels(parts, progress=lambda case: status.update(f"comparing images: {case}"))
+        refuse_shared_images(
+            parts, progress=lambda case: status.update(f"comparing images: {case}")
+        )
 
 
 def _choose(
@@ -306,9 +308,9 @@ def _choose(
     store: Path | None,
     console: Any,
 ) -> float:
-    from metaphase.evaluation.thresholds import freeze_threshold, protocol_text, steady_threshold
+    from metaphase.evaluation.thresholds import bagged_threshold, freeze_threshold, protocol_text
 
-    value, f1 = steady_threshold(detections, dataset, **matching)
+    value, f1 = bagged_threshold(detections, dataset, **matching)
     console.print(
         f"Threshold {value:g} is chosen on these {len(dataset)} cases (F1 {f1:.3f}), so their "
         "scores below flatter it.",
@@ -337,9 +339,9 @@ def _compare(
     by: str | None,
     detections: Path,
 ) -> list[dict[str, Any]]:
+    from metaphase.evaluation.comparison import compare
     from metaphase.evaluation.scoresfile import is_scores, load_scores
     from metaphase.evaluation.tables import comparison
-    from metaphase.evaluation.uncertainty import compare
 
     told = []
     for path in others:

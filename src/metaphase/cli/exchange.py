@@ -150,7 +150,7 @@ def _write_one(
 def _offset(slide: Path | None, detections: Detections) -> tuple[float, float]:
     """Return the corner that QuPath counts from: as the slide tells, or else the detections."""
     if slide is None:
-        from metaphase.counting.ground import bounds_px
+        from metaphase.counting.analysedregion import bounds_px
 
         return bounds_px(detections.provenance)
     from metaphase.exchange.qupath import bounds_offset

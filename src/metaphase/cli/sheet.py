@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from metaphase.evaluation.result import Scores
+    from metaphase.evaluation.scores import Scores
 
 app = typer.Typer(add_completion=False)
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from metaphase.counting.ground import Ground, counted_mm2, looked_at_px
+from metaphase.counting.analysedregion import AnalysedRegion, analysed_box_px, analysed_mm2
 from metaphase.counting.hotspot import (
     LEAST_TISSUE,
     WITHIN_ROI,
@@ -16,9 +16,9 @@ from metaphase.counting.hotspot import (
     find_hotspots,
     inside_mm2,
 )
-from metaphase.counting.interval import Estimate, Seen, Validation, estimate
+from metaphase.counting.interval import CountComposition, Estimate, Validation, estimate
 from metaphase.counting.nottingham import TABLE, MitoticScore, diameter_of, mitotic_score
-from metaphase.counting.review import Decision, Reviewed, apply_review
+from metaphase.counting.review import ReviewDecision, ReviewedFigures, apply_review
 from metaphase.counting.window import (
     Box,
     Window,
@@ -35,7 +35,7 @@ class CountedHotspot:
     """A hotspot with what its count is made of, its interval and its score (None: not known)."""
 
     hotspot: Hotspot
-    seen: Seen
+    seen: CountComposition
     estimate: Estimate | None
     score: MitoticScore | None
 
@@ -96,11 +96,11 @@ def count_slide(
     detections: Detections,
     shape: WindowShape | None = None,
     *,
-    ground: Ground | None = None,
+    ground: AnalysedRegion | None = None,
     least_tissue: float = LEAST_TISSUE,
     top: int = 1,
     validation: Validation | None = None,
-    decisions: Sequence[Decision] | None = None,
+    decisions: Sequence[ReviewDecision] | None = None,
     complete: bool = False,
     field_diameter_mm: float | None = None,
     seed: int = 0,
@@ -130,11 +130,11 @@ def count_slide(
 
 
 def count_figures(
-    figures: Reviewed,
+    figures: ReviewedFigures,
     made: Provenance,
     shape: WindowShape | None = None,
     *,
-    ground: Ground | None = None,
+    ground: AnalysedRegion | None = None,
     least_tissue: float = LEAST_TISSUE,
     top: int = 1,
     validation: Validation | None = None,
@@ -150,8 +150,8 @@ def count_figures(
         raise DetectionsError.of(
             made.image, "nothing can be counted per area: its um/px is unknown", way_out="--mpp"
         )
-    shape, ground = shape or WindowShape(), ground or Ground()
-    within = looked_at_px(made)
+    shape, ground = shape or WindowShape(), ground or AnalysedRegion()
+    within = analysed_box_px(made)
     hotspots = find_hotspots(
         figures.points,
         shape,
@@ -170,7 +170,7 @@ def count_figures(
         made.threshold,
         made.model,
         shape,
-        counted_mm2(ground, within, made.mpp),
+        analysed_mm2(ground, within, made.mpp),
         "tissue" if ground.tissue else "region" if _is_part(made) else "image",
         seen_all.count,
         estimate(seen_all, validation, seed=seed),
@@ -183,27 +183,31 @@ def count_figures(
     )
 
 
-def _reviewed(detections: Detections, decisions: Sequence[Decision], image: str) -> Reviewed:
+def _reviewed(
+    detections: Detections, decisions: Sequence[ReviewDecision], image: str
+) -> ReviewedFigures:
     points = detections.above_threshold().with_label(Label.MITOTIC).points
     mine = [decision for decision in decisions if decision.concerns(image)]
     if not mine:
         nobody = np.zeros(len(points), bool)
-        return Reviewed(points, nobody, nobody)
+        return ReviewedFigures(points, nobody, nobody)
     # A person may confirm a figure that the threshold leaves out: it counts as added.
     return apply_review(points, mine, detections.provenance.mpp)
 
 
-def _seen(figures: Reviewed, window: Window | None, *, complete: bool) -> Seen:
+def _seen(figures: ReviewedFigures, window: Window | None, *, complete: bool) -> CountComposition:
     inside = (
         np.ones(len(figures.points), bool) if window is None else window.contains(figures.points)
     )
     certain, added = figures.certain[inside], figures.added[inside]
-    return Seen(int((~certain).sum()), int((certain & ~added).sum()), int(added.sum()), complete)
+    return CountComposition(
+        int((~certain).sum()), int((certain & ~added).sum()), int(added.sum()), complete
+    )
 
 
 def _counted(
     hotspot: Hotspot,
-    figures: Reviewed,
+    figures: ReviewedFigures,
     validation: Validation | None,
     complete: bool,
     field_diameter_mm: float | None,
@@ -215,7 +219,10 @@ def _counted(
 
 
 def _score(
-    hotspot: Hotspot, seen: Seen, found: Estimate | None, field_diameter_mm: float | None
+    hotspot: Hotspot,
+    seen: CountComposition,
+    found: Estimate | None,
+    field_diameter_mm: float | None,
 ) -> MitoticScore | None:
     """Return the score of the count, in proportion where the area is not ten fields'."""
     diameter = field_diameter_mm or diameter_of(hotspot.area_mm2)
@@ -246,7 +253,7 @@ def _notes(
     validation: Validation | None,
     field_diameter_mm: float | None,
     shape: WindowShape,
-    ground: Ground,
+    ground: AnalysedRegion,
 ) -> list[str]:
     notes = []
     if any(hotspot.mostly_glass for hotspot in hotspots):

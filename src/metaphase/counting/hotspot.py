@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from metaphase.boxes import as_points
-from metaphase.counting.coverage import Placement, Search, Space
+from metaphase.counting.placement import Placement, Search, Space
 from metaphase.counting.window import (
     TOLERANCE_PX,
     Box,

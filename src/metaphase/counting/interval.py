@@ -68,7 +68,7 @@ class Validation:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class CountComposition:
     """What a count is made of. Without a review everything is ``unseen``.
 
     ``unseen`` detections nobody judged; ``confirmed`` ones somebody did; ``added`` figures were
@@ -98,7 +98,7 @@ class Estimate:
 
 
 def estimate(
-    seen: Seen,
+    seen: CountComposition,
     validation: Validation | None,
     *,
     level: float = LEVEL,
@@ -131,7 +131,7 @@ def estimate(
     return Estimate(_expected(seen, validation), int(low), int(high), level)
 
 
-def _expected(seen: Seen, validation: Validation) -> float:
+def _expected(seen: CountComposition, validation: Validation) -> float:
     found = seen.confirmed + seen.unseen * validation.precision
     if seen.complete:
         return found + seen.added

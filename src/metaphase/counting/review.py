@@ -24,7 +24,7 @@ from metaphase.units import um_to_px
 COLUMNS = ("x_px", "y_px", "state")
 
 
-class State(StrEnum):
+class DecisionState(StrEnum):
     """A person's decision."""
 
     CONFIRMED = "confirmed"
@@ -33,12 +33,12 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class ReviewDecision:
     """One decision, at a place in full-resolution pixels. ``image`` is empty for any slide."""
 
     x_px: float
     y_px: float
-    state: State
+    state: DecisionState
     image: str = ""
 
     def concerns(self, image: str) -> bool:
@@ -47,7 +47,7 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class Reviewed:
+class ReviewedFigures:
     """Points [n, 2] after review and, for each, whether it is certain and whether it was added."""
 
     points: FloatArray
@@ -55,11 +55,11 @@ class Reviewed:
     added: NDArray[np.bool_]
 
 
-def load_review(path: str | Path) -> list[Decision]:
+def load_review(path: str | Path) -> list[ReviewDecision]:
     """Read a review file. Raises DetectionsError with every line that cannot be read."""
     path = Path(path)
     problems: list[Problem] = []
-    decisions: list[Decision] = []
+    decisions: list[ReviewDecision] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
@@ -86,8 +86,8 @@ def load_review(path: str | Path) -> list[Decision]:
 
 
 def apply_review(
-    points: FloatArray, decisions: Sequence[Decision], mpp: float, *, radius_um: float = 1.0
-) -> Reviewed:
+    points: FloatArray, decisions: Sequence[ReviewDecision], mpp: float, *, radius_um: float = 1.0
+) -> ReviewedFigures:
     """Return detections [n, 2] as a person left them.
 
     A decision is about the nearest detection within ``radius_um`` (each detection has one at most,
@@ -95,21 +95,21 @@ def apply_review(
     rejected one changes nothing.
     """
     p = as_points(points)
-    judged = [d for d in decisions if d.state != State.ADDED]
+    judged = [d for d in decisions if d.state != DecisionState.ADDED]
     pairs = _pairs(p, _places(judged), um_to_px(radius_um, mpp))
     keep, certain = np.ones(len(p), bool), np.zeros(len(p), bool)
-    new = [d for d in decisions if d.state == State.ADDED]
+    new = [d for d in decisions if d.state == DecisionState.ADDED]
     for j, decision in enumerate(judged):
         i = pairs.get(j)
         if i is None:
-            if decision.state == State.CONFIRMED:
+            if decision.state == DecisionState.CONFIRMED:
                 new.append(decision)
-        elif decision.state == State.CONFIRMED:
+        elif decision.state == DecisionState.CONFIRMED:
             certain[i] = True
         else:
             keep[i] = False
     extra = _places(new)
-    return Reviewed(
+    return ReviewedFigures(
         np.concatenate([p[keep], extra]),
         np.concatenate([certain[keep], np.ones(len(extra), bool)]),
         np.concatenate([np.zeros(int(keep.sum()), bool), np.ones(len(extra), bool)]),
@@ -135,23 +135,26 @@ def _pairs(points: FloatArray, places: FloatArray, radius_px: float) -> dict[int
     return pairs
 
 
-def _places(decisions: Iterable[Decision]) -> FloatArray:
+def _places(decisions: Iterable[ReviewDecision]) -> FloatArray:
     return as_points([(d.x_px, d.y_px) for d in decisions])
 
 
-def _decision(row: dict[str, str]) -> Decision | None:
+def _decision(row: dict[str, str]) -> ReviewDecision | None:
     try:
         x, y = float(row["x_px"]), float(row["y_px"])
-        state = State((row["state"] or "").strip().lower())
+        state = DecisionState((row["state"] or "").strip().lower())
     except (TypeError, ValueError):
         return None
     if not (np.isfinite(x) and np.isfinite(y)):
         return None
-    return Decision(x, y, state, (row.get("image") or "").strip())
+    return ReviewDecision(x, y, state, (row.get("image") or "").strip())
 
 
 def _problem(path: Path, line: int, row: dict[str, str]) -> Problem:
     told = ", ".join(f"{name} = {row.get(name)!r}" for name in COLUMNS)
     return Problem(
-        str(path), f"line {line}", f"cannot read {told}", f"state is one of {', '.join(State)}"
+        str(path),
+        f"line {line}",
+        f"cannot read {told}",
+        f"state is one of {', '.join(DecisionState)}",
     )

@@ -19,13 +19,13 @@ from metaphase.errors import InputError
 from metaphase.figures import Provenance
 
 if TYPE_CHECKING:
-    from metaphase.evaluation.scores import Curve
+    from metaphase.evaluation.curves import Curve
 
 _SAME = 1e-6
 _WAY_OUT = "give three numbers as TP,FP,FN, a JSON file of 'metaphase evaluate', or a model file"
 
 
-class Validated(Protocol):
+class ValidationSource(Protocol):
     """A detector's counts of true, false and missed figures, by threshold."""
 
     def at(self, threshold: float) -> Validation | None:
@@ -34,7 +34,7 @@ class Validated(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class AtOne:
+class FixedValidation:
     """Counts at one threshold (None: at whichever is asked for, because a person says so)."""
 
     counts: Validation
@@ -47,7 +47,7 @@ class AtOne:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class AtAny:
+class ValidationCurve:
     """Counts at every threshold, from the scores of an evaluation's detections."""
 
     curve: Curve
@@ -62,7 +62,7 @@ class AtAny:
         return Validation(tp, fp, self.curve.truths - tp, self.source)
 
 
-def read_validation(told: str) -> Validated:
+def read_validation(told: str) -> ValidationSource:
     """Read "TP,FP,FN", a JSON file of 'metaphase evaluate', or a model file.
 
     JSON of others is read where it holds tp, fp and fn at the top or under "overall". Raises
@@ -74,7 +74,7 @@ def read_validation(told: str) -> Validated:
     try:
         if not path.is_file():
             tp, fp, fn = (int(part) for part in told.split(","))
-            return AtOne(Validation(tp, fp, fn, "as given"))
+            return FixedValidation(Validation(tp, fp, fn, "as given"))
         data = json.loads(path.read_text(encoding="utf-8"))
         return _of_card(path, data) if "network" in data else _of_evaluation(path, data)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -83,31 +83,31 @@ def read_validation(told: str) -> Validated:
         ) from error
 
 
-def validation_of(made: Provenance) -> Validated | None:
+def validation_of(made: Provenance) -> ValidationSource | None:
     """Return what detections say of their model's validation, if they say it."""
     told = made.parameters.get("validation")
     try:
         source = f"of the model that found them, {told.get('protocol') or 'its own validation'}"  # type: ignore[union-attr]
-        return AtOne(_counts(told, source), float(told["threshold"]))  # type: ignore[index]
+        return FixedValidation(_counts(told, source), float(told["threshold"]))  # type: ignore[index]
     except (AttributeError, TypeError, KeyError, ValueError, InputError):
         return None
 
 
-def _of_card(path: Path, card: dict[str, Any]) -> Validated:
+def _of_card(path: Path, card: dict[str, Any]) -> ValidationSource:
     validation = card["scores"]["validation"]
     name = path.resolve().parent.name
     source = f"of the model {name}, {validation.get('protocol') or 'its own validation'}"
-    return AtOne(_counts(validation["overall"], source), card["threshold"]["value"])
+    return FixedValidation(_counts(validation["overall"], source), card["threshold"]["value"])
 
 
-def _of_evaluation(path: Path, data: dict[str, Any]) -> Validated:
+def _of_evaluation(path: Path, data: dict[str, Any]) -> ValidationSource:
     threshold = data.get("threshold")
     if data.get("outcomes") and isinstance(threshold, int | float):
         from metaphase.evaluation.scoresfile import load_scores
 
-        return AtAny(load_scores(path).curve, path.name)
+        return ValidationCurve(load_scores(path).curve, path.name)
     counts = _counts(data if "tp" in data else data["overall"], path.name)
-    return AtOne(counts, float(threshold) if isinstance(threshold, int | float) else None)
+    return FixedValidation(counts, float(threshold) if isinstance(threshold, int | float) else None)
 
 
 def _counts(told: Any, source: str) -> Validation:

@@ -8,9 +8,9 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from metaphase.evaluation.curves import Counts
 from metaphase.evaluation.matching import Gains, Rule, gains, match
 from metaphase.evaluation.pairing import Pair
-from metaphase.evaluation.scores import Counts
 from metaphase.figures import Label
 from metaphase.labels.dataset import DOMAINS
 from metaphase.units import um_to_px
@@ -45,30 +45,31 @@ class CaseScore:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CaseOutcome:
     """Every mitotic detection and figure of a case, in full-resolution pixels.
 
-    ``points`` [m, 2] with ``score`` [m] by falling score; ``right`` [m] and ``mistake`` [m] (index
-    into ``MISTAKES``, -1 where right or not kept) at the threshold; ``kept`` [m] is whether the
-    score reaches it. ``truth`` [n, 2] and ``found`` [n]. ``gained`` [m]
-    is for the curves. ``image`` is where the pixels are, ``model`` and ``model_id`` who detected.
+    ``points`` [m, 2] and ``score`` [m] are sorted by falling score. ``above_threshold`` [m] marks
+    the detections that count, ``true_positive`` [m] those of them that are matched; ``mistake`` [m]
+    is an index into ``MISTAKES`` for false positives, else -1. ``truth`` [n, 2] are the labelled
+    figures, ``detected`` [n] marks the matched ones. ``gains`` [m] holds the counts at every
+    threshold. ``image`` is the path of the pixels; ``model`` and ``model_id`` name the detector.
     """
 
     case: CaseScore
     points: NDArray[np.float64]
     score: NDArray[np.float64]
-    kept: NDArray[np.bool_]
-    right: NDArray[np.bool_]
+    above_threshold: NDArray[np.bool_]
+    true_positive: NDArray[np.bool_]
     mistake: NDArray[np.int8]
     truth: NDArray[np.float64]
-    found: NDArray[np.bool_]
-    gained: Gains
+    detected: NDArray[np.bool_]
+    gains: Gains
     image: str = ""
     model: str = ""
     model_id: str = ""
 
 
-def judge_case(pair: Pair, threshold: float, radius_um: float, rule: Rule) -> Outcome:
+def score_case(pair: Pair, threshold: float, radius_um: float, rule: Rule) -> CaseOutcome:
     """Match one case at a threshold and name every mistake.
 
     Detections labelled hard negative are a detector's own second class and take no part.
@@ -85,7 +86,7 @@ def judge_case(pair: Pair, threshold: float, radius_um: float, rule: Rule) -> Ou
     negatives = pair.truth(Label.HARD_NEGATIVE)
     mistake[wrong] = _mistakes(points[wrong], truth, negatives, radius_px)
     case = pair.case
-    return Outcome(
+    return CaseOutcome(
         case=CaseScore(
             id=case.id,
             domains={by: case.domain(by) for by in DOMAINS if by != "group"},
@@ -103,12 +104,12 @@ def judge_case(pair: Pair, threshold: float, radius_um: float, rule: Rule) -> Ou
         ),
         points=points,
         score=score,
-        kept=kept,
-        right=right,
+        above_threshold=kept,
+        true_positive=right,
         mistake=mistake,
         truth=truth,
-        found=matching.point_of_truth >= 0,
-        gained=gains(truth, points, score, radius_px, rule),
+        detected=matching.point_of_truth >= 0,
+        gains=gains(truth, points, score, radius_px, rule),
         image=str(case.image or detections.provenance.image),
         model=detections.provenance.model,
         model_id=detections.provenance.model_id,

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
-from metaphase.evaluation.casescore import Outcome, judge_case
+from metaphase.evaluation.casescore import CaseOutcome, score_case
 from metaphase.evaluation.matching import Rule
-from metaphase.evaluation.pairing import Pair, pair_up
+from metaphase.evaluation.pairing import Pair, pair_cases
 from metaphase.evaluation.protocols import ExerciseScore, Protocol, exercise_score
-from metaphase.evaluation.result import (
+from metaphase.evaluation.scores import (
     Scores,
     agreement_over,
     by_domain,
@@ -52,9 +52,9 @@ def evaluate(
     Raises LabelError for unlabelled cases and an empty data set, DetectionsError for cases without
     detections (missing is not zero) unless ``allow_missing`` leaves them out.
     """
-    pairs = pair_up(detections, dataset, allow_missing=allow_missing)
+    pairs = pair_cases(detections, dataset, allow_missing=allow_missing)
     outcomes = tuple(
-        judge_case(pair, _threshold(pair, threshold), radius_um, rule) for pair in pairs
+        score_case(pair, _threshold(pair, threshold), radius_um, rule) for pair in pairs
     )
     exercise = None
     if protocol == "exercise":
@@ -74,7 +74,7 @@ def evaluate(
 
 
 def summarise(
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[CaseOutcome],
     *,
     dataset: str,
     radius_um: float,
@@ -113,7 +113,7 @@ def _threshold(pair: Pair, given: float | None) -> float:
     return pair.detections.provenance.threshold if given is None else given
 
 
-def _hard_negative_class(pairs: Sequence[Pair], outcomes: Sequence[Outcome]) -> dict[str, int]:
+def _hard_negative_class(pairs: Sequence[Pair], outcomes: Sequence[CaseOutcome]) -> dict[str, int]:
     """Count a detector's own hard negatives at the threshold; they take no part in the scores."""
     told = 0
     for pair, outcome in zip(pairs, outcomes, strict=True):
@@ -122,7 +122,7 @@ def _hard_negative_class(pairs: Sequence[Pair], outcomes: Sequence[Outcome]) -> 
     return {"detected": told, "labelled": sum(o.case.hard_negatives for o in outcomes)}
 
 
-def _notes(pairs: Sequence[Pair], dataset: Dataset, outcomes: Sequence[Outcome]) -> list[str]:
+def _notes(pairs: Sequence[Pair], dataset: Dataset, outcomes: Sequence[CaseOutcome]) -> list[str]:
     notes = []
     scored = {pair.case.id for pair in pairs}
     if missing := [case.id for case in dataset if case.id not in scored]:

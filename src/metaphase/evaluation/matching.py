@@ -39,7 +39,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from metaphase.boxes import as_points
-from metaphase.evaluation.takers import TAKERS, Near
+from metaphase.evaluation.matchers import MATCHERS, Near
 
 Rule = Literal["midog", "greedy", "optimal", "many-to-many"]
 RULES: tuple[Rule, ...] = get_args(Rule)
@@ -81,12 +81,12 @@ class Matching:
 class Gains:
     """What each detection adds when it joins those of better score (ties: of lower index).
 
-    ``found`` [m] are true positives gained, ``false`` [m] false positives gained. The counts at a
-    threshold are the sums over the detections at or above it, all of one score taken together.
+    ``tp`` [m] and ``fp`` [m] are the true and false positives that each detection adds. The counts
+    at a threshold are the sums over the detections with at least that score.
     """
 
-    found: IntArray
-    false: IntArray
+    tp: IntArray
+    fp: IntArray
 
 
 def match(
@@ -109,10 +109,10 @@ def match(
 
         pairs = least_distance(near.truth, near.point, near.distance, radius)
         return _matching(near, pairs)
-    taker = TAKERS[rule](near)
+    matcher = MATCHERS[rule](near)
     for point in near.order:
-        taker.add(point)
-    return _matching(near, [(t, p) for t, p in enumerate(taker.taken) if p >= 0])
+        matcher.add(point)
+    return _matching(near, [(t, p) for t, p in enumerate(matcher.taken) if p >= 0])
 
 
 def gains(
@@ -134,9 +134,9 @@ def gains(
         np.minimum.at(first, near.truth, rank[near.point])
         np.add.at(found, near.ranking[first[first < near.m]], 1)
         return Gains(found, false)
-    taker = TAKERS[rule](near)
+    matcher = MATCHERS[rule](near)
     for point in near.order:
-        found[point] = taker.add(point)
+        found[point] = matcher.add(point)
     return Gains(found, 1 - found)
 
 

@@ -47,7 +47,7 @@ class Pair:
         return as_points(points[((points >= low) & (points <= high)).all(axis=1)])
 
 
-def pair_up(
+def pair_cases(
     detections: Mapping[str, Detections] | str | Path,
     dataset: Dataset,
     *,

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaphase.boxes import around, as_points
-from metaphase.evaluation.casescore import Outcome
+from metaphase.evaluation.casescore import CaseOutcome
+from metaphase.evaluation.curves import Counts
 from metaphase.evaluation.matching import Rule, match
-from metaphase.evaluation.scores import Counts
 from metaphase.units import um_to_px
 
 FloatArray = NDArray[np.float64]
@@ -55,7 +55,7 @@ class ExerciseScore:
 
 
 def exercise_score(
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[CaseOutcome],
     sizes: Sequence[tuple[int, int]],
     *,
     radius_um: float,
@@ -71,7 +71,10 @@ def exercise_score(
     for outcome, (width, height) in zip(outcomes, sizes, strict=True):
         corners = exercise_patches(outcome.truth, width, height, _seed(seed, outcome.case.id))
         radius_px = um_to_px(radius_um, outcome.case.mpp)
-        points, score = outcome.points[outcome.kept], outcome.score[outcome.kept]
+        points, score = (
+            outcome.points[outcome.above_threshold],
+            outcome.score[outcome.above_threshold],
+        )
         for corner in corners:
             truth = outcome.truth[_inside(outcome.truth, corner)]
             here = _inside(points, corner)

@@ -1,142 +1,249 @@
-"""F1, precision, recall, average precision and FROC, from counts over all cases.
-
-What is 0/0 has no value: it is None here and "-" in tables, never 0 or 1. (The contests' containers
-add 1e-6 to both sides of F1, so that an empty case scores 1.)
-"""
+"""Scores: the result of an evaluation, in memory and as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from metaphase.evaluation.matching import Gains
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-
-FROC_RATES = (0.5, 1.0, 2.0, 5.0, 10.0)
-"""False positives per mm2 at which sensitivity is told."""
-
-
-def ratio(part: float, whole: float) -> float | None:
-    """Return ``part / whole``, or None where ``whole`` is 0."""
-    return float(part) / float(whole) if whole else None
+from metaphase.evaluation.bootstrap import Interval
+from metaphase.evaluation.calibration import Calibration, calibration
+from metaphase.evaluation.casescore import MISTAKES, CaseOutcome, CaseScore
+from metaphase.evaluation.countagreement import CountAgreement, count_agreement
+from metaphase.evaluation.curves import (
+    Counts,
+    Curve,
+    Froc,
+    average_precision,
+    froc,
+    pooled_curve,
+)
+from metaphase.evaluation.matching import Rule
+from metaphase.evaluation.protocols import ExerciseScore
+from metaphase.labels.dataset import DOMAINS
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """True positives, false positives and misses; they add up over cases."""
+class GroupScore:
+    """The numbers of a set of cases: all of them, or one domain.
 
-    tp: int = 0
-    fp: int = 0
-    fn: int = 0
+    Counts are pooled over the cases, as the contests do. ``intervals`` are 95 % and empty where
+    none were asked for.
+    """
 
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
-
-    @property
-    def precision(self) -> float | None:
-        """tp / (tp + fp); None where nothing was detected."""
-        return ratio(self.tp, self.tp + self.fp)
-
-    @property
-    def recall(self) -> float | None:
-        """tp / (tp + fn); None where there was nothing to find."""
-        return ratio(self.tp, self.tp + self.fn)
+    cases: int
+    labelled: int
+    predicted: int
+    counts: Counts
+    average_precision: float | None
+    area_mm2: float
+    mistakes: dict[str, int]
+    intervals: dict[str, Interval] = field(default_factory=dict)
 
     @property
     def f1(self) -> float | None:
-        """2 tp / (2 tp + fp + fn); None where there was nothing and nothing was detected."""
-        return ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
+        """2 tp / (2 tp + fp + fn), or None."""
+        return self.counts.f1
+
+    @property
+    def precision(self) -> float | None:
+        """tp / (tp + fp), or None."""
+        return self.counts.precision
+
+    @property
+    def recall(self) -> float | None:
+        """tp / (tp + fn), or None."""
+        return self.counts.recall
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON; None is null."""
+        return {
+            "cases": self.cases,
+            "labelled": self.labelled,
+            "predicted": self.predicted,
+            "tp": self.counts.tp,
+            "fp": self.counts.fp,
+            "fn": self.counts.fn,
+            "f1": self.f1,
+            "precision": self.precision,
+            "recall": self.recall,
+            "average_precision": self.average_precision,
+            "area_mm2": self.area_mm2,
+            "false_positives": self.mistakes,
+            "intervals": {name: interval.to_dict() for name, interval in self.intervals.items()},
+        }
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
-    """Counts at every distinct score, by falling threshold [k each], and the number of truths.
+class Worst:
+    """The domain with the lowest F1, beside the mean over domains that have one."""
 
-    The counts at ``threshold[i]`` are those with ``score >= threshold[i]``.
+    domain: str
+    f1: float
+    mean_f1: float
+    without_f1: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What an evaluation found.
+
+    ``overall`` pools all cases, ``domains[by][name]`` those of a scanner, tumour and so on (only
+    kinds of domain that the labels know). ``threshold`` is None where cases were scored at
+    different ones, as after a cross-validation. ``notes`` are sentences to be shown with the
+    numbers. ``exercise`` is told where it was asked for (see ``protocols``). ``outcomes`` hold
+    every position, for pictures.
     """
 
-    threshold: FloatArray
-    tp: IntArray
-    fp: IntArray
-    truths: int
+    dataset: str
+    model: str
+    threshold: float | None
+    radius_um: float
+    rule: Rule
+    overall: GroupScore
+    domains: dict[str, dict[str, GroupScore]]
+    curve: Curve
+    froc: Froc
+    agreement: CountAgreement
+    calibration: Calibration
+    hard_negative_class: dict[str, int]
+    outcomes: tuple[CaseOutcome, ...] = field(repr=False, default=())
+    notes: tuple[str, ...] = ()
+    exercise: ExerciseScore | None = None
 
     @property
-    def precision(self) -> FloatArray:
-        """tp / (tp + fp) [k]; at least one detection is there at each threshold."""
-        return np.asarray(self.tp / np.maximum(self.tp + self.fp, 1))
+    def model_ids(self) -> tuple[str, ...]:
+        """The ids of the models whose detections these are."""
+        return tuple(sorted({o.model_id for o in self.outcomes if o.model_id}))
 
     @property
-    def recall(self) -> FloatArray:
-        """tp / truths [k]; nan where there are no truths."""
-        return np.asarray(self.tp / (self.truths or np.nan))
+    def f1(self) -> float | None:
+        """F1 over all cases, or None."""
+        return self.overall.f1
 
     @property
-    def f1(self) -> FloatArray:
-        """2 tp / (tp + fp + truths) [k]."""
-        return np.asarray(2 * self.tp / (self.tp + self.fp + self.truths))
+    def precision(self) -> float | None:
+        """Precision over all cases, or None."""
+        return self.overall.precision
 
-    def at(self, threshold: float) -> Counts:
-        """Return the counts of all detections with ``score >= threshold``."""
-        k = int(np.searchsorted(-self.threshold, -threshold, side="right"))
-        tp, fp = (int(self.tp[k - 1]), int(self.fp[k - 1])) if k else (0, 0)
-        return Counts(tp, fp, self.truths - tp)
+    @property
+    def recall(self) -> float | None:
+        """Recall over all cases, or None."""
+        return self.overall.recall
+
+    @property
+    def average_precision(self) -> float | None:
+        """Average precision over all cases, or None."""
+        return self.overall.average_precision
+
+    @property
+    def cases(self) -> tuple[CaseScore, ...]:
+        """The numbers of each case, in file order."""
+        return tuple(outcome.case for outcome in self.outcomes)
+
+    @property
+    def worst(self) -> dict[str, Worst]:
+        """The worst domain of each kind that has at least two domains with an F1."""
+        found = {by: worst_of(groups) for by, groups in self.domains.items()}
+        return {by: worst for by, worst in found.items() if worst is not None}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers for JSON, without curves and single cases; None is null."""
+        return {
+            "dataset": self.dataset,
+            "model": self.model,
+            "model_ids": list(self.model_ids),
+            "protocol": "whole regions",
+            "threshold": self.threshold,
+            "radius_um": self.radius_um,
+            "rule": self.rule,
+            **self.overall.to_dict(),
+            "froc": {
+                "per_mm2": list(self.froc.sensitivity),
+                "sensitivity": list(self.froc.sensitivity.values()),
+                "reached": list(self.froc.reached.values()),
+            },
+            "count_agreement": asdict(self.agreement),
+            "calibration": asdict(self.calibration),
+            "hard_negative_class": self.hard_negative_class,
+            "domains": {
+                by: {name: group.to_dict() for name, group in groups.items()}
+                for by, groups in self.domains.items()
+            },
+            "worst": {by: asdict(worst) for by, worst in self.worst.items()},
+            "exercise": None if self.exercise is None else self.exercise.to_dict(),
+            "notes": list(self.notes),
+        }
 
 
-def pooled_curve(scores: Sequence[FloatArray], gained: Sequence[Gains], truths: int) -> Curve:
-    """Return the curve over all cases from each case's scores and gains."""
-    if not scores:
-        return Curve(np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64), truths)
-    score = np.concatenate(scores)
-    order = np.argsort(-score, kind="stable")
-    score = score[order]
-    tp = np.cumsum(np.concatenate([g.found for g in gained])[order])
-    fp = np.cumsum(np.concatenate([g.false for g in gained])[order])
-    last = np.flatnonzero(np.diff(score, append=-1.0))  # equal scores enter together
-    return Curve(score[last], tp[last], fp[last], truths)
-
-
-def average_precision(curve: Curve) -> float | None:
-    """Return the area under the interpolated precision-recall curve; None without truths.
-
-    Precision at a recall is the best at that recall or a higher one, summed over every step of
-    recall (PASCAL VOC's since 2010), without extrapolation: recall that no threshold reaches adds
-    nothing, so detections cut off at a high minimal score have a lower AP.
-    """
-    if not curve.truths:
+def worst_of(groups: dict[str, GroupScore]) -> Worst | None:
+    """Return the domain of lowest F1 (ties: the first), None with fewer than two."""
+    known = {name: group.f1 for name, group in groups.items() if group.f1 is not None}
+    if len(known) < 2:
         return None
-    if not len(curve.tp):
-        return 0.0
-    envelope = np.maximum.accumulate(curve.precision[::-1])[::-1]
-    return float((np.diff(curve.recall, prepend=0.0) * envelope).sum())
+    name = min(known, key=lambda n: known[n])
+    without = tuple(n for n in groups if n not in known)
+    return Worst(name, known[name], sum(known.values()) / len(known), without)
 
 
-@dataclass(frozen=True, slots=True)
-class Froc:
-    """Free-response operating characteristic.
+def group_score(outcomes: Sequence[CaseOutcome]) -> GroupScore:
+    """Pool some cases."""
+    cases = [outcome.case for outcome in outcomes]
+    return GroupScore(
+        cases=len(cases),
+        labelled=sum(case.labelled for case in cases),
+        predicted=sum(case.predicted for case in cases),
+        counts=sum((case.counts for case in cases), Counts()),
+        average_precision=average_precision(curve_over(outcomes)),
+        area_mm2=sum(case.area_mm2 for case in cases),
+        mistakes={str(kind): sum(case.mistakes[kind] for case in cases) for kind in MISTAKES},
+    )
 
-    ``sensitivity`` maps false positives per mm2 to the best recall of any threshold with at most so
-    many; ``reached`` tells for which of them the detections go down far enough (otherwise a lower
-    minimal score could have found more). Empty where the area or the truth is nothing.
+
+def curve_over(outcomes: Sequence[CaseOutcome]) -> Curve:
+    """Return the counts at every threshold, pooled over some cases."""
+    return pooled_curve(
+        [outcome.score for outcome in outcomes],
+        [outcome.gains for outcome in outcomes],
+        sum(len(outcome.truth) for outcome in outcomes),
+    )
+
+
+def by_domain(outcomes: Sequence[CaseOutcome]) -> dict[str, dict[str, list[CaseOutcome]]]:
+    """Return the outcomes of each kind of domain that the labels know anything of.
+
+    Groups are a kind of domain where cases share them (the fields of a slide).
     """
+    table: dict[str, dict[str, list[CaseOutcome]]] = {}
+    for by in DOMAINS:
+        groups: dict[str, list[CaseOutcome]] = {}
+        for outcome in outcomes:
+            case = outcome.case
+            name = case.group if by == "group" else case.domains[by]
+            groups.setdefault(name, []).append(outcome)
+        shared = len(groups) < len(outcomes)
+        if shared if by == "group" else set(groups) != {"unknown"}:
+            table[by] = groups
+    return table
 
-    area_mm2: float
-    sensitivity: dict[float, float] = field(default_factory=dict)
-    reached: dict[float, bool] = field(default_factory=dict)
+
+def froc_over(outcomes: Sequence[CaseOutcome], curve: Curve) -> Froc:
+    """Return the FROC of some cases."""
+    return froc(curve, sum(outcome.case.area_mm2 for outcome in outcomes))
 
 
-def froc(curve: Curve, area_mm2: float, rates: Sequence[float] = FROC_RATES) -> Froc:
-    """Return the sensitivity at fixed numbers of false positives per mm2 of image looked at."""
-    if not curve.truths or not area_mm2 > 0:
-        return Froc(area_mm2)
-    rate = curve.fp / area_mm2
-    sensitivity, reached = {}, {}
-    for allowed in rates:
-        k = int(np.searchsorted(rate, allowed, side="right"))
-        sensitivity[allowed] = float(curve.recall[k - 1]) if k else 0.0
-        reached[allowed] = bool(k < len(rate))
-    return Froc(area_mm2, sensitivity, reached)
+def agreement_over(outcomes: Sequence[CaseOutcome]) -> CountAgreement:
+    """Return how counts agree over some cases."""
+    cases = [outcome.case for outcome in outcomes]
+    return count_agreement(
+        [case.labelled for case in cases],
+        [case.predicted for case in cases],
+        [case.area_mm2 for case in cases],
+    )
+
+
+def calibration_over(outcomes: Sequence[CaseOutcome]) -> Calibration:
+    """Return the calibration of all detections of some cases, matched without a threshold."""
+    scores = [score for outcome in outcomes for score in outcome.score.tolist()]
+    correct = [fp == 0 for outcome in outcomes for fp in outcome.gains.fp.tolist()]
+    return calibration(scores, correct)

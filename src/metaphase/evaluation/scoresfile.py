@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from metaphase.errors import InputError
-from metaphase.evaluation.casescore import CaseScore, Outcome
+from metaphase.evaluation.bootstrap import Interval
+from metaphase.evaluation.casescore import CaseOutcome, CaseScore
+from metaphase.evaluation.curves import Counts
 from metaphase.evaluation.evaluate import summarise
-from metaphase.evaluation.intervals import Interval
 from metaphase.evaluation.matching import Gains
 from metaphase.evaluation.protocols import ExerciseScore
-from metaphase.evaluation.result import GroupScore, Scores
-from metaphase.evaluation.scores import Counts
+from metaphase.evaluation.scores import GroupScore, Scores
 from metaphase.figures import POSITION_DECIMALS, SCORE_DECIMALS
 from metaphase.files import write_text
 
@@ -104,7 +104,7 @@ def _exercise(data: dict[str, Any]) -> ExerciseScore:
     return ExerciseScore(counts, data["patches"], data["share_looked_at"], data["seed"])
 
 
-def _outcome(outcome: Outcome) -> dict[str, Any]:
+def _outcome(outcome: CaseOutcome) -> dict[str, Any]:
     case = outcome.case
     return {
         "id": case.id,
@@ -124,17 +124,17 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "false_positives": case.mistakes,
         "hard_negatives": case.hard_negatives,
         "truth": outcome.truth.round(POSITION_DECIMALS).tolist(),
-        "found": outcome.found.astype(int).tolist(),
+        "found": outcome.detected.astype(int).tolist(),
         "points": outcome.points.round(POSITION_DECIMALS).tolist(),
         "score": outcome.score.round(SCORE_DECIMALS).tolist(),
-        "right": outcome.right.astype(int).tolist(),
+        "right": outcome.true_positive.astype(int).tolist(),
         "mistake": outcome.mistake.tolist(),
-        "gained_found": outcome.gained.found.tolist(),
-        "gained_false": outcome.gained.false.tolist(),
+        "gained_found": outcome.gains.tp.tolist(),
+        "gained_false": outcome.gains.fp.tolist(),
     }
 
 
-def _outcome_from(row: dict[str, Any]) -> Outcome:
+def _outcome_from(row: dict[str, Any]) -> CaseOutcome:
     case = CaseScore(
         id=row["id"],
         domains=row["domains"],
@@ -148,23 +148,23 @@ def _outcome_from(row: dict[str, Any]) -> Outcome:
         mistakes=row["false_positives"],
         hard_negatives=row["hard_negatives"],
     )
-    right = np.array(row["right"], bool)
+    true_positive = np.array(row["right"], bool)
     mistake = np.array(row["mistake"], np.int8)
-    outcome = Outcome(
+    outcome = CaseOutcome(
         case=case,
         points=np.array(row["points"], np.float64).reshape(-1, 2),
         score=np.array(row["score"], np.float64),
-        kept=right | (mistake >= 0),
-        right=right,
+        above_threshold=true_positive | (mistake >= 0),
+        true_positive=true_positive,
         mistake=mistake,
         truth=np.array(row["truth"], np.float64).reshape(-1, 2),
-        found=np.array(row["found"], bool),
-        gained=Gains(np.array(row["gained_found"], np.int64), np.array(row["gained_false"])),
+        detected=np.array(row["found"], bool),
+        gains=Gains(np.array(row["gained_found"], np.int64), np.array(row["gained_false"])),
         image=row["image"],
         model=row["model"],
         model_id=row["model_id"],
     )
-    sizes = {len(v) for v in (outcome.points, outcome.score, right, mistake)}
-    if len(sizes) > 1 or len(outcome.truth) != len(outcome.found):
+    sizes = {len(v) for v in (outcome.points, outcome.score, true_positive, mistake)}
+    if len(sizes) > 1 or len(outcome.truth) != len(outcome.detected):
         raise ValueError(f"case {case.id}: columns of unequal length")
     return outcome

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from metaphase.evaluation.agreement import CATEGORIES
-from metaphase.evaluation.intervals import Interval
-from metaphase.evaluation.result import Scores
+from metaphase.evaluation.bootstrap import Interval
+from metaphase.evaluation.countagreement import CATEGORIES
+from metaphase.evaluation.scores import Scores
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from metaphase.evaluation.uncertainty import Difference
+    from metaphase.evaluation.comparison import Difference
 
 NAMES = {
     "f1": "F1",

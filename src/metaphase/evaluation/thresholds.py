@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaphase.errors import LabelError
+from metaphase.evaluation.curves import Curve, pooled_curve
 from metaphase.evaluation.matching import Gains, Rule, gains
-from metaphase.evaluation.pairing import Pair, pair_up
-from metaphase.evaluation.scores import Curve, pooled_curve
+from metaphase.evaluation.pairing import Pair, pair_cases
 from metaphase.figures import Detections, Label
 from metaphase.labels.dataset import Dataset
 from metaphase.models.modelfile import Model, load_model, rewrite_card
@@ -22,7 +22,7 @@ from metaphase.units import MATCH_RADIUS_UM, um_to_px
 
 _SAME = 1e-12  # F1 of equal counts differs by no more
 RESAMPLES = 1000
-"""Of the cases, for ``steady_threshold``."""
+"""Of the cases, for ``bagged_threshold``."""
 _CELLS = 4_000_000  # resamples times scores that are counted at once
 _DIGITS = 3  # of a mean of thresholds: more would say more than a bootstrap knows
 _MIDDLE = 0.25  # share of the plateau on either side of its middle in which a round number is taken
@@ -48,12 +48,12 @@ def choose_threshold(
     allow_missing: bool = False,
 ) -> tuple[float, float]:
     """Return the threshold with the best F1 over all cases, and that F1. See ``best``."""
-    pairs = pair_up(detections, dataset, allow_missing=allow_missing)
+    pairs = pair_cases(detections, dataset, allow_missing=allow_missing)
     choice = best(curve_of(pairs, radius_um, rule), tolerance=tolerance, lowest=lowest_score(pairs))
     return choice.value, choice.f1
 
 
-def steady_threshold(
+def bagged_threshold(
     detections: Mapping[str, Detections] | str | Path,
     dataset: Dataset,
     *,
@@ -70,7 +70,7 @@ def steady_threshold(
     mean of them is taken (bagging, Breiman 1996, Machine Learning 24). Of a single case it is the
     best one. Raises LabelError where there are no mitotic figures.
     """
-    pairs = pair_up(detections, dataset, allow_missing=allow_missing)
+    pairs = pair_cases(detections, dataset, allow_missing=allow_missing)
     lowest = lowest_score(pairs)
     tables = [_gained(pair, radius_um, rule) for pair in pairs]
     truths = np.array([len(pair.truth()) for pair in pairs])
@@ -83,7 +83,7 @@ def steady_threshold(
     scores = scores[order]
     case = np.repeat(np.arange(len(pairs)), [len(scores) for scores, _ in tables])[order]
     right, wrong = (
-        np.concatenate([getattr(g, name) for _, g in tables])[order] for name in ("found", "false")
+        np.concatenate([getattr(g, name) for _, g in tables])[order] for name in ("tp", "fp")
     )
     last = np.flatnonzero(np.diff(scores, append=-1.0))  # equal scores enter together
     edges = np.append(scores[last], min(lowest, scores[-1]))

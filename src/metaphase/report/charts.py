@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from metaphase.evaluation.intervals import Interval
-from metaphase.evaluation.result import GroupScore, Scores
+from metaphase.evaluation.bootstrap import Interval
+from metaphase.evaluation.scores import GroupScore, Scores
 from metaphase.report.svg import Chart, Point, Scale, series
 
 _POINTS = 400  # of a curve: more cannot be seen

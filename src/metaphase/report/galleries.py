@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaphase.errors import MetaphaseError
-from metaphase.evaluation.casescore import MISTAKES, Outcome
-from metaphase.evaluation.result import Scores
+from metaphase.evaluation.casescore import MISTAKES, CaseOutcome
+from metaphase.evaluation.scores import Scores
 from metaphase.slides.slide import Pixels, Slide
 from metaphase.units import um_to_px
 
@@ -31,7 +31,7 @@ FloatArray = NDArray[np.float64]
 class Place:
     """One thing to look at, in full-resolution pixels of a case. ``kind`` is tp, fp or fn."""
 
-    outcome: Outcome
+    outcome: CaseOutcome
     x_px: float
     y_px: float
     kind: str
@@ -73,20 +73,20 @@ def galleries(scores: Scores, most: int = 24) -> list[Gallery]:
     ]
 
 
-def _rows(scores: Scores) -> Iterator[tuple[Outcome, int]]:
+def _rows(scores: Scores) -> Iterator[tuple[CaseOutcome, int]]:
     for outcome in scores.outcomes:
         for i in range(len(outcome.score)):
             yield outcome, i
 
 
 def _false(scores: Scores, most: int) -> list[Place]:
-    rows = [(o, i) for o, i in _rows(scores) if o.kept[i] and not o.right[i]]
+    rows = [(o, i) for o, i in _rows(scores) if o.above_threshold[i] and not o.true_positive[i]]
     rows.sort(key=lambda row: -row[0].score[row[1]])
     return [_place(o, i, "fp", f" on: {MISTAKES[o.mistake[i]]}") for o, i in rows[:most]]
 
 
 def _true(scores: Scores, most: int) -> list[Place]:
-    rows = [(o, i) for o, i in _rows(scores) if o.right[i]]
+    rows = [(o, i) for o, i in _rows(scores) if o.true_positive[i]]
     rows.sort(key=lambda row: -row[0].score[row[1]])
     return [_place(o, i, "tp") for o, i in rows[:most]]
 
@@ -95,19 +95,22 @@ def _borderline(scores: Scores, most: int) -> list[Place]:
     rows = list(_rows(scores))
     rows.sort(key=lambda row: abs(row[0].score[row[1]] - row[0].case.threshold))
     chosen = sorted(rows[:most], key=lambda row: -row[0].score[row[1]])
-    return [_place(o, i, _border_kind(o, i), "" if o.kept[i] else ", below") for o, i in chosen]
+    return [
+        _place(o, i, _border_kind(o, i), "" if o.above_threshold[i] else ", below")
+        for o, i in chosen
+    ]
 
 
-def _border_kind(outcome: Outcome, i: int) -> str:
-    if outcome.kept[i]:
-        return "tp" if outcome.right[i] else "fp"
-    return "fn" if outcome.gained.false[i] == 0 else "none"
+def _border_kind(outcome: CaseOutcome, i: int) -> str:
+    if outcome.above_threshold[i]:
+        return "tp" if outcome.true_positive[i] else "fp"
+    return "fn" if outcome.gains.fp[i] == 0 else "none"
 
 
 def _missed(scores: Scores, most: int) -> list[Place]:
     found = []
     for outcome in scores.outcomes:
-        for x, y in outcome.truth[~outcome.found]:
+        for x, y in outcome.truth[~outcome.detected]:
             best = _best_near(outcome, x, y)
             caption = "nothing near" if best is None else f"best score near it {best:.2f}"
             found.append((best or 0.0, Place(outcome, float(x), float(y), "fn", caption)))
@@ -115,13 +118,13 @@ def _missed(scores: Scores, most: int) -> list[Place]:
     return [place for _, place in found[:most]]
 
 
-def _best_near(outcome: Outcome, x: float, y: float) -> float | None:
+def _best_near(outcome: CaseOutcome, x: float, y: float) -> float | None:
     radius = um_to_px(NEAR_UM, outcome.case.mpp)
     near = np.hypot(outcome.points[:, 0] - x, outcome.points[:, 1] - y) <= radius
     return float(outcome.score[near].max()) if near.any() else None
 
 
-def _place(outcome: Outcome, i: int, kind: str, more: str = "") -> Place:
+def _place(outcome: CaseOutcome, i: int, kind: str, more: str = "") -> Place:
     x, y = outcome.points[i]
     return Place(outcome, float(x), float(y), kind, f"score {outcome.score[i]:.2f}{more}")
 
@@ -172,7 +175,7 @@ class Pictures:
                         found[place] = crop
         return found
 
-    def overview(self, outcome: Outcome) -> tuple[str, int, int] | None:
+    def overview(self, outcome: CaseOutcome) -> tuple[str, int, int] | None:
         """Return a small picture of a case and its full size in px."""
         with ExitStack() as stack:
             slide = self._open(outcome, stack)
@@ -193,7 +196,7 @@ class Pictures:
             self._tell(str(error))
             return None
 
-    def _open(self, outcome: Outcome, stack: ExitStack) -> Slide | None:
+    def _open(self, outcome: CaseOutcome, stack: ExitStack) -> Slide | None:
         from metaphase.slides.open import open_slide
 
         path = Path(outcome.image)
@@ -222,11 +225,11 @@ def jpeg(pixels: Pixels, quality: int) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
-def marks(outcome: Outcome) -> list[tuple[str, float, float]]:
+def marks(outcome: CaseOutcome) -> list[tuple[str, float, float]]:
     """Return kind and place of everything at the threshold in one case, for an overview."""
-    kept = np.flatnonzero(outcome.kept)
+    kept = np.flatnonzero(outcome.above_threshold)
     rows = [
         ("tp" if right else "fp", float(x), float(y))
-        for (x, y), right in zip(outcome.points[kept], outcome.right[kept], strict=True)
+        for (x, y), right in zip(outcome.points[kept], outcome.true_positive[kept], strict=True)
     ]
-    return rows + [("fn", float(x), float(y)) for x, y in outcome.truth[~outcome.found]]
+    return rows + [("fn", float(x), float(y)) for x, y in outcome.truth[~outcome.detected]]

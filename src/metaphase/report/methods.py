@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from metaphase import __version__
-from metaphase.evaluation.result import Scores
+from metaphase.evaluation.scores import Scores
 
 RULES = {
     "midog": (

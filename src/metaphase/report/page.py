@@ -11,11 +11,11 @@ from typing import Any
 
 from metaphase import __version__
 from metaphase.errors import InputError
-from metaphase.evaluation.agreement import CATEGORIES
-from metaphase.evaluation.casescore import Outcome
-from metaphase.evaluation.result import Scores
+from metaphase.evaluation.casescore import CaseOutcome
+from metaphase.evaluation.comparison import Difference, compare
+from metaphase.evaluation.countagreement import CATEGORIES
+from metaphase.evaluation.scores import Scores
 from metaphase.evaluation.tables import NAMES, number
-from metaphase.evaluation.uncertainty import Difference, compare
 from metaphase.files import write_text
 from metaphase.report import charts
 from metaphase.report.galleries import Gallery, Pictures, Place, galleries, marks
@@ -236,7 +236,7 @@ def _galleries(
 
 def _overviews(shown: Sequence[Gallery], index: int, pictures: Pictures) -> list[Overview]:
     """Return the cases that the galleries show, the most frequent first."""
-    by_case: dict[str, tuple[Outcome, int]] = {}
+    by_case: dict[str, tuple[CaseOutcome, int]] = {}
     for gallery in shown:
         for place in gallery.places:
             outcome, times = by_case.get(place.outcome.case.id, (place.outcome, 0))
@@ -267,7 +267,7 @@ def mark_id(anchor: str, x_px: float, y_px: float) -> str:
     return f"{anchor}-{x_px:.0f}-{y_px:.0f}"
 
 
-def _marks(anchor: str, outcome: Outcome) -> list[Mark]:
+def _marks(anchor: str, outcome: CaseOutcome) -> list[Mark]:
     """Return the marks of a case; of several at one pixel the first has the id."""
     found: dict[str, Mark] = {}
     rest = []

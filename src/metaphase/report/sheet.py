@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metaphase.detection.overlay import FALSE, FOUND, MISSED
-from metaphase.evaluation.casescore import MISTAKES, Mistake, Outcome
-from metaphase.evaluation.result import Scores
+from metaphase.evaluation.casescore import MISTAKES, CaseOutcome, Mistake
+from metaphase.evaluation.scores import Scores
 from metaphase.files import whole_file, write_text
 from metaphase.report.galleries import Pictures, Place
 from metaphase.slides.slide import Pixels
@@ -117,7 +117,7 @@ def write_sheets(
 
 def _detected(scores: Scores, *, right: bool) -> Iterator[Item]:
     for outcome in scores.outcomes:
-        for i in np.flatnonzero(outcome.kept & (outcome.right == right)):
+        for i in np.flatnonzero(outcome.above_threshold & (outcome.true_positive == right)):
             x, y = outcome.points[i]
             wrong = "" if right else MISTAKES[outcome.mistake[i]]
             caption = "" if wrong == Mistake.OTHER else str(wrong)
@@ -128,7 +128,7 @@ def _detected(scores: Scores, *, right: bool) -> Iterator[Item]:
 
 def _missed(scores: Scores) -> Iterator[Item]:
     for outcome in scores.outcomes:
-        for x, y in outcome.truth[~outcome.found]:
+        for x, y in outcome.truth[~outcome.detected]:
             place = Place(outcome, float(x), float(y), "fn", "")
             away = px_to_um(1, outcome.case.mpp) * np.hypot(*(outcome.points - [x, y]).T)
             near = outcome.score[away <= NEAR_UM]
@@ -136,7 +136,7 @@ def _missed(scores: Scores) -> Iterator[Item]:
             yield Item(place, best, _nearest(outcome, outcome.points, x, y))
 
 
-def _nearest(outcome: Outcome, places: Any, x: float, y: float) -> float | None:
+def _nearest(outcome: CaseOutcome, places: Any, x: float, y: float) -> float | None:
     if not len(places):
         return None
     return px_to_um(float(np.hypot(*(places - [x, y]).T).min()), outcome.case.mpp)

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from metaphase import __version__
-from metaphase.counting.validation import Validated
+from metaphase.counting.validation import ValidationSource
 from metaphase.errors import MetaphaseError
 from metaphase.viewer.access import LOOPBACK, AccessControl
 from metaphase.viewer.counts import SlideCounter
@@ -33,7 +33,7 @@ def create_app(
     blind: bool = False,
     hosts: tuple[str, ...] | None = LOOPBACK,
     workers: int | None = None,
-    validated: Validated | None = None,
+    validated: ValidationSource | None = None,
 ) -> FastAPI:
     """Return the application that shows ``slides`` and writes to ``store`` as ``reviewer``.
 

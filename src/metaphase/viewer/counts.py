@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from metaphase.counting.count import MitoticCount, count_figures
-from metaphase.counting.ground import Ground, load_ground
+from metaphase.counting.analysedregion import AnalysedRegion, load_analysed_region
 from metaphase.counting.interval import Validation
-from metaphase.counting.validation import AtOne, Validated, validation_of
+from metaphase.counting.validation import FixedValidation, ValidationSource, validation_of
 from metaphase.counting.window import WindowShape, fields_area_mm2
 from metaphase.figures import Provenance
 from metaphase.slides.slide import Slide
@@ -42,9 +42,9 @@ class CountRequest:
 class SlideCounter:
     """Counts slides. The tissue of each slide is found once. Thread-safe."""
 
-    def __init__(self, validated: Validated | None = None) -> None:
+    def __init__(self, validated: ValidationSource | None = None) -> None:
         self._validated = validated
-        self._regions: dict[str, Ground] = {}
+        self._regions: dict[str, AnalysedRegion] = {}
         self._lock = threading.Lock()
 
     def count(
@@ -67,7 +67,7 @@ class SlideCounter:
             field_diameter_mm=request.field_mm,
         )
 
-    def ground(self, entry: CatalogueEntry, pixels: Slide) -> Ground:
+    def ground(self, entry: CatalogueEntry, pixels: Slide) -> AnalysedRegion:
         """Return the masks saved with the detections; a missing tissue mask is computed."""
         with self._lock:
             if entry.slug not in self._regions:
@@ -78,17 +78,17 @@ class SlideCounter:
         if entry.provenance is None:  # labels only: no detector whose errors could be propagated
             return None
         known = self._validated or validation_of(entry.provenance)
-        if isinstance(known, AtOne) and known.threshold is None:
-            known = AtOne(known.counts, entry.threshold)
+        if isinstance(known, FixedValidation) and known.threshold is None:
+            known = FixedValidation(known.counts, entry.threshold)
         return known.at(threshold) if known else None
 
 
-def _ground(entry: CatalogueEntry, pixels: Slide) -> Ground:
+def _ground(entry: CatalogueEntry, pixels: Slide) -> AnalysedRegion:
     from metaphase.slides.tissue import find_tissue
 
-    ground = Ground()
+    ground = AnalysedRegion()
     if entry.folder is not None and entry.provenance is not None:
-        ground = load_ground(entry.folder, entry.provenance)
+        ground = load_analysed_region(entry.folder, entry.provenance)
     return ground if ground.tissue is not None else replace(ground, tissue=find_tissue(pixels))
 
 

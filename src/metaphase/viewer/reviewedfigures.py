@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from metaphase.counting.review import Reviewed
+from metaphase.counting.review import ReviewedFigures
 from metaphase.figures import Label
 from metaphase.viewer.columns import Source
 from metaphase.viewer.reviewstate import verdict
@@ -28,7 +28,7 @@ def counted(
     standing: Iterable[Decision],
     threshold: float,
     label: Label = Label.MITOTIC,
-) -> Reviewed:
+) -> ReviewedFigures:
     """Return the figures of ``label`` that count at a threshold. Decisions override detections.
 
     Figures that a reader added, relabelled, or confirmed below the threshold are marked as added:
@@ -49,7 +49,7 @@ def counted(
         elif counts and decision.x_px is not None and decision.y_px is not None:
             extra.append((decision.x_px, decision.y_px))
     more = np.ones(len(extra), bool)
-    return Reviewed(
+    return ReviewedFigures(
         np.concatenate([columns.points[keep], np.reshape(extra, (-1, 2))]),
         np.concatenate([certain[keep], more]),
         np.concatenate([added[keep], more]),

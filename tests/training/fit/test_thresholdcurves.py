@@ -6,7 +6,7 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
-from metaphase.evaluation.scores import Curve
+from metaphase.evaluation.curves import Curve
 from metaphase.training.fit.thresholdcurves import log_sweep
 
 

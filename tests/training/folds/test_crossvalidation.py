@@ -9,7 +9,7 @@ import torch
 from metaphase.detectionfile import load_detections
 from metaphase.errors import DetectionsError, SplitError
 from metaphase.evaluation.evaluate import evaluate
-from metaphase.evaluation.thresholds import steady_threshold
+from metaphase.evaluation.thresholds import bagged_threshold
 from metaphase.labels.read import load_dataset
 from metaphase.training.folds.crossvalidation import cross_validate
 from metaphase.training.folds.results import is_cross_validation, load_folds
@@ -48,7 +48,7 @@ def test_every_group_is_left_out_once_and_its_threshold_chosen_without_it(tmp_pa
         assert (out / str(case.group) / "left-out" / case.id / "overlay.png").is_file()
     for name, fold in result["folds"].items():
         others = [case.id for case in dataset if case.group != name]
-        chosen, _ = steady_threshold({k: found[k] for k in others}, dataset.select(others))
+        chosen, _ = bagged_threshold({k: found[k] for k in others}, dataset.select(others))
         assert fold["threshold"] == chosen
     pooled = result["pooled"]
     for count in ("tp", "fp", "fn"):

@@ -112,7 +112,7 @@ def crops(patient: Patient) -> Iterator[Finding]:
 
 def pixels(patient: Patient) -> Iterator[Finding]:
     """Whether the same pixels are on two sides, whatever they are called (reads all images)."""
-    from metaphase.training.data.heldout import refuse_same_pixels
+    from metaphase.training.data.heldout import refuse_shared_images
 
     split = patient.data.split
     sizes = {part: len(ids) for part, ids in split.parts().items() if ids}
@@ -129,7 +129,7 @@ def pixels(patient: Patient) -> Iterator[Finding]:
         )
         return
     try:
-        refuse_same_pixels(patient.data)
+        refuse_shared_images(patient.data)
     except SplitError as error:
         yield from _leaks(error, "data")
     else:

@@ -1,6 +1,6 @@
 """Crops of what a run is judged on: found by name, left out, or refused.
 
-Pixels are compared by ``refuse_same_pixels``, which takes minutes and is asked for.
+Pixels are compared by ``refuse_shared_images``, which takes minutes and is asked for.
 """
 
 from __future__ import annotations
@@ -113,16 +113,16 @@ def escaped(text: str) -> str:
     return re.sub(r"([*?[])", r"[\1]", text)
 
 
-def refuse_same_pixels(
+def refuse_shared_images(
     data: TrainingData, *, progress: Callable[[str], None] | None = None
 ) -> None:
     """Raise SplitError where cases that are judged on share pixels with what is trained on, whole
     regions or crops, or with each other's parts."""
-    from metaphase.evaluation.cropsearch import refuse_same_crops
-    from metaphase.evaluation.leakage import refuse_same_pixels as refuse_regions
+    from metaphase.evaluation.leakage.crops import refuse_shared_crops
+    from metaphase.evaluation.leakage.images import refuse_shared_images as refuse_regions
 
     parts = {part: data.regions.select(ids) for part, ids in data.split.parts().items() if ids}
     refuse_regions(parts, progress=progress)
     held = {*data.split.validation, *data.split.test}
     if len(data.crops) and held:
-        refuse_same_crops(data.crops, data.regions.select(held), progress=progress)
+        refuse_shared_crops(data.crops, data.regions.select(held), progress=progress)

@@ -19,8 +19,8 @@ from metaphase.detection.blocks import Found
 from metaphase.detection.decode import decode
 from metaphase.detection.detect import finish, found_in_tile
 from metaphase.detection.plan import Plan, Settings, make_plan
+from metaphase.evaluation.curves import Curve
 from metaphase.evaluation.evaluate import Scores, evaluate
-from metaphase.evaluation.scores import Curve
 from metaphase.evaluation.thresholds import choose_threshold
 from metaphase.figures import Detections, Provenance
 from metaphase.labels.dataset import Dataset

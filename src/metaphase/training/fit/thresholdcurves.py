@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from metaphase.evaluation.scores import Curve
+from metaphase.evaluation.curves import Curve
 
 THRESHOLDS = tuple(k / 10 for k in range(1, 10))
 _STEPS = 101  # of the PR curve, from threshold 0 to 1

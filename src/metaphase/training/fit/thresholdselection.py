@@ -13,7 +13,7 @@ from metaphase.detection.detect import detect
 from metaphase.detection.runtime import open_runtime
 from metaphase.detectionfile import JSON_NAME, load_detections, save_detections
 from metaphase.evaluation.evaluate import Scores, evaluate
-from metaphase.evaluation.thresholds import protocol_text, steady_threshold
+from metaphase.evaluation.thresholds import bagged_threshold, protocol_text
 from metaphase.figures import Detections
 from metaphase.labels.dataset import Dataset
 from metaphase.models.modelfile import Model
@@ -34,7 +34,7 @@ def judge(
     value, chosen = validation.threshold, "the recipe"
     protocol = validation.threshold_note
     if value == "chosen":
-        value = steady_threshold(detections, cases, radius_um=validation.radius_um)[0]
+        value = bagged_threshold(detections, cases, radius_um=validation.radius_um)[0]
         chosen = f"{cases.name or 'data set'}: {len(cases)} validation cases"
         protocol = protocol_text(validation.radius_um, "midog")
     scores = evaluate(detections, cases, radius_um=validation.radius_um, threshold=value)

@@ -20,12 +20,12 @@ from typing import Any, Literal
 
 from metaphase.detection.overlay import marks_against, save_overlay
 from metaphase.errors import SplitError
-from metaphase.evaluation.cropsearch import refuse_same_crops
 from metaphase.evaluation.evaluate import Scores, evaluate
-from metaphase.evaluation.leakage import refuse_same_pixels
+from metaphase.evaluation.intervals import with_intervals
+from metaphase.evaluation.leakage.crops import refuse_shared_crops
+from metaphase.evaluation.leakage.images import refuse_shared_images
 from metaphase.evaluation.scoresfile import save_scores
-from metaphase.evaluation.thresholds import steady_threshold
-from metaphase.evaluation.uncertainty import with_intervals
+from metaphase.evaluation.thresholds import bagged_threshold
 from metaphase.figures import Detections, Label
 from metaphase.files import write_json
 from metaphase.labels.dataset import Dataset
@@ -131,7 +131,7 @@ def cross_validate(
             name: {"threshold": frozen[name], **_alone(groups[name], at_threshold, scores)}
             for name in groups
         },
-        "threshold_of_all": steady_threshold(
+        "threshold_of_all": bagged_threshold(
             {k: v for fold in detections.values() for k, v in fold.items()},
             regions,
             radius_um=recipe.validation.radius_um,
@@ -194,10 +194,10 @@ def _refuse_same_pixels(
 ) -> None:
     """Compare the groups' images with each other, and with the crops that are trained on."""
     tell("comparing images")
-    refuse_same_pixels(groups)
+    refuse_shared_images(groups)
     for name, left_out in groups.items():
         fold = _fold(recipe, regions, left_out, name, by, how)
-        refuse_same_crops(joined(s for s in fold.data.sources if s.role == "crops"), left_out)
+        refuse_shared_crops(joined(s for s in fold.data.sources if s.role == "crops"), left_out)
 
 
 def _set_aside(regions: Dataset, ids: list[str], seed: int) -> tuple[list[str], list[str]]:
@@ -217,7 +217,7 @@ def _chosen_without(
 ) -> float:
     others = {k: v for fold, found in detections.items() if fold != name for k, v in found.items()}
     cases = regions.select(others)
-    return steady_threshold(others, cases, radius_um=recipe.validation.radius_um)[0]
+    return bagged_threshold(others, cases, radius_um=recipe.validation.radius_um)[0]
 
 
 def _alone(cases: Dataset, detections: dict[str, Detections], pooled: Scores) -> dict[str, Any]:
@@ -232,7 +232,9 @@ def _draw(scores: Scores, cases: Dataset, detections: dict[str, Detections], fol
     for case in cases:
         outcome = outcomes[case.id]
         kept = detections[case.id].above_threshold().with_label(Label.MITOTIC)
-        marks = marks_against(kept, outcome.right[outcome.kept], outcome.truth[~outcome.found])
+        marks = marks_against(
+            kept, outcome.true_positive[outcome.above_threshold], outcome.truth[~outcome.detected]
+        )
         with open_case(case) as slide:
             save_overlay(slide, marks, folder / case.id / "overlay.png")
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from metaphase.errors import SplitError
-from metaphase.evaluation.cropsearch import find_crops, refuse_same_crops
+from metaphase.evaluation.leakage.crops import find_crops, refuse_shared_crops
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.phantom.region import render_region
 from metaphase.phantom.scanners import SCANNERS
@@ -53,9 +53,9 @@ def test_copied_crops_are_found_where_they_are(scene):
 def test_they_are_refused_by_name(scene):
     fields, crops = scene
     with pytest.raises(SplitError, match="held-out case a at") as error:
-        refuse_same_crops(crops, fields)
+        refuse_shared_crops(crops, fields)
     assert [p.record for p in error.value.problems] == ["crop copied", "crop padded"]
-    refuse_same_crops(crops, fields.select(["b"]))
+    refuse_shared_crops(crops, fields.select(["b"]))
     assert find_crops(Dataset([]), fields) == []
 
 

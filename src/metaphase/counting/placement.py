@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from metaphase.counting.criticalcentres import centres_of_discs, stops_of
 from metaphase.figures import FloatArray
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ class Search:
         box = self._node_box(centre, half)
         if np.isinf(self.norm):
             stops = [
-                _stops(ring[:, a], self.radius, box[a::2], self.space.taken[:, a::2], sure)
+                stops_of(ring[:, a], self.radius, box[a::2], self.space.taken[:, a::2], sure)
                 for a in (0, 1)
             ]
             work = len(stops[0]) * len(stops[1]) * len(ring)
@@ -294,7 +295,7 @@ class Search:
     def _discs(
         self, ring: FloatArray, weight: NDArray[np.int64], box: FloatArray
     ) -> tuple[FloatArray, NDArray[np.int64]]:
-        tries = _critical_of_discs(ring, self.radius, box, self.space)
+        tries = centres_of_discs(ring, self.radius, box, self.space.taken)
         slack = self.tolerance / 4
         inside = (tries >= box[:2] - slack).all(axis=1) & (tries <= box[2:] + slack).all(axis=1)
         tries = tries[inside]
@@ -311,56 +312,3 @@ class Search:
 
 def _places(flat: NDArray[np.int64], shape: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.stack(np.unravel_index(flat, tuple(shape)), axis=1)
-
-
-def _stops(
-    ring: FloatArray, radius: float, limits: FloatArray, taken: FloatArray, sure: bool
-) -> FloatArray:
-    """Return along one axis where a square pushed up the axis, without loss, comes to a stop.
-
-    Where tissue decides too, a square pushed the other way is tried as well.
-    """
-    ahead = [ring + radius, taken[:, 0] - taken[:, 1], limits]
-    back = [] if sure else [ring - radius, taken[:, 0] + taken[:, 1]]
-    stops = np.unique(np.concatenate(ahead + back))
-    return np.asarray(stops[(stops >= limits[0]) & (stops <= limits[1])])
-
-
-def _critical_of_discs(
-    ring: FloatArray, radius: float, box: FloatArray, space: Space
-) -> FloatArray:
-    """Where two circles cross (around points, around places taken), and circles with borders."""
-    centres = np.concatenate([ring, space.taken[:, :2]])
-    radii = np.concatenate([np.full(len(ring), radius), space.taken[:, 2]])
-    x1, y1, x2, y2 = box
-    corners = np.array([[x1, y1], [x1, y2], [x2, y1], [x2, y2], [(x1 + x2) / 2, (y1 + y2) / 2]])
-    found = [corners, ring, _crossings(centres, radii)]
-    for axis, border in ((0, x1), (0, x2), (1, y1), (1, y2)):
-        square = radii**2 - (centres[:, axis] - border) ** 2
-        hit = square >= 0
-        along = np.sqrt(square[hit])
-        for sign in (-1, 1):
-            cut = np.empty((int(hit.sum()), 2))
-            cut[:, axis] = border
-            cut[:, 1 - axis] = centres[hit, 1 - axis] + sign * along
-            found.append(cut)
-    return np.concatenate(found)
-
-
-def _crossings(centres: FloatArray, radii: FloatArray) -> FloatArray:
-    """Return the points [n, 2] in which two of the circles meet."""
-    i, j = np.triu_indices(len(centres), 1)
-    between = centres[j] - centres[i]
-    distance = np.hypot(between[:, 0], between[:, 1])
-    meet = (
-        (distance > 0)
-        & (distance <= radii[i] + radii[j])
-        & (distance >= np.abs(radii[i] - radii[j]))
-    )
-    i, j, between, distance = i[meet], j[meet], between[meet], distance[meet, None]
-    unit = between / distance
-    along = (radii[i] ** 2 - radii[j] ** 2)[:, None] / (2 * distance) + distance / 2
-    across = np.sqrt(np.clip(radii[i][:, None] ** 2 - along**2, 0, None))
-    foot = centres[i] + unit * along
-    normal = np.stack([-unit[:, 1], unit[:, 0]], axis=1)
-    return np.concatenate([foot + normal * across, foot - normal * across])

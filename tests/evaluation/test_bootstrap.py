@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from metaphase.errors import InputError
+from metaphase.evaluation.bootstrap import METHODS, Units, acceleration, intervals, resampled
+from metaphase.evaluation.comparison import compare
 from metaphase.evaluation.evaluate import evaluate
-from metaphase.evaluation.intervals import METHODS, Units, acceleration, intervals, resampled
-from metaphase.evaluation.uncertainty import compare, with_intervals
+from metaphase.evaluation.intervals import with_intervals
 from metaphase.labels.dataset import Dataset
 from tests.evaluation.scenes import case, found, random_scene
 

@@ -22,7 +22,7 @@ from metaphase.units import area_mm2
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Ground:
+class AnalysedRegion:
     """The tissue and the region of interest of one slide; None: not known, or none was drawn."""
 
     tissue: TissueMask | None = None
@@ -36,10 +36,10 @@ class Ground:
         return self.roi.intersection(self.tissue)
 
 
-def load_ground(folder: str | Path, made: Provenance) -> Ground:
+def load_analysed_region(folder: str | Path, made: Provenance) -> AnalysedRegion:
     """Read the masks that lie beside the detections in ``folder``. Raises InputError."""
     folder = Path(folder)
-    return Ground(
+    return AnalysedRegion(
         _mask(folder / TISSUE_NAME, made, TISSUE_MPP), _mask(folder / ROI_NAME, made, ROI_MPP)
     )
 
@@ -53,7 +53,7 @@ def bounds_px(made: Provenance) -> tuple[float, float]:
     return 0.0, 0.0
 
 
-def looked_at_px(made: Provenance) -> Box | None:
+def analysed_box_px(made: Provenance) -> Box | None:
     """Return the part of the image that was looked at, x1, y1, x2, y2; None: size not known."""
     if made.width_px <= 0 or made.height_px <= 0:
         return None
@@ -66,7 +66,7 @@ def looked_at_px(made: Provenance) -> Box | None:
     return x1, y1, max(x1, x2), max(y1, y2)
 
 
-def counted_mm2(ground: Ground, within_px: Box | None, mpp: float) -> float:
+def analysed_mm2(ground: AnalysedRegion, within_px: Box | None, mpp: float) -> float:
     """Return the area that a count of the whole slide is about."""
     if within_px is None:
         return 0.0

@@ -3,11 +3,11 @@ import pytest
 from PIL import Image
 
 from metaphase.errors import SplitError
-from metaphase.evaluation.leakage import (
+from metaphase.evaluation.leakage.images import (
     difference_hash,
-    refuse_same_pixels,
-    same_pixels,
+    refuse_shared_images,
     share_alike,
+    shared_images,
 )
 from metaphase.labels.dataset import Case, Dataset
 
@@ -33,7 +33,7 @@ def cases(tmp_path):
 
 
 def test_a_recompressed_and_recoloured_copy_is_found(cases):
-    alike = same_pixels([cases["a"], cases["b"]], [cases["c"], cases["copy"]])
+    alike = shared_images([cases["a"], cases["b"]], [cases["c"], cases["copy"]])
     assert [(pair.first, pair.second) for pair in alike] == [("a", "copy")]
     assert alike[0].share > 0.8
 
@@ -44,12 +44,12 @@ def test_a_split_with_an_image_on_two_sides_is_refused(cases):
         "test": Dataset([cases["copy"], cases["c"]]),
     }
     with pytest.raises(SplitError, match="case a: shows the pixels of case copy in test"):
-        refuse_same_pixels(parts)
-    refuse_same_pixels({"training": Dataset([cases["b"]]), "test": parts["test"]})
+        refuse_shared_images(parts)
+    refuse_shared_images({"training": Dataset([cases["b"]]), "test": parts["test"]})
 
 
 def test_cases_without_an_image_are_left_out():
-    assert same_pixels([Case("x")], [Case("y")]) == []
+    assert shared_images([Case("x")], [Case("y")]) == []
 
 
 def test_background_has_no_hash():
@@ -62,5 +62,5 @@ def test_real_fields_are_all_different(data_dir):
     from metaphase.labels.read import load_dataset
 
     fields = load_dataset(data_dir / "icpr2012" / "annotations.json").cases[:8]
-    alike = same_pixels(fields[:4], fields)
+    alike = shared_images(fields[:4], fields)
     assert [(pair.first, pair.second) for pair in alike] == [(c.id, c.id) for c in fields[:4]]

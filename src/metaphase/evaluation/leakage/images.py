@@ -34,7 +34,7 @@ Hashes = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Alike:
+class SharedImage:
     """Two cases that show the same pixels, and the share of the smaller one's tiles that do."""
 
     first: str
@@ -81,12 +81,12 @@ def share_alike(first: Hashes, second: Hashes) -> float:
     return float((differing.min(axis=1) <= ALIKE_BITS).mean())
 
 
-def same_pixels(
+def shared_images(
     one: Sequence[Case] | Dataset,
     other: Sequence[Case] | Dataset,
     *,
     progress: Callable[[str], None] | None = None,
-) -> list[Alike]:
+) -> list[SharedImage]:
     """Return the pairs of cases, one of each side, that show the same pixels.
 
     Cases without an image are left out. Raises what opening a slide raises.
@@ -94,7 +94,7 @@ def same_pixels(
     return _alike(_hash_all(one, progress), _hash_all(other, progress))
 
 
-def refuse_same_pixels(
+def refuse_shared_images(
     parts: dict[str, Dataset], *, progress: Callable[[str], None] | None = None
 ) -> None:
     """Raise SplitError, naming every pair, where two parts of a split share an image's pixels."""
@@ -113,13 +113,15 @@ def refuse_same_pixels(
         raise SplitError(problems)
 
 
-def _alike(left: dict[str, Hashes], right: dict[str, Hashes]) -> list[Alike]:
+def _alike(left: dict[str, Hashes], right: dict[str, Hashes]) -> list[SharedImage]:
     shares = (
         (first, second, share_alike(ours, theirs))
         for first, ours in left.items()
         for second, theirs in right.items()
     )
-    return [Alike(first, second, share) for first, second, share in shares if share >= MIN_SHARE]
+    return [
+        SharedImage(first, second, share) for first, second, share in shares if share >= MIN_SHARE
+    ]
 
 
 def _hash_all(

@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 
-from metaphase.evaluation.agreement import categories, count_agreement, quadratic_kappa
 from metaphase.evaluation.calibration import calibration
-from metaphase.evaluation.matching import Gains
-from metaphase.evaluation.scores import (
+from metaphase.evaluation.countagreement import categories, count_agreement, quadratic_kappa
+from metaphase.evaluation.curves import (
     Counts,
     average_precision,
     froc,
     pooled_curve,
 )
+from metaphase.evaluation.matching import Gains
 
 
 def curve(scores, right, truths):

@@ -1,6 +1,6 @@
 """The one-to-one rules, one detection at a time.
 
-Each taker holds who has which truth (``taken``, -1 for nobody) and lets points in one by one;
+Each matcher holds who has which truth (``taken``, -1 for nobody) and lets points in one by one;
 ``add`` returns 1 if a truth more is found by it, else 0. The rules are those of ``matching``.
 """
 
@@ -122,7 +122,7 @@ class Largest:
             truth = left
 
 
-TAKERS: dict[str, type[Greedy] | type[InFileOrder] | type[Largest]] = {
+MATCHERS: dict[str, type[Greedy] | type[InFileOrder] | type[Largest]] = {
     "midog": InFileOrder,
     "greedy": Greedy,
     "optimal": Largest,

@@ -9,8 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metaphase.counting.analysedregion import (
+    AnalysedRegion,
+    analysed_box_px,
+    analysed_mm2,
+    load_analysed_region,
+)
 from metaphase.counting.count import count_slide
-from metaphase.counting.ground import Ground, counted_mm2, load_ground, looked_at_px
 from metaphase.counting.hotspot import find_hotspots
 from metaphase.counting.window import WindowShape, tissue_fraction
 from metaphase.errors import InputError
@@ -46,7 +51,7 @@ def box_mask(x1, y1, x2, y2, mpp=ROI_MPP):
 )  # fmt: skip
 def test_a_window_lies_in_the_region_that_was_looked_at(x, y, width, height, shape, seed):
     region = [x, y, width, height]
-    x1, y1, x2, y2 = looked_at_px(made(region=region))
+    x1, y1, x2, y2 = analysed_box_px(made(region=region))
     points = np.random.default_rng(seed).uniform([x1, y1], [x2, y2], (40, 2))
     result = count_slide(found(points, region=region), WindowShape.parse(shape, 1.0))
     left, top, right, bottom = result.hotspots[0].hotspot.window.box
@@ -75,7 +80,7 @@ def test_a_window_lies_in_the_region_of_interest_if_one_fits():
     # Most lie along the border, so a window halfway out would hold them as well.
     x = np.linspace(4050, 11_900, 30)
     points = np.stack([x, np.full(30, 4100.0)], axis=1)
-    result = count_slide(found(points, roi_sha256="x"), ground=Ground(roi=roi))
+    result = count_slide(found(points, roi_sha256="x"), ground=AnalysedRegion(roi=roi))
     window = result.hotspots[0].hotspot.window
     assert tissue_fraction(roi, window, [[window.x_px, window.y_px]])[0] >= 0.98
     assert result.area_mm2 == pytest.approx(4.0, rel=0.01)
@@ -86,7 +91,7 @@ def test_a_window_lies_in_the_region_of_interest_if_one_fits():
 
 def test_a_region_of_interest_too_small_for_a_window_still_gives_a_count():
     roi = box_mask(4000, 4000, 8200, 8200)  # 1.1 mm2
-    result = count_slide(found([[5000, 5000], [6000, 6000]]), ground=Ground(roi=roi))
+    result = count_slide(found([[5000, 5000], [6000, 6000]]), ground=AnalysedRegion(roi=roi))
     (best,) = result.hotspots
     assert best.count == 2
     assert best.hotspot.tissue_mm2 == pytest.approx(1.1, rel=0.02)
@@ -96,11 +101,11 @@ def test_a_region_of_interest_too_small_for_a_window_still_gives_a_count():
 
 def test_tissue_and_region_of_interest_hold_both():
     roi, tissue = box_mask(0, 0, 10_000, SIDE), box_mask(0, 0, SIDE, 10_000, TISSUE_MPP)
-    both = Ground(tissue, roi)
+    both = AnalysedRegion(tissue, roi)
     assert both.both.area_mm2 == pytest.approx(6.25, rel=0.01)
-    assert counted_mm2(both, looked_at_px(made(region=[0, 0, 4000, 20_000])), MPP) == pytest.approx(
-        2.5, rel=0.01
-    )
+    assert analysed_mm2(
+        both, analysed_box_px(made(region=[0, 0, 4000, 20_000])), MPP
+    ) == pytest.approx(2.5, rel=0.01)
     # Two places of equal count: only one of them is tissue within the region of interest.
     points = [[3000, 3000], [3100, 3000], [15_000, 3000], [15_100, 3000], [15_200, 3000]]
     result = count_slide(found(points), WindowShape(area_mm2=0.5), ground=both)
@@ -113,10 +118,13 @@ def test_masks_are_read_from_beside_the_detections(tmp_path):
     mask = np.kron(rng.random((25, 25)) > 0.5, np.ones((25, 25))).astype(bool)
     tissue = TissueMask(mask, TISSUE_MPP, MPP, SIDE, SIDE)
     roi = box_mask(1000, 1000, 9000, 7000)
-    assert load_ground(tmp_path, made()) == Ground() or load_ground(tmp_path, made()).both is None
+    assert (
+        load_analysed_region(tmp_path, made()) == AnalysedRegion()
+        or load_analysed_region(tmp_path, made()).both is None
+    )
     (tmp_path / "tissue.geojson").write_text(json.dumps(tissue.to_geojson()))
     (tmp_path / "roi.geojson").write_text(json.dumps(roi.to_geojson()))
-    ground = load_ground(tmp_path, made())
+    ground = load_analysed_region(tmp_path, made())
     np.testing.assert_array_equal(ground.tissue.mask, tissue.mask)  # as it was found
     np.testing.assert_array_equal(ground.roi.mask, roi.mask)
 
@@ -124,7 +132,7 @@ def test_masks_are_read_from_beside_the_detections(tmp_path):
 def test_no_tissue_at_all_is_an_answer(tmp_path):
     text = json.dumps({"type": "FeatureCollection", "features": []})
     (tmp_path / "tissue.geojson").write_text(text)
-    ground = load_ground(tmp_path, made())
+    ground = load_analysed_region(tmp_path, made())
     assert ground.tissue.area_mm2 == 0
     result = count_slide(found([[500, 500]]), ground=ground)
     assert (result.area_mm2, result.per_mm2) == (0, 0)
@@ -134,7 +142,7 @@ def test_no_tissue_at_all_is_an_answer(tmp_path):
 def test_a_damaged_mask_is_told(tmp_path):
     (tmp_path / "roi.geojson").write_text("{")
     with pytest.raises(InputError, match=r"roi\.geojson"):
-        load_ground(tmp_path, made())
+        load_analysed_region(tmp_path, made())
 
 
 @settings(max_examples=20, deadline=None)

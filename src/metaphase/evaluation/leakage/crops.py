@@ -19,7 +19,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from metaphase.errors import Problem, SplitError
-from metaphase.evaluation.leakage import GRID, MIN_CONTRAST
+from metaphase.evaluation.leakage.images import GRID, MIN_CONTRAST
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.slides.open import open_case
 from metaphase.slides.slide import Slide
@@ -38,7 +38,7 @@ _ROWS = 8192
 
 
 @dataclass(frozen=True, slots=True)
-class CropFound:
+class SharedCrop:
     """A crop that is part of an image, with its middle there in full-resolution pixels."""
 
     crop: str
@@ -48,7 +48,7 @@ class CropFound:
     correlation: float
 
 
-def refuse_same_crops(
+def refuse_shared_crops(
     crops: Dataset, held: Dataset, *, progress: Callable[[str], None] | None = None
 ) -> None:
     """Raise SplitError, naming every pair, where a crop is part of a held-out image."""
@@ -68,7 +68,7 @@ def refuse_same_crops(
 
 def find_crops(
     crops: Dataset, images: Dataset, *, progress: Callable[[str], None] | None = None
-) -> list[CropFound]:
+) -> list[SharedCrop]:
     """Return the crops whose pixels are in an image. Cases without pixels are left out."""
     known = [crop for crop in map(_crop, crops) if crop is not None]
     if not known:
@@ -85,7 +85,7 @@ def find_crops(
             for index, x, y in _candidates(slide, bits, valid):
                 alike, place = _confirmed(slide, known[index], x, y)
                 if alike >= ALIKE:
-                    found.append(CropFound(known[index].id, case.id, *place, alike))
+                    found.append(SharedCrop(known[index].id, case.id, *place, alike))
     return found
 
 

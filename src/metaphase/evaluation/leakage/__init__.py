@@ -1,0 +1,1 @@
+"""Data that lies on both sides of a split."""
