@@ -80,7 +80,7 @@ def test_a_window_lies_in_the_region_of_interest_if_one_fits():
     # Most lie along the border, so a window halfway out would hold them as well.
     x = np.linspace(4050, 11_900, 30)
     points = np.stack([x, np.full(30, 4100.0)], axis=1)
-    result = count_slide(found(points, roi_sha256="x"), ground=AnalysedRegion(roi=roi))
+    result = count_slide(found(points, roi_sha256="x"), analysed=AnalysedRegion(roi=roi))
     window = result.hotspots[0].hotspot.window
     assert tissue_fraction(roi, window, [[window.x_px, window.y_px]])[0] >= 0.98
     assert result.area_mm2 == pytest.approx(4.0, rel=0.01)
@@ -91,7 +91,7 @@ def test_a_window_lies_in_the_region_of_interest_if_one_fits():
 
 def test_a_region_of_interest_too_small_for_a_window_still_gives_a_count():
     roi = box_mask(4000, 4000, 8200, 8200)  # 1.1 mm2
-    result = count_slide(found([[5000, 5000], [6000, 6000]]), ground=AnalysedRegion(roi=roi))
+    result = count_slide(found([[5000, 5000], [6000, 6000]]), analysed=AnalysedRegion(roi=roi))
     (best,) = result.hotspots
     assert best.count == 2
     assert best.hotspot.tissue_mm2 == pytest.approx(1.1, rel=0.02)
@@ -108,7 +108,7 @@ def test_tissue_and_region_of_interest_hold_both():
     ) == pytest.approx(2.5, rel=0.01)
     # Two places of equal count: only one of them is tissue within the region of interest.
     points = [[3000, 3000], [3100, 3000], [15_000, 3000], [15_100, 3000], [15_200, 3000]]
-    result = count_slide(found(points), WindowShape(area_mm2=0.5), ground=both)
+    result = count_slide(found(points), WindowShape(area_mm2=0.5), analysed=both)
     assert result.hotspots[0].hotspot.window.x_px < 10_000
     assert result.area_is == "tissue"
 
@@ -124,17 +124,17 @@ def test_masks_are_read_from_beside_the_detections(tmp_path):
     )
     (tmp_path / "tissue.geojson").write_text(json.dumps(tissue.to_geojson()))
     (tmp_path / "roi.geojson").write_text(json.dumps(roi.to_geojson()))
-    ground = load_analysed_region(tmp_path, made())
-    np.testing.assert_array_equal(ground.tissue.mask, tissue.mask)  # as it was found
-    np.testing.assert_array_equal(ground.roi.mask, roi.mask)
+    analysed = load_analysed_region(tmp_path, made())
+    np.testing.assert_array_equal(analysed.tissue.mask, tissue.mask)  # as it was found
+    np.testing.assert_array_equal(analysed.roi.mask, roi.mask)
 
 
 def test_no_tissue_at_all_is_an_answer(tmp_path):
     text = json.dumps({"type": "FeatureCollection", "features": []})
     (tmp_path / "tissue.geojson").write_text(text)
-    ground = load_analysed_region(tmp_path, made())
-    assert ground.tissue.area_mm2 == 0
-    result = count_slide(found([[500, 500]]), ground=ground)
+    analysed = load_analysed_region(tmp_path, made())
+    assert analysed.tissue.area_mm2 == 0
+    result = count_slide(found([[500, 500]]), analysed=analysed)
     assert (result.area_mm2, result.per_mm2) == (0, 0)
     assert result.hotspots[0].hotspot.mostly_glass
 

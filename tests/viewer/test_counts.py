@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from metaphase.counting.count import count_slide
 from metaphase.counting.analysedregion import AnalysedRegion
+from metaphase.counting.count import count_slide
 from metaphase.counting.interval import Validation
 from metaphase.counting.review import load_review
 from metaphase.counting.validation import FixedValidation
@@ -84,7 +84,7 @@ def test_the_same_numbers_as_the_command(
     command = count_slide(
         found("a.png").rounded().made_by(threshold=threshold),
         WindowShape.parse(shape, WINDOW_MM2),
-        ground=AnalysedRegion(tissue=find_tissue(pixels)),
+        analysed=AnalysedRegion(tissue=find_tissue(pixels)),
         validation=KNOWN.counts,
         decisions=load_review(folder / "review.csv"),
         complete=complete,

@@ -134,7 +134,7 @@ def count(
             result = count_slide(
                 found,
                 window,
-                ground=_ground(found, folder, images),
+                analysed=_ground(found, folder, images),
                 least_tissue=min_tissue,
                 top=top,
                 validation=_validation(found, measured),
@@ -202,9 +202,9 @@ def _ground(found: Detections, folder: Path | None, images: Path | None) -> Anal
 
     from metaphase.counting.analysedregion import AnalysedRegion, load_analysed_region
 
-    ground = load_analysed_region(folder, found.provenance) if folder else AnalysedRegion()
-    if images is None or ground.tissue is not None:
-        return ground
+    analysed = load_analysed_region(folder, found.provenance) if folder else AnalysedRegion()
+    if images is None or analysed.tissue is not None:
+        return analysed
     from metaphase.errors import SlideError
     from metaphase.slides.open import open_slide
     from metaphase.slides.tissue import find_tissue
@@ -214,7 +214,7 @@ def _ground(found: Detections, folder: Path | None, images: Path | None) -> Anal
     if not path.is_file():
         raise SlideError.of(path, "is not there, so its tissue is unknown")
     with open_slide(path, mpp=made.mpp) as slide:
-        return replace(ground, tissue=find_tissue(slide))
+        return replace(analysed, tissue=find_tissue(slide))
 
 
 def _row(name: str, result: MitoticCount, dataset: Dataset | None) -> dict[str, Any]:

@@ -66,13 +66,13 @@ def analysed_box_px(made: Provenance) -> Box | None:
     return x1, y1, max(x1, x2), max(y1, y2)
 
 
-def analysed_mm2(ground: AnalysedRegion, within_px: Box | None, mpp: float) -> float:
+def analysed_mm2(analysed: AnalysedRegion, within_px: Box | None, mpp: float) -> float:
     """Return the area that a count of the whole slide is about."""
     if within_px is None:
         return 0.0
     x1, y1, x2, y2 = within_px
     whole = area_mm2(x2 - x1, y2 - y1, mpp)
-    mask = ground.both
+    mask = analysed.both
     if mask is None or whole == 0:
         return whole
     return float(mask.fraction(x1, y1, x2 - x1, y2 - y1)[()]) * whole

@@ -96,7 +96,7 @@ def count_slide(
     detections: Detections,
     shape: WindowShape | None = None,
     *,
-    ground: AnalysedRegion | None = None,
+    analysed: AnalysedRegion | None = None,
     least_tissue: float = LEAST_TISSUE,
     top: int = 1,
     validation: Validation | None = None,
@@ -107,7 +107,7 @@ def count_slide(
 ) -> MitoticCount:
     """Count the mitotic figures of one slide at and above the threshold of its detections.
 
-    ``ground`` is its tissue and the region of interest that detection was limited to.
+    ``analysed`` is its tissue and the region of interest that detection was limited to.
     ``decisions`` are people's and replace the machine's, ``complete`` tells that the windows were
     looked at in full, so that nothing is missing. ``validation`` (true, false and missed figures
     of this model at this threshold) gives the interval. The score is that of
@@ -119,7 +119,7 @@ def count_slide(
         _reviewed(detections, decisions or (), made.image),
         made,
         shape,
-        ground=ground,
+        analysed=analysed,
         least_tissue=least_tissue,
         top=top,
         validation=validation,
@@ -134,7 +134,7 @@ def count_figures(
     made: Provenance,
     shape: WindowShape | None = None,
     *,
-    ground: AnalysedRegion | None = None,
+    analysed: AnalysedRegion | None = None,
     least_tissue: float = LEAST_TISSUE,
     top: int = 1,
     validation: Validation | None = None,
@@ -150,16 +150,16 @@ def count_figures(
         raise DetectionsError.of(
             made.image, "nothing can be counted per area: its um/px is unknown", way_out="--mpp"
         )
-    shape, ground = shape or WindowShape(), ground or AnalysedRegion()
+    shape, analysed = shape or WindowShape(), analysed or AnalysedRegion()
     within = analysed_box_px(made)
     hotspots = find_hotspots(
         figures.points,
         shape,
         made.mpp,
         within_px=within,
-        tissue=ground.both,
+        tissue=analysed.both,
         least_tissue=least_tissue,
-        roi=ground.roi,
+        roi=analysed.roi,
         top=top,
     )
     hotspots = hotspots or [_nowhere(shape, made.mpp, within)]
@@ -170,15 +170,15 @@ def count_figures(
         made.threshold,
         made.model,
         shape,
-        analysed_mm2(ground, within, made.mpp),
-        "tissue" if ground.tissue else "region" if _is_part(made) else "image",
+        analysed_mm2(analysed, within, made.mpp),
+        "tissue" if analysed.tissue else "region" if _is_part(made) else "image",
         seen_all.count,
         estimate(seen_all, validation, seed=seed),
         tuple(
             _counted(hotspot, figures, validation, complete, field_diameter_mm, seed)
             for hotspot in hotspots
         ),
-        tuple(_notes(made, hotspots, validation, field_diameter_mm, shape, ground)),
+        tuple(_notes(made, hotspots, validation, field_diameter_mm, shape, analysed)),
         validation,
     )
 
@@ -253,7 +253,7 @@ def _notes(
     validation: Validation | None,
     field_diameter_mm: float | None,
     shape: WindowShape,
-    ground: AnalysedRegion,
+    analysed: AnalysedRegion,
 ) -> list[str]:
     notes = []
     if any(hotspot.mostly_glass for hotspot in hotspots):
@@ -270,9 +270,9 @@ def _notes(
     if _is_part(made):
         notes.append("Only a part of the slide was looked at.")
     window = hotspots[0].window
-    if ground.roi and tissue_fraction(ground.roi, window, [window.centre])[0] < WITHIN_ROI:
+    if analysed.roi and tissue_fraction(analysed.roi, window, [window.centre])[0] < WITHIN_ROI:
         notes.append("No window fits into the region of interest, so this one reaches out of it.")
-    if made.parameters.get("roi_sha256") and ground.roi is None:
+    if made.parameters.get("roi_sha256") and analysed.roi is None:
         notes.append("Its region of interest is not there, so the window may reach out of it.")
     return notes
 

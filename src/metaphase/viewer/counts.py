@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from metaphase.counting.count import MitoticCount, count_figures
 from metaphase.counting.analysedregion import AnalysedRegion, load_analysed_region
+from metaphase.counting.count import MitoticCount, count_figures
 from metaphase.counting.interval import Validation
 from metaphase.counting.validation import FixedValidation, ValidationSource, validation_of
 from metaphase.counting.window import WindowShape, fields_area_mm2
@@ -61,17 +61,17 @@ class SlideCounter:
             counted(entry, standing, request.threshold),
             _provenance(entry, pixels, request.threshold),
             request.window,
-            ground=self.ground(entry, pixels),
+            analysed=self.analysed(entry, pixels),
             validation=self._validation(entry, request.threshold),
             complete=complete,
             field_diameter_mm=request.field_mm,
         )
 
-    def ground(self, entry: CatalogueEntry, pixels: Slide) -> AnalysedRegion:
+    def analysed(self, entry: CatalogueEntry, pixels: Slide) -> AnalysedRegion:
         """Return the masks saved with the detections; a missing tissue mask is computed."""
         with self._lock:
             if entry.slug not in self._regions:
-                self._regions[entry.slug] = _ground(entry, pixels)
+                self._regions[entry.slug] = _analysed_region(entry, pixels)
             return self._regions[entry.slug]
 
     def _validation(self, entry: CatalogueEntry, threshold: float) -> Validation | None:
@@ -83,13 +83,15 @@ class SlideCounter:
         return known.at(threshold) if known else None
 
 
-def _ground(entry: CatalogueEntry, pixels: Slide) -> AnalysedRegion:
+def _analysed_region(entry: CatalogueEntry, pixels: Slide) -> AnalysedRegion:
     from metaphase.slides.tissue import find_tissue
 
-    ground = AnalysedRegion()
+    analysed = AnalysedRegion()
     if entry.folder is not None and entry.provenance is not None:
-        ground = load_analysed_region(entry.folder, entry.provenance)
-    return ground if ground.tissue is not None else replace(ground, tissue=find_tissue(pixels))
+        analysed = load_analysed_region(entry.folder, entry.provenance)
+    return (
+        analysed if analysed.tissue is not None else replace(analysed, tissue=find_tissue(pixels))
+    )
 
 
 def _provenance(entry: CatalogueEntry, pixels: Slide, threshold: float) -> Provenance:
