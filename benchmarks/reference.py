@@ -19,8 +19,8 @@ import numpy as np
 
 from benchmarks.runtimes import open_all, some_tiles
 from benchmarks.scene import Row, seconds_of, the_model
-from metaphase.detection.ahead import map_ahead
 from metaphase.detection.decode import decode
+from metaphase.detection.prefetch import prefetch
 from metaphase.detection.runtime import Runtime, physical_cores, streams_of
 from metaphase.models.modelfile import Model
 
@@ -67,7 +67,7 @@ def _ours(runtime: Runtime, model: Model) -> Call:
         return decode(runtime.run(tile[None]), head, min_score=0.05)
 
     streams = streams_of(runtime)
-    return lambda tiles: list(map_ahead(one, tiles, workers=streams, ahead=2 * streams))
+    return lambda tiles: list(prefetch(one, tiles, workers=streams, depth=2 * streams))
 
 
 def _theirs(network: Any) -> Call:

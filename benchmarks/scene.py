@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from metaphase.detection.ahead import map_ahead
+from metaphase.detection.prefetch import prefetch
 from metaphase.detection.runtime import Runtime, streams_of
 from metaphase.models.modelfile import Model, load_model, zoo_names
 
@@ -45,10 +45,10 @@ def untrained(folder: Path) -> Model:
     import torch
 
     from metaphase.figures import Label
+    from metaphase.models.card import ModelCard, Threshold
     from metaphase.models.export import export_onnx
     from metaphase.models.modelfile import save_model
     from metaphase.models.networks import build_network
-    from metaphase.models.spec import ModelCard, Threshold
 
     torch.manual_seed(0)
     network = build_network("compact", {}, (Label.MITOTIC,), pretrained=False).eval()
@@ -132,7 +132,7 @@ def seconds_of(call: Callable[[], Any]) -> float:
 def run_all(runtime: Runtime, batches: Iterable[np.ndarray]) -> None:
     """Run batches as fast as a runtime goes: from as many threads at once as it likes."""
     streams = streams_of(runtime)
-    for _ in map_ahead(runtime.run, batches, workers=streams, ahead=2 * streams):
+    for _ in prefetch(runtime.run, batches, workers=streams, depth=2 * streams):
         pass
 
 

@@ -26,8 +26,8 @@ import numpy as np
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.evaluation.thresholds import bagged_threshold, choose_threshold
 from metaphase.figures import Detections
+from metaphase.models.card import SecondStage
 from metaphase.models.modelfile import Model
-from metaphase.models.spec import SecondStage
 from metaphase.training.fit.thresholdselection import detect_cases
 from metaphase.training.folds.crossvalidation import cross_validate
 from metaphase.training.folds.results import Folds, is_cross_validation, load_folds

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from metaphase.files import write_text
-from metaphase.models.cardtext import card_markdown
+from metaphase.models.card import ModelCard
+from metaphase.models.cardpage import card_markdown
 from metaphase.models.modelfile import ZOO, load_model, rewrite_card, save_second_stage
 from metaphase.models.precision import export_model
-from metaphase.models.spec import ModelCard
 
 LIMITATIONS = (
     "Look at the count of another scanner or laboratory before trusting it: slides differ in how "

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from metaphase.boxes import as_points
-from metaphase.detection.blocks import Found
+from metaphase.detection.checkpoint import Candidates
 from metaphase.detection.decode import decode
 from metaphase.detection.detect import found_in_tile
 from metaphase.detection.merge import merge
@@ -51,7 +51,7 @@ def merging_table(folder: Path, cases: Dataset) -> str:
                 maps = runtime.run(pixels[None])
                 (found,) = decode(maps, model.card.head, min_score=MIN_SCORE)
                 parts.append(found_in_tile(plan, number, found))
-            rows = Found.join(parts).rows
+            rows = Candidates.join(parts).rows
             radius = um_to_px(MATCH_RADIUS_UM, slide.mpp)
         for name, way in WAYS.items():
             kept = _kept(rows, way, threshold, plan.merge_radius_px)

@@ -9,8 +9,8 @@ from scipy import ndimage
 
 from metaphase.errors import SlideError
 from metaphase.figures import Label
+from metaphase.models.card import HeadSpec, InputSpec, Level, ModelCard, Threshold
 from metaphase.models.modelfile import Model
-from metaphase.models.spec import HeadSpec, InputSpec, Level, ModelCard, Threshold
 from metaphase.slides.slide import Slide
 
 DOT_UM = 2.5  # radius of a dot

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from metaphase.detection.decode import MAX_PER_TILE, decode, sigmoid
 from metaphase.errors import ModelFileError
 from metaphase.figures import LABELS, Label
-from metaphase.models.spec import HeadSpec, Level
+from metaphase.models.card import HeadSpec, Level
 
 CLASSES = st.sampled_from(
     [(Label.MITOTIC,), (Label.MITOTIC, Label.HARD_NEGATIVE), (Label.HARD_NEGATIVE, Label.MITOTIC)]

@@ -16,8 +16,8 @@ from metaphase.detection.decode import decode
 from metaphase.detection.runtime import computes_bf16, open_runtime, physical_cores
 from metaphase.errors import MetaphaseError, MissingExtraError, ModelFileError
 from metaphase.figures import Label
+from metaphase.models.card import SecondStage
 from metaphase.models.modelfile import load_model, save_model, save_second_stage
-from metaphase.models.spec import SecondStage
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")

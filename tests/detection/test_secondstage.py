@@ -14,8 +14,8 @@ from metaphase.detection.decode import sigmoid
 from metaphase.detection.detect import detect
 from metaphase.detection.secondstage import CandidateClassifier, read_window, rescore, turn
 from metaphase.figures import Detections, Label, Provenance
+from metaphase.models.card import HeadSpec, Level, SecondStage, StainReference
 from metaphase.models.modelfile import Model
-from metaphase.models.spec import HeadSpec, Level, SecondStage, StainReference
 from metaphase.slides.array import ArraySlide
 from metaphase.slides.mpp import MppHints
 from metaphase.slides.stain import Macenko, slide_stain

@@ -16,8 +16,8 @@ from metaphase.evaluation.thresholds import (
 )
 from metaphase.figures import Label
 from metaphase.labels.dataset import Dataset
+from metaphase.models.card import HeadSpec, InputSpec, Level, ModelCard, Threshold
 from metaphase.models.modelfile import load_model, save_model
-from metaphase.models.spec import HeadSpec, InputSpec, Level, ModelCard, Threshold
 from tests.evaluation.scenes import case, found, random_scene
 
 

@@ -112,8 +112,8 @@ def test_sockets_that_name_no_image(tmp_path, sockets):
 
 @pytest.fixture
 def model(tmp_path):
+    from metaphase.models.card import HeadSpec, InputSpec, Level, ModelCard, Threshold
     from metaphase.models.modelfile import save_model
-    from metaphase.models.spec import HeadSpec, InputSpec, Level, ModelCard, Threshold
 
     card = ModelCard(
         name="Tiny one: 1",

@@ -12,8 +12,8 @@ onnx = pytest.importorskip("onnx")
 from metaphase.errors import ModelFileError  # noqa: E402
 from metaphase.figures import Label  # noqa: E402
 from metaphase.models import export  # noqa: E402
+from metaphase.models.card import HeadSpec, Level  # noqa: E402
 from metaphase.models.export import export_onnx  # noqa: E402
-from metaphase.models.spec import HeadSpec, Level  # noqa: E402
 from tests.models.tiny import TinyNetwork, TinyOptions  # noqa: E402
 
 BOTH = (Label.MITOTIC, Label.HARD_NEGATIVE)

@@ -9,8 +9,8 @@ import pytest
 
 from metaphase.errors import ModelFileError
 from metaphase.models import modelfile
+from metaphase.models.card import HeadSpec, InputSpec, Level, ModelCard, Threshold
 from metaphase.models.modelfile import load_model, load_network, save_model
-from metaphase.models.spec import HeadSpec, InputSpec, Level, ModelCard, Threshold
 
 pytest.importorskip("safetensors")
 

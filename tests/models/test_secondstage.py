@@ -7,6 +7,7 @@ import json
 import pytest
 
 from metaphase.errors import ModelFileError
+from metaphase.models.card import SECOND_STAGE_FLOOR, SecondStage, StainReference
 from metaphase.models.modelfile import (
     default_model,
     load_model,
@@ -14,7 +15,6 @@ from metaphase.models.modelfile import (
     save_second_stage,
 )
 from metaphase.models.precision import export_model
-from metaphase.models.spec import SECOND_STAGE_FLOOR, SecondStage, StainReference
 from tests.models.tiny import register, save_tiny
 
 LOOK = SecondStage(id="", min_score=0.1, weight=0.5, symmetries=4)

@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 from metaphase.figures import Label
 from metaphase.models import networks
+from metaphase.models.card import HeadSpec, InputSpec, Level
 from metaphase.models.export import export_onnx
 from metaphase.models.modelfile import save_model
 from metaphase.models.networks.base import Network
-from metaphase.models.spec import HeadSpec, InputSpec, Level
 from tests.detection.scenes import make_card
 
 

@@ -22,7 +22,7 @@ def card(
 ) -> None:
     """Show a model's card: data and terms, recipe, scores, known failures. In Markdown."""
     from metaphase.files import write_text
-    from metaphase.models.cardtext import card_markdown
+    from metaphase.models.cardpage import card_markdown
     from metaphase.models.modelfile import default_model, load_model
 
     opened = load_model(model or default_model())

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from metaphase.detection.engine import Engine
+    from metaphase.detection.batch import Marks, Outcome, Watcher
+    from metaphase.detection.executor import Executor
     from metaphase.detection.inputs import Job
-    from metaphase.detection.many import Marks, Outcome, Watcher
     from metaphase.detection.plan import Settings
     from metaphase.labels.dataset import Dataset
     from metaphase.models.modelfile import Model
@@ -163,7 +163,7 @@ def detect(
     Exit code: 0 all is well, 1 some images failed, 2 wrong usage, 130 interrupted (the same
     command goes on where it was).
     """
-    from metaphase.detection.many import How, detect_with
+    from metaphase.detection.batch import How, detect_batch
     from metaphase.detection.plan import Settings, parse_region
     from metaphase.errors import InterruptedRunError
     from metaphase.models.modelfile import default_model, load_model
@@ -186,10 +186,10 @@ def detect(
     how = How(again, overlay, redraw=labels is not None, marks=_marks(known))
     try:
         with (
-            _engine(cluster, opened, settings, (device, precision), threads, batch) as engine,
-            _watching(len(jobs), together=engine.at_once > 1) as watcher,
+            _engine(cluster, opened, settings, (device, precision), threads, batch) as executor,
+            _watching(len(jobs), together=executor.at_once > 1) as watcher,
         ):
-            outcomes = detect_with(engine, jobs, opened, out, settings, how, watcher)
+            outcomes = detect_batch(executor, jobs, opened, out, settings, how, watcher)
     except KeyboardInterrupt:
         raise InterruptedRunError(
             f"interrupted; finished work is kept in {out}: the same command goes on from there"
@@ -205,19 +205,19 @@ def _engine(
     how: tuple[str, str],
     threads: int | None,
     batch: int | None,
-) -> Iterator[Engine]:
+) -> Iterator[Executor]:
     """Open what does the work, and say what it is. ``how`` is the device and the precision."""
     device, precision = how
     name = f"{model.card.name} ({model.id[:12]})"
     if cluster is None:
-        from metaphase.detection.engine import Here
+        from metaphase.detection.executor import LocalExecutor
         from metaphase.detection.runtime import open_runtime
 
         runtime = open_runtime(model, device, threads=threads, precision=precision)
         typer.echo(f"{name} on {runtime.name}", err=True)
-        yield Here(model, runtime, settings, batch)
+        yield LocalExecutor(model, runtime, settings, batch)
         return
-    from metaphase.detection.cluster import open_cluster
+    from metaphase.detection.daskexecutor import open_cluster
 
     def tell(text: str) -> None:
         typer.echo(text, err=True)
@@ -231,10 +231,10 @@ def _engine(
         precision=precision,
         batch=batch,
         tell=tell,
-    ) as engine:
-        workers = f"{engine.workers} worker{'s' * (engine.workers != 1)} of {cluster}"
-        tell(f"{name} on {engine.runtime.name}, by {workers}")
-        yield engine
+    ) as executor:
+        workers = f"{executor.workers} worker{'s' * (executor.workers != 1)} of {cluster}"
+        tell(f"{name} on {executor.runtime.name}, by {workers}")
+        yield executor
 
 
 def _dataset(labels: Path | None, image_folder: Path | None) -> Dataset | None:
@@ -310,7 +310,7 @@ def _watching(images: int, *, together: bool = False) -> Iterator[Watcher]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from metaphase.detection.many import Watcher
+    from metaphase.detection.batch import Watcher
 
     columns = (
         TextColumn("{task.description}"),

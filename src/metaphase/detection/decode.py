@@ -1,6 +1,6 @@
 """From a network's output maps to candidate points: one module for training, runtimes and tests.
 
-The conventions are those of ``models/spec.py``. For ``kind = "centre"`` a candidate is a cell whose
+The conventions are those of ``models/card.py``. For ``kind = "centre"`` a candidate is a cell whose
 score is the largest of its 3 x 3 neighbourhood ("Objects as Points", Zhou et al. 2019); for
 ``kind = "anchors"`` it is every anchor over the score, at the centre of its decoded box. What lies
 close together is left to ``merge``.
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaphase.errors import ModelFileError
-from metaphase.models.spec import HeadSpec, Level
+from metaphase.models.card import HeadSpec, Level
 
 MAX_PER_TILE = 1000
 """The best that are kept of a tile before merging (torchvision's RetinaNet keeps as many a level).
@@ -29,7 +29,7 @@ Map = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Candidates:
+class TileCandidates:
     """The candidates of one tile, by falling score: positions in tile px, label codes.
 
     ``capped`` tells that more were found than are kept.
@@ -46,8 +46,8 @@ class Candidates:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """Candidates of one level over the whole batch."""
+class _LevelCandidates:
+    """TileCandidates of one level over the whole batch."""
 
     tile: NDArray[np.int64]
     x: NDArray[np.float64]
@@ -62,7 +62,7 @@ def decode(
     *,
     min_score: float,
     max_per_tile: int = MAX_PER_TILE,
-) -> list[Candidates]:
+) -> list[TileCandidates]:
     """Return the candidates with ``score >= min_score`` of each tile of a batch.
 
     ``maps`` are logits and geometry of every level, each [n, channels, h, w]. Raises
@@ -86,7 +86,7 @@ def decode(
     for start, stop in pairwise(bounds.tolist()):
         rows = order[start : min(stop, start + max_per_tile)]
         capped = stop - start > max_per_tile
-        result.append(Candidates(x[rows], y[rows], score[rows], label[rows], capped))
+        result.append(TileCandidates(x[rows], y[rows], score[rows], label[rows], capped))
     return result
 
 
@@ -98,7 +98,7 @@ def sigmoid(logit: NDArray[np.floating]) -> NDArray[np.float64]:
 
 def _decode_level(
     logits: Map, geometry: NDArray[np.floating], level: Level, head: HeadSpec, min_score: float
-) -> _Found:
+) -> _LevelCandidates:
     channels = logits.shape[1]
     near = logits >= np.float32(_lowest_logit(min_score))  # the exact test is on the score
     tile, channel, row, column = (index.astype(np.int64) for index in np.nonzero(near))
@@ -120,7 +120,7 @@ def _decode_level(
         size = np.asarray(level.anchors, dtype=np.float64)[anchor].reshape(-1, 2)
         x, y = column * level.stride + dx * size[:, 0], row * level.stride + dy * size[:, 1]
     codes = np.array([label.code for label in head.classes], dtype=np.int8)
-    return _Found(tile, x, y, score[keep], codes[index])
+    return _LevelCandidates(tile, x, y, score[keep], codes[index])
 
 
 def _is_peak(

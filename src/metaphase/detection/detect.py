@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaphase import __version__
-from metaphase.detection.ahead import map_ahead
-from metaphase.detection.blocks import BLOCK_TILES, BlockStore, Found
-from metaphase.detection.decode import Candidates, decode
-from metaphase.detection.familiarity import with_familiarity
+from metaphase.detection.checkpoint import BLOCK_TILES, Candidates, Checkpoint
+from metaphase.detection.decode import TileCandidates, decode
+from metaphase.detection.domainshift import with_domain_shift
 from metaphase.detection.merge import merge
 from metaphase.detection.plan import Plan, Region, Settings, make_plan
+from metaphase.detection.prefetch import prefetch
 from metaphase.detection.runtime import Runtime, open_runtime, runtime_precision, streams_of
 from metaphase.detection.secondstage import CandidateClassifier, rescore
 from metaphase.figures import POSITION_DECIMALS, SCORE_DECIMALS, Detections, Provenance
@@ -136,11 +136,11 @@ def complete(
 ) -> Detections:
     """Do what is done with merged detections and the slide: the card says what.
 
-    ``seen`` is what was looked at again already (``Found.seen``).
+    ``seen`` is what was looked at again already (``Candidates.seen``).
     """
     classifier = candidate_classifier(slide, plan, model, runtime)
     told = found if classifier is None else rescore(found, classifier, seen)
-    return with_familiarity(told, slide, plan, model, runtime)
+    return with_domain_shift(told, slide, plan, model, runtime)
 
 
 def candidate_classifier(
@@ -157,10 +157,10 @@ def candidate_classifier(
     return CandidateClassifier(slide, look, second, again, plan.stain)
 
 
-def block_store(folder: Path, plan: Plan, made: Provenance, batch: int) -> BlockStore:
+def block_store(folder: Path, plan: Plan, made: Provenance, batch: int) -> Checkpoint:
     """Open the folder of finished blocks, for everything that their numbers depend on."""
     depends_on = (made.image_sha256, made.model_id, made.runtime, made.metaphase, str(batch))
-    return BlockStore(folder, plan.fingerprint(*depends_on))
+    return Checkpoint(folder, plan.fingerprint(*depends_on))
 
 
 def provenance(
@@ -206,9 +206,9 @@ def find(
     runtime: Runtime,
     *,
     batch: int | None = None,
-    store: BlockStore | None = None,
+    store: Checkpoint | None = None,
     progress: Progress | None = None,
-) -> Found:
+) -> Candidates:
     """Look at the plan's tiles and return their candidates, not yet merged.
 
     Blocks that the store has are not looked at again.
@@ -226,44 +226,50 @@ def find(
 
     todo = (int(number) for tiles in missing for number in tiles)
     streams = streams_of(runtime)
-    pixels = map_ahead(read, todo, workers=max(_READERS, streams), ahead=streams * size + _AHEAD)
+    pixels = prefetch(read, todo, workers=max(_READERS, streams), depth=streams * size + _AHEAD)
     groups = [g for tiles in missing for g in _batches(tiles, max(size, _LOOK_EVERY))]
     batches = [numbers for group in groups for numbers in _batches(group, size)]
 
-    def run(job: tuple[NDArray[np.int64], Pixels]) -> Found:
+    def run(job: tuple[NDArray[np.int64], Pixels]) -> Candidates:
         numbers, tiles = job
         found = decode(runtime.run(tiles), model.card.head, min_score=plan.min_score)
-        return Found.join([found_in_tile(plan, n, c) for n, c in zip(numbers, found, strict=True)])
+        return Candidates.join(
+            [found_in_tile(plan, n, c) for n, c in zip(numbers, found, strict=True)]
+        )
 
-    def gather() -> Iterator[Found]:
+    def gather() -> Iterator[Candidates]:
         for group in groups:
             parts = []
             for numbers in _batches(group, size):
                 parts.append(next(found))
                 tell(numbers)
-            yield Found.join(parts)
+            yield Candidates.join(parts)
 
     # Three stages side by side, each some steps ahead of the next: reading, network, second stage.
     fed = ((numbers, np.stack([next(pixels) for _ in numbers])) for numbers in batches)
-    found = map_ahead(run, fed, workers=streams, ahead=2 * streams)
+    found = prefetch(run, fed, workers=streams, depth=2 * streams)
     classifier = candidate_classifier(slide, plan, model, runtime) if missing else None
-    looked = map_ahead(
-        partial(score_candidates, plan=plan, classifier=classifier), gather(), workers=1, ahead=2
+    looked = prefetch(
+        partial(score_candidates, plan=plan, classifier=classifier), gather(), workers=1, depth=2
     )
     results = []
     with closing(pixels), closing(found), closing(looked):
         for index, (tiles, known) in enumerate(zip(blocks, stored, strict=True)):
             if known is None:
-                known = Found.join([next(looked) for _ in _batches(tiles, max(size, _LOOK_EVERY))])
+                known = Candidates.join(
+                    [next(looked) for _ in _batches(tiles, max(size, _LOOK_EVERY))]
+                )
                 if store:
                     store.save(index, known)
             else:
                 tell(tiles)
             results.append(known)
-    return Found.join(results)
+    return Candidates.join(results)
 
 
-def score_candidates(found: Found, plan: Plan, classifier: CandidateClassifier | None) -> Found:
+def score_candidates(
+    found: Candidates, plan: Plan, classifier: CandidateClassifier | None
+) -> Candidates:
     """Return candidates with the second scores of those that are likely to stay.
 
     Which do is known when all are merged; by then few are left to look at.
@@ -283,7 +289,7 @@ def blocks_of(plan: Plan) -> list[NDArray[np.int64]]:
     return [plan.tiles[i : i + BLOCK_TILES] for i in range(0, len(plan.tiles), BLOCK_TILES)]
 
 
-def finish(found: Found, plan: Plan, made: Provenance) -> Detections:
+def finish(found: Candidates, plan: Plan, made: Provenance) -> Detections:
     """Merge candidates to detections, at the precision of the files.
 
     They are rounded first, so that merging what a file holds changes nothing.
@@ -306,7 +312,7 @@ def finish(found: Found, plan: Plan, made: Provenance) -> Detections:
 
 
 def _as_in_files(
-    found: Found,
+    found: Candidates,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int8]]:
     """Return x, y, score and label of candidates, rounded."""
     x, y = np.round(found.rows[:, :2].T, POSITION_DECIMALS)
@@ -317,7 +323,7 @@ def _batches(tiles: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]
     return (tiles[i : i + size] for i in range(0, len(tiles), size))
 
 
-def found_in_tile(plan: Plan, number: int, candidates: Candidates) -> Found:
+def found_in_tile(plan: Plan, number: int, candidates: TileCandidates) -> Candidates:
     """Return a tile's candidates in full-resolution pixels, those that are its own to tell."""
     grid = plan.grid
     left, top = grid.corner(int(number))
@@ -326,7 +332,7 @@ def found_in_tile(plan: Plan, number: int, candidates: Candidates) -> Found:
     # Just outside the image is a figure that the border cuts: its point is put on the border.
     x, y = np.clip(x, 0, grid.width_px), np.clip(y, 0, grid.height_px)
     rows = np.stack([x, y, candidates.score, candidates.label.astype(np.float64)], axis=1)
-    return Found(rows[keep], int(candidates.capped))
+    return Candidates(rows[keep], int(candidates.capped))
 
 
 class Teller:

@@ -19,8 +19,8 @@ from metaphase.detection.grid import Grid
 from metaphase.errors import InputError, Problem
 from metaphase.files import sha256_of_file
 from metaphase.labels.qupath import bounds_offset
+from metaphase.models.card import SecondStage
 from metaphase.models.modelfile import Model
-from metaphase.models.spec import SecondStage
 from metaphase.slides.mask import TissueMask
 from metaphase.slides.slide import Slide
 from metaphase.slides.stain import Macenko, slide_stain

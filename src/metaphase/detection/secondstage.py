@@ -18,12 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from metaphase.detection.ahead import map_ahead
 from metaphase.detection.decode import sigmoid
+from metaphase.detection.prefetch import prefetch
 from metaphase.detection.runtime import Runtime, streams_of
 from metaphase.figures import SCORE_DECIMALS, Detections, Label
+from metaphase.models.card import SecondStage
 from metaphase.models.modelfile import Model
-from metaphase.models.spec import SecondStage
 from metaphase.slides.slide import Pixels, Slide
 from metaphase.slides.stain import Macenko
 
@@ -59,7 +59,7 @@ class CandidateClassifier:
         ``first`` are the detector's scores [n].
         """
         parts = [np.zeros(0)]
-        windows = map_ahead(self._read, points, workers=_READERS, ahead=2 * _BATCH)
+        windows = prefetch(self._read, points, workers=_READERS, depth=2 * _BATCH)
         with closing(windows):
             for start in range(0, len(points), _AT_ONCE):
                 some = first[start : start + _AT_ONCE]
@@ -80,7 +80,7 @@ class CandidateClassifier:
         """Return the logits [symmetries, n] of windows [n, h, w, 3]."""
         turned = np.concatenate([turn(windows, number) for number in symmetries])
         streams = streams_of(self.runtime)
-        logits = map_ahead(self._run, _batches(turned), workers=streams, ahead=2 * streams)
+        logits = prefetch(self._run, _batches(turned), workers=streams, depth=2 * streams)
         return np.concatenate(list(logits))[: len(turned)].reshape(len(symmetries), len(windows))
 
     def _run(self, windows: Pixels) -> FloatArray:

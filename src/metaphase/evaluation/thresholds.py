@@ -16,8 +16,8 @@ from metaphase.evaluation.matching import Gains, Rule, gains
 from metaphase.evaluation.pairing import Pair, pair_cases
 from metaphase.figures import Detections, Label
 from metaphase.labels.dataset import Dataset
+from metaphase.models.card import Threshold
 from metaphase.models.modelfile import Model, load_model, rewrite_card
-from metaphase.models.spec import Threshold
 from metaphase.units import MATCH_RADIUS_UM, um_to_px
 
 _SAME = 1e-12  # F1 of equal counts differs by no more

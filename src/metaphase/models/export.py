@@ -2,7 +2,7 @@
 
 The graph's input is ``tiles``, uint8 RGB [n, h, w, 3]; batch, height and width are dynamic (of a
 "window" the batch alone). Its outputs are ``logits_0, geometry_0, logits_1, ...`` in float32, as
-``models/spec.py`` tells.
+``models/card.py`` tells.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from metaphase.errors import MissingExtraError, ModelFileError
 from metaphase.files import write_bytes
 
 if TYPE_CHECKING:
+    from metaphase.models.card import HeadSpec
     from metaphase.models.networks.base import Network
-    from metaphase.models.spec import HeadSpec
 
 INPUT_NAME = "tiles"
 OPSET = 18

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from metaphase.errors import MissingExtraError, ModelFileError, Problem
 from metaphase.files import sha256_of_file, write_bytes, write_json
-from metaphase.models.spec import ModelCard, SecondStage
+from metaphase.models.card import ModelCard, SecondStage
 
 if TYPE_CHECKING:
     from metaphase.models.networks.base import Network

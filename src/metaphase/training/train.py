@@ -27,6 +27,7 @@ from metaphase.errors import InterruptedRunError, MissingExtraError, RecipeError
 from metaphase.figures import Label
 from metaphase.files import write_json, write_text
 from metaphase.labels.dataset import Dataset
+from metaphase.models.card import ModelCard, SecondStage, Threshold
 from metaphase.models.modelfile import (
     SECOND_STAGE_FOLDER,
     Model,
@@ -35,7 +36,6 @@ from metaphase.models.modelfile import (
     save_model,
     save_second_stage,
 )
-from metaphase.models.spec import ModelCard, SecondStage, Threshold
 from metaphase.training.fit.card import UNDECIDED, network_card
 from metaphase.training.recipe.recipe import Recipe, load_recipe, resolved
 

@@ -6,10 +6,10 @@ import numpy as np
 from PIL import Image
 
 from metaphase.detection.detect import detect
-from metaphase.detection.familiarity import PARAMETER, warning_of
+from metaphase.detection.domainshift import PARAMETER, shift_warning
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.training.fit.domainstatistics import describe_domains, write_domains
-from tests.detection.test_familiarity import picture
+from tests.detection.test_domainshift import picture
 from tests.models.tiny import save_tiny
 
 
@@ -26,10 +26,10 @@ def test_detection_tells_only_where_the_card_does(tmp_path: Path) -> None:
     assert told.id != model.id
     known = detect(tmp_path / "t1.png", told, mpp=0.25)
     assert known.provenance.parameters[PARAMETER]["nearest"] == "A"
-    assert warning_of(known) is None
+    assert shift_warning(known) is None
     assert np.array_equal(known.score, detect(tmp_path / "t1.png", model, mpp=0.25).score)
     Image.fromarray(picture(4.0, blur=2.0)).save(tmp_path / "odd.png")
-    assert warning_of(detect(tmp_path / "odd.png", told, mpp=0.25)) is not None
+    assert shift_warning(detect(tmp_path / "odd.png", told, mpp=0.25)) is not None
 
 
 def test_crops_tell_their_scanners_stain_and_sharpness(tmp_path: Path) -> None:

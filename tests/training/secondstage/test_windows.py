@@ -8,7 +8,7 @@ from PIL import Image
 
 from metaphase.errors import RecipeError
 from metaphase.labels.dataset import Case, Dataset
-from metaphase.models.spec import InputSpec
+from metaphase.models.card import InputSpec
 from metaphase.training.patches.crops import Crops
 from metaphase.training.patches.dataset import SlidePool
 from metaphase.training.patches.sampling import sampling_case

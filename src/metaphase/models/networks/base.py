@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from metaphase.figures import Label
-from metaphase.models.spec import HeadSpec, InputSpec
+from metaphase.models.card import HeadSpec, InputSpec
 
 Rgb = tuple[float, float, float]
 
@@ -27,7 +27,7 @@ class Target(TypedDict):
 
 
 class Network(nn.Module, ABC):
-    """A detector without its decoding: uint8 tiles in, maps out (see ``models/spec.py``)."""
+    """A detector without its decoding: uint8 tiles in, maps out (see ``models/card.py``)."""
 
     kind: str
     options: dict[str, Any]

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metaphase.figures import Label
+from metaphase.models.card import InputSpec
 from metaphase.models.networks.base import Network, Target
 from metaphase.models.networks.heads import HEADS
 from metaphase.models.networks.lite import LITE_NORMALISATION, efficientnet_lite
 from metaphase.models.options import CompactOptions
-from metaphase.models.spec import InputSpec
 
 _PRIOR = 0.01  # score of an untrained cell (Lin et al. 2017): keeps the first steps calm
 

@@ -17,9 +17,9 @@ from torch.nn import functional as F
 from torchvision.ops import box_iou, sigmoid_focal_loss
 
 from metaphase.figures import LABELS, Label
+from metaphase.models.card import HeadSpec, Level
 from metaphase.models.networks.base import Target
 from metaphase.models.options import CompactOptions
-from metaphase.models.spec import HeadSpec, Level
 
 STRIDE = 8
 _MATCHED, _UNMATCHED = 0.5, 0.4

@@ -30,9 +30,9 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool, LastLevelP
 
 from metaphase.errors import ModelFileError
 from metaphase.figures import Label
+from metaphase.models.card import HeadSpec, InputSpec, Level
 from metaphase.models.networks.base import Network, Target
 from metaphase.models.options import RetinaNetOptions
-from metaphase.models.spec import HeadSpec, InputSpec, Level
 
 _FIRST_STRIDE = 8
 _HIDDEN_SIZE = 800

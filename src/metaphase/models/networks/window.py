@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metaphase.figures import Label
+from metaphase.models.card import HeadSpec, InputSpec, Level
 from metaphase.models.networks.base import Network, Target
 from metaphase.models.networks.lite import LITE_NORMALISATION, efficientnet_lite
 from metaphase.models.options import WindowOptions
-from metaphase.models.spec import HeadSpec, InputSpec, Level
 
 _DEEPEST = 32
 """Stride of the deepest features."""

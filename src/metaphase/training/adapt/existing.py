@@ -23,10 +23,10 @@ from torch import Tensor
 from metaphase import __version__
 from metaphase.errors import InterruptedRunError, ModelFileError, RecipeError
 from metaphase.files import whole_file, write_text
+from metaphase.models.card import ModelCard
 from metaphase.models.export import export_onnx
 from metaphase.models.modelfile import Model, load_model, load_network, save_model
 from metaphase.models.networks import Network
-from metaphase.models.spec import ModelCard
 from metaphase.training.adapt.base import Method, Setting, Step, UnlabelledBatch
 from metaphase.training.adapt.options import AdaptOptions
 from metaphase.training.adapt.registry import find_method, read_options

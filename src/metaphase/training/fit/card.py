@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from metaphase.models.spec import ModelCard, Threshold
+from metaphase.models.card import ModelCard, Threshold
 from metaphase.training.recipe.recipe import Recipe
 
 if TYPE_CHECKING:

@@ -6,13 +6,18 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from metaphase.detection.appearance import Numbers, describe, look_at, mean_of
-from metaphase.detection.familiarity import Described, statistics_of
+from metaphase.detection.domainshift import TrainingImage, domain_statistics
+from metaphase.detection.imagestatistics import (
+    Statistics,
+    image_statistics,
+    mean_statistics,
+    tile_statistics,
+)
 from metaphase.detection.plan import Settings, make_plan
 from metaphase.detection.runtime import Runtime, open_runtime
 from metaphase.labels.dataset import Case, Dataset
+from metaphase.models.card import DomainStatistics
 from metaphase.models.modelfile import Model, rewrite_card
-from metaphase.models.spec import DomainStatistics
 from metaphase.slides.open import open_case
 
 MOST_IMAGES = 200
@@ -37,7 +42,7 @@ def describe_domains(
     """
     runtime = runtime or open_runtime(model)
     images = [*_regions(model, regions, by, runtime), *_crops(model, crops or Dataset(()), by)]
-    return statistics_of(images, by)
+    return domain_statistics(images, by)
 
 
 def write_domains(model: Model, statistics: DomainStatistics | None) -> Model:
@@ -45,26 +50,26 @@ def write_domains(model: Model, statistics: DomainStatistics | None) -> Model:
     return rewrite_card(model, domains=statistics)
 
 
-def _regions(model: Model, cases: Dataset, by: str, runtime: Runtime) -> Iterator[Described]:
+def _regions(model: Model, cases: Dataset, by: str, runtime: Runtime) -> Iterator[TrainingImage]:
     for name, members in cases.by_domain(by).items():
         for case in _spread_out(members.cases, MOST_IMAGES):
             with open_case(case) as slide:
-                numbers = describe(slide, make_plan(slide, model, Settings()), runtime)
+                numbers = image_statistics(slide, make_plan(slide, model, Settings()), runtime)
             if numbers is not None:
-                yield Described(name, case.domain("group"), numbers)
+                yield TrainingImage(name, case.domain("group"), numbers)
 
 
-def _crops(model: Model, cases: Dataset, by: str) -> Iterator[Described]:
+def _crops(model: Model, cases: Dataset, by: str) -> Iterator[TrainingImage]:
     for name, members in cases.by_domain(by).items():
         groups = list(members.by_domain("group").items())
         for group, crops in [groups[i] for i in _steps(len(groups), MOST_IMAGES)]:
             parts = [_crop(case, model) for case in _spread_out(crops.cases, CROPS_A_GROUP)]
-            numbers = mean_of([part for part in parts if part is not None])
+            numbers = mean_statistics([part for part in parts if part is not None])
             if numbers is not None:
-                yield Described(name, group, numbers, whole=False)
+                yield TrainingImage(name, group, numbers, whole=False)
 
 
-def _crop(case: Case, model: Model) -> Numbers | None:
+def _crop(case: Case, model: Model) -> Statistics | None:
     with open_case(case) as slide:
         width = round(slide.width_px * slide.mpp / model.card.input.mpp)
         height = round(slide.height_px * slide.mpp / model.card.input.mpp)
@@ -72,7 +77,7 @@ def _crop(case: Case, model: Model) -> Numbers | None:
     without = np.zeros(pixels.shape[:2], bool)
     rim_x, rim_y = (round(side * (1 - _MIDDLE) / 2) for side in (width, height))
     without[rim_y : height - rim_y, rim_x : width - rim_x] = True
-    return look_at(pixels, without)
+    return tile_statistics(pixels, without)
 
 
 def _spread_out(cases: Sequence[Case], most: int) -> list[Case]:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from metaphase.detection.blocks import Found
+from metaphase.detection.checkpoint import Candidates
 from metaphase.detection.decode import decode
 from metaphase.detection.detect import finish, found_in_tile
 from metaphase.detection.plan import Plan, Settings, make_plan
@@ -71,7 +71,7 @@ class Regions:
             self._plans[case_id] = make_plan(self.slides[case_id], self.model, self.settings)
         return self._plans[case_id]
 
-    def detections(self, case_id: str, found: Found) -> Detections:
+    def detections(self, case_id: str, found: Candidates) -> Detections:
         """Merge what was found in a case's tiles."""
         return finish(found, self.plan(case_id), _provenance(self.slides[case_id], self.model))
 
@@ -119,7 +119,7 @@ class RegionScorer:
         self.regions = Regions(recipe, network, cases)
         self.detections: dict[str, Detections] = {}
         self.curve: Curve | None = None
-        self._found: dict[str, list[Found]] = defaultdict(list)
+        self._found: dict[str, list[Candidates]] = defaultdict(list)
 
     def reset(self) -> None:
         """Forget everything."""
@@ -148,7 +148,7 @@ class RegionScorer:
         """Merge, match and score at the best threshold; ``curve`` has all of them."""
         cases = self.regions.cases
         self.detections = {
-            case.id: self.regions.detections(case.id, Found.join(self._found[case.id]))
+            case.id: self.regions.detections(case.id, Candidates.join(self._found[case.id]))
             for case in cases
         }
         radius_um = self.recipe.validation.radius_um
@@ -194,7 +194,7 @@ def detect_regions(
             arrays = [m.float().cpu().numpy() for m in maps]
             found = decode(arrays, network.head, min_score=min_score)
             parts += [found_in_tile(plan, n, f) for n, f in zip(numbers, found, strict=True)]
-        detections[case.id] = regions.detections(case.id, Found.join(parts))
+        detections[case.id] = regions.detections(case.id, Candidates.join(parts))
     return detections
 
 

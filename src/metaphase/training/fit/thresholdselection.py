@@ -16,8 +16,8 @@ from metaphase.evaluation.evaluate import Scores, evaluate
 from metaphase.evaluation.thresholds import bagged_threshold, protocol_text
 from metaphase.figures import Detections
 from metaphase.labels.dataset import Dataset
+from metaphase.models.card import Threshold
 from metaphase.models.modelfile import Model
-from metaphase.models.spec import Threshold
 from metaphase.slides.open import open_case
 from metaphase.training.recipe.recipe import Recipe
 

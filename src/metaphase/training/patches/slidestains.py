@@ -11,7 +11,7 @@ import numpy as np
 
 from metaphase.errors import RecipeError
 from metaphase.labels.dataset import Dataset
-from metaphase.models.spec import StainReference
+from metaphase.models.card import StainReference
 from metaphase.slides.open import open_case
 from metaphase.slides.slide import Slide
 from metaphase.slides.stain import stain_of, stain_tiles

@@ -21,7 +21,7 @@ from metaphase.boxes import distances
 from metaphase.detection.secondstage import read_window
 from metaphase.errors import RecipeError
 from metaphase.figures import Label
-from metaphase.models.spec import InputSpec
+from metaphase.models.card import InputSpec
 from metaphase.training.patches.augment import Float, symmetry, vary
 from metaphase.training.patches.crops import Crops, Look, Whole, darkest, look_of, recolour
 from metaphase.training.patches.dataset import SlidePool

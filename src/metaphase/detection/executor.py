@@ -15,7 +15,7 @@ from metaphase.models.modelfile import Model
 from metaphase.slides.slide import Slide
 
 
-class Engine(Protocol):
+class Executor(Protocol):
     """Does the parts of an image's work that take long.
 
     ``at_once`` is how many images keep it busy; the calls for them come from as many threads.
@@ -40,7 +40,7 @@ class Engine(Protocol):
 
 
 @dataclass
-class Here:
+class LocalExecutor:
     """Works in this process."""
 
     model: Model

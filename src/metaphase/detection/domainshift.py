@@ -1,6 +1,6 @@
 """Is this slide like those that the model was trained on? A number, calibrated on the training.
 
-The card of a model describes its training domains (``models/spec.py``). The distance of an image
+The card of a model describes its training domains (``models/card.py``). The distance of an image
 from a domain is the root mean square of its numbers' differences from the domain's mean, in units
 of the spread between training images of one domain; that of the nearest domain counts. What is told
 is this distance over the ``limit``: the 99th percentile of the distances of training images, each
@@ -16,12 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from metaphase.detection.appearance import COMPONENTS, Numbers, describe, mean_of
+from metaphase.detection.imagestatistics import (
+    COMPONENTS,
+    Statistics,
+    image_statistics,
+    mean_statistics,
+)
 from metaphase.detection.plan import Plan
 from metaphase.detection.runtime import Runtime
 from metaphase.figures import Detections
+from metaphase.models.card import DomainStatistics, TrainingDomain
 from metaphase.models.modelfile import Model
-from metaphase.models.spec import DomainStatistics, TrainingDomain
 from metaphase.slides.slide import Slide
 
 PARAMETER = "familiarity"
@@ -33,16 +38,18 @@ _LEAST_IMAGES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class TrainingImage:
     """One training image. ``whole`` is false for crops, which give a domain's mean and no more."""
 
     domain: str
     group: str
-    numbers: Numbers
+    numbers: Statistics
     whole: bool = True
 
 
-def statistics_of(images: Sequence[Described], by: str = "scanner") -> DomainStatistics | None:
+def domain_statistics(
+    images: Sequence[TrainingImage], by: str = "scanner"
+) -> DomainStatistics | None:
     """Return what a card tells of the training domains; None with too few images to calibrate."""
     whole = [image for image in images if image.whole]
     measured = whole if len(whole) >= _LEAST_IMAGES else list(images)
@@ -65,7 +72,7 @@ def statistics_of(images: Sequence[Described], by: str = "scanner") -> DomainSta
     )
 
 
-def compare(numbers: Numbers, statistics: DomainStatistics) -> dict[str, Any]:
+def compare(numbers: Statistics, statistics: DomainStatistics) -> dict[str, Any]:
     """Return how an image compares: what the provenance holds and a warning is made of.
 
     ``times`` is the largest of the components' distances over their limits, ``component`` which it
@@ -90,7 +97,7 @@ def compare(numbers: Numbers, statistics: DomainStatistics) -> dict[str, Any]:
     }
 
 
-def with_familiarity(
+def with_domain_shift(
     found: Detections, slide: Slide, plan: Plan, model: Model, runtime: Runtime
 ) -> Detections:
     """Return detections whose provenance says how the image compares with the training domains.
@@ -100,13 +107,13 @@ def with_familiarity(
     statistics = model.card.domains
     if statistics is None:
         return found
-    numbers = describe(slide, plan, runtime)
+    numbers = image_statistics(slide, plan, runtime)
     told = {} if numbers is None else compare(numbers, statistics)
     parameters = {**found.provenance.parameters, PARAMETER: told}
     return found.made_by(parameters=parameters)
 
 
-def warning_of(found: Detections) -> str | None:
+def shift_warning(found: Detections) -> str | None:
     """Return the sentence that a user should read, None where the image is familiar."""
     told = found.provenance.parameters.get(PARAMETER)
     if not isinstance(told, Mapping) or not told.get("unfamiliar"):
@@ -145,7 +152,7 @@ def _limit(distances: Sequence[float]) -> float:
     return max(float(np.quantile(distances, QUANTILE, method="higher")), 1e-6)
 
 
-def _without(image: Described, images: Sequence[Described]) -> list[Described]:
+def _without(image: TrainingImage, images: Sequence[TrainingImage]) -> list[TrainingImage]:
     """Return the images that are not of the same slide; where its domain has no other slide, all
     but the image itself."""
     groups = {other.group for other in images if other.domain == image.domain and other.whole}
@@ -154,20 +161,20 @@ def _without(image: Described, images: Sequence[Described]) -> list[Described]:
     return [other for other in images if other is not image]
 
 
-def _domains(images: Sequence[Described]) -> list[TrainingDomain]:
+def _domains(images: Sequence[TrainingImage]) -> list[TrainingDomain]:
     """Return the domains with their means: of whole images where a domain has any."""
     result = []
     for name in dict.fromkeys(image.domain for image in images):
         members = [image for image in images if image.domain == name]
         members = [m for m in members if m.whole] or members
-        mean = mean_of([member.numbers for member in members])
+        mean = mean_statistics([member.numbers for member in members])
         assert mean is not None
         rounded = {key: round(value, 4) for key, value in mean.items()}
         result.append(TrainingDomain(name=name, images=len(members), mean=rounded))
     return result
 
 
-def _spread(images: Sequence[Described]) -> dict[str, float]:
+def _spread(images: Sequence[TrainingImage]) -> dict[str, float]:
     """Return the standard deviation between images of one domain, pooled over the domains."""
     spread: dict[str, float] = {}
     domains = sorted({image.domain for image in images})

@@ -21,9 +21,9 @@ pytest.importorskip("distributed")
 import distributed
 
 from metaphase.cli import main
-from metaphase.detection import cluster, clustertasks
-from metaphase.detection.blocks import BLOCK_TILES
-from metaphase.detection.clustertasks import Orders
+from metaphase.detection import daskexecutor, dasktasks
+from metaphase.detection.checkpoint import BLOCK_TILES
+from metaphase.detection.dasktasks import Orders
 from metaphase.detection.plan import Settings, make_plan
 from metaphase.detectionfile import load_detections
 from metaphase.errors import InputError, MetaphaseError, MissingExtraError, Problem, SlideError
@@ -216,10 +216,10 @@ def test_a_region_of_interest_is_kept(local, images, model, tmp_path):
 
 def test_the_model_is_opened_once_a_worker(local, images, model, tmp_path, monkeypatch):
     opened = []
-    real = clustertasks.open_runtime
-    monkeypatch.setattr(clustertasks, "_opened", {})
+    real = dasktasks.open_runtime
+    monkeypatch.setattr(dasktasks, "_opened", {})
     monkeypatch.setattr(
-        clustertasks, "open_runtime", lambda *a, **k: (opened.append(1), real(*a, **k))[1]
+        dasktasks, "open_runtime", lambda *a, **k: (opened.append(1), real(*a, **k))[1]
     )
     assert call(images, model, tmp_path / "out", "--cluster", local) == 0
     assert len(opened) == 1  # both workers live in this process
@@ -241,7 +241,7 @@ def test_trouble_at_a_worker_is_tried_again_and_then_told(
     local, images, model, tmp_path, capsys, monkeypatch
 ):
     tries = []
-    real = clustertasks.find
+    real = dasktasks.find
 
     def shaky(*given, **options):
         tries.append(1)
@@ -249,10 +249,10 @@ def test_trouble_at_a_worker_is_tried_again_and_then_told(
             raise SlideError.of("a.png", "went away for a moment")
         return real(*given, **options)
 
-    monkeypatch.setattr(clustertasks, "find", shaky)
-    failures = cluster.RETRIES
+    monkeypatch.setattr(dasktasks, "find", shaky)
+    failures = daskexecutor.RETRIES
     assert call(images / "small.png", model, tmp_path / "one", "--cluster", local) == 0
-    assert len(tries) == 1 + cluster.RETRIES
+    assert len(tries) == 1 + daskexecutor.RETRIES
     failures, tries[:] = 100, []
     assert call(images / "small.png", model, tmp_path / "two", "--cluster", local) == 1
     reasons = (tmp_path / "two" / "failures.csv").read_text()
@@ -263,7 +263,7 @@ def test_trouble_at_a_worker_is_tried_again_and_then_told(
 def test_workers_that_would_round_differently_are_refused(model):
     known = load_model(model)
     here = Orders(str(model), known.id, "onnx", 1)
-    name, _, precision = clustertasks.describe(here)
+    name, _, precision = dasktasks.describe(here)
     assert precision == "fp32"
     for change, message in (
         ({"runtime": "openvino 1 cpu"}, name),
@@ -271,37 +271,37 @@ def test_workers_that_would_round_differently_are_refused(model):
         ({"model_id": "another"}, "another"),
     ):
         with pytest.raises(MetaphaseError, match="install the same"):
-            clustertasks.opened(Orders(**{**vars(here), **change}))
+            dasktasks.opened(Orders(**{**vars(here), **change}))
         with pytest.raises(MetaphaseError, match=message):
-            clustertasks.opened(Orders(**{**vars(here), **change}))
+            dasktasks.opened(Orders(**{**vars(here), **change}))
 
 
 def test_the_first_worker_settles_the_precision(model, monkeypatch):
     pytest.importorskip("openvino")
-    monkeypatch.setattr(clustertasks, "_opened", {})
+    monkeypatch.setattr(dasktasks, "_opened", {})
     known = load_model(model)
     here = Orders(str(model), known.id, "auto", 1)
-    name, _, precision = clustertasks.describe(here)
-    opened = dict(clustertasks._opened)
+    name, _, precision = dasktasks.describe(here)
+    opened = dict(dasktasks._opened)
     settled = Orders(**{**vars(here), "runtime": name, "precision": precision})
-    _, runtime = clustertasks.opened(settled)
+    _, runtime = dasktasks.opened(settled)
     assert runtime.precision == precision
-    assert clustertasks._opened == opened  # not opened again
+    assert dasktasks._opened == opened  # not opened again
     other = Orders(**{**vars(here), "precision": "fp32"})
-    assert clustertasks.opened(other)[1].precision == "fp32"
+    assert dasktasks.opened(other)[1].precision == "fp32"
 
 
 def test_a_block_is_sent_small(images, model):
     with open_slide(images / "a.png", mpp=0.25) as slide:
         plan = make_plan(slide, load_model(model), Settings(tissue=True))
     plan.area_px()  # fills the cache of the grid
-    part = cluster._part(plan, plan.tiles[:BLOCK_TILES])
+    part = daskexecutor._part(plan, plan.tiles[:BLOCK_TILES])
     assert len(pickle.dumps(part)) < 8 * BLOCK_TILES + 2000
     assert part.grid.corner(5) == plan.grid.corner(5)
 
 
 def test_nobody_there(model, images, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(cluster, "CONNECT_S", 0.5)
+    monkeypatch.setattr(daskexecutor, "CONNECT_S", 0.5)
     for address, message in (
         ("tcp://127.0.0.1:9", "no Dask scheduler answers"),
         ("gone.json", "no such scheduler file"),
@@ -312,7 +312,7 @@ def test_nobody_there(model, images, tmp_path, capsys, monkeypatch):
 
 
 def test_without_workers_it_says_how_to_start_one(model, images, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(cluster, "WORKERS_S", 0.2)
+    monkeypatch.setattr(daskexecutor, "WORKERS_S", 0.2)
     with distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None) as empty:
         address = empty.scheduler_address
         assert call(images, model, tmp_path / "out", "--cluster", address) == 2

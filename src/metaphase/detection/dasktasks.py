@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from metaphase import __version__
 from metaphase.detection import detect
-from metaphase.detection.blocks import Found
+from metaphase.detection.checkpoint import Candidates
 from metaphase.detection.detect import find, fingerprint_of_image
 from metaphase.detection.inputs import Job
 from metaphase.detection.plan import Plan, Settings, make_plan
@@ -94,7 +94,7 @@ def plan(orders: Orders, job: Job, settings: Settings) -> Plan:
         return make_plan(slide, model, settings)
 
 
-def look(orders: Orders, job: Job, part: Plan, batch: int) -> Found:
+def look(orders: Orders, job: Job, part: Plan, batch: int) -> Candidates:
     """Return the candidates of one block: of all tiles of ``part``."""
     model, runtime = opened(orders)
     with _looking:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from metaphase.detection.batch import Watcher, detect_many
 from metaphase.detection.inputs import jobs_for_paths
-from metaphase.detection.many import Watcher, detect_many
 from metaphase.detection.overlay import marks_of
 from metaphase.detection.plan import Settings
 from metaphase.detectionfile import load_detections, save_detections
@@ -230,7 +230,7 @@ def test_where_a_slide_tells_bounds_all_geojson_counts_from_their_corner(
     plain, moved = tmp_path / "plain", tmp_path / "moved"
     settings = Settings(roi=polygon("plain.json", 0, 0), tissue=True)
     go(folder, plain, settings=settings)
-    for module in ("plan", "many", "geojson"):
+    for module in ("plan", "batch", "geojson"):
         monkeypatch.setattr(f"metaphase.detection.{module}.bounds_offset", lambda told: (40.0, 8.0))
     go(folder, moved, settings=replace(settings, roi=polygon("moved.json", 40, 8)))
     for name in ("tissue.geojson", "roi.geojson"):

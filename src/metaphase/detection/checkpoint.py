@@ -19,7 +19,7 @@ blocks, so that a block is computed alike whether or not the ones before it were
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Candidates:
     """Candidates in full-resolution pixels, as rows x, y, score, label [n, 4].
 
     ``capped_tiles`` is the number of tiles that had more candidates than are kept. ``seen`` is what
@@ -31,7 +31,7 @@ class Found:
     seen: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 4)))
 
     @classmethod
-    def join(cls, parts: list[Found]) -> Found:
+    def join(cls, parts: list[Candidates]) -> Candidates:
         """Return the candidates of several blocks as one."""
         rows = [np.zeros((0, 4)), *(part.rows for part in parts)]
         seen = [np.zeros((0, 4)), *(part.seen for part in parts)]
@@ -39,7 +39,7 @@ class Found:
         return cls(np.concatenate(rows), capped, np.concatenate(seen))
 
 
-class BlockStore:
+class Checkpoint:
     """Finished blocks in a folder, valid for one fingerprint alone.
 
     The fingerprint is that of everything the numbers depend on; blocks of another one are removed.
@@ -56,15 +56,15 @@ class BlockStore:
             self.clear()
             write_text(mark, fingerprint)
 
-    def load(self, block: int) -> Found | None:
+    def load(self, block: int) -> Candidates | None:
         """Return a finished block, or None."""
         try:
             with np.load(io.BytesIO(self._path(block).read_bytes()), allow_pickle=False) as parts:
-                return Found(parts["rows"], int(parts["capped_tiles"]), parts["seen"])
+                return Candidates(parts["rows"], int(parts["capped_tiles"]), parts["seen"])
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return None
 
-    def save(self, block: int, found: Found) -> None:
+    def save(self, block: int, found: Candidates) -> None:
         """Keep a finished block; after this returns, no crash loses it."""
         buffer = io.BytesIO()
         capped = np.int64(found.capped_tiles)

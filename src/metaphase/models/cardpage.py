@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from metaphase.models.spec import ModelCard
+from metaphase.models.card import ModelCard
 
 RESEARCH_USE = "For research use. Not a medical device, not for diagnosis."
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from metaphase.detection.engine import Engine, Here
-from metaphase.detection.familiarity import warning_of
+from metaphase.detection.domainshift import shift_warning
+from metaphase.detection.executor import Executor, LocalExecutor
 from metaphase.detection.geojson import save_geojson
 from metaphase.detection.inputs import Job
 from metaphase.detection.overlay import Mark, marks_of, save_overlay
@@ -93,9 +93,9 @@ def detect_many(
     ``out`` as they come; without any, the file is removed. KeyboardInterrupt passes through: the
     same call then goes on where it was.
     """
-    engine = Here(model, runtime, settings, batch)
+    executor = LocalExecutor(model, runtime, settings, batch)
     how = How(again, overlay, redraw, marks)
-    return detect_with(engine, jobs, model, out, settings, how, watcher)
+    return detect_batch(executor, jobs, model, out, settings, how, watcher)
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,8 @@ class How:
     marks: Marks = lambda job, detections: marks_of(detections)
 
 
-def detect_with(
-    engine: Engine,
+def detect_batch(
+    executor: Executor,
     jobs: Iterable[Job],
     model: Model,
     out: str | Path,
@@ -117,18 +117,18 @@ def detect_with(
     how: How | None = None,
     watcher: Watcher | None = None,
 ) -> list[Outcome]:
-    """As ``detect_many``, by an engine; ``model`` and ``settings`` are those that it was made with.
+    """As ``detect_many``, with an executor made for the same ``model`` and ``settings``.
 
-    Where the engine takes several images at once, the watcher is called from their threads, never
+    Where the executor takes several images at once, the watcher is called from their threads, never
     by two at the same time; its progress is then that of all images that have begun.
     """
     out, jobs = Path(out), list(jobs)
-    run = _Run(engine, model, out, settings, how or How(), _Watched(watcher or Watcher()))
-    if engine.at_once == 1:
+    run = _Run(executor, model, out, settings, how or How(), _Watched(watcher or Watcher()))
+    if executor.at_once == 1:
         for number, job in enumerate(jobs):
             run(number, job)
     else:
-        _at_once(run, jobs, engine.at_once)
+        _at_once(run, jobs, executor.at_once)
     return [run.outcomes[number] for number in range(len(jobs))]
 
 
@@ -172,7 +172,7 @@ class _Watched:
 class _Run:
     """All images' way into one folder."""
 
-    engine: Engine
+    executor: Executor
     model: Model
     out: Path
     settings: Settings
@@ -186,8 +186,8 @@ class _Run:
         self.watched.begins(job)
         started = time.monotonic()
         try:
-            work = _Work(job, self.model, self.engine, self.settings, self.out / job.name)
-            outcome = work.run(self.how, self.watched.progress(job, self.engine.at_once > 1))
+            work = _Work(job, self.model, self.executor, self.settings, self.out / job.name)
+            outcome = work.run(self.how, self.watched.progress(job, self.executor.at_once > 1))
         except InterruptedRunError:
             raise
         except MetaphaseError as error:
@@ -210,13 +210,13 @@ class _Work:
 
     job: Job
     model: Model
-    engine: Engine
+    executor: Executor
     settings: Settings
     folder: Path
 
     def run(self, how: How, progress: Callable[[float, float], None]) -> Outcome:
         with self.job.open() as slide:
-            image_sha256 = self.engine.fingerprint(self.job, slide)
+            image_sha256 = self.executor.fingerprint(self.job, slide)
             found = None if how.again else self._finished(slide, image_sha256)
             if found is not None:
                 if not (self.folder / GEOJSON_NAME).exists():
@@ -226,9 +226,9 @@ class _Work:
                 if how.overlay and (how.redraw or not (self.folder / OVERLAY_NAME).exists()):
                     self._draw(slide, found, how.marks)
                 return self._outcome("skipped", found, slide)
-            plan = self.engine.plan(self.job, slide)
+            plan = self.executor.plan(self.job, slide)
             blocks = self.folder / BLOCKS_NAME
-            found = self.engine.carry_out(self.job, slide, plan, image_sha256, blocks, progress)
+            found = self.executor.carry_out(self.job, slide, plan, image_sha256, blocks, progress)
             self._write(slide, plan, found, how.marks if how.overlay else None)
             return self._outcome("done", found, slide, plan)
 
@@ -240,7 +240,7 @@ class _Work:
             return None
         made = found.provenance
         wanted = parameters_of(slide, self.model, self.settings)
-        wanted["precision"] = self.engine.precision
+        wanted["precision"] = self.executor.precision
         threshold = self.settings.threshold
         same = (
             made.image_sha256 == image_sha256
@@ -294,7 +294,7 @@ class _Work:
                 f"{slide.path.name}: {capped} tiles had more candidates than are kept; "
                 "raise --min-score, or the model does not fit this image"
             )
-        unfamiliar = warning_of(found)
+        unfamiliar = shift_warning(found)
         if unfamiliar:
             notes.append(unfamiliar)
         return Outcome(self.job, status, "", figures, area, notes=tuple(notes))

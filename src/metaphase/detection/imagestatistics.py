@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metaphase.detection.ahead import map_ahead
 from metaphase.detection.plan import Plan
+from metaphase.detection.prefetch import prefetch
 from metaphase.detection.runtime import Runtime, streams_of
 from metaphase.slides.slide import Pixels, Slide
 
@@ -34,26 +34,26 @@ _BLACK = 8
 _LEAST_TISSUE = 0.1
 _OD = -np.log((np.arange(256) + 1) / 256).astype(np.float32)
 
-Numbers = dict[str, float]
+Statistics = dict[str, float]
 
 
-def describe(slide: Slide, plan: Plan, runtime: Runtime) -> Numbers | None:
+def image_statistics(slide: Slide, plan: Plan, runtime: Runtime) -> Statistics | None:
     """Return the numbers of an image, None where no tile of it holds tissue."""
     scale, side = plan.grid.scale, plan.grid.tile
 
-    def numbers_of(number: int) -> Numbers | None:
+    def numbers_of(number: int) -> Statistics | None:
         x, y = plan.grid.corner(number)
         pixels = slide.read(x * scale, y * scale, side, side, plan.mpp)
-        numbers = look_at(pixels)
+        numbers = tile_statistics(pixels)
         return None if numbers is None else numbers | response(runtime.run(pixels[None]))
 
     streams = streams_of(runtime)
-    chosen = chosen_tiles(plan.tiles).tolist()
-    told = map_ahead(numbers_of, chosen, workers=streams, ahead=2 * streams)
-    return mean_of([numbers for numbers in told if numbers is not None])
+    chosen = sample_tiles(plan.tiles).tolist()
+    told = prefetch(numbers_of, chosen, workers=streams, depth=2 * streams)
+    return mean_statistics([numbers for numbers in told if numbers is not None])
 
 
-def chosen_tiles(tiles: NDArray[np.int64]) -> NDArray[np.int64]:
+def sample_tiles(tiles: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return some of a plan's tiles, evenly spread: the same for the same image."""
     count = min(len(tiles), max(FEWEST_TILES, min(MOST_TILES, len(tiles) // _EIGHTH)))
     if count == 0:
@@ -62,7 +62,7 @@ def chosen_tiles(tiles: NDArray[np.int64]) -> NDArray[np.int64]:
     return tiles[steps.astype(np.int64)]
 
 
-def look_at(pixels: Pixels, without: NDArray[np.bool_] | None = None) -> Numbers | None:
+def tile_statistics(pixels: Pixels, without: NDArray[np.bool_] | None = None) -> Statistics | None:
     """Return stain and sharpness of a tile [h, w, 3], None where it holds too little tissue.
 
     ``without`` [h, w] are pixels that shall not count.
@@ -88,7 +88,7 @@ def look_at(pixels: Pixels, without: NDArray[np.bool_] | None = None) -> Numbers
     }
 
 
-def response(maps: Sequence[NDArray[np.float32]]) -> Numbers:
+def response(maps: Sequence[NDArray[np.float32]]) -> Statistics:
     """Return what a network makes of a tile: its maps begin with the logits of the first level."""
     logits = np.clip(maps[0][:, :1].astype(np.float64), -20, 20)
     top = np.sort(logits.ravel())[-max(1, logits.size // 1000) :]
@@ -99,7 +99,7 @@ def response(maps: Sequence[NDArray[np.float32]]) -> Numbers:
     }
 
 
-def mean_of(parts: Sequence[Mapping[str, float]]) -> Numbers | None:
+def mean_statistics(parts: Sequence[Mapping[str, float]]) -> Statistics | None:
     """Return the mean of several tiles' numbers, None of none."""
     if not parts:
         return None

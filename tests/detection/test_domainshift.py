@@ -3,17 +3,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from metaphase.detection.appearance import COMPONENTS, chosen_tiles, look_at, mean_of, response
-from metaphase.detection.familiarity import (
+from metaphase.detection.domainshift import (
     PARAMETER,
-    Described,
+    TrainingImage,
     compare,
     distances_to,
-    statistics_of,
-    warning_of,
+    domain_statistics,
+    shift_warning,
+)
+from metaphase.detection.imagestatistics import (
+    COMPONENTS,
+    mean_statistics,
+    response,
+    sample_tiles,
+    tile_statistics,
 )
 from metaphase.figures import Detections, Provenance
-from metaphase.models.spec import DomainStatistics
+from metaphase.models.card import DomainStatistics
 
 NAMES = [name for names in COMPONENTS.values() for name in names]
 
@@ -22,17 +28,17 @@ def numbers(rng: np.random.Generator, middle: float = 0.0) -> dict[str, float]:
     return {name: float(rng.normal(middle, 0.2)) for name in NAMES}
 
 
-def training(seed: int = 0, images: int = 20) -> list[Described]:
+def training(seed: int = 0, images: int = 20) -> list[TrainingImage]:
     rng = np.random.default_rng(seed)
     return [
-        Described(scanner, f"slide {i // 2}", numbers(rng, middle))
+        TrainingImage(scanner, f"slide {i // 2}", numbers(rng, middle))
         for scanner, middle in (("A", 0.0), ("B", 3.0))
         for i in range(images)
     ]
 
 
 def statistics(**changes: object) -> DomainStatistics:
-    found = statistics_of(training())
+    found = domain_statistics(training())
     assert found is not None
     return found
 
@@ -65,10 +71,12 @@ def test_the_limit_is_that_of_left_out_slides() -> None:
     for slide in range(4):
         own = {name: float(rng.normal(0, 1)) for name in NAMES}
         images += [
-            Described("A", f"s{slide}", {n: v + float(rng.normal(0, 0.05)) for n, v in own.items()})
+            TrainingImage(
+                "A", f"s{slide}", {n: v + float(rng.normal(0, 0.05)) for n, v in own.items()}
+            )
             for _ in range(7)
         ]
-    found = statistics_of(images)
+    found = domain_statistics(images)
     assert found is not None
     mean = found.domains[0].mean
     within = distances_to(mean, found.domains, found.spread)
@@ -78,10 +86,12 @@ def test_the_limit_is_that_of_left_out_slides() -> None:
 
 def test_crops_add_a_domain_without_widening_the_limit() -> None:
     crops = [
-        Described("C", f"c{i}", {n: 40.0 + i for n in NAMES if not n.startswith("score")}, False)
+        TrainingImage(
+            "C", f"c{i}", {n: 40.0 + i for n in NAMES if not n.startswith("score")}, False
+        )
         for i in range(5)
     ]
-    plain, more = statistics_of(training()), statistics_of([*training(), *crops])
+    plain, more = domain_statistics(training()), domain_statistics([*training(), *crops])
     assert plain is not None
     assert more is not None
     assert more.limit == plain.limit
@@ -91,8 +101,8 @@ def test_crops_add_a_domain_without_widening_the_limit() -> None:
 
 
 def test_too_few_images_tell_nothing() -> None:
-    assert statistics_of(training()[:2]) is None
-    assert statistics_of([]) is None
+    assert domain_statistics(training()[:2]) is None
+    assert domain_statistics([]) is None
 
 
 def found_with(told: object) -> Detections:
@@ -109,13 +119,13 @@ def found_with(told: object) -> Detections:
 
 def test_the_warning_tells_the_number() -> None:
     told = compare(dict.fromkeys(NAMES, 1.5), statistics())
-    text = warning_of(found_with(told))
+    text = shift_warning(found_with(told))
     assert text is not None
     assert f"{told['times']:.1f} times" in text
     assert "x.svs" in text
-    assert warning_of(found_with({**told, "unfamiliar": False})) is None
-    assert warning_of(found_with({})) is None
-    assert warning_of(found_with(None)) is None
+    assert shift_warning(found_with({**told, "unfamiliar": False})) is None
+    assert shift_warning(found_with({})) is None
+    assert shift_warning(found_with(None)) is None
 
 
 # --- the numbers
@@ -130,7 +140,11 @@ def picture(gain: float = 1.0, blur: float = 0.0) -> np.ndarray:
 
 
 def test_stain_and_sharpness_are_told_apart() -> None:
-    plain, darker, blurred = look_at(picture()), look_at(picture(1.5)), look_at(picture(blur=1.0))
+    plain, darker, blurred = (
+        tile_statistics(picture()),
+        tile_statistics(picture(1.5)),
+        tile_statistics(picture(blur=1.0)),
+    )
     assert plain is not None
     assert darker is not None
     assert blurred is not None
@@ -142,8 +156,8 @@ def test_stain_and_sharpness_are_told_apart() -> None:
 
 @pytest.mark.parametrize("value", [0, 255], ids=["black", "white"])
 def test_no_tissue_no_numbers(value: int) -> None:
-    assert look_at(np.full((64, 64, 3), value, np.uint8)) is None
-    assert mean_of([]) is None
+    assert tile_statistics(np.full((64, 64, 3), value, np.uint8)) is None
+    assert mean_statistics([]) is None
 
 
 def test_response_is_of_the_score_map() -> None:
@@ -158,5 +172,5 @@ def test_response_is_of_the_score_map() -> None:
     ("tiles", "wanted"), [(0, 0), (1, 1), (3, 3), (25, 4), (64, 8), (9999, 12)]
 )
 def test_few_tiles_are_looked_at(tiles: int, wanted: int) -> None:
-    chosen = chosen_tiles(np.arange(tiles))
+    chosen = sample_tiles(np.arange(tiles))
     assert len(chosen) == len(set(chosen.tolist())) == wanted

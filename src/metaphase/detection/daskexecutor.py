@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
 
-from metaphase.detection import clustertasks as tasks
-from metaphase.detection.blocks import BlockStore, Found
-from metaphase.detection.clustertasks import Orders
+from metaphase.detection import dasktasks as tasks
+from metaphase.detection.checkpoint import Candidates, Checkpoint
+from metaphase.detection.dasktasks import Orders
 from metaphase.detection.detect import (
     Progress,
     Teller,
@@ -66,8 +66,8 @@ class _Elsewhere:
         raise RuntimeError("tiles are looked at by the workers")
 
 
-class Cluster:
-    """An engine (``engine.py``) whose work is done by the workers of a Dask scheduler."""
+class DaskExecutor:
+    """An executor (``executor.py``) whose work is done by the workers of a Dask scheduler."""
 
     def __init__(
         self, client: Client, orders: Orders, model: Model, settings: Settings, batch: int | None
@@ -104,7 +104,7 @@ class Cluster:
         made = provenance(slide, self.model, plan, image_sha256, self.runtime)
         store = block_store(blocks, plan, made, self.runtime.batch)
         parts = self._blocks(job, plan, store, Teller(plan, slide.mpp, tell))
-        whole = Found.join(parts)
+        whole = Candidates.join(parts)
         found = finish(whole, plan, made)
         return self._call(tasks.complete, self.orders, job, plan, found, whole.seen)
 
@@ -117,12 +117,12 @@ class Cluster:
             self.client.cancel(waiting)
         self.client.close()
 
-    def _blocks(self, job: Job, plan: Plan, store: BlockStore, tell: Teller) -> list[Found]:
+    def _blocks(self, job: Job, plan: Plan, store: Checkpoint, tell: Teller) -> list[Candidates]:
         """Return what is in the blocks, those that are stored and those that workers look at."""
         from distributed import as_completed
 
-        found: list[Found | None] = []
-        missing: dict[Future[Found], int] = {}
+        found: list[Candidates | None] = []
+        missing: dict[Future[Candidates], int] = {}
         blocks = blocks_of(plan)
         with self._awaited() as submit:
             for number, tiles in enumerate(blocks):
@@ -211,7 +211,7 @@ def open_cluster(
     precision: str = "auto",
     batch: int | None = None,
     tell: Callable[[str], None] = lambda text: None,
-) -> Iterator[Cluster]:
+) -> Iterator[DaskExecutor]:
     """Connect to a Dask scheduler and wait for its first worker.
 
     ``address`` is that of the scheduler (``tcp://host:8786``, ``tls://...``) or the path of a
@@ -232,7 +232,7 @@ def open_cluster(
                 f"{address} has no workers: start some with 'dask worker {address}'"
             ) from None
         orders = Orders(_name_of(model), model.id, device, threads, precision=precision)
-        cluster = Cluster(client, orders, model, settings, batch)
+        cluster = DaskExecutor(client, orders, model, settings, batch)
         yield cluster
     finally:
         if cluster is not None:
