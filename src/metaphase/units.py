@@ -1,15 +1,14 @@
 """Micrometres and pixels.
 
 A resolution is a single number, ``mpp``: micrometres per pixel at full resolution, the same along x
-and y (a reader whose file tells two values gives their geometric mean).
+and y. Readers of files with two values give their geometric mean.
 """
 
 from __future__ import annotations
 
 import math
 
-MATCH_RADIUS_UM = 7.5
-"""One-to-one matching radius of the MIDOG challenges (Aubreville et al., Med. Image Anal. 2023)."""
+from metaphase.radii import MATCH_RADIUS_UM as MATCH_RADIUS_UM
 
 SCANNER_MPP: dict[str, float] = {
     "Hamamatsu XR": 0.2268,

@@ -1,0 +1,1 @@
+"""Stains of H&E images: optical density, stain vectors, normalisation and jitter."""
