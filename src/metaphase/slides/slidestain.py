@@ -23,7 +23,7 @@ tissue, as of a biopsy."""
 MIN_STAINED_SHARE = 0.1
 """Share of a tile that must be stained."""
 MIN_STAINED_MM2 = 0.05
-"""Less stained area shows a few cells, not a laboratory's stain: one dark figure would change it."""
+"""Less stained area shows a few cells, not a laboratory's stain."""
 
 
 def slide_stain(slide: Slide) -> Macenko | None:

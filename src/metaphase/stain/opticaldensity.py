@@ -1,7 +1,7 @@
 """Optical density: how much light each channel loses (Beer and Lambert), and back to pixels.
 
-The density of a pixel is ``-log((value + offset) / light)``. Published codes differ in ``light`` and
-``offset``, and results depend on them, so each use names its scale:
+The density of a pixel is ``-log((value + offset) / light)``. Published codes differ in ``light``
+and ``offset``, and results depend on them, so each use names its scale:
 
 - ``NORMALISATION``: natural logarithm, light 240, offset 1, as in Macenko's published code.
 - ``JITTER``: natural logarithm, light 255; value 0 counts as 1. White pixels have density 0.
