@@ -25,7 +25,7 @@ from metaphase.slides.mpp import MppHints
 from metaphase.slides.open import open_case
 from metaphase.slides.slide import Slide
 from metaphase.training.folds.results import is_cross_validation, load_folds
-from metaphase.training.patches.crops import valid_part
+from metaphase.training.patches.picture import valid_part
 from metaphase.training.recipe.caselists import expand_lists, matches
 from metaphase.units import MATCH_RADIUS_UM, scanner_mpp, um_to_px
 

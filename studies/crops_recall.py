@@ -33,7 +33,7 @@ import numpy as np
 from metaphase.detection.runtime import Runtime
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.labels.dataset import Dataset
-from metaphase.training.patches.crops import look_of, recolour
+from metaphase.training.patches.colourtransfer import look_of, recolour
 from studies.common import (
     Crop,
     Pixels,

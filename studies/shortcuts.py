@@ -32,7 +32,8 @@ from metaphase.evaluation.evaluate import evaluate
 from metaphase.figures import Detections, points_of
 from metaphase.labels.dataset import Dataset
 from metaphase.training.patches.augment import compressed
-from metaphase.training.patches.crops import Crops, look_of, recolour
+from metaphase.training.patches.colourtransfer import look_of, recolour
+from metaphase.training.patches.crops import Crops
 from metaphase.units import MATCH_RADIUS_UM, area_mm2
 from studies.common import (
     Crop,

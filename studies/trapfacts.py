@@ -15,7 +15,7 @@ from metaphase.training.checks.doctor import _with_what_is_there
 from metaphase.training.checks.finding import Patient
 from metaphase.training.checks.patches import look
 from metaphase.training.data.load import load_data
-from metaphase.training.fit.rates import rates
+from metaphase.training.fit.schedule import rates
 from metaphase.training.recipe.anchors import coverage, from_labels
 from metaphase.training.recipe.recipe import load_recipe, shipped_recipe
 from metaphase.training.recipe.sections import RetinaNetwork

@@ -17,7 +17,7 @@ from studies.shortcuts import free_of_figures
 
 from metaphase.figures import Detections, Figure, Provenance
 from metaphase.labels.dataset import Case, Dataset
-from metaphase.training.patches.crops import valid_part
+from metaphase.training.patches.picture import valid_part
 from tests.evaluation.scenes import found
 
 

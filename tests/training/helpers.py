@@ -67,3 +67,10 @@ def small_dataset(folder: Path) -> Dataset:
     image = write_image(folder / "u.png", 200, 160, 9)
     cases.append(Case("u", image=image, mpp=MPP, scanner="S3", labelled=False))
     return Dataset(cases, name="small")
+
+
+def red_free_tissue(seed, height, width):
+    """Grey-violet noise that has no red in it and no black."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(90, 130, (height, width, 1)) + np.array([40, 30, 60])
+    return pixels.astype(np.uint8)

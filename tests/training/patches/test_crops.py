@@ -6,31 +6,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from metaphase.errors import RecipeError, SplitError
 from metaphase.figures import Label
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.training.data.load import TrainingData, _part, check_crops
-from metaphase.training.patches.compose import CORE_UM, blob, cut
-from metaphase.training.patches.crops import Crops, Look, Picture, look_of, recolour
-from metaphase.training.patches.dataset import patch_dataset, patch_loader
+from metaphase.training.patches.crops import Crops
+from metaphase.training.patches.dataset import patch_dataset
+from metaphase.training.patches.loader import patch_loader
 from metaphase.training.patches.sampling import CROPS, rng_for
 from metaphase.training.recipe.sections import Source
-from tests.training.helpers import figure, make_recipe
+from tests.training.helpers import figure, make_recipe, red_free_tissue
 
 RED = (255, 0, 0)
 SIZE, MPP = 128, 0.25
 PLAIN = {"symmetries": False, "mpp_jitter": 0.0, "strength": 0.0}
-
-
-def tissue(seed, height, width):
-    """Grey-violet noise that has no red in it and no black."""
-    rng = np.random.default_rng(seed)
-    pixels = rng.integers(90, 130, (height, width, 1)) + np.array([40, 30, 60])
-    return pixels.astype(np.uint8)
 
 
 def dot(pixels, x, y, colour, radius=6):
@@ -44,7 +35,7 @@ def crops(tmp_path_factory):
     folder = tmp_path_factory.mktemp("crops")
     cases = []
     for n in range(12):
-        pixels = tissue(n, SIZE, SIZE)
+        pixels = red_free_tissue(n, SIZE, SIZE)
         dot(pixels, 64, 64, RED)
         figures = [figure(0, 64, 64)]
         if n == 5:
@@ -64,7 +55,7 @@ def fields(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fields")
     cases = []
     for n, name in enumerate("ab"):
-        pixels = tissue(100 + n, 500, 600)
+        pixels = red_free_tissue(100 + n, 500, 600)
         dot(pixels, 300, 200, RED)
         path = folder / f"{name}.png"
         Image.fromarray(pixels).save(path)
@@ -216,64 +207,6 @@ def test_crops_arrive_where_they_are_sent_and_go_with_their_owner(crops):
 
 
 # --- pieces
-
-
-@settings(max_examples=40)
-@given(seed=st.integers(0, 10_000), mpp=st.sampled_from([0.2, 0.25, 0.35, 0.5]))
-def test_a_window_is_soft_at_its_rim_and_whole_at_its_aim(seed, mpp):
-    rng = np.random.default_rng(seed)
-    side = round(32 / mpp)
-    picture = Picture(
-        tissue(seed, side, side),
-        Look(np.ones(3), np.ones(3)),
-        np.zeros((0, 2)),
-        np.zeros((0, 4)),
-        np.zeros(0, np.int64),
-        np.array([side / 2, side / 2]),
-    )
-    window, alpha, _ = cut(rng, picture, mpp)
-    assert window.image.shape[:2] == alpha.shape
-    rim = np.concatenate([alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1]])
-    assert rim.max() == 0
-    assert 0 <= alpha.min() <= alpha.max() <= 1
-    rows, columns = np.mgrid[: alpha.shape[0], : alpha.shape[1]] + 0.5
-    near = np.hypot(columns - window.aim[0], rows - window.aim[1]) < CORE_UM / mpp - 1
-    assert alpha[near].min() > 0.9
-    steps = max(np.abs(np.diff(alpha, axis=axis)).max() for axis in (0, 1))
-    assert steps < (0.75 if mpp > 0.3 else 0.55)
-
-
-def test_a_blob_has_no_two_alike():
-    rng = np.random.default_rng(0)
-    aim = np.array([40.0, 40.0])
-    first, second = (blob(rng, 80, 80, aim, 8.0, 18.0) for _ in range(2))
-    assert not np.array_equal(first, second)
-
-
-@given(turn=st.integers(0, 7))
-def test_a_turned_picture_keeps_its_figure_under_its_point(turn):
-    image = np.zeros((30, 40, 3), np.uint8)
-    image[10, 30] = 255
-    point, box = np.array([[30.5, 10.5]]), np.array([[28.5, 8.5, 32.5, 12.5]])
-    look = Look(np.ones(3), np.ones(3))
-    picture = Picture(image, look, point, box, np.zeros(1, np.int64), point[0])
-    turned = picture.turned(turn)
-    x, y = turned.points[0]
-    assert turned.image[int(y), int(x)].min() == 255
-    assert np.array_equal(turned.aim, turned.points[0])
-    assert np.allclose(turned.boxes, [[x - 2, y - 2, x + 2, y + 2]])
-
-
-def test_recolouring_moves_the_look_and_leaves_white():
-    image = tissue(0, 64, 64)
-    wanted = Look(np.array([0.3, 0.9, 0.4]), look_of(image).std)
-    changed = look_of(recolour(image, look_of(image), wanted, 1.0))
-    np.testing.assert_allclose(changed.mean, wanted.mean, atol=0.02)
-    halfway = look_of(recolour(image, look_of(image), wanted, 0.5))
-    middle = (look_of(image).mean + wanted.mean) / 2
-    np.testing.assert_allclose(halfway.mean, middle, atol=0.02)
-    white = np.full((8, 8, 3), 255, np.uint8)
-    assert (recolour(white, look_of(image), wanted, 1.0) == 255).all()
 
 
 def test_crops_need_a_resolution_and_pixels(crops):

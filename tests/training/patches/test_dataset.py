@@ -1,26 +1,13 @@
 from __future__ import annotations
 
-import pickle
-from dataclasses import replace
-
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from metaphase.errors import SplitError
 from metaphase.figures import Label
-from metaphase.labels.dataset import Case
-from metaphase.training.patches.dataset import (
-    CaseTargets,
-    EpochIndices,
-    SlidePool,
-    collate,
-    patch_dataset,
-    patch_loader,
-)
-from metaphase.training.patches.sampling import PatchSpec, save_mined
-from tests.training.helpers import figure, make_recipe, small_dataset
+from metaphase.training.patches.dataset import patch_dataset
+from metaphase.training.patches.minedplaces import save_mined
+from tests.training.helpers import make_recipe, small_dataset
 
 
 @pytest.fixture
@@ -36,44 +23,6 @@ PLAIN = {"symmetries": False, "mpp_jitter": 0.0, "strength": 0.0}
 
 
 # --- targets
-
-
-@given(
-    x=st.floats(-200, 200),
-    y=st.floats(-200, 200),
-    mpp=st.sampled_from([0.25, 0.2, 0.5]),
-)
-def test_targets_lie_where_the_figures_are(x, y, mpp):
-    figures = tuple(figure(i, 40 * i, 30 * i) for i in range(6))
-    targets = CaseTargets(Case("a", figures=figures), 0.25)
-    points, boxes, labels, ignore = targets.inside(PatchSpec("a", x, y, 64, mpp, "random"))
-    expected = [
-        ((f.x_px - x) * 0.25 / mpp, (f.y_px - y) * 0.25 / mpp)
-        for f in figures
-        if 0 <= (f.x_px - x) * 0.25 / mpp < 64 and 0 <= (f.y_px - y) * 0.25 / mpp < 64
-    ]
-    np.testing.assert_allclose(points, np.reshape(expected, (-1, 2)), atol=1e-9)
-    np.testing.assert_allclose((boxes[:, :2] + boxes[:, 2:]) / 2, points, atol=1e-9)
-    assert len(labels) == len(points)
-    for box in ignore:
-        assert (box[:2] < 64).all()
-        assert (box[2:] > 0).all()
-
-
-def test_a_figure_that_is_cut_is_ignored_not_denied():
-    targets = CaseTargets(Case("a", figures=(figure(1, 70, 30), figure(2, 300, 30))), 0.25)
-    points, _, _, ignore = targets.inside(PatchSpec("a", 0, 0, 64, 0.25, "random"))
-    assert len(points) == 0
-    assert ignore.tolist() == [[45, 5, 95, 55]]
-
-
-def test_boxes_are_the_labels_own_unless_asked_otherwise():
-    case = Case("a", figures=(figure(1, 40, 40, side=30), replace(figure(2, 20, 20), box=None)))
-    spec = PatchSpec("a", 0, 0, 64, 0.25, "random")
-    own = CaseTargets(case, 0.25).inside(spec)[1]
-    asked = CaseTargets(case, 0.25, box_um=10).inside(spec)[1]
-    assert (own[:, 2] - own[:, 0]).tolist() == [30, 50]
-    assert (asked[:, 2] - asked[:, 0]).tolist() == [40, 40]
 
 
 def test_hard_negatives_have_their_code(dataset):
@@ -139,27 +88,6 @@ def test_unlabelled_cases_are_refused(tmp_path):
 # --- slides
 
 
-def test_a_pool_keeps_few_slides_open(dataset):
-    pool = SlidePool({case.id: case for case in dataset}, limit=2)
-    first = pool["a"]
-    assert pool["a"] is first
-    pool["b"]
-    pool["a"]
-    pool["c"]  # b was unused for longest
-    assert pool["a"] is first
-    assert len(pool._open) == 2
-    pool.close()
-    assert pool["a"].read(0, 0, 4, 4).shape == (4, 4, 3)
-
-
-def test_a_pool_arrives_empty_where_it_is_sent(dataset):
-    pool = SlidePool({case.id: case for case in dataset})
-    pool["a"]
-    sent = pickle.loads(pickle.dumps(pool))
-    assert len(sent._open) == 0
-    assert np.array_equal(sent["a"].read(3, 4, 8, 8), pool["a"].read(3, 4, 8, 8))
-
-
 # --- hard negatives mined on the way
 
 
@@ -187,58 +115,3 @@ def test_without_a_folder_nothing_is_mined(dataset):
 
 
 # --- devices and workers
-
-
-@given(
-    length=st.integers(1, 50),
-    world=st.integers(1, 5),
-    epoch=st.integers(0, 3),
-)
-def test_devices_share_an_epoch_without_overlap(length, world, epoch):
-    parts = [list(EpochIndices(length, rank=r, world=world, epoch=epoch)) for r in range(world)]
-    assert len({len(part) for part in parts}) == 1
-    everyone = [index for part in parts for index in part]
-    assert all(epoch * length <= index < (epoch + 1) * length for index in everyone)
-    if world <= length:
-        assert len(set(everyone)) == len(everyone)
-        assert len(everyone) > length - world
-
-
-def test_patches_become_a_batch(dataset):
-    torch = pytest.importorskip("torch")
-    data = patches(dataset)
-    images, targets = collate([data[i] for i in range(4)])
-    assert images.shape == (4, 64, 64, 3)
-    assert images.dtype == torch.uint8
-    for i, target in enumerate(targets):
-        assert target["points"].dtype == target["boxes"].dtype == torch.float32
-        assert target["labels"].dtype == torch.int64
-        assert target["points"].shape == (len(data[i].points), 2)
-        assert target["boxes"].shape == (len(data[i].points), 4)
-        assert target["ignore"].shape[1:] == (4,)
-
-
-def epochs_of(data, workers):
-    loader = patch_loader(data, batch_size=5, workers=workers)
-    found = []
-    for epoch in (0, 1):
-        loader.sampler.set_epoch(epoch)
-        found.append(
-            [(i.numpy().tobytes(), [t["points"].tolist() for t in ts]) for i, ts in loader]
-        )
-    return found
-
-
-def test_workers_change_nothing(dataset):
-    pytest.importorskip("torch")
-    data = patches(dataset)
-    alone, helped = epochs_of(data, 0), epochs_of(data, 2)
-    assert alone == helped
-    assert alone[0] != alone[1]
-    assert len(alone[0]) == 2  # 12 patches: the rest of 2 waits for nobody
-
-
-def test_an_epoch_smaller_than_a_batch_is_one_batch(dataset):
-    pytest.importorskip("torch")
-    loader = patch_loader(patches(dataset, sampling={"patches_per_epoch": 3}), batch_size=5)
-    assert [len(images) for images, _ in loader] == [3]

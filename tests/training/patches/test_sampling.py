@@ -7,16 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metaphase.errors import InputError, SplitError
+from metaphase.errors import SplitError
 from metaphase.figures import Label
 from metaphase.labels.dataset import Case
-from metaphase.training.patches.sampling import (
-    Sampler,
-    load_mined,
-    rng_for,
-    sampling_case,
-    save_mined,
-)
+from metaphase.training.patches.sampling import Sampler, rng_for, sampling_case
 from metaphase.training.recipe.sections import Sampling
 from tests.training.helpers import figure
 
@@ -253,28 +247,3 @@ def test_mined_places_add_up():
     assert len(first.with_mined({"a": np.array([[700.0, 700.0]])}).cases[0].mined) == 2
     assert len(first.with_mined({}).cases[0].mined) == 1
     assert len(first.cases[0].mined) == 1
-
-
-def test_mined_places_survive_the_file(tmp_path):
-    path = tmp_path / "mined.csv"
-    save_mined(path, {'odd, "name"': [(1.25, 2.5), (3.0, 4.0)], "b": []})
-    back = load_mined(path)
-    assert {name: points.tolist() for name, points in back.items()} == {
-        'odd, "name"': [[1.25, 2.5], [3.0, 4.0]]
-    }
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [("case,x_px\na,1\n", "y_px"), ("case,x_px,y_px\na,1,nan\n", "line 2"), ("", "case")],
-)
-def test_a_broken_file_of_mined_places_is_told(tmp_path, text, told):
-    path = tmp_path / "mined.csv"
-    path.write_text(text)
-    with pytest.raises(InputError, match=told):
-        load_mined(path)
-
-
-def test_a_missing_file_of_mined_places_is_told(tmp_path):
-    with pytest.raises(InputError, match="cannot be read"):
-        load_mined(tmp_path / "no.csv")

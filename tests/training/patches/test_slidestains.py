@@ -16,7 +16,8 @@ from metaphase.slides.mpp import MppHints
 from metaphase.slides.stain import slide_stain
 from metaphase.training.patches import augment as a
 from metaphase.training.patches import slidestains as slidestain
-from metaphase.training.patches.dataset import SlidePool, patch_dataset
+from metaphase.training.patches.dataset import patch_dataset
+from metaphase.training.patches.patch import SlidePool
 from metaphase.training.patches.slidestains import reference_stain, slide_stains, slide_vectors
 from metaphase.training.recipe.sections import Augment, Stain
 from tests.training.dots import write_dots

@@ -10,7 +10,7 @@ from metaphase.errors import RecipeError
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.models.card import InputSpec
 from metaphase.training.patches.crops import Crops
-from metaphase.training.patches.dataset import SlidePool
+from metaphase.training.patches.patch import SlidePool
 from metaphase.training.patches.sampling import sampling_case
 from metaphase.training.recipe.sections import Augment, Second
 from metaphase.training.secondstage.windows import Windows, mined_places

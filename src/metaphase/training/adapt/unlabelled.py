@@ -13,7 +13,8 @@ from torch import Tensor
 
 from metaphase.training.adapt.base import UnlabelledBatch
 from metaphase.training.patches.augment import augment, vary
-from metaphase.training.patches.dataset import EpochIndices, Patch, collate, worker_options
+from metaphase.training.patches.loader import EpochIndices, collate, worker_options
+from metaphase.training.patches.patch import Patch
 from metaphase.training.patches.sampling import UNLABELLED, rng_for
 from metaphase.training.patches.unlabelledplaces import Places, Unlabelled, domain_of
 from metaphase.training.recipe.sections import Augment

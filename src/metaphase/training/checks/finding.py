@@ -9,7 +9,8 @@ from functools import cached_property
 
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.training.data.load import TrainingData
-from metaphase.training.patches.sampling import Sampler, load_mined, sampling_case
+from metaphase.training.patches.minedplaces import load_mined
+from metaphase.training.patches.sampling import Sampler, sampling_case
 from metaphase.training.recipe.anchors import FloatArray, box_sizes
 from metaphase.training.recipe.recipe import Recipe
 from metaphase.units import scanner_mpp

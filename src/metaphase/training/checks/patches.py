@@ -9,7 +9,7 @@ import numpy as np
 
 from metaphase.figures import Label
 from metaphase.training.checks.finding import Finding, Level, Patient
-from metaphase.training.patches.dataset import CaseTargets
+from metaphase.training.patches.patch import CaseTargets
 from metaphase.training.patches.sampling import Sampler
 
 _LOOKED_AT = 2000

@@ -13,7 +13,7 @@ from metaphase.figures import Label
 from metaphase.labels.dataset import Case
 from metaphase.training.checks.finding import Finding, Level, Patient
 from metaphase.training.fit.precision import choose_precision, cpu_bf16_instructions, uses_gpu
-from metaphase.training.fit.rates import rates
+from metaphase.training.fit.schedule import rates
 
 _REACHED = 0.5
 _LONG_H = 48

@@ -28,7 +28,8 @@ from metaphase.training.fit.module import DetectorModule
 from metaphase.training.fit.precision import autocast, precision_of
 from metaphase.training.fit.progress import Progress
 from metaphase.training.fit.regionvalidation import GridTiles, RegionScorer, collate_tiles
-from metaphase.training.patches.dataset import patch_dataset, patch_loader
+from metaphase.training.patches.dataset import patch_dataset
+from metaphase.training.patches.loader import patch_loader
 from metaphase.training.patches.unlabelledplaces import Unlabelled
 from metaphase.training.recipe.recipe import Recipe
 

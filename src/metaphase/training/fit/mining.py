@@ -17,7 +17,7 @@ from metaphase.boxes import distances
 from metaphase.figures import Label, points_of
 from metaphase.training.fit.regionvalidation import detect_regions
 from metaphase.training.patches.dataset import PatchDataset
-from metaphase.training.patches.sampling import save_mined
+from metaphase.training.patches.minedplaces import save_mined
 from metaphase.training.recipe.recipe import Recipe
 
 

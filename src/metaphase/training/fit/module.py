@@ -11,8 +11,9 @@ import torch
 
 from metaphase.models.networks import Network
 from metaphase.training.adapt.base import Method, Step, UnlabelledBatch, look
+from metaphase.training.fit.optimiser import make_optimiser
 from metaphase.training.fit.regionvalidation import RegionScorer, Scored
-from metaphase.training.fit.schedule import make_optimiser, make_schedule
+from metaphase.training.fit.schedule import make_schedule
 from metaphase.training.fit.thresholdcurves import log_sweep
 from metaphase.training.recipe.recipe import Recipe
 

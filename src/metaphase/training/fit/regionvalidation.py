@@ -29,7 +29,8 @@ from metaphase.models.networks import Network
 from metaphase.slides.slide import Slide
 from metaphase.training.fit.card import network_card
 from metaphase.training.fit.precision import autocast
-from metaphase.training.patches.dataset import CaseTargets, Patch, SlidePool, collate
+from metaphase.training.patches.loader import collate
+from metaphase.training.patches.patch import CaseTargets, Patch, SlidePool
 from metaphase.training.patches.sampling import PatchSpec
 from metaphase.training.recipe.recipe import Recipe
 

@@ -20,17 +20,10 @@ from numpy.typing import NDArray
 
 from metaphase.boxes import as_boxes, as_points, distances
 from metaphase.figures import Label
-from metaphase.training.patches.crops import (
-    CORE_UM,
-    RIM_UM,
-    Crops,
-    Look,
-    Picture,
-    darkest,
-    look_of,
-    recolour,
-)
-from metaphase.training.patches.dataset import Patch
+from metaphase.training.patches.colourtransfer import Look, look_of, recolour
+from metaphase.training.patches.crops import CORE_UM, RIM_UM, Crops
+from metaphase.training.patches.patch import Patch
+from metaphase.training.patches.picture import Picture, darkest
 from metaphase.training.patches.sampling import CROPS, PatchSpec, Sampler, rng_for
 from metaphase.training.recipe.sections import Sampling
 

@@ -29,7 +29,10 @@ from metaphase.boxes import as_boxes, as_points
 from metaphase.errors import Problem, RecipeError
 from metaphase.figures import Label
 from metaphase.labels.dataset import Case, Dataset
-from metaphase.training.patches.dataset import CaseTargets
+from metaphase.training.patches.colourtransfer import Look, look_of
+from metaphase.training.patches.patch import CaseTargets
+from metaphase.training.patches.picture import Picture, Whole, valid_part
+from metaphase.training.patches.strips import SEAM_PX, joined, mismatch, ramp, side_strip
 from metaphase.units import scanner_mpp
 
 Pixels = NDArray[np.uint8]
@@ -43,88 +46,9 @@ RIM_UM = 6.5
 CLEAR_UM = 6.0
 """A strip keeps this far from every figure's centre: the half of MIDOG's box."""
 STRIP_UM = 8.5
-SEAM_PX = 8
 _CANDIDATES = 4
 HARD_NEGATIVE_SHARE = 0.1
 """Part of the figures drawn that are labelled hard negatives, where there are any."""
-
-_OD = -np.log(np.maximum(np.arange(256), 1) / 255).astype(np.float32)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Look:
-    """Mean and standard deviation [3 each] of the optical density of R, G and B."""
-
-    mean: FloatArray
-    std: FloatArray
-
-
-def look_of(image: Pixels) -> Look:
-    """Measure a picture, uint8 [h, w, 3]."""
-    od = np.take(_OD, image[::2, ::2].reshape(-1, 3))
-    return Look(od.mean(axis=0, dtype=np.float64), od.std(axis=0, dtype=np.float64))
-
-
-def recolour(image: Pixels, now: Look, wanted: Look, amount: float) -> Pixels:
-    """Move mean and spread of the optical density by ``amount`` (0 to 1) of the way to ``wanted``.
-
-    Per channel, after Reinhard et al. (2001), in optical density; white stays white.
-    """
-    gain = np.clip(wanted.std / np.maximum(now.std, 1e-3), 0.5, 2.0) ** amount
-    shift = (now.mean + amount * (wanted.mean - now.mean) - gain * now.mean).astype(np.float32)
-    od = np.take(_OD, image.reshape(-1, 3))
-    stained = np.minimum(od.sum(axis=1, keepdims=True) / np.float32(0.3), 1)
-    od = od * gain.astype(np.float32) + stained * shift
-    values = np.exp(-np.maximum(od, 0)) * 255 + 0.5
-    return np.asarray(values.astype(np.uint8).reshape(image.shape))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Picture:
-    """Something to paste: pixels [h, w, 3] at the patch's resolution, and its figures in them.
-
-    ``aim`` [2] is what a window is laid around: a figure, or a place that is none.
-    """
-
-    image: Pixels
-    look: Look
-    points: FloatArray
-    boxes: FloatArray
-    labels: NDArray[np.int64]
-    aim: FloatArray
-
-    def turned(self, turn: int) -> Picture:
-        """Return one of the eight symmetries: bit 0 mirrors x, bit 1 mirrors y, bit 2 swaps."""
-        image, points, aim = self.image, self.points, self.aim[None]
-        low, high = self.boxes[:, :2], self.boxes[:, 2:]
-        places = [points, aim, low, high]
-        for bit in (0, 1):
-            if turn >> bit & 1:
-                size = image.shape[1 - bit]
-                image = image[:, ::-1] if bit == 0 else image[::-1]
-                places = [_mirrored(place, bit, size) for place in places]
-        if turn >> 2 & 1:
-            image = image.swapaxes(0, 1)
-            places = [place[:, ::-1] for place in places]
-        points, aim, low, high = places
-        boxes = np.concatenate([np.minimum(low, high), np.maximum(low, high)], axis=1)
-        return replace(self, image=image, points=points, boxes=boxes, aim=aim[0])
-
-
-def _mirrored(places: FloatArray, axis: int, size: float) -> FloatArray:
-    places = places.copy()
-    places[:, axis] = size - places[:, axis]
-    return places
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Whole:
-    """A crop at its own resolution (um/px): pixels [h, w, 3], the points and labels of figures."""
-
-    image: Pixels
-    mpp: float
-    points: FloatArray
-    labels: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +121,7 @@ class Crops:
         while len(image) < side:
             # Of a few strips the one that continues the picture best: seams as faint as may be.
             strips = [self._strip(rng, members, side) for _ in range(_CANDIDATES)]
-            image = _joined(image, min(strips, key=partial(_mismatch, image)))
+            image = joined(image, min(strips, key=partial(mismatch, image)))
         image = image[:side]
         size = np.array([image.shape[1], image.shape[0]], dtype=np.float64)
         rim = np.minimum(RIM_UM / members.mpp, size / 2 - 1)
@@ -270,13 +194,13 @@ class Crops:
         while length is not None and image.shape[1] < length:
             more = self._on_side(*members.strips[rng.integers(len(members.strips))])
             more = more[:: rng.choice([-1, 1]), :: rng.choice([-1, 1])]
-            image = _joined(image.swapaxes(0, 1), more.swapaxes(0, 1)).swapaxes(0, 1)
+            image = joined(image.swapaxes(0, 1), more.swapaxes(0, 1)).swapaxes(0, 1)
         return image if length is None else image[:, :length]
 
     def _on_side(self, crop: int, side: int) -> Pixels:
         """Return a side's strip lying down: top, left, bottom, right are 0 to 3."""
         w, h = self._size[crop]
-        return _side(self._pixels[crop, :h, :w], side, round(STRIP_UM / self._mpp[crop]))
+        return side_strip(self._pixels[crop, :h, :w], side, round(STRIP_UM / self._mpp[crop]))
 
     def _mixed(self, rng: Rng, members: _Group, crop: int) -> Pixels:
         """Return a crop with some of its free strips replaced by those of other crops."""
@@ -286,9 +210,9 @@ class Crops:
             if at != crop or rng.random() < 0.5:
                 continue
             other = self._strip(rng, members)
-            place = _side(image, side, round(STRIP_UM / members.mpp))
+            place = side_strip(image, side, round(STRIP_UM / members.mpp))
             n = min(place.shape[1], other.shape[1])
-            fade = _ramp(SEAM_PX)[::-1, None, None]
+            fade = ramp(SEAM_PX)[::-1, None, None]
             alpha = np.ones((len(place), 1, 1), np.float32)
             alpha[-SEAM_PX:] = fade
             mixed = place[:, :n] * (1 - alpha) + other[:, :n] * alpha
@@ -400,55 +324,9 @@ def _usable(dataset: Dataset) -> tuple[list[Case], list[float]]:
     return cases, mpps
 
 
-def valid_part(image: Pixels) -> tuple[int, int, int, int]:
-    """Return the part x1, y1, x2, y2 of a crop without the pure black lines along its sides."""
-    there = image.max(axis=2) > 0
-    columns, rows = np.flatnonzero(there.any(axis=0)), np.flatnonzero(there.any(axis=1))
-    if not len(rows):
-        return 0, 0, 0, 0
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-
-
-def darkest(image: Pixels, places: FloatArray, radius: int) -> FloatArray:
-    """Return the darkest [2] of some places [n, 2], each the mean over a square around it."""
-    spots = [
-        image[int(y) - radius : int(y) + radius, int(x) - radius : int(x) + radius]
-        for x, y in places
-    ]
-    return np.asarray(places[int(np.argmin([spot.mean() for spot in spots]))])
-
-
 def _weights(groups: Sequence[_Group], balance_cases: float) -> FloatArray:
     amount = np.array([len(g.mitotic) for g in groups], dtype=np.float64) ** (1 - balance_cases)
     domains = np.array([group.domain for group in groups])
     for domain in np.unique(domains):
         amount[domains == domain] /= amount[domains == domain].sum()
     return amount
-
-
-def _side(image: Pixels, side: int, thick: int) -> Pixels:
-    """Return a view of a side's strip, its outer edge first: top, left, bottom, right."""
-    lying = image.swapaxes(0, 1) if side % 2 else image
-    return lying[:thick] if side < 2 else lying[::-1][:thick]
-
-
-def _ramp(length: int) -> NDArray[np.float32]:
-    """Return a smooth rise from 0 to 1."""
-    t = ((np.arange(length) + 0.5) / length).astype(np.float32)
-    return t * t * (3 - 2 * t)
-
-
-def _mismatch(first: Pixels, second: Pixels) -> float:
-    """Return how unlike two pictures are where they would be blended: mean squared difference."""
-    rows = first[-SEAM_PX:, ::2].astype(np.int32) - second[:SEAM_PX, ::2]
-    return float((rows * rows).mean())
-
-
-def _joined(first: Pixels, second: Pixels) -> Pixels:
-    """Return two pictures one below the other, blended over SEAM_PX rows."""
-    n = min(first.shape[1], second.shape[1])
-    first, second = first[:, :n], second[:, :n]
-    alpha = _ramp(SEAM_PX)[:, None, None]
-    seam = first[-SEAM_PX:] * (1 - alpha) + second[:SEAM_PX] * alpha
-    middle = (seam + 0.5).astype(np.uint8)
-    return np.concatenate([first[:-SEAM_PX], middle, second[SEAM_PX:]])

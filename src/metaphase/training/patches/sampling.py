@@ -6,21 +6,17 @@ whoever reads it.
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metaphase.boxes import as_points, distances
-from metaphase.errors import InputError, SplitError
+from metaphase.errors import SplitError
 from metaphase.figures import Label, points_of
-from metaphase.files import write_text
 from metaphase.labels.dataset import Case
 from metaphase.training.recipe.anchors import DEFAULT_BOX_UM
 from metaphase.training.recipe.sections import Sampling
@@ -272,39 +268,3 @@ def _pick(rng: np.random.Generator, probabilities: FloatArray) -> int:
 @lru_cache(maxsize=2)
 def _order(seed: int, epoch: int, length: int) -> NDArray[np.int64]:
     return np.asarray(rng_for(seed, epoch, 0, ORDER).permutation(length), dtype=np.int64)
-
-
-MINED_COLUMNS = ("case", "x_px", "y_px")
-
-
-def load_mined(path: str | Path) -> dict[str, FloatArray]:
-    """Read places judged false, ``case,x_px,y_px`` and perhaps more columns: case id -> [n, 2]."""
-    rows: dict[str, list[tuple[float, float]]] = {}
-    try:
-        with Path(path).open(encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream)
-            missing = set(MINED_COLUMNS) - set(reader.fieldnames or ())
-            if missing:
-                raise InputError.of(path, f"lacks the columns {', '.join(sorted(missing))}")
-            for row in reader:
-                try:
-                    place = float(row["x_px"]), float(row["y_px"])
-                    if not np.isfinite(place).all():
-                        raise ValueError
-                except (TypeError, ValueError):
-                    line = f"line {reader.line_num}"
-                    raise InputError.of(path, "is not a place", record=line) from None
-                rows.setdefault(row["case"], []).append(place)
-    except OSError as error:
-        raise InputError.of(path, f"cannot be read: {error.strerror}") from error
-    return {case: as_points(places) for case, places in rows.items()}
-
-
-def save_mined(path: str | Path, places: Mapping[str, Iterable[tuple[float, float]]]) -> None:
-    """Write places judged false, so that ``sampling.mined`` can name them."""
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(MINED_COLUMNS)
-    for case, points in places.items():
-        writer.writerows((case, f"{x:.2f}", f"{y:.2f}") for x, y in points)
-    write_text(path, table.getvalue())

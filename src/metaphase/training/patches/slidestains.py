@@ -16,7 +16,7 @@ from metaphase.slides.open import open_case
 from metaphase.slides.slide import Slide
 from metaphase.slides.stain import stain_of, stain_tiles
 from metaphase.training.patches.augment import RUIFROK, Float, macenko
-from metaphase.training.patches.dataset import SlidePool
+from metaphase.training.patches.patch import SlidePool
 from metaphase.training.recipe.sections import Augment
 
 

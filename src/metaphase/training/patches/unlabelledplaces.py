@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from metaphase.boxes import as_boxes, as_points
 from metaphase.errors import InputError
 from metaphase.labels.dataset import Case, Dataset
-from metaphase.training.patches.dataset import Patch, SlidePool
+from metaphase.training.patches.patch import Patch, SlidePool
 from metaphase.training.patches.sampling import PatchSpec
 
 Pixels = NDArray[np.uint8]

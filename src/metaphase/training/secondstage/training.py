@@ -25,11 +25,13 @@ from metaphase.files import whole_file, write_text
 from metaphase.labels.dataset import Dataset
 from metaphase.models.modelfile import Model
 from metaphase.models.networks import Network, build_network
+from metaphase.training.fit.optimiser import make_optimiser
 from metaphase.training.fit.precision import autocast, uses_gpu
-from metaphase.training.fit.schedule import make_optimiser, make_schedule
+from metaphase.training.fit.schedule import make_schedule
 from metaphase.training.fit.thresholdselection import detect_cases
-from metaphase.training.patches.dataset import patch_dataset, worker_options
-from metaphase.training.patches.sampling import load_mined
+from metaphase.training.patches.dataset import patch_dataset
+from metaphase.training.patches.loader import worker_options
+from metaphase.training.patches.minedplaces import load_mined
 from metaphase.training.recipe.recipe import Recipe
 from metaphase.training.recipe.sections import CompactNetwork, Optimiser, Second
 from metaphase.training.secondstage.windows import Pixels, Windows, mined_places

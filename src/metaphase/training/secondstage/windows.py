@@ -22,11 +22,14 @@ from metaphase.detection.secondstage import read_window
 from metaphase.errors import RecipeError
 from metaphase.figures import Label
 from metaphase.models.card import InputSpec
-from metaphase.training.patches.augment import Float, symmetry, vary
-from metaphase.training.patches.crops import Crops, Look, Whole, darkest, look_of, recolour
-from metaphase.training.patches.dataset import SlidePool
+from metaphase.training.patches.augment import Float, vary
+from metaphase.training.patches.colourtransfer import Look, look_of, recolour
+from metaphase.training.patches.crops import Crops
+from metaphase.training.patches.patch import SlidePool
+from metaphase.training.patches.picture import Whole, darkest
 from metaphase.training.patches.sampling import WINDOWS, SamplingCase, rng_for
 from metaphase.training.patches.slidestains import slide_stains
+from metaphase.training.patches.symmetry import symmetry
 from metaphase.training.recipe.sections import Augment, Second
 
 Pixels = NDArray[np.uint8]

@@ -1,0 +1,97 @@
+"""The sections `[data]`, `[[data.sources]]` and `[data.split]`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, model_validator
+
+from metaphase.training.recipe.sections.base import PartOfCases, RecipePath, Section, expand_path
+
+BUILT_IN_SPLITS = ("midog21-official", "exercise", "exercise-as-handed-out", "stratified")
+
+
+def _expand_split(value: str, info: ValidationInfo) -> str:
+    return value if value in BUILT_IN_SPLITS else expand_path(value, info)
+
+
+class Source(Section):
+    """One file of labels with its images."""
+
+    labels: RecipePath = Field(description="The label file. `$VARIABLES` and `~` are expanded.")
+    images: RecipePath | None = Field(default=None, description="Folder of the images.")
+    cases: RecipePath | None = Field(
+        default=None, description="Table of cases, for a plain table of figures or for MIDOG++."
+    )
+    kind: str | None = Field(
+        default=None, description="Format; recognised from the content by default."
+    )
+    name: str | None = Field(
+        default=None, description="What to call the source; needed with several."
+    )
+    mpp: float | None = Field(default=None, gt=0, description="um/px, where the files do not tell.")
+    scanner: str | None = Field(default=None, description="Scanner, where the labels do not tell.")
+    masked: RecipePath | None = Field(
+        default=None,
+        description='JSON of places that must not be looked at: `{"painted": {"IMAGE.jpg": [[x1, '
+        "y1, x2, y2], ...]}}`, full-resolution pixels.",
+    )
+    terms: str = Field(default="", description="Terms of use, told on the model's card.")
+    role: Literal["regions", "crops"] = Field(
+        default="regions",
+        description="`regions`: labelled all over, so that what is unlabelled is negative. "
+        "`crops`: small pictures around a figure, which are pasted into patches of the regions.",
+    )
+    only: PartOfCases = Field(
+        default=(),
+        description="Take these cases only: ids, patterns or domains as in a split, `name/` not "
+        "before them; `@list.txt` is a file of them. Empty: all.",
+    )
+    without: PartOfCases = Field(default=(), description="And leave these out.")
+
+
+class SplitTable(Section):
+    """A split written in the recipe itself."""
+
+    training: PartOfCases = ()
+    validation: PartOfCases = ()
+    test: PartOfCases = ()
+    unlabelled: PartOfCases = ()
+
+
+SplitChoice = Annotated[
+    Annotated[str, AfterValidator(_expand_split), Tag("name")]
+    | Annotated[SplitTable, Tag("table")],
+    Discriminator(lambda value: "table" if isinstance(value, dict | SplitTable) else "name"),
+]
+
+
+class Data(Section):
+    """Labels, images and who is trained on."""
+
+    sources: tuple[Source, ...] = Field(description="Where labels and images are.")
+    split: SplitChoice = Field(
+        description="A split file, a table of case ids, or one of "
+        + ", ".join(f"`{name}`" for name in BUILT_IN_SPLITS)
+        + ".",
+    )
+    box_um: float | None = Field(
+        default=None,
+        gt=0,
+        description="Side of the box given to every figure, um. By default the labels' own box, or "
+        "12.5 um where the labels are points.",
+    )
+    ignore_radius_um: float = Field(
+        default=7.5,
+        ge=0,
+        description="Mined places nearer than this to a mitotic figure are dropped, um.",
+    )
+
+    @model_validator(mode="after")
+    def _names(self) -> Data:
+        names = [source.name for source in self.sources]
+        if len(names) > 1 and (None in names or len(set(names)) < len(names)):
+            raise ValueError("several sources need a name each, all different")
+        if all(source.role == "crops" for source in self.sources):
+            raise ValueError("needs a source whose role is 'regions'")
+        return self
