@@ -1,4 +1,4 @@
-"""The largest set of pairs of least total distance."""
+"""The largest one-to-one set of pairs with the least total distance."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def least_distance(
     distance: NDArray[np.float64],
     radius: float,
 ) -> list[tuple[int, int]]:
-    """Return (truth, point) pairs: as many as possible one-to-one, then of least total distance.
+    """Return (truth, point) pairs: as many as possible one-to-one, then with least total distance.
 
-    ``truth, point, distance`` [k] list the pairs that are allowed. Most truths and points have one
-    partner only; the others fall into small groups that are each an assignment problem
-    (Jonker and Volgenant 1987; scipy's ``linear_sum_assignment``).
+    ``truth, point, distance`` [k] list the allowed pairs. Most figures and points have one partner
+    only; the others form small connected groups, each an assignment problem (Jonker and Volgenant
+    1987; scipy's ``linear_sum_assignment``).
     """
     if not len(truth):
         return []
@@ -53,18 +53,18 @@ def _assign(
 ) -> list[tuple[int, int]]:
     truths, row = np.unique(truth, return_inverse=True)
     points, column = np.unique(point, return_inverse=True)
-    # One pair more is worth any saving in distance: no sum of distances reaches this.
-    none = (min(len(truths), len(points)) + 1) * (radius + 1)
+    # The cost of no pair: larger than any sum of distances, so that more pairs always win.
+    unpaired = (min(len(truths), len(points)) + 1) * (radius + 1)
     if len(truths) * len(points) <= _SMALL:
         from scipy.optimize import linear_sum_assignment
 
-        cost = np.full((len(truths), len(points)), none, dtype=np.float64)
+        cost = np.full((len(truths), len(points)), unpaired, dtype=np.float64)
         cost[row, column] = distance
         rows, columns = linear_sum_assignment(cost)
-        real = cost[rows, columns] < none
+        real = cost[rows, columns] < unpaired
         rows, columns = rows[real], columns[real]
     else:
-        rows, columns = _sparse(row, column, distance, none, len(truths), len(points))
+        rows, columns = _sparse(row, column, distance, unpaired, len(truths), len(points))
     return list(zip(truths[rows].tolist(), points[columns].tolist(), strict=True))
 
 
@@ -72,18 +72,18 @@ def _sparse(
     row: NDArray[np.int64],
     column: NDArray[np.int64],
     distance: NDArray[np.float64],
-    none: float,
+    unpaired: float,
     n: int,
     m: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The same for a large group: each truth may also take a stand-in of its own."""
+    """Solve a large group as a sparse problem: each figure may also take a dummy point."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
-    own = np.arange(n)
-    weights = np.concatenate([distance + 1, np.full(n, none + 1)])  # zeros would mean "no pair"
+    dummy = np.arange(n)
+    weights = np.concatenate([distance + 1, np.full(n, unpaired + 1)])  # zeros would mean "no pair"
     graph = coo_array(
-        (weights, (np.concatenate([row, own]), np.concatenate([column, m + own]))),
+        (weights, (np.concatenate([row, dummy]), np.concatenate([column, m + dummy]))),
         shape=(n, m + n),
     )
     rows, columns = min_weight_full_bipartite_matching(graph.tocsr())

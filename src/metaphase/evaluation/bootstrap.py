@@ -1,10 +1,10 @@
-"""95 % intervals by bootstrap over cases, and paired differences between two models.
+"""The bootstrap over cases: resampled sums, and the intervals of any score computed from them.
 
-What is drawn with replacement is a *unit*: a case, or all cases of a group (one slide's fields, one
+A *unit* is drawn with replacement: a case, or all cases of a group (the fields of one slide, one
 patient), because they are not independent. Draws are stratified by domain, so that every resample
 has as many units of each scanner as the data (Davison and Hinkley 1997, ch. 3.2). A resample is a
-vector of weights; every score here is a function of sums over cases, so all resamples of a block
-are one matrix product.
+vector of weights, and every score is a function of sums over cases, so that a block of resamples is
+one matrix product.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from metaphase.figures import FloatArray
+
 IntArray = NDArray[np.int64]
 
 Method = Literal["bca", "percentile"]
@@ -25,18 +26,18 @@ METHODS: tuple[Method, ...] = get_args(Method)
 LEVEL = 0.95
 RESAMPLES = 2000
 UNDEFINED_AT_MOST = 0.05
-"""An interval is told only where the score is defined in at least 95 % of the resamples."""
+"""An interval needs a score that is defined in at least 95 % of the resamples."""
 
-_BLOCK = 500  # resamples at once
+_BLOCK = 500  # resamples in one matrix product
 _NORMAL = NormalDist()
 
 Statistic = Callable[[FloatArray], FloatArray]
-"""From sums [r, k] to values [r], nan where undefined."""
+"""A function from sums [r, k] to values [r]; nan where the score is undefined."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An interval; None where the score is undefined in too many resamples or never varies."""
+    """An interval; None where the score is undefined in too many resamples."""
 
     low: float | None
     high: float | None
@@ -52,16 +53,17 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """What is resampled: the sums of each unit [u, k], and the stratum of each [u], from 0."""
+    """What is resampled: the sums of each unit [u, k] and its stratum [u], from 0."""
 
     sums: FloatArray
     stratum: IntArray
 
     @classmethod
     def gather(cls, rows: FloatArray, groups: Sequence[str], domains: Sequence[str]) -> Units:
-        """Add up rows [n, k] of cases by group; a stratum of a single unit joins the others such.
+        """Add up the rows [n, k] of cases by group; the stratum is the domain.
 
-        A group that spans domains belongs to the domain of its first case.
+        A group that spans domains belongs to the domain of its first case. Strata of a single unit
+        are merged into one.
         """
         names: dict[str, int] = {}
         unit = np.array([names.setdefault(g, len(names)) for g in groups], np.int64)
@@ -69,8 +71,8 @@ class Units:
         np.add.at(sums, unit, rows)
         _, first = np.unique(unit, return_index=True)
         _, stratum = np.unique(np.asarray(domains)[first], return_inverse=True)
-        lonely = np.bincount(stratum)[stratum] < 2
-        _, stratum = np.unique(np.where(lonely, -1, stratum), return_inverse=True)
+        single = np.bincount(stratum)[stratum] < 2
+        _, stratum = np.unique(np.where(single, -1, stratum), return_inverse=True)
         return cls(sums, stratum.astype(np.int64))
 
     def __len__(self) -> int:
@@ -84,8 +86,8 @@ def resampled(units: Units, resamples: int, seed: int = 0) -> Iterator[FloatArra
     for start in range(0, resamples, _BLOCK):
         size = min(_BLOCK, resamples - start)
         weights = np.empty((size, len(units)))
-        for who in members:
-            weights[:, who] = _draw(rng, size, len(who))
+        for indices in members:
+            weights[:, indices] = _draw(rng, size, len(indices))
         yield weights @ units.sums
 
 
@@ -113,20 +115,20 @@ def intervals(
     if method not in METHODS:
         raise ValueError(f"a method is one of {', '.join(METHODS)}, not {method!r}")
     if len(units) < 2:
-        nothing = Interval(None, None, level, method, resamples, len(units))
-        return dict.fromkeys(statistics, nothing)
+        undefined = Interval(None, None, level, method, resamples, len(units))
+        return dict.fromkeys(statistics, undefined)
     values = bootstrap(units, statistics, resamples, seed)
-    found = {}
+    result = {}
     for name, statistic in statistics.items():
         low, high = interval_of(values[name], units, statistic, method, level)
-        found[name] = Interval(low, high, level, method, resamples, len(units))
-    return found
+        result[name] = Interval(low, high, level, method, resamples, len(units))
+    return result
 
 
 def interval_of(
     values: FloatArray, units: Units, statistic: Statistic, method: Method, level: float
 ) -> tuple[float | None, float | None]:
-    """Return the interval that resampled values give; (None, None) where too few are defined."""
+    """Return the interval of resampled values; (None, None) where too few are defined."""
     defined = values[np.isfinite(values)]
     if len(defined) < (1 - UNDEFINED_AT_MOST) * len(values) or not len(defined):
         return None, None
@@ -140,10 +142,10 @@ def interval_of(
 def bca_tails(
     values: FloatArray, units: Units, statistic: Statistic, tails: FloatArray
 ) -> FloatArray:
-    """Return the tails corrected for bias and for acceleration (Efron 1987).
+    """Return the tails corrected for bias and for acceleration (BCa; Efron 1987).
 
-    With strata, the influence of a unit is weighted by its stratum's size (Davison and Hinkley
-    1997, eq. 5.31). Where nothing varies, the tails are returned as they are.
+    With strata, the influence of a unit is weighted by the size of its stratum (Davison and Hinkley
+    1997, eq. 5.31). Without variation the tails are returned unchanged.
     """
     estimate = float(statistic(units.sums.sum(axis=0, keepdims=True))[0])
     below = (np.sum(values < estimate) + 0.5 * np.sum(values == estimate)) / len(values)
@@ -156,18 +158,18 @@ def bca_tails(
 
 
 def acceleration(units: Units, statistic: Statistic) -> float:
-    """Return the acceleration constant, from leaving out one unit at a time."""
+    """Return the acceleration constant, by leaving out one unit at a time (jackknife)."""
     size = np.bincount(units.stratum)[units.stratum].astype(np.float64)
     total = units.sums.sum(axis=0)
-    # The others of the stratum stand in for the one left out, so that strata keep their weight.
-    own = np.zeros((int(units.stratum.max()) + 1, units.sums.shape[1]))
-    np.add.at(own, units.stratum, units.sums)
-    others = own[units.stratum] - units.sums
-    rest = total - own[units.stratum] + others * (size / np.maximum(size - 1, 1))[:, None]
+    # The other units of the stratum replace the one left out, so that strata keep their weight.
+    of_stratum = np.zeros((int(units.stratum.max()) + 1, units.sums.shape[1]))
+    np.add.at(of_stratum, units.stratum, units.sums)
+    others = of_stratum[units.stratum] - units.sums
+    rest = total - of_stratum[units.stratum] + others * (size / np.maximum(size - 1, 1))[:, None]
     without = statistic(rest)
-    known = np.isfinite(without)
-    influence = (float(np.mean(without[known])) - without[known]) * (size[known] - 1)
-    weighted = influence / size[known]
+    defined = np.isfinite(without)
+    influence = (float(np.mean(without[defined])) - without[defined]) * (size[defined] - 1)
+    weighted = influence / size[defined]
     spread = float((weighted**2).sum())
     return float((weighted**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
 

@@ -1,4 +1,4 @@
-"""Whether a score of 0.8 is right eight times in ten."""
+"""Calibration: whether detections with a score of 0.8 are correct in 80 % of the cases."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ BINS = 10
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Reliability of the scores of all detections, whatever the threshold.
+    """Reliability of the scores of all detections, independent of the threshold.
 
-    Per bin of equal width: its lower edge, how many detections, their mean score and the share that
-    is right (None where empty). ``ece`` is the expected calibration error, the mean of
-    ``|share right - mean score|`` weighted by the number of detections (Guo et al. 2017). ``brier``
-    is the mean squared difference of score and outcome. Both are None without detections.
+    For each bin of equal width: its lower ``edge``, the ``count`` of detections, their
+    ``mean_score``, and ``right``, the share of true positives (None where the bin is empty).
+    ``ece`` is the expected calibration error, the mean of ``|right - mean_score|`` weighted by the
+    number of detections (Guo et al. 2017). ``brier`` is the mean squared difference of score and
+    outcome. Both are None without detections.
     """
 
     edge: tuple[float, ...]
@@ -29,7 +30,7 @@ class Calibration:
 
 
 def calibration(scores: ArrayLike, right: ArrayLike, bins: int = BINS) -> Calibration:
-    """Return the calibration of scores [n] in [0, 1] whose detections are right or not [n]."""
+    """Return the calibration of scores [n] in [0, 1] of true (1) and false (0) positives [n]."""
     score, hit = np.asarray(scores, np.float64), np.asarray(right, np.float64)
     which = np.minimum((score * bins).astype(np.int64), bins - 1)
     count = np.bincount(which, minlength=bins)

@@ -1,4 +1,4 @@
-"""One case, matched at its threshold: counts, and what each figure and detection came to."""
+"""One case, matched at its threshold: its counts, and the result of every figure and detection."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 from metaphase.evaluation.curves import Counts
 from metaphase.evaluation.matching import Gains, Rule, gains, match
 from metaphase.evaluation.pairing import Pair
-from metaphase.figures import Label
+from metaphase.figures import BoolArray, FloatArray, Label
 from metaphase.labels.dataset import DOMAINS
 from metaphase.units import um_to_px
 
+MistakeArray = NDArray[np.int8]
+
 
 class Mistake(StrEnum):
-    """What a false positive lies on, the first that is true within the radius."""
+    """What lies within the radius of a false positive; of several the first in this order."""
 
-    DOUBLE = "double"  # a mitotic figure that another detection has
+    DOUBLE = "double"  # a mitotic figure that another detection was matched with
     HARD_NEGATIVE = "hard negative"
     OTHER = "other"
 
@@ -29,7 +31,11 @@ MISTAKES: tuple[Mistake, ...] = tuple(Mistake)
 
 @dataclass(frozen=True, slots=True)
 class CaseScore:
-    """The numbers of one case."""
+    """The numbers of one case.
+
+    ``labelled`` and ``predicted`` are counts of mitotic figures, ``hard_negatives`` of labelled
+    hard negatives. ``mistakes`` counts the false positives of each kind.
+    """
 
     id: str
     domains: dict[str, str]
@@ -56,13 +62,13 @@ class CaseOutcome:
     """
 
     case: CaseScore
-    points: NDArray[np.float64]
-    score: NDArray[np.float64]
-    above_threshold: NDArray[np.bool_]
-    true_positive: NDArray[np.bool_]
-    mistake: NDArray[np.int8]
-    truth: NDArray[np.float64]
-    detected: NDArray[np.bool_]
+    points: FloatArray
+    score: FloatArray
+    above_threshold: BoolArray
+    true_positive: BoolArray
+    mistake: MistakeArray
+    truth: FloatArray
+    detected: BoolArray
     gains: Gains
     image: str = ""
     model: str = ""
@@ -70,67 +76,72 @@ class CaseOutcome:
 
 
 def score_case(pair: Pair, threshold: float, radius_um: float, rule: Rule) -> CaseOutcome:
-    """Match one case at a threshold and name every mistake.
+    """Match one case at a threshold and classify every false positive.
 
-    Detections labelled hard negative are a detector's own second class and take no part.
+    Detections labelled as hard negatives are a second class of the detector and are not scored.
     """
     detections = pair.detections.with_label(Label.MITOTIC)
     points, score, truth = detections.points, detections.score, pair.truth()
     radius_px = um_to_px(radius_um, pair.mpp)
-    kept = score >= threshold
-    matching = match(truth, points[kept], score[kept], radius_px, rule)
-    right = np.zeros(len(score), bool)
-    right[kept] = matching.truth_of_point >= 0
+    above = score >= threshold
+    matching = match(truth, points[above], score[above], radius_px, rule)
+    correct = np.zeros(len(score), bool)
+    correct[above] = matching.truth_of_point >= 0
     mistake = np.full(len(score), -1, np.int8)
-    wrong = kept & ~right
+    false = above & ~correct
     negatives = pair.truth(Label.HARD_NEGATIVE)
-    mistake[wrong] = _mistakes(points[wrong], truth, negatives, radius_px)
-    case = pair.case
+    mistake[false] = _mistakes(points[false], truth, negatives, radius_px)
+    counts = Counts(matching.tp, matching.fp, matching.fn)
     return CaseOutcome(
-        case=CaseScore(
-            id=case.id,
-            domains={by: case.domain(by) for by in DOMAINS if by != "group"},
-            group=case.domain("group"),
-            mpp=pair.mpp,
-            area_mm2=pair.area_mm2,
-            threshold=threshold,
-            labelled=len(truth),
-            predicted=int(kept.sum()),
-            counts=Counts(matching.tp, matching.fp, matching.fn),
-            mistakes={
-                str(kind): int((mistake[kept] == i).sum()) for i, kind in enumerate(MISTAKES)
-            },
-            hard_negatives=len(negatives),
-        ),
+        case=_case_score(pair, threshold, len(truth), counts, mistake[above], len(negatives)),
         points=points,
         score=score,
-        above_threshold=kept,
-        true_positive=right,
+        above_threshold=above,
+        true_positive=correct,
         mistake=mistake,
         truth=truth,
         detected=matching.point_of_truth >= 0,
         gains=gains(truth, points, score, radius_px, rule),
-        image=str(case.image or detections.provenance.image),
+        image=str(pair.case.image or detections.provenance.image),
         model=detections.provenance.model,
         model_id=detections.provenance.model_id,
     )
 
 
+def _case_score(
+    pair: Pair,
+    threshold: float,
+    labelled: int,
+    counts: Counts,
+    mistake: MistakeArray,
+    hard_negatives: int,
+) -> CaseScore:
+    case = pair.case
+    return CaseScore(
+        id=case.id,
+        domains={by: case.domain(by) for by in DOMAINS if by != "group"},
+        group=case.domain("group"),
+        mpp=pair.mpp,
+        area_mm2=pair.area_mm2,
+        threshold=threshold,
+        labelled=labelled,
+        predicted=len(mistake),
+        counts=counts,
+        mistakes={str(kind): int((mistake == i).sum()) for i, kind in enumerate(MISTAKES)},
+        hard_negatives=hard_negatives,
+    )
+
+
 def _mistakes(
-    points: NDArray[np.float64],
-    truth: NDArray[np.float64],
-    negatives: NDArray[np.float64],
-    radius: float,
-) -> NDArray[np.int8]:
+    points: FloatArray, truth: FloatArray, negatives: FloatArray, radius: float
+) -> MistakeArray:
     kinds = np.full(len(points), MISTAKES.index(Mistake.OTHER), np.int8)
     kinds[_near_any(points, negatives, radius)] = MISTAKES.index(Mistake.HARD_NEGATIVE)
     kinds[_near_any(points, truth, radius)] = MISTAKES.index(Mistake.DOUBLE)
     return kinds
 
 
-def _near_any(
-    points: NDArray[np.float64], places: NDArray[np.float64], radius: float
-) -> NDArray[np.bool_]:
+def _near_any(points: FloatArray, places: FloatArray, radius: float) -> BoolArray:
     if not len(points) or not len(places):
         return np.zeros(len(points), bool)
     from scipy.spatial import cKDTree

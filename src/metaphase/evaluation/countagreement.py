@@ -1,4 +1,4 @@
-"""How far counts agree, case by case."""
+"""Agreement of predicted and labelled counts, case by case."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 CATEGORY_EDGES_PER_MM2 = (4.0, 8.0)
 """Mitotic-count categories of the Nottingham grade per mm2 (CAP protocol for invasive breast
-carcinoma: up to 3, 4 to 7, 8 and more). Here they are taken of a case's whole image, not of a
-hotspot, so they compare counts and are no grade."""
+carcinoma: up to 3, 4 to 7, 8 and more). Here they are computed for the whole image of a case, not
+for a hotspot: they compare counts and are no grade."""
 
 CATEGORIES = ("< 4", "4 to < 8", ">= 8")
 
@@ -21,8 +21,8 @@ class CountAgreement:
 
     ``bias`` is the mean difference, ``low, high`` the 95 % limits of agreement (bias -/+ 1.96 sd;
     None with fewer than two cases). ``confusion[i][j]`` counts the cases of labelled category i and
-    predicted j; ``kappa`` is Cohen's, with quadratic weights (None where chance leaves nothing to
-    agree on). ``in_category`` is the share of cases in their own category.
+    predicted j. ``kappa`` is Cohen's with quadratic weights (None where agreement by chance is
+    complete). ``in_category`` is the share of cases with equal categories.
     """
 
     cases: int
@@ -40,17 +40,17 @@ def count_agreement(
 ) -> CountAgreement:
     """Compare labelled with predicted counts [n] of cases with areas [n] in mm2.
 
-    Cases without an area have no density and are left out of the categories.
+    Cases without an area have no density and no category.
     """
-    truth, found = np.asarray(labelled, np.float64), np.asarray(predicted, np.float64)
+    truth, counted = np.asarray(labelled, np.float64), np.asarray(predicted, np.float64)
     area = np.asarray(area_mm2, np.float64)
-    difference = found - truth
+    difference = counted - truth
     n = len(difference)
     bias = float(difference.mean()) if n else None
     spread = 1.96 * float(difference.std(ddof=1)) if n > 1 else None
-    known = area > 0
+    sized = area > 0
     table = confusion(
-        categories(truth[known] / area[known]), categories(found[known] / area[known])
+        categories(truth[sized] / area[sized]), categories(counted[sized] / area[sized])
     )
     return CountAgreement(
         cases=n,

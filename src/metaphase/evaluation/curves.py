@@ -1,7 +1,7 @@
 """F1, precision, recall, average precision and FROC, from counts over all cases.
 
-What is 0/0 has no value: it is None here and "-" in tables, never 0 or 1. (The contests' containers
-add 1e-6 to both sides of F1, so that an empty case scores 1.)
+A ratio of 0/0 is undefined: None here and "-" in tables, never 0 or 1. (The containers of the MIDOG
+challenges add 1e-6 to both sides of F1, so that an empty case scores 1.)
 """
 
 from __future__ import annotations
@@ -10,15 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from metaphase.evaluation.matching import Gains
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+from metaphase.evaluation.matching import Gains, IntArray
+from metaphase.figures import FloatArray
 
 FROC_RATES = (0.5, 1.0, 2.0, 5.0, 10.0)
-"""False positives per mm2 at which sensitivity is told."""
+"""False positives per mm2 at which sensitivity is reported."""
 
 
 def ratio(part: float, whole: float) -> float | None:
@@ -28,7 +25,7 @@ def ratio(part: float, whole: float) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """True positives, false positives and misses; they add up over cases."""
+    """True positives, false positives and false negatives; they add up over cases."""
 
     tp: int = 0
     fp: int = 0
@@ -44,12 +41,12 @@ class Counts:
 
     @property
     def recall(self) -> float | None:
-        """tp / (tp + fn); None where there was nothing to find."""
+        """tp / (tp + fn); None without labelled figures."""
         return ratio(self.tp, self.tp + self.fn)
 
     @property
     def f1(self) -> float | None:
-        """2 tp / (2 tp + fp + fn); None where there was nothing and nothing was detected."""
+        """2 tp / (2 tp + fp + fn); None without figures and detections."""
         return ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
 
 
@@ -67,7 +64,7 @@ class Curve:
 
     @property
     def precision(self) -> FloatArray:
-        """tp / (tp + fp) [k]; at least one detection is there at each threshold."""
+        """tp / (tp + fp) [k]; every threshold has at least one detection."""
         return np.asarray(self.tp / np.maximum(self.tp + self.fp, 1))
 
     @property
@@ -103,9 +100,10 @@ def pooled_curve(scores: Sequence[FloatArray], gains: Sequence[Gains], truths: i
 def average_precision(curve: Curve) -> float | None:
     """Return the area under the interpolated precision-recall curve; None without truths.
 
-    Precision at a recall is the best at that recall or a higher one, summed over every step of
-    recall (PASCAL VOC's since 2010), without extrapolation: recall that no threshold reaches adds
-    nothing, so detections cut off at a high minimal score have a lower AP.
+    The precision at a recall is the highest precision at that recall or a higher one; the area is
+    summed over every step of recall (as in PASCAL VOC since 2010). There is no extrapolation:
+    recall that no threshold reaches adds nothing, so that detections with a high minimum score
+    have a lower AP.
     """
     if not curve.truths:
         return None
@@ -119,9 +117,10 @@ def average_precision(curve: Curve) -> float | None:
 class Froc:
     """Free-response operating characteristic.
 
-    ``sensitivity`` maps false positives per mm2 to the best recall of any threshold with at most so
-    many; ``reached`` tells for which of them the detections go down far enough (otherwise a lower
-    minimal score could have found more). Empty where the area or the truth is nothing.
+    ``sensitivity`` maps a rate of false positives per mm2 to the best recall of any threshold that
+    does not exceed it. ``reached`` says whether the detections have that many false positives; if
+    not, a lower minimum score could give a higher sensitivity. Both are empty without area or
+    labelled figures.
     """
 
     area_mm2: float
@@ -130,7 +129,7 @@ class Froc:
 
 
 def froc(curve: Curve, area_mm2: float, rates: Sequence[float] = FROC_RATES) -> Froc:
-    """Return the sensitivity at fixed numbers of false positives per mm2 of image looked at."""
+    """Return the sensitivity at fixed rates of false positives per mm2 of analysed image."""
     if not curve.truths or not area_mm2 > 0:
         return Froc(area_mm2)
     rate = curve.fp / area_mm2

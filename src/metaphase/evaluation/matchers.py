@@ -1,7 +1,9 @@
-"""The one-to-one rules, one detection at a time.
+"""The one-to-one matching rules, as matchers that take one detection at a time.
 
-Each matcher holds who has which truth (``taken``, -1 for nobody) and lets points in one by one;
-``add`` returns 1 if a truth more is found by it, else 0. The rules are those of ``matching``.
+A matcher holds the detection of each figure (``point_of_truth``, -1 for none). ``add`` takes one
+more detection and returns how many figures are matched because of it (0 or 1). A figure that is
+matched stays matched, so that the number of true positives never falls. The rules are those of
+``matching``.
 """
 
 from __future__ import annotations
@@ -11,15 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from metaphase.figures import FloatArray
+
 IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Near:
-    """The pairs within the radius: truth, point and distance [k each], sorted by point.
+class NearPairs:
+    """The pairs within the radius, of ``n`` figures and ``m`` points.
 
-    ``ranking`` [m] are the points by falling score; ``order`` those of them that are near a truth.
+    ``truth``, ``point`` and ``distance`` [k each] are sorted by point. ``ranking`` [m] holds the
+    points by falling score, ``order`` those of them that are near a figure.
     """
 
     n: int
@@ -31,7 +35,7 @@ class Near:
     order: list[int]
 
     def truths_of(self) -> dict[int, list[tuple[int, float]]]:
-        """Return for each point its truths and their distances, by index of the truth."""
+        """Return for each point its figures and their distances, by index of the figure."""
         table: dict[int, list[tuple[int, float]]] = {}
         rows = zip(self.point.tolist(), self.truth.tolist(), self.distance.tolist(), strict=True)
         for point, truth, distance in rows:
@@ -40,50 +44,51 @@ class Near:
 
 
 class Greedy:
-    """Detections by falling score take the nearest truth that is free."""
+    """Detections by falling score are matched with the nearest unmatched figure."""
 
-    def __init__(self, near: Near) -> None:
-        self.taken = [-1] * near.n
+    def __init__(self, near: NearPairs) -> None:
+        self.point_of_truth = [-1] * near.n
         self._truths = near.truths_of()
 
     def add(self, point: int) -> int:
-        """Let a point in; return how many truths are found by it (0 or 1)."""
-        free = [(d, t) for t, d in self._truths[point] if self.taken[t] < 0]
+        """Add a point; return how many figures are matched because of it (0 or 1)."""
+        free = [(d, t) for t, d in self._truths[point] if self.point_of_truth[t] < 0]
         if not free:
             return 0
-        self.taken[min(free)[1]] = point
+        self.point_of_truth[min(free)[1]] = point
         return 1
 
 
 class InFileOrder:
-    """Truths in file order take the nearest detection that is unused.
+    """Figures in file order are matched with the nearest detection that is still unused.
 
-    A new point is handed down the row of truths: each keeps the nearer of the one it has and the
-    one it is handed (ties: lower index) and hands on the other, until a truth had none.
+    The first figure in file order that prefers the new point (because it is nearer, or of equal
+    distance and lower index) replaces its own. The point that was replaced is then offered to the
+    figures after it in the same way, until a figure had none.
     """
 
-    def __init__(self, near: Near) -> None:
-        self.taken = [-1] * near.n
+    def __init__(self, near: NearPairs) -> None:
+        self.point_of_truth = [-1] * near.n
         self._distance = [np.inf] * near.n
         self._truths = near.truths_of()
 
     def add(self, point: int) -> int:
-        """Let a point in; return how many truths are found by it (0 or 1)."""
-        handed, reached = point, -1
-        while (offer := self._first_to_prefer(handed, reached)) is not None:
-            reached, distance = offer
-            previous = self.taken[reached]
-            self.taken[reached], self._distance[reached] = handed, distance
-            if previous < 0:
+        """Add a point; return how many figures are matched because of it (0 or 1)."""
+        offered, last = point, -1
+        while (accepted := self._first_to_prefer(offered, last)) is not None:
+            last, distance = accepted
+            replaced = self.point_of_truth[last]
+            self.point_of_truth[last], self._distance[last] = offered, distance
+            if replaced < 0:
                 return 1
-            handed = previous
+            offered = replaced
         return 0
 
-    def _first_to_prefer(self, point: int, reached: int) -> tuple[int, float] | None:
-        """Return the next truth after ``reached`` that would rather have this point."""
+    def _first_to_prefer(self, point: int, last: int) -> tuple[int, float] | None:
+        """Return the first figure after ``last`` that prefers this point, with its distance."""
         for truth, distance in self._truths[point]:
-            has = (self._distance[truth], self.taken[truth])
-            if truth > reached and (distance, point) < has:
+            current = (self._distance[truth], self.point_of_truth[truth])
+            if truth > last and (distance, point) < current:
                 return truth, distance
         return None
 
@@ -91,35 +96,35 @@ class InFileOrder:
 class Largest:
     """Keeps the number of pairs as large as possible, by augmenting paths (Berge 1957)."""
 
-    def __init__(self, near: Near) -> None:
-        self.taken = [-1] * near.n
+    def __init__(self, near: NearPairs) -> None:
+        self.point_of_truth = [-1] * near.n
         self._truth_of: dict[int, int] = {}
         self._truths = near.truths_of()
 
     def add(self, point: int) -> int:
-        """Let a point in; return how many truths are found by it (0 or 1)."""
-        came_from: dict[int, int] = {}
+        """Add a point; return how many figures are matched because of it (0 or 1)."""
+        reached_from: dict[int, int] = {}
         queue = [point]
         for current in queue:
             for truth, _ in self._truths[current]:
-                if truth in came_from:
+                if truth in reached_from:
                     continue
-                came_from[truth] = current
-                if self.taken[truth] < 0:
-                    self._shift(truth, came_from)
+                reached_from[truth] = current
+                if self.point_of_truth[truth] < 0:
+                    self._augment(truth, reached_from)
                     return 1
-                queue.append(self.taken[truth])
+                queue.append(self.point_of_truth[truth])
         return 0
 
-    def _shift(self, free: int, came_from: dict[int, int]) -> None:
-        """Give the free truth to the point that reached it, that one's truth to the one before."""
+    def _augment(self, free: int, reached_from: dict[int, int]) -> None:
+        """Swap the pairs along the path that ends at an unmatched figure."""
         truth: int | None = free
         while truth is not None:
-            point = came_from[truth]
-            left = self._truth_of.get(point)
-            self.taken[truth] = point
+            point = reached_from[truth]
+            previous = self._truth_of.get(point)
+            self.point_of_truth[truth] = point
             self._truth_of[point] = truth
-            truth = left
+            truth = previous
 
 
 MATCHERS: dict[str, type[Greedy] | type[InFileOrder] | type[Largest]] = {

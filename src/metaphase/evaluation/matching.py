@@ -1,33 +1,34 @@
-"""One matcher for tuning and for scoring: which detection is which figure.
+"""Matching of detections with labelled figures: the same code for tuning and for scoring.
 
-A detection can be a figure's if their distance is at most the radius (inclusive, squared distances
-compared), in whatever unit the caller's points and radius are. Four rules decide who gets whom:
+A detection and a figure may be matched if their distance is at most the radius (inclusive; squared
+distances are compared), in any unit that points and radius share. Four rules choose the pairs:
 
 ``midog``
-    The contests' rule. Each truth, in file order, takes the nearest detection that no earlier truth
-    has taken. The evaluation containers of MIDOG 2021/2022 and of MIDOG 2025 track 1
-    (DeepMicroscopy/MIDOG_evaluation_docker, MIDOG25_T1_evaluation_docker) keep the points named
-    "mitotic figure" and call ``evalutils.scorers.score_detection(radius=7.5e-3)`` with millimetres:
+    The rule of the challenges. Each figure, in file order, is matched with the nearest detection
+    that no earlier figure was matched with. The evaluation containers of MIDOG 2021/2022 and of
+    MIDOG 2025 track 1 (DeepMicroscopy/MIDOG_evaluation_docker, MIDOG25_T1_evaluation_docker) keep
+    the points named "mitotic figure" and call ``evalutils.scorers.score_detection(radius=7.5e-3)``
+    with millimetres:
     a BallTree over the detections, ``query_radius`` sorted from near to far (inclusive), and for
-    each truth the first hit that is not used yet; a case without truth has only false positives,
-    one without detections only misses; tp, fp and fn are summed over cases. **The result depends on
-    the order of the truths**: an early truth can take the only detection of a later one. It does
-    not depend on the scores. evalutils leaves equal distances to the sort; here the lower index
-    (the better score, in ``Detections``) wins. evalutils before 0.3 counted differently (every
-    detection near a truth was used up); the contests used the later rule.
+    each figure the first hit that is not used yet; a case without figures has only false positives,
+    one without detections only false negatives; tp, fp and fn are summed over cases. **The result
+    depends on the order of the figures**: an earlier figure can use the only detection near a later
+    one. It does not depend on the scores. evalutils leaves equal distances to the sort; here the
+    lower index (the higher score, in ``Detections``) wins. evalutils before 0.3 counted differently
+    (every detection near a figure was used up); the challenges used the later rule.
 ``greedy``
-    Each detection, by falling score (ties: lower index), takes the nearest truth still free. The
-    convention of PASCAL VOC (Everingham et al. 2010), with distance in the place of overlap.
+    Each detection, by falling score (ties: lower index), is matched with the nearest unmatched
+    figure. The convention of PASCAL VOC (Everingham et al. 2010), with distance instead of overlap.
 ``optimal``
-    The largest one-to-one set of pairs, and among those the one of least total distance. Nothing
-    depends on any order; no rule finds more true positives.
+    The largest one-to-one set of pairs, and among those the one of least total distance. It does
+    not depend on any order, and no one-to-one rule gives more true positives.
 ``many-to-many``
-    As in older papers: a truth is found when any detection is near it, a detection is false when no
-    truth is near it. tp counts truths, so tp + fp can differ from the number of detections.
+    As in older papers: a figure is detected if any detection is near it, a detection is false if no
+    figure is near it. tp counts figures, so tp + fp can differ from the number of detections.
 
-For every rule, adding a detection of lower score never lowers tp (for ``midog``: the newcomer is
-handed down the row of truths, each keeping the nearer of two). ``gains`` uses it to give the counts
-at *every* threshold in one pass, exactly as if each had been matched anew.
+Under every rule, adding a detection of lower score never lowers tp (see ``matchers``). ``gains``
+uses this to give the counts at *every* threshold in one pass, exactly as if the detections had been
+matched again at each.
 """
 
 from __future__ import annotations
@@ -39,23 +40,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from metaphase.boxes import as_points
-from metaphase.evaluation.matchers import MATCHERS, Near
+from metaphase.evaluation.matchers import MATCHERS, NearPairs
+from metaphase.figures import FloatArray
 
 Rule = Literal["midog", "greedy", "optimal", "many-to-many"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 
 IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
 
 _FEW = 4096  # pairs that are compared faster directly than through a tree
-_SLACK = 1 + 1e-9  # the tree is asked for a little more, and the exact rule decides
+_SLACK = 1 + 1e-9  # of the radius for the tree; the exact comparison follows
 
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """Who was matched with whom: ``point_of_truth`` [n] and ``truth_of_point`` [m], -1 for nobody.
+    """The pairs: ``point_of_truth`` [n] and ``truth_of_point`` [m], -1 where there is no partner.
 
-    Under ``many-to-many`` they name the nearest, and need not be each other's inverse.
+    Under ``many-to-many`` they hold the nearest, and need not be each other's inverse.
     """
 
     point_of_truth: IntArray
@@ -63,23 +64,23 @@ class Matching:
 
     @property
     def tp(self) -> int:
-        """True positives: truths that were found."""
+        """True positives: figures with a detection."""
         return int((self.point_of_truth >= 0).sum())
 
     @property
     def fp(self) -> int:
-        """False positives: detections that are nobody's."""
+        """False positives: detections without a figure."""
         return int((self.truth_of_point < 0).sum())
 
     @property
     def fn(self) -> int:
-        """False negatives: truths that were not found."""
+        """False negatives: figures without a detection."""
         return int((self.point_of_truth < 0).sum())
 
 
 @dataclass(frozen=True, slots=True)
 class Gains:
-    """What each detection adds when it joins those of better score (ties: of lower index).
+    """What each detection adds to those of higher score (ties: of lower index).
 
     ``tp`` [m] and ``fp`` [m] are the true and false positives that each detection adds. The counts
     at a threshold are the sums over the detections with at least that score.
@@ -96,12 +97,12 @@ def match(
     radius: float,
     rule: Rule = "midog",
 ) -> Matching:
-    """Match truths [n, 2] with detections [m, 2] of the given scores [m].
+    """Match figures ``truth`` [n, 2] with detections ``points`` [m, 2] of ``scores`` [m].
 
     Positions and radius are in one unit, any. Raises ValueError for an unknown rule, a radius that
     is not positive, or scores of another length.
     """
-    near = _near(truth, points, scores, radius, rule)
+    near = _near_pairs(truth, points, scores, radius, rule)
     if rule == "many-to-many":
         return Matching(_nearest(near.truth, near.point, near, near.n), _nearest_truths(near))
     if rule == "optimal":
@@ -112,7 +113,7 @@ def match(
     matcher = MATCHERS[rule](near)
     for point in near.order:
         matcher.add(point)
-    return _matching(near, [(t, p) for t, p in enumerate(matcher.taken) if p >= 0])
+    return _matching(near, [(t, p) for t, p in enumerate(matcher.point_of_truth) if p >= 0])
 
 
 def gains(
@@ -123,24 +124,26 @@ def gains(
     rule: Rule = "midog",
 ) -> Gains:
     """Return what each detection adds under a rule; arguments as for ``match``."""
-    near = _near(truth, points, scores, radius, rule)
-    found = np.zeros(near.m, np.int64)
+    near = _near_pairs(truth, points, scores, radius, rule)
+    tp = np.zeros(near.m, np.int64)
     if rule == "many-to-many":
-        false = np.ones(near.m, np.int64)
-        false[near.point] = 0
+        fp = np.ones(near.m, np.int64)
+        fp[near.point] = 0
         rank = np.empty(near.m, np.int64)
         rank[near.ranking] = np.arange(near.m)
         first = np.full(near.n, near.m, np.int64)
         np.minimum.at(first, near.truth, rank[near.point])
-        np.add.at(found, near.ranking[first[first < near.m]], 1)
-        return Gains(found, false)
+        np.add.at(tp, near.ranking[first[first < near.m]], 1)
+        return Gains(tp, fp)
     matcher = MATCHERS[rule](near)
     for point in near.order:
-        found[point] = matcher.add(point)
-    return Gains(found, 1 - found)
+        tp[point] = matcher.add(point)
+    return Gains(tp, 1 - tp)
 
 
-def _near(truth: ArrayLike, points: ArrayLike, scores: ArrayLike, radius: float, rule: str) -> Near:
+def _near_pairs(
+    truth: ArrayLike, points: ArrayLike, scores: ArrayLike, radius: float, rule: str
+) -> NearPairs:
     if rule not in RULES:
         raise ValueError(f"a rule is one of {', '.join(RULES)}, not {rule!r}")
     if not radius > 0:
@@ -154,19 +157,19 @@ def _near(truth: ArrayLike, points: ArrayLike, scores: ArrayLike, radius: float,
     is_near = np.zeros(len(p), bool)
     is_near[of] = True
     order = ranking[is_near[ranking]].tolist()
-    return Near(len(t), len(p), at, of, np.sqrt(squared), ranking, order)
+    return NearPairs(len(t), len(p), at, of, np.sqrt(squared), ranking, order)
 
 
 def _pairs(t: FloatArray, p: FloatArray, radius: float) -> tuple[IntArray, IntArray, FloatArray]:
-    """Return truth, point and squared distance of all pairs within the radius, by point, truth."""
+    """Return figure, point and squared distance of all pairs within the radius, sorted by point."""
     if len(t) * len(p) <= _FEW:
         of, at = (index.reshape(-1) for index in np.indices((len(p), len(t))))
     else:
         from scipy.spatial import cKDTree
 
         trees = [cKDTree(x, balanced_tree=False, compact_nodes=False) for x in (p, t)]
-        found = trees[0].sparse_distance_matrix(trees[1], radius * _SLACK, output_type="ndarray")
-        of, at = found["i"].astype(np.int64), found["j"].astype(np.int64)
+        near = trees[0].sparse_distance_matrix(trees[1], radius * _SLACK, output_type="ndarray")
+        of, at = near["i"].astype(np.int64), near["j"].astype(np.int64)
     away = p[of] - t[at]
     squared = np.asarray(away[:, 0] * away[:, 0] + away[:, 1] * away[:, 1])
     keep = np.flatnonzero(squared <= radius * radius)
@@ -174,20 +177,20 @@ def _pairs(t: FloatArray, p: FloatArray, radius: float) -> tuple[IntArray, IntAr
     return at[keep], of[keep], squared[keep]
 
 
-def _nearest(keys: IntArray, values: IntArray, near: Near, size: int) -> IntArray:
+def _nearest(keys: IntArray, values: IntArray, near: NearPairs, size: int) -> IntArray:
     """Return for each key its nearest value (ties: the lower one), -1 where it has none."""
     best = np.full(size, -1, np.int64)
     order = np.lexsort((values, near.distance, keys))
-    who, first = np.unique(keys[order], return_index=True)
-    best[who] = values[order][first]
+    unique, first = np.unique(keys[order], return_index=True)
+    best[unique] = values[order][first]
     return best
 
 
-def _nearest_truths(near: Near) -> IntArray:
+def _nearest_truths(near: NearPairs) -> IntArray:
     return _nearest(near.point, near.truth, near, near.m)
 
 
-def _matching(near: Near, pairs: list[tuple[int, int]]) -> Matching:
+def _matching(near: NearPairs, pairs: list[tuple[int, int]]) -> Matching:
     point_of_truth = np.full(near.n, -1, np.int64)
     truth_of_point = np.full(near.m, -1, np.int64)
     for truth, point in pairs:

@@ -7,19 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from metaphase.boxes import as_points
 from metaphase.detectionfile import JSON_NAME, load_detections
 from metaphase.errors import DetectionsError, LabelError, Problem
-from metaphase.figures import Detections, Label, points_of
+from metaphase.figures import Detections, FloatArray, Label, points_of
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.units import area_mm2
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A labelled case with its detections; ``region`` is the part looked at (None: all of it)."""
+    """A labelled case with its detections.
+
+    ``region`` x, y, width, height is the part that was analysed, in px; None: the whole image.
+    """
 
     case: Case
     detections: Detections
@@ -27,18 +29,18 @@ class Pair:
 
     @property
     def mpp(self) -> float:
-        """The resolution at which its lengths are measured, um/px."""
+        """The resolution at which lengths are measured, um/px."""
         return self.detections.provenance.mpp
 
     @property
     def area_mm2(self) -> float:
-        """The area looked at."""
+        """The analysed area."""
         provenance = self.detections.provenance
         size = self.region[2:] if self.region else (provenance.width_px, provenance.height_px)
         return area_mm2(size[0], size[1], self.mpp)
 
-    def truth(self, label: Label = Label.MITOTIC) -> NDArray[np.float64]:
-        """Return the points [n, 2] of a label in the part looked at, in file order."""
+    def truth(self, label: Label = Label.MITOTIC) -> FloatArray:
+        """Return the points [n, 2] of a label in the analysed part, in file order."""
         points = points_of(self.case.figures, label)
         if self.region is None:
             return points
@@ -56,9 +58,9 @@ def pair_cases(
     """Return every case of the data set with its detections, in file order.
 
     ``detections`` maps case ids to detections, or is a folder that ``metaphase detect`` wrote.
-    Unlabelled cases are refused (LabelError): nobody knows what is there. A case without detections
-    is refused (DetectionsError), because a missing file is not zero detections; ``allow_missing``
-    leaves such cases out.
+    Raises LabelError for unlabelled cases, because nobody knows what is in them, and
+    DetectionsError for cases without detections, because a missing file does not mean that nothing
+    was detected. ``allow_missing`` leaves such cases out.
     """
     _refuse_unlabelled(dataset)
     if not isinstance(detections, Mapping):
@@ -84,51 +86,55 @@ def pair_cases(
 def load_folder(folder: str | Path, dataset: Dataset) -> dict[str, Detections]:
     """Return the detections under a folder by case id; those of other cases are left out.
 
-    A case is known by its folder below ``folder``, by the image's file name in the provenance or in
-    the labels, or by that name without its ending. Two folders for one case raise DetectionsError.
+    A case is recognised by its folder below ``folder``, by the file name of the image in the
+    provenance or in the labels, or by that name without its extension. Two folders for one case
+    raise DetectionsError.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise DetectionsError.of(
             folder, "there is no such folder", way_out="name one that 'metaphase detect' wrote"
         )
-    known = names_of(dataset)
-    found: dict[str, Path] = {}
+    names = names_of(dataset)
+    places: dict[str, Path] = {}
     loaded: dict[str, Detections] = {}
     problems = []
     for place in sorted(path.parent for path in folder.rglob(JSON_NAME)):
         detections = load_detections(place)
-        case_id = _case_of(place.relative_to(folder), place.name, detections, known)
+        case_id = _case_of(place.relative_to(folder), place.name, detections, names)
         if case_id is None:
             continue
-        if case_id in found:
-            message = f"case {case_id} has detections here and in {found[case_id]}"
+        if case_id in places:
+            message = f"case {case_id} has detections here and in {places[case_id]}"
             problems.append(Problem(str(place), "", message, "keep one of the two"))
-        found[case_id], loaded[case_id] = place, detections
+        places[case_id], loaded[case_id] = place, detections
     if problems:
         raise DetectionsError(problems)
     return loaded
 
 
 def _case_of(
-    inside: Path, name: str, detections: Detections, known: Mapping[str, str]
+    inside: Path, name: str, detections: Detections, names: Mapping[str, str]
 ) -> str | None:
     image = detections.provenance.image
     for candidate in (inside.as_posix(), name, image, Path(image).stem):
-        if candidate in known:
-            return known[candidate]
+        if candidate in names:
+            return names[candidate]
     return None
 
 
 def names_of(dataset: Dataset) -> dict[str, str]:
-    """Return the case id for each name that means one case only: id, image's file name, stem."""
+    """Return the case id for each name that belongs to one case only.
+
+    Names are ids, file names of images, and both without extension.
+    """
     names: dict[str, str] = {}
-    for generation in (_ids, _file_names, _stems):
-        fresh: dict[str, set[str]] = {}
+    for kind in (_ids, _file_names, _stems):
+        ids_of: dict[str, set[str]] = {}
         for case in dataset:
-            for name in generation(case):
-                fresh.setdefault(name, set()).add(case.id)
-        for name, ids in fresh.items():
+            for name in kind(case):
+                ids_of.setdefault(name, set()).add(case.id)
+        for name, ids in ids_of.items():
             if len(ids) == 1:
                 names.setdefault(name, next(iter(ids)))
     return names
@@ -150,18 +156,19 @@ def _stems(case: Case) -> Iterator[str]:
 
 
 def _region(detections: Detections) -> tuple[float, float, float, float] | None:
-    region = detections.provenance.parameters.get("region")
+    """Return the analysed rectangle, clipped to the image; None for the whole image."""
+    provenance = detections.provenance
+    region = provenance.parameters.get("region")
     if region is None:
         return None
     try:
         x, y, width, height = map(float, region)
     except (TypeError, ValueError):
         raise DetectionsError.of(
-            detections.provenance.image, f"region {region!r} is not x, y, width, height"
+            provenance.image, f"region {region!r} is not x, y, width, height"
         ) from None
-    made = detections.provenance
     left, top = max(x, 0.0), max(y, 0.0)
-    right, bottom = min(x + width, made.width_px), min(y + height, made.height_px)
+    right, bottom = min(x + width, provenance.width_px), min(y + height, provenance.height_px)
     return left, top, max(right - left, 0.0), max(bottom - top, 0.0)
 
 
@@ -170,7 +177,7 @@ def _refuse_unlabelled(dataset: Dataset) -> None:
         Problem(
             dataset.source or dataset.name,
             f"case {case.id}",
-            "is unlabelled: nobody looked for figures here, so nothing can be scored",
+            "is unlabelled: nobody looked for figures here, so it cannot be scored",
             "leave it out: with --split, --labelled-only, or Dataset.labelled()",
         )
         for case in dataset

@@ -1,9 +1,10 @@
-"""Other people's test protocols, so that their numbers can be seen beside honest ones.
+"""Test protocols of others, so that their numbers can be compared with those on whole regions.
 
-``exercise`` is the protocol of the student report that metaphase began with: the detector is tested
-on patches that were placed by the truth, two around every mitotic figure, and ten random ones a
-case. On MIDOG 2021 that looks at a sixth of the area, and at all of the figures: false positives
-elsewhere are never seen, so precision is inflated. It says nothing of a detector's use.
+``exercise`` is the protocol of a student report on MIDOG 2021: the detector is tested on patches
+that are placed by the labels, two around every mitotic figure, and on ten random patches in each
+case. On MIDOG 2021 these cover a sixth of the area and all of the figures. False positives
+elsewhere are not counted, so that precision is too high. The scores say nothing about the use of a
+detector on whole regions.
 """
 
 from __future__ import annotations
@@ -14,15 +15,13 @@ from hashlib import sha256
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from metaphase.boxes import around, as_points
 from metaphase.evaluation.casescore import CaseOutcome
 from metaphase.evaluation.curves import Counts
 from metaphase.evaluation.matching import Rule, match
+from metaphase.figures import BoolArray, FloatArray
 from metaphase.units import um_to_px
-
-FloatArray = NDArray[np.float64]
 
 Protocol = Literal["whole", "exercise"]
 
@@ -34,7 +33,7 @@ RANDOM_PATCHES = 10
 
 @dataclass(frozen=True, slots=True)
 class ExerciseScore:
-    """Scores on truth-guided patches. ``share`` is the part of the area that was looked at."""
+    """Scores on patches placed by the labels. ``share`` is the part of the area they cover."""
 
     counts: Counts
     patches: int
@@ -62,12 +61,13 @@ def exercise_score(
     rule: Rule = "midog",
     seed: int = 0,
 ) -> ExerciseScore:
-    """Score detections of whole regions as if only the report's patches had been looked at.
+    """Score detections of whole regions as if only the patches of the exercise had been analysed.
 
-    ``sizes`` are the width and height in px of each outcome's image. Every patch is an image of its
-    own, as in the report: what lies in two patches counts twice. Deterministic by seed and case id.
+    ``sizes`` are the width and height in px of the image of each outcome. Every patch is scored as
+    an image of its own, as in the report: a figure in two patches counts twice. The patches are a
+    function of seed and case id.
     """
-    counts, patches, seen, area = Counts(), 0, 0.0, 0.0
+    counts, patches, covered, area = Counts(), 0, 0.0, 0.0
     for outcome, (width, height) in zip(outcomes, sizes, strict=True):
         corners = exercise_patches(outcome.truth, width, height, _seed(seed, outcome.case.id))
         radius_px = um_to_px(radius_um, outcome.case.mpp)
@@ -77,23 +77,23 @@ def exercise_score(
         )
         for corner in corners:
             truth = outcome.truth[_inside(outcome.truth, corner)]
-            here = _inside(points, corner)
-            matching = match(truth, points[here], score[here], radius_px, rule)
+            inside = _inside(points, corner)
+            matching = match(truth, points[inside], score[inside], radius_px, rule)
             counts += Counts(matching.tp, matching.fp, matching.fn)
         patches += len(corners)
         mm2 = outcome.case.mpp**2 * 1e-6
-        seen += covered_px(corners, width, height) * mm2
+        covered += covered_px(corners, width, height) * mm2
         area += width * height * mm2
-    return ExerciseScore(counts, patches, seen / area if area else 0.0, seed)
+    return ExerciseScore(counts, patches, covered / area if area else 0.0, seed)
 
 
 def exercise_patches(
     truth: FloatArray, width_px: int, height_px: int, seed: int | Sequence[int] = 0
 ) -> FloatArray:
-    """Return the top-left corners [k, 2] of the report's patches of 512 px in an image.
+    """Return the top-left corners [k, 2] of the patches of 512 px in an image.
 
-    Two around each figure, anywhere such that its box of 50 px is inside, then ten anywhere. A
-    patch is moved into the image, unless that is smaller than the patch.
+    Two lie around each figure, at random such that its box of 50 px is inside; ten lie anywhere. A
+    patch is moved into the image, unless the image is smaller than the patch.
     """
     rng = np.random.default_rng(seed)
     centres = np.repeat(as_points(truth), PATCHES_A_FIGURE, axis=0)
@@ -106,7 +106,7 @@ def exercise_patches(
 
 
 def covered_px(corners: FloatArray, width_px: int, height_px: int) -> float:
-    """Return the area in px that patches at whole-pixel corners cover of the image together."""
+    """Return the area in px of the image that patches at whole-pixel corners cover together."""
     low = corners
     high = np.minimum(corners + PATCH_PX, [width_px, height_px])
     xs, ys = np.unique([low[:, 0], high[:, 0]]), np.unique([low[:, 1], high[:, 1]])
@@ -120,10 +120,10 @@ def covered_px(corners: FloatArray, width_px: int, height_px: int) -> float:
     return float((covered * np.outer(np.diff(ys), np.diff(xs))).sum())
 
 
-def _inside(points: FloatArray, corner: FloatArray) -> NDArray[np.bool_]:
+def _inside(points: FloatArray, corner: FloatArray) -> BoolArray:
     return np.asarray(((points >= corner) & (points < corner + PATCH_PX)).all(axis=1))
 
 
 def _seed(seed: int, case_id: str) -> list[int]:
-    """Return a seed of a case's own, so that its patches do not depend on the other cases."""
+    """Return a seed for one case, so that its patches do not depend on the other cases."""
     return [seed, int.from_bytes(sha256(case_id.encode()).digest()[:8], "big")]

@@ -1,4 +1,4 @@
-"""Scores: the result of an evaluation, in memory and as JSON."""
+"""Scores: the result of an evaluation, in memory and as plain values for JSON."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from metaphase.labels.dataset import DOMAINS
 class GroupScore:
     """The numbers of a set of cases: all of them, or one domain.
 
-    Counts are pooled over the cases, as the contests do. ``intervals`` are 95 % and empty where
-    none were asked for.
+    Counts are pooled over the cases, as in the MIDOG challenges. ``intervals`` are 95 % and empty
+    where none were computed.
     """
 
     cases: int
@@ -76,7 +76,7 @@ class GroupScore:
 
 @dataclass(frozen=True, slots=True)
 class Worst:
-    """The domain with the lowest F1, beside the mean over domains that have one."""
+    """The domain with the lowest F1, and the mean over the domains that have one."""
 
     domain: str
     f1: float
@@ -86,13 +86,13 @@ class Worst:
 
 @dataclass(frozen=True)
 class Scores:
-    """What an evaluation found.
+    """The result of an evaluation.
 
     ``overall`` pools all cases, ``domains[by][name]`` those of a scanner, tumour and so on (only
-    kinds of domain that the labels know). ``threshold`` is None where cases were scored at
+    kinds of domain that the labels name). ``threshold`` is None where cases were scored at
     different ones, as after a cross-validation. ``notes`` are sentences to be shown with the
-    numbers. ``exercise`` is told where it was asked for (see ``protocols``). ``outcomes`` hold
-    every position, for pictures.
+    numbers. ``exercise`` is present if it was requested (see ``protocols``). ``outcomes`` hold
+    every position, for pictures and comparisons.
     """
 
     dataset: str
@@ -113,7 +113,7 @@ class Scores:
 
     @property
     def model_ids(self) -> tuple[str, ...]:
-        """The ids of the models whose detections these are."""
+        """The ids of the models that made the detections."""
         return tuple(sorted({o.model_id for o in self.outcomes if o.model_id}))
 
     @property
@@ -144,8 +144,8 @@ class Scores:
     @property
     def worst(self) -> dict[str, Worst]:
         """The worst domain of each kind that has at least two domains with an F1."""
-        found = {by: worst_of(groups) for by, groups in self.domains.items()}
-        return {by: worst for by, worst in found.items() if worst is not None}
+        worst = {by: worst_of(groups) for by, groups in self.domains.items()}
+        return {by: value for by, value in worst.items() if value is not None}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers for JSON, without curves and single cases; None is null."""
@@ -176,14 +176,50 @@ class Scores:
         }
 
 
+def summarise(
+    outcomes: Sequence[CaseOutcome],
+    *,
+    dataset: str,
+    radius_um: float,
+    rule: Rule,
+    hard_negative_class: dict[str, int] | None = None,
+    notes: Sequence[str] = (),
+    exercise: ExerciseScore | None = None,
+) -> Scores:
+    """Pool the outcomes of single cases into Scores."""
+    curve = curve_over(outcomes)
+    thresholds = {outcome.case.threshold for outcome in outcomes}
+    models = sorted({outcome.model for outcome in outcomes if outcome.model})
+    return Scores(
+        dataset=dataset,
+        model=", ".join(models) or "unknown",
+        threshold=thresholds.pop() if len(thresholds) == 1 else None,
+        radius_um=radius_um,
+        rule=rule,
+        overall=group_score(outcomes),
+        domains={
+            by: {name: group_score(part) for name, part in groups.items()}
+            for by, groups in by_domain(outcomes).items()
+        },
+        curve=curve,
+        froc=froc_over(outcomes, curve),
+        agreement=agreement_over(outcomes),
+        calibration=calibration_over(outcomes),
+        hard_negative_class=hard_negative_class or {},
+        outcomes=tuple(outcomes),
+        notes=tuple(notes),
+        exercise=exercise,
+    )
+
+
 def worst_of(groups: dict[str, GroupScore]) -> Worst | None:
     """Return the domain of lowest F1 (ties: the first), None with fewer than two."""
-    known = {name: group.f1 for name, group in groups.items() if group.f1 is not None}
-    if len(known) < 2:
+    f1 = {name: group.f1 for name, group in groups.items() if group.f1 is not None}
+    if len(f1) < 2:
         return None
-    name = min(known, key=lambda n: known[n])
-    without = tuple(n for n in groups if n not in known)
-    return Worst(name, known[name], sum(known.values()) / len(known), without)
+    name = min(f1, key=lambda n: f1[n])
+    without = tuple(n for n in groups if n not in f1)
+    return Worst(name, f1[name], sum(f1.values()) / len(f1), without)
 
 
 def group_score(outcomes: Sequence[CaseOutcome]) -> GroupScore:
@@ -210,7 +246,7 @@ def curve_over(outcomes: Sequence[CaseOutcome]) -> Curve:
 
 
 def by_domain(outcomes: Sequence[CaseOutcome]) -> dict[str, dict[str, list[CaseOutcome]]]:
-    """Return the outcomes of each kind of domain that the labels know anything of.
+    """Return the outcomes by kind of domain and domain, for the kinds that the labels name.
 
     Groups are a kind of domain where cases share them (the fields of a slide).
     """
@@ -233,7 +269,7 @@ def froc_over(outcomes: Sequence[CaseOutcome], curve: Curve) -> Froc:
 
 
 def agreement_over(outcomes: Sequence[CaseOutcome]) -> CountAgreement:
-    """Return how counts agree over some cases."""
+    """Return the agreement of predicted and labelled counts over some cases."""
     cases = [outcome.case for outcome in outcomes]
     return count_agreement(
         [case.labelled for case in cases],

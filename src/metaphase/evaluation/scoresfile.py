@@ -1,6 +1,6 @@
-"""Scores on disk: one JSON file, from which curves, pictures and comparisons can be made again.
+"""Scores on disk: one JSON file, enough for curves, pictures and comparisons.
 
-The upper part is ``Scores.to_dict()``, for people and other programs; ``outcomes`` holds every case
+The upper part is ``Scores.to_dict()``, for people and other programs. ``outcomes`` holds every case
 with its positions, one line each.
 """
 
@@ -17,10 +17,9 @@ from metaphase.errors import InputError
 from metaphase.evaluation.bootstrap import Interval
 from metaphase.evaluation.casescore import CaseOutcome, CaseScore
 from metaphase.evaluation.curves import Counts
-from metaphase.evaluation.evaluate import summarise
 from metaphase.evaluation.matching import Gains
 from metaphase.evaluation.protocols import ExerciseScore
-from metaphase.evaluation.scores import GroupScore, Scores
+from metaphase.evaluation.scores import GroupScore, Scores, summarise
 from metaphase.figures import POSITION_DECIMALS, SCORE_DECIMALS
 from metaphase.files import write_text
 
@@ -28,7 +27,7 @@ FORMAT = 1
 
 
 def save_scores(scores: Scores, path: str | Path, **more: Any) -> None:
-    """Write scores, and whatever else is named (plain values), whole or not at all."""
+    """Write scores and further plain values as keys, whole or not at all."""
     head = {"format": FORMAT, **scores.to_dict(), **more}
     text = json.dumps(head, indent=1, ensure_ascii=False, allow_nan=False)
     lines = [
@@ -39,9 +38,9 @@ def save_scores(scores: Scores, path: str | Path, **more: Any) -> None:
 
 
 def load_scores(path: str | Path) -> Scores:
-    """Read what ``save_scores`` wrote; all numbers are made again from the outcomes.
+    """Read what ``save_scores`` wrote; all numbers are computed again from the outcomes.
 
-    Intervals are taken as they were written. Raises InputError for any other file.
+    Intervals are read. Raises InputError for any other file.
     """
     path = Path(path)
     try:
@@ -59,8 +58,7 @@ def load_scores(path: str | Path) -> Scores:
 
 
 def is_scores(path: str | Path) -> bool:
-    """Tell whether a file is an evaluation, by its beginning: ``format`` and ``dataset`` come
-    first in what ``save_scores`` writes."""
+    """Return whether a file is an evaluation: ``format`` and ``dataset`` are its first keys."""
     path = Path(path)
     if not path.is_file():
         return False

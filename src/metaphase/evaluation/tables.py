@@ -1,4 +1,4 @@
-"""Scores as tables for the terminal. What has no value is shown as "-"."""
+"""Scores as tables for the terminal. An undefined value is shown as "-"."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ NAMES = {
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Return a number, or "-" for no value."""
+    """Return a number, or "-" if it is undefined."""
     return "-" if value is None else f"{value:.{digits}f}"
 
 
 def interval_text(interval: Interval | None, sign: str = "") -> str:
-    """Return "0.612 to 0.701", or "-" where there is none."""
+    """Return "0.612 to 0.701", or "-" if there is none."""
     if interval is None or interval.low is None or interval.high is None:
         return "-"
     return f"{interval.low:{sign}.3f} to {interval.high:{sign}.3f}"
@@ -38,70 +38,76 @@ def interval_text(interval: Interval | None, sign: str = "") -> str:
 def print_scores(
     scores: Scores, console: Console, *, by: str | None = None, per_case: bool = False
 ) -> None:
-    """Print all that a reader needs to judge the numbers."""
+    """Print the scores, their intervals, the domains and the notes."""
     console.print(_overall(scores))
     for kind, groups in scores.domains.items():
         if by in (None, kind) and (len(groups) > 1 or kind == by):
             console.print(_domains(scores, kind))
     if by is not None and by not in scores.domains:
-        console.print(f"The labels tell no {by} that cases could be told apart by.", style="yellow")
+        console.print(f"The labels name no {by}, so there is no table of it.", style="yellow")
     if per_case:
         console.print(_cases(scores))
-    for line in lines(scores):
+    for line in summary_lines(scores):
         console.print(line, highlight=False)
     for note in scores.notes:
         console.print(f"Note: {note}", style="yellow", highlight=False)
 
 
-def lines(scores: Scores) -> list[str]:
-    """Return the rest of the numbers, a line each."""
-    told = [
-        f"Worst {by}: {worst.domain}, F1 {worst.f1:.3f} (mean over them {worst.mean_f1:.3f})."
+def summary_lines(scores: Scores) -> list[str]:
+    """Return the numbers that are in no table, as sentences."""
+    lines = [
+        f"Worst {by}: {worst.domain}, F1 {worst.f1:.3f} (mean of all: {worst.mean_f1:.3f})."
         for by, worst in scores.worst.items()
     ]
     total = scores.overall.counts.fp
     if total:
         kinds = ", ".join(f"{n} {kind}" for kind, n in scores.overall.mistakes.items())
-        told.append(f"False positives: {total} ({kinds}).")
+        lines.append(f"False positives: {total} ({kinds}).")
     if scores.froc.sensitivity:
         parts = ", ".join(
             f"{value:.3f} at {rate:g}{'' if scores.froc.reached[rate] else '*'}"
             for rate, value in scores.froc.sensitivity.items()
         )
-        star = "" if all(scores.froc.reached.values()) else "; * detections end before"
-        told.append(f"Sensitivity at false positives per mm2: {parts}{star}.")
-    told += _agreement_lines(scores)
+        star = (
+            ""
+            if all(scores.froc.reached.values())
+            else "; * the detections have fewer false positives"
+        )
+        lines.append(f"Sensitivity at false positives per mm2: {parts}{star}.")
+    lines += _agreement_lines(scores)
     if scores.calibration.ece is not None:
-        told.append(
+        lines.append(
             f"Calibration of scores: expected error {scores.calibration.ece:.3f}, "
             f"Brier {number(scores.calibration.brier)}."
         )
     if scores.hard_negative_class.get("detected"):
-        told.append(
-            f"The detector's own hard negatives ({scores.hard_negative_class['detected']} at the "
-            "threshold) take no part in the scores."
+        lines.append(
+            f"The detections labelled as hard negatives "
+            f"({scores.hard_negative_class['detected']} at the threshold) are not scored."
         )
-    return told
+    return lines
 
 
 def comparison(differences: Mapping[str, Difference], first: str, second: str) -> Table:
     """Return the table of paired differences, second minus first."""
     title = f"{second} minus {first}, on the same cases"
     table = _table(title, "", "first", "second", "difference", "95 %", "better")
-    for name, found in differences.items():
+    for name, paired in differences.items():
         table.add_row(
             NAMES[name],
-            number(found.first),
-            number(found.second),
-            "-" if found.difference is None else f"{found.difference:+.3f}",
-            interval_text(found.interval, "+"),
-            "-" if found.share_better is None else f"{found.share_better:.1%}",
+            number(paired.first),
+            number(paired.second),
+            "-" if paired.difference is None else f"{paired.difference:+.3f}",
+            interval_text(paired.interval, "+"),
+            "-" if paired.share_better is None else f"{paired.share_better:.1%}",
         )
     return table
 
 
 def _overall(scores: Scores) -> Table:
-    threshold = "each case's own" if scores.threshold is None else f"{scores.threshold:.4g}"
+    threshold = (
+        "of each case's detections" if scores.threshold is None else f"{scores.threshold:.4g}"
+    )
     title = (
         f"{scores.model} on {scores.dataset or 'the data set'}: {scores.overall.cases} cases, "
         f"{scores.overall.area_mm2:.4g} mm2\n"
@@ -109,13 +115,13 @@ def _overall(scores: Scores) -> Table:
     )
     table = _table(title, "", "whole regions", "95 %")
     exercise = scores.exercise
-    beside = [""] * len(NAMES)
+    on_patches = [""] * len(NAMES)
     if exercise is not None:
         share = f"{exercise.share:.0%} of the area"
-        table.add_column(f"truth-guided patches\n{share}: not comparable", justify="right")
-        found = exercise.counts
-        beside = [number(v) for v in (found.f1, found.precision, found.recall, None)]
-    for (name, title), other in zip(NAMES.items(), beside, strict=True):
+        table.add_column(f"patches placed by labels\n{share}: not comparable", justify="right")
+        counts = exercise.counts
+        on_patches = [number(v) for v in (counts.f1, counts.precision, counts.recall, None)]
+    for (name, title), other in zip(NAMES.items(), on_patches, strict=True):
         value = number(getattr(scores, name))
         table.add_row(title, value, interval_text(scores.overall.intervals.get(name)), other)
     table.add_section()
@@ -146,24 +152,24 @@ def _cases(scores: Scores) -> Table:
 
 
 def _agreement_lines(scores: Scores) -> list[str]:
-    found = scores.agreement
-    if found.bias is None:
+    agreement = scores.agreement
+    if agreement.bias is None:
         return []
     limits = (
-        f", 95 % limits of agreement {found.low:+.1f} to {found.high:+.1f}"
-        if found.low is not None
+        f", 95 % limits of agreement {agreement.low:+.1f} to {agreement.high:+.1f}"
+        if agreement.low is not None
         else ""
     )
-    told = [
-        f"Count a case: predicted minus labelled {found.bias:+.2f} on average{limits}; "
-        f"off by {number(found.mean_absolute, 2)}."
+    lines = [
+        f"Count per case: predicted minus labelled {agreement.bias:+.2f} on average{limits}; "
+        f"mean absolute difference {number(agreement.mean_absolute, 2)}."
     ]
-    if found.in_category is not None:
-        told.append(
+    if agreement.in_category is not None:
+        lines.append(
             f"Mitotic-count category of the whole image ({', '.join(CATEGORIES)} per mm2): "
-            f"{found.in_category:.0%} agree, weighted kappa {number(found.kappa, 2)}."
+            f"{agreement.in_category:.0%} agree, weighted kappa {number(agreement.kappa, 2)}."
         )
-    return told
+    return lines
 
 
 def _table(title: str, first: str, *columns: str) -> Table:

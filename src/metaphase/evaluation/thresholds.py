@@ -1,4 +1,4 @@
-"""The operating point: chosen on validation data, frozen in the model file, then left alone."""
+"""The choice of the operating threshold on validation cases, and freezing it in the model file."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from metaphase.errors import LabelError
 from metaphase.evaluation.curves import Curve, pooled_curve
 from metaphase.evaluation.matching import Gains, Rule, gains
 from metaphase.evaluation.pairing import Pair, pair_cases
-from metaphase.figures import Detections, Label
+from metaphase.figures import Detections, FloatArray, Label
 from metaphase.labels.dataset import Dataset
 from metaphase.models.card import Threshold
 from metaphase.models.modelfile import Model, load_model, rewrite_card
 from metaphase.units import MATCH_RADIUS_UM, um_to_px
 
-_SAME = 1e-12  # F1 of equal counts differs by no more
+_EQUAL = 1e-12  # the F1 of equal counts differs by less
 RESAMPLES = 1000
-"""Of the cases, for ``bagged_threshold``."""
-_CELLS = 4_000_000  # resamples times scores that are counted at once
-_DIGITS = 3  # of a mean of thresholds: more would say more than a bootstrap knows
+"""Bootstrap samples of the cases for ``bagged_threshold``."""
+_CELLS = 4_000_000  # resamples times scores in one block
+_DIGITS = 3  # of a mean of thresholds; the bootstrap is no more precise
 _MIDDLE = 0.25  # share of the plateau on either side of its middle in which a round number is taken
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A threshold with its F1 and the plateau ``(low, high]`` that has the same or nearly so."""
+    """A threshold, its F1, and the plateau ``(low, high]`` of thresholds with the same F1."""
 
     value: float
     f1: float
@@ -63,16 +63,16 @@ def bagged_threshold(
     seed: int = 0,
     allow_missing: bool = False,
 ) -> tuple[float, float]:
-    """Return a threshold to freeze, and the F1 of all cases at it.
+    """Return the threshold to freeze, chosen by bagging, and the F1 of all cases at it.
 
-    Over few cases F1 has several tops of nearly the same height, and which is the highest is
-    chance. So the best threshold is found on ``resamples`` bootstrap samples of the cases, and the
-    mean of them is taken (bagging, Breiman 1996, Machine Learning 24). Of a single case it is the
-    best one. Raises LabelError where there are no mitotic figures.
+    Over few cases the curve of F1 has several maxima of nearly the same height, and which of them
+    is the highest is chance. Therefore the best threshold is computed on ``resamples`` bootstrap
+    samples of the cases, and their mean is returned (bagging, Breiman 1996, Machine Learning 24).
+    For a single case it is the best threshold. Raises LabelError without mitotic figures.
     """
     pairs = pair_cases(detections, dataset, allow_missing=allow_missing)
     lowest = lowest_score(pairs)
-    tables = [_gained(pair, radius_um, rule) for pair in pairs]
+    tables = [_scores_and_gains(pair, radius_um, rule) for pair in pairs]
     truths = np.array([len(pair.truth()) for pair in pairs])
     curve = pooled_curve([scores for scores, _ in tables], [g for _, g in tables], truths.sum())
     plain = best(curve, lowest=lowest)
@@ -82,45 +82,44 @@ def bagged_threshold(
     order = np.argsort(-scores, kind="stable")
     scores = scores[order]
     case = np.repeat(np.arange(len(pairs)), [len(scores) for scores, _ in tables])[order]
-    right, wrong = (
-        np.concatenate([getattr(g, name) for _, g in tables])[order] for name in ("tp", "fp")
-    )
+    tp, fp = (np.concatenate([getattr(g, name) for _, g in tables])[order] for name in ("tp", "fp"))
     last = np.flatnonzero(np.diff(scores, append=-1.0))  # equal scores enter together
     edges = np.append(scores[last], min(lowest, scores[-1]))
     share = np.full(len(pairs), 1 / len(pairs))
     drawn = np.random.default_rng(seed).multinomial(len(pairs), share, size=resamples)
     drawn = drawn[drawn @ truths > 0]
     values = [
-        _best_of_each(part[:, case], part @ truths, right, wrong, last, edges)
+        _best_of_each(part[:, case], part @ truths, tp, fp, last, edges)
         for part in np.array_split(drawn, 1 + len(drawn) * len(scores) // _CELLS)
     ]
     value = round(float(np.mean(np.concatenate(values))), _DIGITS) if len(drawn) else plain.value
     return value, curve.at(value).f1 or 0.0
 
 
-def _gained(pair: Pair, radius_um: float, rule: Rule) -> tuple[NDArray[np.float64], Gains]:
-    """Return the scores of a case's mitotic detections, and what each of them adds."""
-    found = pair.detections.with_label(Label.MITOTIC)
+def _scores_and_gains(pair: Pair, radius_um: float, rule: Rule) -> tuple[FloatArray, Gains]:
+    """Return the scores of the mitotic detections of a case, and what each of them adds."""
+    detections = pair.detections.with_label(Label.MITOTIC)
     radius = um_to_px(radius_um, pair.mpp)
-    return found.score, gains(pair.truth(), found.points, found.score, radius, rule)
+    score = detections.score
+    return score, gains(pair.truth(), detections.points, score, radius, rule)
 
 
 def _best_of_each(
     times: NDArray[Any],
     truths: NDArray[Any],
-    right: NDArray[Any],
-    wrong: NDArray[Any],
+    tp: NDArray[Any],
+    fp: NDArray[Any],
     last: NDArray[Any],
     edges: NDArray[Any],
-) -> NDArray[np.float64]:
+) -> FloatArray:
     """Return the middle of the best thresholds of each resample.
 
-    ``times`` [resamples, detections] says how often a detection's case was drawn.
+    ``times`` [resamples, detections] is how often the case of a detection was drawn.
     """
-    found = np.cumsum(times * right, axis=1)[:, last]
-    all_found = found + np.cumsum(times * wrong, axis=1)[:, last]
-    f1 = 2 * found / np.maximum(1, all_found + truths[:, None])
-    top = f1.max(axis=1, keepdims=True) - _SAME
+    correct = np.cumsum(times * tp, axis=1)[:, last]
+    predicted = correct + np.cumsum(times * fp, axis=1)[:, last]
+    f1 = 2 * correct / np.maximum(1, predicted + truths[:, None])
+    top = f1.max(axis=1, keepdims=True) - _EQUAL
     first = np.argmax(f1 >= top, axis=1)
     places = np.arange(f1.shape[1])
     ends = (f1 < top) & (places > first[:, None])
@@ -129,41 +128,41 @@ def _best_of_each(
 
 
 def lowest_score(pairs: list[Pair]) -> float:
-    """Return the score below which some case's detector told nothing."""
-    asked = (pair.detections.provenance.parameters.get("min_score", 0) for pair in pairs)
-    return max((float(value) for value in asked if isinstance(value, int | float)), default=0.0)
+    """Return the highest minimum score of all cases; below it detections are incomplete."""
+    minima = (pair.detections.provenance.parameters.get("min_score", 0) for pair in pairs)
+    return max((float(value) for value in minima if isinstance(value, int | float)), default=0.0)
 
 
 def curve_of(pairs: list[Pair], radius_um: float = MATCH_RADIUS_UM, rule: Rule = "midog") -> Curve:
-    """Return the counts at every threshold, each as if matched anew, pooled over cases."""
-    tables = [_gained(pair, radius_um, rule) for pair in pairs]
+    """Return the counts at every threshold, matched again at each, pooled over cases."""
+    tables = [_scores_and_gains(pair, radius_um, rule) for pair in pairs]
     truths = sum(len(pair.truth()) for pair in pairs)
     return pooled_curve([scores for scores, _ in tables], [g for _, g in tables], truths)
 
 
 def best(curve: Curve, *, tolerance: float = 0.0, lowest: float = 0.0) -> Choice:
-    """Return the best threshold: every score that occurs is a candidate, nothing is skipped.
+    """Return the threshold with the highest F1 of all thresholds.
 
-    F1 is constant between neighbouring scores, so the best is an interval: of equally good ones the
-    widest, and of it the middle, rounded as far as that stays near the middle. New images then move
-    a figure across the threshold least easily. With a ``tolerance``, the interval is widened to all
-    neighbouring thresholds whose F1 is at most so much lower: steadier on few cases. Nothing is
-    known of thresholds under ``lowest``, the score at which detections were cut off.
+    F1 is constant between neighbouring scores, so that the best thresholds form intervals. The
+    widest interval is taken, and its middle is rounded to few digits; a score in new images is then
+    least likely to cross the threshold. With a ``tolerance``, the interval includes neighbouring
+    thresholds whose F1 is lower by at most so much, which varies less on few cases. Thresholds
+    below ``lowest``, the minimum score of the detections, are not considered.
 
-    Raises LabelError where there are no mitotic figures, because F1 then says nothing.
+    Raises LabelError without mitotic figures, because F1 is then undefined.
     """
     if not curve.truths:
         raise LabelError.of(
             "validation cases",
-            "have no mitotic figures, so no threshold can be chosen on them",
-            way_out="validate on cases that have some, or give a threshold",
+            "have no mitotic figures, so that no threshold can be chosen on them",
+            way_out="validate on cases with figures, or give a threshold",
         )
-    # Candidate k keeps the scores down to edges[k]; the first keeps nothing.
+    # Threshold k counts the scores down to edges[k]; the first counts none.
     edges = np.concatenate([[1.0], curve.threshold])
     f1 = np.concatenate([[0.0], curve.f1])
     lows = np.append(curve.threshold, min(lowest, edges[-1]))
     top = float(f1.max())
-    low, high = _widest(f1 >= top - tolerance - _SAME, f1 >= top - _SAME, lows, edges)
+    low, high = _widest(f1 >= top - tolerance - _EQUAL, f1 >= top - _EQUAL, lows, edges)
     value = _round_middle(low, high)
     return Choice(value, curve.at(value).f1 or 0.0, low, high)
 
@@ -171,7 +170,7 @@ def best(curve: Curve, *, tolerance: float = 0.0, lowest: float = 0.0) -> Choice
 def _widest(
     good: NDArray[Any], top: NDArray[Any], lows: NDArray[Any], highs: NDArray[Any]
 ) -> tuple[float, float]:
-    """Return the widest run of good candidates that holds one of the top."""
+    """Return the widest run of good thresholds that contains one of the best."""
     marks = np.diff(np.concatenate([[0], good.astype(np.int8), [0]]))
     starts, stops = np.flatnonzero(marks == 1), np.flatnonzero(marks == -1)
     runs = [
@@ -201,9 +200,9 @@ def freeze_threshold(
     protocol: str,
     f1: float | None = None,
 ) -> Model:
-    """Write a threshold into a model's card, with what chose it, and return the model as it is now.
+    """Write a threshold and how it was chosen into a model's card, and return the changed model.
 
-    The weights stay; the model's id changes, because its results do.
+    The weights stay; the id of the model changes, because its results do.
     """
     model = model if isinstance(model, Model) else load_model(model)
     threshold = Threshold(value=value, chosen_on=chosen_on, protocol=protocol, f1=f1)
@@ -211,7 +210,7 @@ def freeze_threshold(
 
 
 def protocol_text(radius_um: float, rule: str) -> str:
-    """Return the words for a card's ``protocol``."""
+    """Return the text of ``protocol`` in a card."""
     kind = "many-to-many" if rule == "many-to-many" else f"one-to-one ({rule})"
     return (
         f"whole regions, {kind} within {radius_um:g} um, mean of the best thresholds (F1) of "

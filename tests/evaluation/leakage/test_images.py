@@ -6,8 +6,8 @@ from metaphase.errors import SplitError
 from metaphase.evaluation.leakage.images import (
     difference_hash,
     refuse_shared_images,
-    share_alike,
     shared_images,
+    shared_tiles,
 )
 from metaphase.labels.dataset import Case, Dataset
 
@@ -54,7 +54,7 @@ def test_cases_without_an_image_are_left_out():
 
 def test_background_has_no_hash():
     assert difference_hash(np.full((64, 64, 3), 240, np.uint8)) is None
-    assert share_alike(np.zeros((0, 128), np.float32), np.zeros((3, 128), np.float32)) == 0
+    assert shared_tiles(np.zeros((0, 128), np.float32), np.zeros((3, 128), np.float32)) == 0
 
 
 @pytest.mark.needs_data

@@ -1,12 +1,12 @@
-"""Crops whose pixels lie somewhere in a held-out image: found by hash, confirmed by correlation.
+"""Crops that were cut from a held-out image: located by hash, confirmed by correlation.
 
-A crop may be cut anywhere, so every place of an image, 1 um apart, gets the difference hash of the
-27 um around it (as in ``leakage``: is a cell of 3 um brighter than its neighbours?), and all crops
-are compared with all places in one matrix product. Places that look alike are read at 0.5 um/px,
-and the crop is there if they correlate by at least 0.8, wherever best within 2 um. Hash and
-correlation do not mind brightness, contrast, compression and black padding; a mirrored or turned
-copy is not found. A field of 0.26 mm2 against 3,000 crops takes a few seconds a core; this is
-for regions, not for whole slides.
+A crop may come from any place. Therefore every place of an image, in steps of 1 um, gets the
+difference hash of the 27 um around it (as in ``images``, with cells of 3 um), and all crops are
+compared with all places in one matrix product. Places with a similar hash are read at 0.5 um/px;
+the crop is confirmed if its best correlation within 2 um is at least 0.8. Hash and correlation are
+stable under changes of brightness and contrast, compression and black padding; a mirrored or
+rotated copy is not detected. A field of 0.26 mm2 against 3,000 crops takes a few seconds on one
+core: this is for regions, not for whole slides.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ FloatArray = NDArray[np.float32]
 MPP, CELL = 1.0, 3
 SIDE = (GRID + 1) * CELL
 FINE_MPP, REACH = 0.5, 4  # um/px and px (2 um) of the confirmation
-DIFFERING = 0.2  # share of the bits; most copies differ in fewer than 0.1
-ALIKE = 0.8  # copies reach 0.9 and more, other tissue hardly 0.6
-LEAST_BITS = GRID * GRID
+MAX_DIFFERENT = 0.2  # share of the bits; most copies differ in less than 0.1
+MIN_CORRELATION = 0.8  # copies reach 0.9 and more, other tissue at most about 0.6
+MIN_BITS = GRID * GRID
 _BLOCK_PX = 384
 _OVER = SIDE // 2
 _ROWS = 8192
@@ -39,7 +39,7 @@ _ROWS = 8192
 
 @dataclass(frozen=True, slots=True)
 class SharedCrop:
-    """A crop that is part of an image, with its middle there in full-resolution pixels."""
+    """A crop that is part of an image, with its centre there in full-resolution pixels."""
 
     crop: str
     image: str
@@ -51,31 +51,31 @@ class SharedCrop:
 def refuse_shared_crops(
     crops: Dataset, held: Dataset, *, progress: Callable[[str], None] | None = None
 ) -> None:
-    """Raise SplitError, naming every pair, where a crop is part of a held-out image."""
-    found = find_crops(crops, held, progress=progress)
-    if found:
+    """Raise SplitError with every pair if a crop is part of a held-out image."""
+    shared = find_crops(crops, held, progress=progress)
+    if shared:
         raise SplitError(
             Problem(
                 "crops",
                 f"crop {one.crop}",
-                f"shows the pixels of the held-out case {one.image} at {one.x_px:.0f}, "
+                f"was cut from the held-out case {one.image} at {one.x_px:.0f}, "
                 f"{one.y_px:.0f} (correlation {one.correlation:.2f})",
                 "leave it out, or hold its slide's cases out together",
             )
-            for one in found
+            for one in shared
         )
 
 
 def find_crops(
     crops: Dataset, images: Dataset, *, progress: Callable[[str], None] | None = None
 ) -> list[SharedCrop]:
-    """Return the crops whose pixels are in an image. Cases without pixels are left out."""
-    known = [crop for crop in map(_crop, crops) if crop is not None]
-    if not known:
+    """Return the crops that were cut from an image. Cases without pixels are left out."""
+    usable = [crop for crop in map(_crop, crops) if crop is not None]
+    if not usable:
         return []
-    bits = np.stack([crop.bits for crop in known], axis=1)
+    bits = np.stack([crop.bits for crop in usable], axis=1)
     valid = np.abs(bits).sum(axis=0)
-    found = []
+    shared = []
     for case in images:
         if case.image is None:
             continue
@@ -83,10 +83,10 @@ def find_crops(
             progress(case.id)
         with open_case(case) as slide:
             for index, x, y in _candidates(slide, bits, valid):
-                alike, place = _confirmed(slide, known[index], x, y)
-                if alike >= ALIKE:
-                    found.append(SharedCrop(known[index].id, case.id, *place, alike))
-    return found
+                correlation, place = _confirmed(slide, usable[index], x, y)
+                if correlation >= MIN_CORRELATION:
+                    shared.append(SharedCrop(usable[index].id, case.id, *place, correlation))
+    return shared
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,11 +94,11 @@ class _Crop:
     id: str
     bits: FloatArray
     fine: FloatArray
-    there: NDArray[np.bool_]
+    inside: NDArray[np.bool_]
 
 
 def _crop(case: Case) -> _Crop | None:
-    """Return the middle of a crop; None for one that is too small, empty or without pixels."""
+    """Return the central part of a crop; None if it is too small, empty or without pixels."""
     if case.image is None:
         return None
     with open_case(case) as slide:
@@ -109,20 +109,19 @@ def _crop(case: Case) -> _Crop | None:
         coarse = slide.read(x, y, SIDE, SIDE, MPP)
         side = round(SIDE * MPP / FINE_MPP)
         fine = slide.read(x, y, side, side, FINE_MPP)
-    bits, contrast = _hashes(_grey(coarse), _there(coarse))
-    if contrast[0, 0] < MIN_CONTRAST or np.abs(bits).sum() < LEAST_BITS:
+    bits, contrast = _hashes(_grey(coarse), _inside(coarse))
+    if contrast[0, 0] < MIN_CONTRAST or np.abs(bits).sum() < MIN_BITS:
         return None
-    return _Crop(case.id, bits[0, 0].copy(), _grey(fine), _there(fine))
+    return _Crop(case.id, bits[0, 0].copy(), _grey(fine), _inside(fine))
 
 
 def _candidates(
     slide: Slide, bits: FloatArray, valid: FloatArray
 ) -> Iterator[tuple[int, float, float]]:
-    """Yield which crop may lie with its corner where (full-resolution px); the best place of each
-    crop in each block."""
+    """Yield the index of a crop and its possible corner in px: its best place in each block."""
     scale = MPP / slide.mpp
     width, height = int(slide.width_px / scale), int(slide.height_px / scale)
-    # A crop at the border is black where there is no image, and begins before it.
+    # A crop that reaches over the border is black there and begins outside the image.
     for top in range(-_OVER, height - SIDE + _OVER, _BLOCK_PX):
         for left in range(-_OVER, width - SIDE + _OVER, _BLOCK_PX):
             size = _BLOCK_PX + SIDE - 1
@@ -138,7 +137,7 @@ def _candidates(
                 value = agree[top_row, np.arange(len(valid))]
                 better = value > best
                 best[better], where[better] = value[better], start + top_row[better]
-            for index in np.flatnonzero((valid - best) / 2 <= DIFFERING * valid):
+            for index in np.flatnonzero((valid - best) / 2 <= MAX_DIFFERENT * valid):
                 place = where[index]
                 yield (
                     int(index),
@@ -147,13 +146,15 @@ def _candidates(
                 )
 
 
-def _hashes(grey: FloatArray, there: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
-    """Return the hash [h', w', bits] (-1, 1; 0 where a cell is not there) and the contrast of the
-    window that begins at each place."""
+def _hashes(grey: FloatArray, inside: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
+    """Return for the window at each place its hash [h', w', bits] and its contrast [h', w'].
+
+    Bits are -1 and 1, and 0 for cells that are not inside the crop.
+    """
     cells = sliding_window_view(grey, (CELL, CELL)).mean(axis=(2, 3))
-    known = np.asarray(sliding_window_view(there, (CELL, CELL)).all(axis=(2, 3)))
-    right = np.sign(cells[:, CELL:] - cells[:, :-CELL]) * (known[:, CELL:] & known[:, :-CELL])
-    below = np.sign(cells[CELL:] - cells[:-CELL]) * (known[CELL:] & known[:-CELL])
+    valid = np.asarray(sliding_window_view(inside, (CELL, CELL)).all(axis=(2, 3)))
+    right = np.sign(cells[:, CELL:] - cells[:, :-CELL]) * (valid[:, CELL:] & valid[:, :-CELL])
+    below = np.sign(cells[CELL:] - cells[:-CELL]) * (valid[CELL:] & valid[:-CELL])
     h, w = grey.shape[0] - SIDE + 1, grey.shape[1] - SIDE + 1
     steps = [(i * CELL, j * CELL) for i in range(GRID) for j in range(GRID)]
     maps = [part[i : i + h, j : j + w] for part in (right, below) for i, j in steps]
@@ -162,27 +163,27 @@ def _hashes(grey: FloatArray, there: NDArray[np.bool_]) -> tuple[FloatArray, Flo
 
 
 def _confirmed(slide: Slide, crop: _Crop, x: float, y: float) -> tuple[float, tuple[float, float]]:
-    """Return the best correlation of a crop near a corner, and its middle there."""
+    """Return the best correlation of a crop near a corner, and its centre there."""
     scale = FINE_MPP / slide.mpp
     side = len(crop.fine)
     size = side + 2 * REACH
     around = _grey(slide.read(x - REACH * scale, y - REACH * scale, size, size, FINE_MPP))
-    ours = crop.fine[crop.there] - crop.fine[crop.there].mean()
-    best, at = -1.0, (0, 0)
+    ours = crop.fine[crop.inside] - crop.fine[crop.inside].mean()
+    best, offset = -1.0, (0, 0)
     for row in range(2 * REACH + 1):
         for column in range(2 * REACH + 1):
-            theirs = around[row : row + side, column : column + side][crop.there]
+            theirs = around[row : row + side, column : column + side][crop.inside]
             theirs = theirs - theirs.mean()
             norm = float(np.sqrt((ours * ours).sum() * (theirs * theirs).sum()))
             value = float((ours * theirs).sum()) / norm if norm else -1.0
             if value > best:
-                best, at = value, (row, column)
+                best, offset = value, (row, column)
     middle = side / 2 - REACH
-    return best, (x + (at[1] + middle) * scale, y + (at[0] + middle) * scale)
+    return best, (x + (offset[1] + middle) * scale, y + (offset[0] + middle) * scale)
 
 
-def _there(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return where a crop is no black padding, nor beside it, where resampling has mixed them."""
+def _inside(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return where a crop is neither black padding nor next to it, where resampling mixes both."""
     inside = np.pad(pixels.max(axis=2) > 0, 1, mode="edge")
     return np.asarray(sliding_window_view(inside, (3, 3)).all(axis=(2, 3)))
 
