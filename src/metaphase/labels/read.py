@@ -32,9 +32,9 @@ USUAL_NAMES = (
 def load_dataset(
     path: str | Path,
     *,
-    images: Path | None = None,
+    images: str | Path | None = None,
     kind: str | None = None,
-    cases: Path | None = None,
+    cases: str | Path | None = None,
     mpp: float | None = None,
     scanner: str | None = None,
     name: str | None = None,
@@ -60,9 +60,9 @@ def load_dataset(
 def read_labels(
     path: str | Path,
     *,
-    images: Path | None = None,
+    images: str | Path | None = None,
     kind: str | None = None,
-    cases: Path | None = None,
+    cases: str | Path | None = None,
     mpp: float | None = None,
     scanner: str | None = None,
     name: str | None = None,

@@ -1,0 +1,137 @@
+"""Detections written in the format of another tool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, get_args
+
+from metaphase.counting.analysedregion import bounds_px
+from metaphase.detectionfile import save_detections
+from metaphase.errors import DetectionsError
+from metaphase.exchange import coco, csv, dicom, grandchallenge, qupath, sliderunner
+from metaphase.exchange.read import read_detections
+from metaphase.figures import Detections
+
+Format = Literal[
+    "metaphase",
+    "csv",
+    "coco",
+    "qupath",
+    "sliderunner",
+    "dicom",
+    "grandchallenge-2021",
+    "grandchallenge-2025",
+]
+FORMATS: tuple[Format, ...] = get_args(Format)
+MANY_SLIDES = ("csv", "coco", "sliderunner")
+"""Formats of which one file holds several slides."""
+ABOVE_THRESHOLD = ("qupath", "sliderunner", "dicom")
+"""Formats that people look at: by default only detections at the threshold or above are written."""
+SUFFIXES = {
+    "qupath": ".geojson",
+    "dicom": ".dcm",
+    "grandchallenge-2021": ".json",
+    "grandchallenge-2025": ".json",
+}
+
+
+def convert(
+    detections: Detections | Mapping[str, Detections] | str | Path,
+    target: str | Path,
+    *,
+    to: Format,
+    threshold: float | None = None,
+    above_threshold: bool | None = None,
+    box_um: float | None = None,
+    slides: str | Path | None = None,
+    mpp: float | None = None,
+) -> list[Path]:
+    """Write detections in another format and return the files, or folders, that were written.
+
+    ``detections`` are those of one slide, of several by name, or a file or folder that
+    ``read_detections`` reads (``mpp`` is for files without a resolution). ``target`` is a file for
+    formats that hold many slides and for a single slide, else a folder. ``above_threshold`` leaves
+    out what is below the threshold (None: for QuPath, SlideRunner and DICOM). ``box_um`` is the
+    side of boxes for QuPath (None: points) and COCO. ``slides`` is the folder of the images, for
+    QuPath's bounds and DICOM references. Raises InputError.
+    """
+    if to not in FORMATS:
+        raise DetectionsError.of(
+            target, f"unknown format {to!r}", way_out=f"one of {', '.join(FORMATS)}"
+        )
+    by_name = _by_name(detections, mpp)
+    if threshold is not None:
+        by_name = {name: some.made_by(threshold=threshold) for name, some in by_name.items()}
+    if above_threshold or (above_threshold is None and to in ABOVE_THRESHOLD):
+        by_name = {name: some.above_threshold() for name, some in by_name.items()}
+    if to in MANY_SLIDES:
+        _write_together(by_name, Path(target), to, box_um)
+        return [Path(target)]
+    return _write_each(by_name, Path(target), to, box_um, None if slides is None else Path(slides))
+
+
+def _by_name(
+    detections: Detections | Mapping[str, Detections] | str | Path, mpp: float | None
+) -> dict[str, Detections]:
+    if isinstance(detections, Detections):
+        return {Path(detections.provenance.image).stem: detections}
+    if isinstance(detections, str | Path):
+        return read_detections(detections, mpp=mpp)
+    return dict(detections)
+
+
+def _write_together(
+    by_name: Mapping[str, Detections], target: Path, to: str, box_um: float | None
+) -> None:
+    if to == "coco":
+        coco.write(by_name, target, box_um=box_um or coco.BOX_UM)
+    elif to == "csv":
+        csv.write(by_name, target)
+    else:
+        sliderunner.write(by_name, target)
+
+
+def _write_each(
+    by_name: Mapping[str, Detections],
+    target: Path,
+    to: str,
+    box_um: float | None,
+    slides: Path | None,
+) -> list[Path]:
+    suffix = SUFFIXES.get(to, "")
+    single = suffix and target.suffix.lower() == suffix
+    if single and len(by_name) != 1:
+        raise DetectionsError.of(
+            target, f"cannot hold {len(by_name)} slides", way_out="name a folder to write to"
+        )
+    written = []
+    for name, detections in by_name.items():
+        path = target if single else target / f"{name}{suffix}"
+        _write_one(detections, path, to, box_um, slides)
+        written.append(path)
+    return written
+
+
+def _write_one(
+    detections: Detections, path: Path, to: str, box_um: float | None, slides: Path | None
+) -> None:
+    slide = None if slides is None else slides / detections.provenance.image
+    if to == "metaphase":
+        save_detections(detections, path)
+    elif to == "qupath":
+        qupath.write(detections, path, box_um=box_um, offset_px=_offset(slide, detections))
+    elif to == "dicom":
+        dicom.write(detections, path, source=slide)
+    else:
+        grandchallenge.write(detections, path, "2021" if to.endswith("2021") else "2025")
+
+
+def _offset(slide: Path | None, detections: Detections) -> tuple[float, float]:
+    """Return the corner of QuPath's coordinates: from the slide's file, or from the detections."""
+    if slide is None:
+        return bounds_px(detections.provenance)
+    from metaphase.slides.open import open_slide
+
+    with open_slide(slide, mpp=detections.provenance.mpp or None) as opened:
+        return qupath.bounds_offset(opened.properties)
