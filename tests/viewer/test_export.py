@@ -9,7 +9,7 @@ from metaphase.evaluation.evaluate import evaluate
 from metaphase.figures import Figure, Label
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.labels.read import load_dataset
-from metaphase.training.data.load import joined
+from metaphase.training.data.sources import join_sources
 from metaphase.training.recipe.sections import Source
 from metaphase.viewer.export import (
     ExportOptions,
@@ -91,7 +91,7 @@ def test_train_and_evaluate_take_the_export_as_it_is(slides, store, tmp_path):
     put(store, a, WHOLE_SLIDE, State.COMPLETE)
     export_folder(slides, store, tmp_path / "out")
     for labels in (tmp_path / "out", tmp_path / "out" / "figures.csv"):
-        taken = joined([Source(labels=labels)])  # no folder of images is named
+        taken = join_sources([Source(labels=labels)])  # no folder of images is named
         assert [case.image.is_file() for case in taken] == [True, True]
         assert [case.labelled for case in taken] == [True, False]
         assert (taken["a"].count(), taken["a"].count(Label.HARD_NEGATIVE)) == (1, 1)

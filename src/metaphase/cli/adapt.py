@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from metaphase.training.patches.unlabelledplaces import Unlabelled
+    from metaphase.training.data.trainingdata import Unlabelled
 
 app = typer.Typer(add_completion=False)
 
@@ -77,7 +77,8 @@ def _unlabelled(
 ) -> Unlabelled:
     from metaphase.detection.inputs import jobs_for_paths
     from metaphase.labels.dataset import Case, Dataset
-    from metaphase.training.patches.unlabelledplaces import Unlabelled, load_masked
+    from metaphase.training.data.masked import load_masked
+    from metaphase.training.data.trainingdata import Unlabelled
 
     jobs = jobs_for_paths(paths, mpp=mpp, scanner=scanner)
     cases = Dataset(

@@ -41,7 +41,7 @@ from metaphase.training.recipe.recipe import Recipe, load_recipe, resolved
 
 if TYPE_CHECKING:
     from metaphase.models.networks import Network
-    from metaphase.training.data.load import TrainingData
+    from metaphase.training.data.trainingdata import TrainingData
     from metaphase.training.recipe.sections import Source
 
 MODEL_NAME = "model"

@@ -10,6 +10,7 @@ from PIL import Image
 
 from metaphase.models.networks import Network, build_network
 from metaphase.training.adapt.base import Setting, UnlabelledBatch
+from metaphase.training.adapt.training import setting_of
 from metaphase.training.recipe.recipe import Recipe, load_recipe
 
 from ..dots import RECIPE, write_dots
@@ -46,7 +47,7 @@ def tiny_network(seed: int = 0) -> Network:
 
 
 def setting(recipe: Recipe, network: Network, *domains: str) -> Setting:
-    return Setting(recipe, network, domains or ("A", "B", "N"), unlabelled=2)
+    return setting_of(recipe, network, domains or ("A", "B", "N"), 2)
 
 
 def target(

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from metaphase.training.adapt import registry
-from metaphase.training.adapt.base import Step, look
+from metaphase.training.adapt.base import Step, maps_and_features
 from metaphase.training.recipe.recipe import parse_recipe
 
 from ..helpers import recipe_data
@@ -34,7 +34,7 @@ def test_a_method_in_one_file(monkeypatch: pytest.MonkeyPatch) -> None:
     network = tiny_network()
     method = registry.find_method("means")(recipe.adapt[0], setting(recipe, network))
     targets = [target(0, (40, 40)), target(1)]
-    maps, features = look(network, images(2))
+    maps, features = maps_and_features(network, images(2))
     losses = network.loss(maps, targets)  # type: ignore[arg-type]
     step = Step(network, images(2), targets, maps, features, losses, unlabelled(), 0.5)
     told = method.losses(step)

@@ -12,7 +12,7 @@ from metaphase.errors import InterruptedRunError, ModelFileError, RecipeError
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.models.modelfile import Model, load_model, load_network, save_model
 from metaphase.training.adapt.existing import WORK_NAME, Adaptation, adapt_model, adaptation
-from metaphase.training.patches.unlabelledplaces import Unlabelled
+from metaphase.training.data.trainingdata import Unlabelled
 
 from ...detection.scenes import make_card
 from .scenes import TINY, tiny_network

@@ -6,7 +6,7 @@ from torch import nn
 
 from metaphase.errors import RecipeError
 from metaphase.models.networks import Network
-from metaphase.training.adapt.base import Step, UnlabelledBatch, look
+from metaphase.training.adapt.base import Step, UnlabelledBatch, maps_and_features
 from metaphase.training.adapt.methods.adabn import re_estimate
 from metaphase.training.adapt.methods.gradient_reversal import (
     GradientReversal,
@@ -39,7 +39,7 @@ def step_of(
     progress: float = 1.0,
 ) -> Step:
     pixels = images(len(targets))
-    maps, features = look(network, pixels)
+    maps, features = maps_and_features(network, pixels)
     losses = network.loss(maps, targets)  # type: ignore[arg-type]
     return Step(network, pixels, targets, maps, features, losses, batch, progress)
 

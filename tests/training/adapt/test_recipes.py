@@ -16,10 +16,12 @@ from metaphase.errors import InputError, RecipeError
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.models.modelfile import load_model, load_network
 from metaphase.training.adapt.registry import find_method, method_names
-from metaphase.training.data.load import load_data, region_cases
+from metaphase.training.data.load import load_data
+from metaphase.training.data.masked import load_masked
+from metaphase.training.data.sources import region_cases
 from metaphase.training.folds.crossvalidation import _fold
 from metaphase.training.patches.dataset import patch_dataset
-from metaphase.training.patches.unlabelledplaces import Places, load_masked
+from metaphase.training.patches.unlabelledplaces import TissuePlaces
 from metaphase.training.recipe.recipe import load_recipe, parse_recipe, resolved
 from metaphase.training.train import train
 
@@ -165,7 +167,9 @@ def test_masked_places_are_never_seen(tmp_path: Path) -> None:
     (tmp_path / "m.json").write_text(json.dumps({"painted": {"u.png": [[100, 60, 150, 90]]}}))
     cases = Dataset([Case("u", image=tmp_path / "u.png", mpp=0.25, labelled=False)])
     masked = load_masked(tmp_path / "m.json", cases)
-    places = Places(cases, by="scanner", patch_px=160, mpp=0.25, mpp_jitter=0.1, masked=masked)
+    places = TissuePlaces(
+        cases, by="scanner", patch_px=160, mpp=0.25, mpp_jitter=0.1, masked=masked
+    )
     for seed in range(10):
         patch = places.draw(np.random.default_rng(seed))
         assert patch is not None

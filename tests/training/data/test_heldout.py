@@ -10,8 +10,14 @@ from PIL import Image
 from metaphase.errors import SplitError
 from metaphase.labels.read import load_dataset
 from metaphase.training.checks.doctor import Level, examine
-from metaphase.training.data.heldout import escaped, may_be, without_crops, without_crops_of
-from metaphase.training.data.load import joined, load_data, region_cases
+from metaphase.training.data.heldout import (
+    could_be_domain,
+    exclude_crops,
+    exclude_related_crops,
+    literal_pattern,
+)
+from metaphase.training.data.load import load_data
+from metaphase.training.data.sources import join_sources, region_cases
 from metaphase.training.folds.crossvalidation import _fold, cross_validate
 from metaphase.training.recipe.recipe import Recipe, load_recipe
 from tests.training.dots import dots_recipe
@@ -61,43 +67,45 @@ def recipe(tmp_path):
 
 
 def crops_of(recipe: Recipe) -> set[str]:
-    return set(joined(s for s in recipe.data.sources if s.role == "crops").ids)
+    return set(join_sources(s for s in recipe.data.sources if s.role == "crops").ids)
 
 
 def test_the_crops_of_a_left_out_scanner_go_and_those_that_may_be_of_it(recipe):
     regions = region_cases(recipe)
     left_out = regions.by_domain("scanner")["B"]
     assert "S1" not in {case.group for case in left_out}
-    fold = without_crops_of(recipe, left_out, by="scanner", name="B")
+    fold = exclude_related_crops(recipe, left_out, by="scanner", name="B")
     assert crops_of(fold) == {"a1", "leak"}
     # The slide S1 is of the other scanner: left out with that.
-    fold = without_crops_of(recipe, regions.by_domain("scanner")["A"], by="scanner", name="A")
+    fold = exclude_related_crops(recipe, regions.by_domain("scanner")["A"], by="scanner", name="A")
     assert crops_of(fold) == {"b1", "b2"}
 
 
 def test_the_crops_of_a_left_out_slide_and_of_validation_go(recipe):
     regions = region_cases(recipe)
     groups = regions.by_domain("group")
-    assert crops_of(without_crops_of(recipe, groups["S1"], by="group", name="S1")) == {*CROPS} - {
-        "leak"
-    }
-    fold = without_crops_of(recipe, groups["S0"], by="group", name="S0", validation=groups["S1"])
+    assert crops_of(exclude_related_crops(recipe, groups["S1"], by="group", name="S1")) == {
+        *CROPS
+    } - {"leak"}
+    fold = exclude_related_crops(
+        recipe, groups["S0"], by="group", name="S0", validation=groups["S1"]
+    )
     assert "leak" not in crops_of(fold)
-    assert without_crops_of(recipe, groups["S0"], by="group", name="S0") == recipe
+    assert exclude_related_crops(recipe, groups["S0"], by="group", name="S0") == recipe
 
 
 def test_crops_are_held_out_of_all_folds(recipe):
-    fold = without_crops(recipe, ["b?", "group:S1"])
+    fold = exclude_crops(recipe, ["b?", "group:S1"])
     assert crops_of(fold) == {"a1", "either", "unknown"}
     assert region_cases(fold).ids == region_cases(recipe).ids
-    assert without_crops(recipe, []) == recipe
+    assert exclude_crops(recipe, []) == recipe
 
 
 def test_a_source_of_which_nothing_is_left_goes(recipe):
     regions = region_cases(recipe)
     crops = recipe.data.sources[1].model_copy(update={"only": ("b?",)})
     data = recipe.data.model_copy(update={"sources": (recipe.data.sources[0], crops)})
-    fold = without_crops_of(
+    fold = exclude_related_crops(
         recipe.model_copy(update={"data": data}),
         regions.by_domain("scanner")["B"],
         by="scanner",
@@ -117,14 +125,14 @@ def test_a_source_of_which_nothing_is_left_goes(recipe):
     ],
 )
 def test_a_scanner_that_is_not_recorded_may_be_the_one(value, maybe):
-    assert may_be(value, "Aperio XT", "scanner") is maybe
+    assert could_be_domain(value, "Aperio XT", "scanner") is maybe
 
 
 def test_a_name_with_signs_of_patterns_means_itself():
     from fnmatch import fnmatchcase
 
-    assert fnmatchcase("[X3]*", escaped("[X3]*"))
-    assert not fnmatchcase("X", escaped("[X3]*"))
+    assert fnmatchcase("[X3]*", literal_pattern("[X3]*"))
+    assert not fnmatchcase("X", literal_pattern("[X3]*"))
 
 
 def test_folds_train_without_the_left_out_scanners_crops(recipe):

@@ -11,7 +11,9 @@ from PIL import Image
 from metaphase.errors import RecipeError, SplitError
 from metaphase.figures import Label
 from metaphase.labels.dataset import Case, Dataset
-from metaphase.training.data.load import TrainingData, _part, check_crops
+from metaphase.training.data.load import check_crops
+from metaphase.training.data.sources import select_cases
+from metaphase.training.data.trainingdata import TrainingData
 from metaphase.training.patches.crops import Crops
 from metaphase.training.patches.dataset import patch_dataset
 from metaphase.training.patches.loader import patch_loader
@@ -224,12 +226,12 @@ def test_crops_need_a_resolution_and_pixels(crops):
 
 def test_sources_take_a_part_of_their_cases(crops):
     source = Source(labels=Path("x.json"), only=("scanner:S0", "c1"), without=("group:g0",))
-    part = _part(source, crops)
+    part = select_cases(source, crops)
     assert set(part.ids) == {c.id for c in crops if c.scanner == "S0" or c.id == "c1"} - {
         c.id for c in crops if c.group == "g0"
     }
     with pytest.raises(RecipeError, match="names no case"):
-        _part(Source(labels=Path("x.json"), without=("scanner:S9",)), crops)
+        select_cases(Source(labels=Path("x.json"), without=("scanner:S9",)), crops)
 
 
 @pytest.mark.parametrize(

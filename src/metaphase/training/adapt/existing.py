@@ -27,12 +27,13 @@ from metaphase.models.card import ModelCard
 from metaphase.models.export import export_onnx
 from metaphase.models.modelfile import Model, load_model, load_network, save_model
 from metaphase.models.networks import Network
-from metaphase.training.adapt.base import Method, Setting, Step, UnlabelledBatch
+from metaphase.training.adapt.base import Method, Step, UnlabelledBatch
 from metaphase.training.adapt.options import AdaptOptions
 from metaphase.training.adapt.registry import find_method, read_options
+from metaphase.training.adapt.training import setting_of
 from metaphase.training.adapt.unlabelled import UnlabelledPatches, collate_pairs
+from metaphase.training.data.trainingdata import Unlabelled
 from metaphase.training.fit.domainstatistics import describe_domains
-from metaphase.training.patches.unlabelledplaces import Unlabelled
 from metaphase.training.recipe.recipe import Recipe, parse_recipe
 
 WORK_NAME = ".adapting"
@@ -99,7 +100,7 @@ def adapt_model(
     network = load_network(model)
     recipe = _recipe(model)
     patches = _patches(model, unlabelled, how, recipe)
-    setting = Setting(recipe, network, (_scanner(unlabelled),), len(unlabelled))
+    setting = setting_of(recipe, network, (_scanner(unlabelled),), len(unlabelled))
     torch.manual_seed(how.seed)
     method = find_method(how.options.method)(how.options, setting)
     work = out / WORK_NAME

@@ -14,8 +14,10 @@ from metaphase.training.adapt.base import Method, Setting
 from metaphase.training.adapt.options import AdaptOptions
 from metaphase.training.adapt.registry import find_method
 from metaphase.training.adapt.unlabelled import UnlabelledPatches, unlabelled_loader
+from metaphase.training.data.trainingdata import Unlabelled
 from metaphase.training.patches.dataset import PatchDataset
-from metaphase.training.patches.unlabelledplaces import Unlabelled, domain_of
+from metaphase.training.patches.unlabelledplaces import domain_of
+from metaphase.training.recipe.anchors import DEFAULT_BOX_UM
 from metaphase.training.recipe.recipe import Recipe
 
 
@@ -68,7 +70,7 @@ class Adapting:
                 mpp=recipe.network.mpp,
                 cache_mb=recipe.trainer.cache_mb,
             )
-        setting = Setting(recipe, network, names, len(others))
+        setting = setting_of(recipe, network, names, len(others))
         self.methods = [
             kind(options, setting) for kind, options in zip(kinds, self.options, strict=True)
         ]
@@ -93,6 +95,19 @@ class Adapting:
         draw = self.unlabelled.draw if self.unlabelled else None
         for method in self.methods:
             method.finish(network, draw)
+
+
+def setting_of(
+    recipe: Recipe, network: Network, domains: tuple[str, ...], unlabelled: int
+) -> Setting:
+    """Return what the methods of a recipe get before the first step."""
+    return Setting(
+        network=network,
+        domains=domains,
+        unlabelled=unlabelled,
+        box_um=recipe.data.box_um or DEFAULT_BOX_UM,
+        merge_radius_um=recipe.validation.merge_radius_um,
+    )
 
 
 def common_by(recipe: Recipe, options: tuple[AdaptOptions, ...]) -> str:

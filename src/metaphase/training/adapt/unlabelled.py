@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from metaphase.training.adapt.base import UnlabelledBatch
+from metaphase.training.data.trainingdata import Unlabelled
 from metaphase.training.patches.augment import augment, vary
 from metaphase.training.patches.loader import EpochIndices, collate, worker_options
 from metaphase.training.patches.patch import Patch
 from metaphase.training.patches.sampling import UNLABELLED, rng_for
-from metaphase.training.patches.unlabelledplaces import Places, Unlabelled, domain_of
+from metaphase.training.patches.unlabelledplaces import TissuePlaces, domain_of
 from metaphase.training.recipe.sections import Augment
 
 FINISH_EPOCH = 2**31 - 1
@@ -49,7 +50,7 @@ class UnlabelledPatches:
     ) -> None:
         self.length, self.seed, self.settings = length, seed, settings
         self._codes = {case.id: codes.get(domain_of(case, by), -1) for case in unlabelled.cases}
-        self.places = Places(
+        self.places = TissuePlaces(
             unlabelled.cases,
             by=by,
             patch_px=patch_px,

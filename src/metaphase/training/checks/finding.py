@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from metaphase.labels.dataset import Case, Dataset
-from metaphase.training.data.load import TrainingData
+from metaphase.training.data.trainingdata import TrainingData
 from metaphase.training.patches.minedplaces import load_mined
 from metaphase.training.patches.sampling import Sampler, sampling_case
 from metaphase.training.recipe.anchors import FloatArray, box_sizes

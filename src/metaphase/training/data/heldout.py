@@ -1,52 +1,55 @@
-"""Crops of what a run is judged on: found by name, left out, or refused.
+"""Crops of held-out cases: recognised by name, excluded from training, or refused.
 
-Pixels are compared by ``refuse_shared_images``, which takes minutes and is asked for.
+Pixels are compared only by ``refuse_shared_images``, which takes minutes and runs on request.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from metaphase.labels.dataset import Case, Dataset
+from metaphase.training.data.sources import load_source
+from metaphase.training.data.trainingdata import TrainingData
+from metaphase.training.recipe.recipe import Recipe
+from metaphase.training.recipe.sections import Source
 from metaphase.units import scanner_name
-
-if TYPE_CHECKING:
-    from metaphase.training.data.load import TrainingData
-    from metaphase.training.recipe.recipe import Recipe
 
 
 class HeldOut:
-    """What is known of the cases that a run is judged on. ``names`` of sources do not count."""
+    """Names of the cases that a run is validated or tested on.
+
+    ``names`` are those of the recipe's sources: as a prefix of an id they are ignored.
+    """
 
     def __init__(self, cases: Iterable[Case], names: Iterable[str | None] = ()) -> None:
         self._names = set(names)
-        self._keys: dict[object, str] = {}
+        self._case_by_key: dict[object, str] = {}
         for case in cases:
-            group = self.bare(case.domain("group"))
-            keys: list[object] = [group, self.bare(case.id)]
+            group = self.without_source(case.domain("group"))
+            keys: list[object] = [group, self.without_source(case.id)]
             if case.scanner:
                 keys.append((case.scanner, group.rpartition("/")[2]))
-            self._keys.update(dict.fromkeys(keys, case.id))
+            self._case_by_key.update(dict.fromkeys(keys, case.id))
 
-    def bare(self, name: str) -> str:
-        """Return a name without the source's before it."""
+    def without_source(self, name: str) -> str:
+        """Return a name without the source's name before it."""
         source, _, rest = name.partition("/")
         return rest if rest and source in self._names else name
 
-    def leak(self, crop: Case) -> str | None:
-        """Return the held-out case of a crop's group, or of a slide called the same on the same
-        scanner."""
-        group = self.bare(crop.domain("group"))
-        return self._keys.get(group) or self._keys.get((crop.scanner, group.rpartition("/")[2]))
+    def case_of(self, crop: Case) -> str | None:
+        """Return the held-out case of a crop's group, or of a slide of the same name on the same
+        scanner; None where there is none."""
+        group = self.without_source(crop.domain("group"))
+        slide = crop.scanner, group.rpartition("/")[2]
+        return self._case_by_key.get(group) or self._case_by_key.get(slide)
 
 
-def may_be(value: str, name: str, by: str) -> bool:
-    """Tell whether a crop's domain is, or may be, the one that is left out.
+def could_be_domain(value: str, name: str, by: str) -> bool:
+    """Whether a crop's domain ``value`` is, or could be, the domain ``name``.
 
-    An unknown domain may be any. A scanner may be told as one of two ("Aperio ScanScope XT or Leica
-    SCN400, not recorded").
+    An unknown domain could be any. A scanner may be recorded as one of two ("Aperio ScanScope XT or
+    Leica SCN400, not recorded").
     """
     if value in (name, "unknown"):
         return True
@@ -58,71 +61,78 @@ def may_be(value: str, name: str, by: str) -> bool:
     return any(scanner_name(word) == name for word in words)
 
 
-def without_crops(recipe: Recipe, patterns: Sequence[str]) -> Recipe:
-    """Return a recipe whose sources of crops leave out what the patterns mean."""
+def exclude_crops(recipe: Recipe, patterns: Sequence[str]) -> Recipe:
+    """Return a recipe whose sources of crops leave out the cases that the patterns name."""
     if not patterns:
         return recipe
-    sources = tuple(
-        source.model_copy(update={"without": (*source.without, *patterns)})
-        if source.role == "crops"
-        else source
+    sources = (
+        _excluding(source, patterns) if source.role == "crops" else source
         for source in recipe.data.sources
     )
-    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"sources": sources})})
+    return _with_sources(recipe, sources)
 
 
-def without_crops_of(
+def exclude_related_crops(
     recipe: Recipe, left_out: Dataset, *, by: str, name: str, validation: Dataset | None = None
 ) -> Recipe:
-    """Return a fold's recipe without the crops that would tell of what it is judged on.
+    """Return a fold's recipe without the crops that are related to its held-out cases.
 
-    Those of the left-out domain ``name``, or of an unknown one, go; and those of any held-out
-    case's slide, by name. A source of which nothing is left goes too.
+    Excluded are crops of the left-out domain ``name`` of kind ``by`` or of an unknown one, and
+    crops of the slides of ``left_out`` and ``validation``, by name. A source of which no crop is
+    left is dropped.
     """
-    from metaphase.training.data.load import load_source
-
     sources = recipe.data.sources
-    held = HeldOut([*left_out, *(validation or ())], (source.name for source in sources))
-    kept = []
+    held_out = HeldOut([*left_out, *(validation or ())], (source.name for source in sources))
+    kept: list[Source] = []
     for source in sources:
         if source.role != "crops":
             kept.append(source)
             continue
         crops = load_source(source)
-        gone = [c for c in crops if may_be(c.domain(by), name, by) or held.leak(c)]
-        if len(gone) == len(crops):
-            continue
-        patterns = dict.fromkeys(_pattern(c, by, name, held) for c in gone)
-        without = (*source.without, *patterns)
-        kept.append(source.model_copy(update={"without": without}) if patterns else source)
-    data = recipe.data.model_copy(update={"sources": tuple(kept)})
+        related = [
+            crop
+            for crop in crops
+            if could_be_domain(crop.domain(by), name, by) or held_out.case_of(crop)
+        ]
+        if len(related) < len(crops):
+            patterns = dict.fromkeys(_pattern(crop, by, name) for crop in related)
+            kept.append(_excluding(source, tuple(patterns)) if patterns else source)
+    return _with_sources(recipe, kept)
+
+
+def _excluding(source: Source, patterns: Sequence[str]) -> Source:
+    return source.model_copy(update={"without": (*source.without, *patterns)})
+
+
+def _with_sources(recipe: Recipe, sources: Iterable[Source]) -> Recipe:
+    data = recipe.data.model_copy(update={"sources": tuple(sources)})
     return recipe.model_copy(update={"data": data})
 
 
-def _pattern(crop: Case, by: str, name: str, held: HeldOut) -> str:
-    """Return what leaves out a crop: its domain where that is the reason, else its slide."""
+def _pattern(crop: Case, by: str, name: str) -> str:
+    """Return what excludes a crop: its domain where that is the reason, else its slide."""
     value = crop.domain(by)
-    if by != "group" and may_be(value, name, by):
-        # "unknown" is no value that is written in the labels, but a domain's word for none.
-        return f"{by}:{escaped(value)}"
-    return f"group:{escaped(crop.domain('group'))}"
+    if by != "group" and could_be_domain(value, name, by):
+        # "unknown" stands for a domain that is missing in the labels.
+        return f"{by}:{literal_pattern(value)}"
+    return f"group:{literal_pattern(crop.domain('group'))}"
 
 
-def escaped(text: str) -> str:
-    """Return a pattern that means this text alone."""
+def literal_pattern(text: str) -> str:
+    """Return a pattern that matches this text alone."""
     return re.sub(r"([*?[])", r"[\1]", text)
 
 
 def refuse_shared_images(
     data: TrainingData, *, progress: Callable[[str], None] | None = None
 ) -> None:
-    """Raise SplitError where cases that are judged on share pixels with what is trained on, whole
-    regions or crops, or with each other's parts."""
+    """Raise SplitError where images of two parts of the split, or a crop and a held-out case, share
+    pixels."""
     from metaphase.evaluation.leakage.crops import refuse_shared_crops
     from metaphase.evaluation.leakage.images import refuse_shared_images as refuse_regions
 
     parts = {part: data.regions.select(ids) for part, ids in data.split.parts().items() if ids}
     refuse_regions(parts, progress=progress)
-    held = {*data.split.validation, *data.split.test}
-    if len(data.crops) and held:
-        refuse_shared_crops(data.crops, data.regions.select(held), progress=progress)
+    held_out = data.held_out
+    if len(data.crops) and len(held_out):
+        refuse_shared_crops(data.crops, held_out, progress=progress)

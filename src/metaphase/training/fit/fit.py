@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Subset
 from metaphase.labels.dataset import Dataset
 from metaphase.models.networks import Network, Target
 from metaphase.training.adapt.training import Adapting
+from metaphase.training.data.trainingdata import Unlabelled
 from metaphase.training.fit.history import History
 from metaphase.training.fit.mining import Mining
 from metaphase.training.fit.module import DetectorModule
@@ -30,7 +31,6 @@ from metaphase.training.fit.progress import Progress
 from metaphase.training.fit.regionvalidation import GridTiles, RegionScorer, collate_tiles
 from metaphase.training.patches.dataset import patch_dataset
 from metaphase.training.patches.loader import patch_loader
-from metaphase.training.patches.unlabelledplaces import Unlabelled
 from metaphase.training.recipe.recipe import Recipe
 
 PRECISION = {"bf16": "bf16-mixed", "fp16": "16-mixed", "fp32": "32-true"}

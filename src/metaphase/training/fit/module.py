@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 
 from metaphase.models.networks import Network
-from metaphase.training.adapt.base import Method, Step, UnlabelledBatch, look
+from metaphase.training.adapt.base import Method, Step, UnlabelledBatch, maps_and_features
 from metaphase.training.fit.optimiser import make_optimiser
 from metaphase.training.fit.regionvalidation import RegionScorer, Scored
 from metaphase.training.fit.schedule import make_schedule
@@ -65,7 +65,7 @@ class DetectorModule(pl.LightningModule):
         targets: list[dict[str, torch.Tensor]],
         unlabelled: UnlabelledBatch | None,
     ) -> dict[str, torch.Tensor]:
-        maps, features = look(self.network, images)
+        maps, features = maps_and_features(self.network, images)
         step = Step(
             network=self.network,
             images=images,

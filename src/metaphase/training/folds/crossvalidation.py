@@ -31,8 +31,8 @@ from metaphase.files import write_json
 from metaphase.labels.dataset import Dataset
 from metaphase.models.modelfile import load_model
 from metaphase.slides.open import open_case
-from metaphase.training.data.heldout import without_crops, without_crops_of
-from metaphase.training.data.load import joined, read_split, region_cases
+from metaphase.training.data.heldout import exclude_crops, exclude_related_crops
+from metaphase.training.data.sources import crop_cases, read_split, region_cases
 from metaphase.training.fit.thresholdselection import detect_cases
 from metaphase.training.folds.parallel import train_side_by_side
 from metaphase.training.recipe.recipe import Recipe
@@ -74,7 +74,7 @@ def cross_validate(
     where there are fewer than two groups.
     """
     folder = Path(out)
-    recipe = without_crops(recipe, hold_out)
+    recipe = exclude_crops(recipe, hold_out)
     regions = region_cases(recipe).labelled()
     groups = regions.by_domain(by)
     if len(groups) < 2:
@@ -149,7 +149,7 @@ def _fold(
     validation: list[str] = []
     if how == "inner":
         rest, validation = _set_aside(regions, rest, recipe.seed)
-    recipe = without_crops_of(
+    recipe = exclude_related_crops(
         recipe, left_out, by=by, name=name, validation=regions.select(validation)
     )
     split = SplitTable(
@@ -197,7 +197,7 @@ def _refuse_same_pixels(
     refuse_shared_images(groups)
     for name, left_out in groups.items():
         fold = _fold(recipe, regions, left_out, name, by, how)
-        refuse_shared_crops(joined(s for s in fold.data.sources if s.role == "crops"), left_out)
+        refuse_shared_crops(crop_cases(fold), left_out)
 
 
 def _set_aside(regions: Dataset, ids: list[str], seed: int) -> tuple[list[str], list[str]]:

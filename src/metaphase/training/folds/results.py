@@ -12,7 +12,7 @@ from metaphase.detectionfile import load_detections
 from metaphase.errors import DetectionsError, RecipeError
 from metaphase.figures import Detections
 from metaphase.labels.dataset import Dataset
-from metaphase.training.data.load import region_cases
+from metaphase.training.data.sources import region_cases
 from metaphase.training.folds.crossvalidation import LEFT_OUT, RESULT_NAME, fold_folder
 from metaphase.training.recipe.recipe import Recipe, load_recipe
 from metaphase.training.recipe.sections import SplitTable

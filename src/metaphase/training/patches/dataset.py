@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from metaphase.labels.dataset import Dataset
+from metaphase.training.data.trainingdata import Unlabelled
 from metaphase.training.patches.augment import Float, Partner, augment
 from metaphase.training.patches.compose import Composer
 from metaphase.training.patches.crops import Crops
@@ -21,7 +22,7 @@ from metaphase.training.patches.minedplaces import load_mined
 from metaphase.training.patches.patch import CaseTargets, Patch, Pixels, SlidePool
 from metaphase.training.patches.sampling import AUGMENT, PatchSpec, Sampler, rng_for, sampling_case
 from metaphase.training.patches.slidestains import SlideStains, slide_stains
-from metaphase.training.patches.unlabelledplaces import Places, Unlabelled, domain_of
+from metaphase.training.patches.unlabelledplaces import TissuePlaces, domain_of
 from metaphase.training.recipe.recipe import Recipe
 from metaphase.training.recipe.sections import Augment
 
@@ -106,7 +107,7 @@ class PatchDataset:
 class Partners:
     """Patches of other domains. ``domains`` are the names of cases' domains by id."""
 
-    places: Places
+    places: TissuePlaces
     domains: Mapping[str, str]
 
     def of(self, patch: Patch) -> Partner:
@@ -191,7 +192,7 @@ def _partners(recipe: Recipe, dataset: Dataset, unlabelled: Unlabelled | None) -
         return None
     by = settings.partner_by or recipe.sampling.balance_by
     cases = Dataset([*dataset, *(unlabelled.cases if unlabelled else ())], name=dataset.name)
-    places = Places(
+    places = TissuePlaces(
         cases,
         by=by,
         patch_px=recipe.sampling.patch_px,

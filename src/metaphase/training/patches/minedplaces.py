@@ -1,4 +1,4 @@
-"""Places that a detector took for a mitotic figure and that are none: a CSV of them."""
+"""TissuePlaces that a detector took for a mitotic figure and that are none: a CSV of them."""
 
 from __future__ import annotations
 

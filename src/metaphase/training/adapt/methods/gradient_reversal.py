@@ -17,7 +17,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metaphase.errors import RecipeError
-from metaphase.training.adapt.base import Method, Setting, Step, Targets, domain_codes, look
+from metaphase.training.adapt.base import (
+    Method,
+    Setting,
+    Step,
+    Targets,
+    domain_codes,
+    maps_and_features,
+)
 from metaphase.training.adapt.options import AdaptOptions
 from metaphase.training.adapt.registry import register
 
@@ -53,7 +60,7 @@ class GradientReversal(Method):
         blank = torch.full((1, side, side, 3), 255, dtype=torch.uint8)
         was_training = setting.network.training
         with torch.no_grad():
-            _, features = look(setting.network.eval(), blank)
+            _, features = maps_and_features(setting.network.eval(), blank)
         setting.network.train(was_training)
         self.classifier = nn.Sequential(
             nn.Conv2d(features.shape[1], options.hidden, 1),
@@ -69,7 +76,7 @@ class GradientReversal(Method):
             parts.append((step.features, step.targets, step.images.shape[1]))
         if step.unlabelled is not None:
             images = step.unlabelled.images
-            _, features = step.look(images)
+            _, features = step.maps_and_features(images)
             parts.append((features, step.unlabelled.targets, images.shape[1]))
         told, truth = [], []
         for features, targets, side in parts:

@@ -21,7 +21,6 @@ from metaphase.models.networks import Network
 from metaphase.training.adapt.base import Method, Setting, Step, UnlabelledBatch
 from metaphase.training.adapt.options import AdaptOptions
 from metaphase.training.adapt.registry import register
-from metaphase.training.recipe.anchors import DEFAULT_BOX_UM
 
 
 class TeacherOptions(AdaptOptions):
@@ -64,9 +63,8 @@ class MeanTeacher(Method):
     def __init__(self, options: TeacherOptions, setting: Setting) -> None:
         super().__init__(options, setting)
         self.teacher = copy.deepcopy(setting.network).requires_grad_(False).eval()
-        self.box_px = (setting.recipe.data.box_um or DEFAULT_BOX_UM) / setting.network.input.mpp
-        radius_um = setting.recipe.validation.merge_radius_um
-        self.radius_px = radius_um / setting.network.input.mpp
+        self.box_px = setting.box_um / setting.network.input.mpp
+        self.radius_px = setting.merge_radius_um / setting.network.input.mpp
         self.counted: Tensor
         self.register_buffer("counted", torch.zeros((), dtype=torch.int64))
 
