@@ -39,7 +39,7 @@ REPLACED = {
 """Words, as regular expressions, and what to write instead. A name such as ``_told`` counts too."""
 
 OLD_WORD = "old word"
-"""A comment with these words allows a line to hold a replaced word: an old key that is still read."""
+"""A comment that allows a line to hold a replaced word: an old key that is still read."""
 
 _SKIPPED = ("vendor/", "zoo/")
 _PATTERNS = {
