@@ -5,32 +5,40 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand
 
 from metaphase import __version__
 from metaphase.cli import COMMANDS, load
+from metaphase.cli.commandclass import Group
 
 
-class LazyGroup(TyperGroup):
-    """A group that knows its commands by name and short help alone."""
+class LazyGroup(Group):
+    """A group that knows its commands by name and short help, and imports one when it is called."""
 
     _calling = False
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        # Placeholders: names for the list of commands and for "Did you mean" suggestions.
+        for name, (_, text) in COMMANDS.items():
+            self.commands[name] = TyperCommand(name=name, help=text)
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names in the order of work."""
         return list(COMMANDS)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the command that is called: the one moment when its module is needed."""
+        """Return the command that is called; only here its module is imported."""
         self._calling = True
-        return super().resolve_command(ctx, args)
+        try:
+            return super().resolve_command(ctx, args)
+        finally:
+            self._calling = False
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return the real command when it is called, its name and short help when it is listed."""
-        if cmd_name not in COMMANDS:
-            return None
-        if not self._calling:
-            return typer.core.TyperCommand(name=cmd_name, help=COMMANDS[cmd_name][1])
+        """Return the command when it is called, otherwise its placeholder."""
+        if cmd_name not in COMMANDS or not self._calling:
+            return self.commands.get(cmd_name)
         command = typer.main.get_command(load(cmd_name))
         command.name = cmd_name
         command.help = command.help or COMMANDS[cmd_name][1]
@@ -43,7 +51,6 @@ def group() -> Any:
         cls=LazyGroup,
         name="metaphase",
         no_args_is_help=True,
-        add_completion=False,
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,
     )
@@ -51,12 +58,21 @@ def group() -> Any:
     @app.callback()
     def metaphase(
         version: Annotated[
-            bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
+            bool,
+            typer.Option(
+                "--version",
+                help="Print the version and exit.",
+                is_eager=True,
+                callback=_print_version,
+            ),
         ] = False,
     ) -> None:
         """Find and count mitotic figures in H&E images."""
-        if version:
-            typer.echo(__version__)
-            raise typer.Exit
 
     return typer.main.get_command(app)
+
+
+def _print_version(requested: bool) -> None:
+    if requested:
+        typer.echo(f"metaphase {__version__}")
+        raise typer.Exit

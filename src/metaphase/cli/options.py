@@ -1,0 +1,237 @@
+"""The options and arguments of all commands, each defined once.
+
+A word has one meaning: the same option of two commands has the same flags, type and help. Rules:
+
+- An argument (without dashes) is the input that a command processes: images, detections, a recipe,
+  or labels in ``metaphase data``. Everything else is an option.
+- A model is always ``--model``, labels beside another input are always ``--labels``, and what is
+  written goes to ``--out``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One option: its help, further flags, limits of its value, and how the value is called."""
+
+    help: str
+    short: str | None = None
+    off: str | None = None
+    min: float | None = None
+    max: float | None = None
+    metavar: str | None = None
+
+
+_OUT_FOLDER = "Folder to write the results to."
+_OUT_FILE = "File to write the results to."
+
+ARGUMENTS: dict[str, str] = {
+    "images": "Images, folders of images, or .txt lists of images.",
+    "detections": "Detections: what 'metaphase detect' or 'metaphase cross-validate' wrote, or"
+    " files of other tools.",
+    "labels": "File of labels, or a folder that holds one.",
+    "recipe": "The recipe, a TOML file.",
+    "results": "Scores ('metaphase evaluate --out') and folders of training runs.",
+    "name": "Name of a published split or data set.",
+}
+
+OPTIONS: dict[str, Definition] = {
+    # Input
+    "--model": Definition("Model file (a folder), or the name of a bundled model.", "-m"),
+    "--labels": Definition("File of labels, or a folder that holds one.", "-l"),
+    "--detections": Definition("Folder that 'metaphase detect' wrote.", "-d"),
+    "--images": Definition("Folder of the images that the labels or detections name."),
+    "--case-table": Definition("CSV of the cases, for a plain table of labels or MIDOG++."),
+    "--labels-format": Definition(
+        "Format of the labels: midog, sliderunner, coco, table, qupath or images. Without it the"
+        " format is recognised."
+    ),
+    "--detections-format": Definition(
+        "Format of the detections, such as csv, coco or qupath. Without it the format is"
+        " recognised."
+    ),
+    "--truth": Definition("COCO file with the image ids that COCO results refer to."),
+    "--mpp": Definition(
+        "Resolution in um/px of images whose file does not state it.", min=0.0001, metavar="UM"
+    ),
+    "--force-mpp": Definition("Use --mpp also for images whose file states a resolution."),
+    "--scanner": Definition("Scanner of images whose labels or file do not state it."),
+    "--only-scanner": Definition("Only this scanner. Repeatable."),
+    "--only-tumour": Definition("Only this tumour type. Repeatable."),
+    "--only": Definition(
+        "Only these cases: ids, patterns (A04_*) or domains (group:A04). Repeatable."
+    ),
+    "--case": Definition("Show one case and its figures."),
+    "--split": Definition("File of a split of the cases."),
+    "--part": Definition("Part of the split: training, validation, test or unlabelled."),
+    "--by": Definition("Kind of group: scanner, tumour, species, laboratory or group."),
+    "--labelled-only": Definition("Leave unlabelled cases out."),
+    "--allow-missing": Definition("Leave cases without detections out."),
+    "--absent-is-empty": Definition(
+        "Cases that a file of another tool does not name have no detections."
+    ),
+    "--masked": Definition("JSON of image regions that must not be used."),
+    "--check-pixels": Definition(
+        "Compare the pixels of all images, to find one image on both sides of a split."
+    ),
+    "--hold-out": Definition(
+        "Crops that no fold trains on: ids, patterns, domains or @list.txt. Repeatable.",
+        metavar="PATTERN",
+    ),
+    # Region of a slide
+    "--region": Definition("Only this region: x,y,width,height in full-resolution pixels."),
+    "--roi": Definition("Only within the polygons of a GeoJSON file from QuPath."),
+    "--tissue": Definition(
+        "Only where there is tissue. Default: on images above 10 mm2.", off="--no-tissue"
+    ),
+    "--first-look": Definition("Leave out tiles without dark nuclei at 2 um/px."),
+    "--keep-stains": Definition(
+        "Do not normalise the stains of the image, for example of mosaics of crops."
+    ),
+    # Scoring and threshold
+    "--threshold": Definition(
+        "Score from which a detection counts. Default: the threshold stored with the model.",
+        min=0,
+        max=1,
+    ),
+    "--min-score": Definition("Lowest score of the detections that are saved."),
+    "--choose-threshold": Definition("Choose the threshold with the best F1 on these cases."),
+    "--save-threshold-in": Definition("Model file in which to store the chosen threshold."),
+    "--threshold-from": Definition(
+        "Cases on which each fold's threshold is chosen: other-folds, or an inner part."
+    ),
+    "--radius-um": Definition("Matching radius in um.", min=0.01),
+    "--rule": Definition("Rule by which detections and figures are matched."),
+    "--protocol": Definition(
+        "exercise: also print the scores on patches that are placed by the truth."
+    ),
+    "--resamples": Definition("Bootstrap resamples; 0: no intervals.", min=0),
+    "--intervals": Definition("Kind of bootstrap interval."),
+    "--compare": Definition("Other detections, or scores, to compare with. Repeatable."),
+    "--per-case": Definition("Print the scores of every case."),
+    # Count
+    "--area-mm2": Definition("Area of the window in mm2. Default: 2, or that of ten fields."),
+    "--shape": Definition("Shape of the window: circle, square, or an aspect ratio such as 4:3."),
+    "--either-way": Definition("Also try the window turned by 90 degrees."),
+    "--field-diameter": Definition("Diameter in mm of a high-power field, for area and score."),
+    "--top": Definition("Number of separate hotspots.", min=1),
+    "--min-tissue": Definition("Least share of tissue in the window.", min=0, max=1),
+    "--validation": Definition(
+        "Precision and recall of the detector, for intervals: counts TP,FP,FN, scores of 'metaphase"
+        " evaluate', or a model file. Default: those stored with the detections."
+    ),
+    "--review": Definition("CSV of a reader's decisions."),
+    "--complete": Definition("All of the window was reviewed."),
+    "--density": Definition("Also write density.csv."),
+    # Splits
+    "--validation-share": Definition("Share of the cases for validation, 0 to 1."),
+    "--test-share": Definition("Share of the cases for the test, 0 to 1."),
+    "--validate-on": Definition("share: of the training part; next: all cases of the next group."),
+    # Training
+    "--set": Definition(
+        "Change a value of the recipe, such as trainer.epochs=5. Repeatable.", metavar="KEY=VALUE"
+    ),
+    "--method": Definition("Method: adabn, mean-teacher, or one of your own."),
+    "--method-option": Definition(
+        "Change an option of the method. Repeatable.", metavar="KEY=VALUE"
+    ),
+    "--steps": Definition("Training steps, for methods that train.", min=1),
+    "--learning-rate": Definition("Learning rate, for methods that train.", min=0),
+    "--measure": Definition(
+        "Measure a few training steps and patches on this computer.", off="--no-measure"
+    ),
+    "--sweep": Definition("Only this sweep, such as hue. Repeatable."),
+    "--shifts": Definition("JSON of differences between scanners, to mark in the plots."),
+    # Synthetic images
+    "--cases-per-scanner": Definition("Number of synthetic cases of each scanner.", min=1),
+    "--size": Definition("Side of a synthetic region in px.", min=128),
+    "--label-all": Definition("Label the cases of scanner D too."),
+    "--slide": Definition("Write one pyramidal slide instead of a data set."),
+    "--width": Definition("Width of the slide in px.", min=2048),
+    "--height": Definition("Height of the slide in px.", min=2048),
+    "--tissue-mm2": Definition("Tissue on the slide in mm2. Default: half of its area."),
+    # Output
+    "--out": Definition(_OUT_FOLDER, "-o"),
+    "--overwrite": Definition("Repeat work that is finished, and replace its results."),
+    "--overlay": Definition("Draw overlay.png.", off="--no-overlay"),
+    "--json": Definition("Print the result as JSON."),
+    "--all-findings": Definition("List every finding."),
+    "--quiet": Definition("Show no progress."),
+    "--to": Definition("Format to write."),
+    "--all-scores": Definition(
+        "Write detections of all scores, or those that count. Default: those that count for QuPath,"
+        " SlideRunner and DICOM, else all.",
+        off="--above-threshold",
+    ),
+    "--box-um": Definition("Side of boxes in um, for QuPath (default: points) and COCO."),
+    "--weights": Definition(
+        "Number format of the weights: fp32, fp16 (GPU), int8 (CPU) or packed (smallest)."
+    ),
+    "--calibrate": Definition("Images, folders or .txt lists to calibrate int8 on. Repeatable."),
+    "--tiles": Definition("Number of tiles to calibrate int8 on.", min=8),
+    "--wheel": Definition("Wheel of metaphase to install, instead of the published one."),
+    "--name": Definition("Name of each model in the report, in their order. Repeatable."),
+    "--title": Definition("Heading of the report."),
+    "--crops": Definition("Number of crops in each gallery; 0: none.", min=0),
+    "--true-positives": Definition("True positives on each of their two sheets.", min=0),
+    "--verify": Definition("Check files that are present, and replace damaged ones."),
+    "--api": Definition("Address of the record's API, instead of the public one."),
+    # Execution
+    "--device": Definition("auto (the fastest), onnx, openvino, torch or cuda."),
+    "--precision": Definition(
+        "Precision of the computation: auto (bf16 where the CPU has it), fp32, bf16 or int8."
+    ),
+    "--threads": Definition("Number of CPU cores to use. Default: all.", min=1),
+    "--batch": Definition("Number of tiles in a batch.", min=1),
+    "--cluster": Definition(
+        "Dask scheduler whose workers do the work, such as tcp://host:8786.", metavar="ADDRESS"
+    ),
+    "--jobs": Definition("Number of folds to train at a time, sharing the threads.", "-j", min=1),
+    "--seed": Definition("Seed of the random numbers.", min=0),
+    # Review page
+    "--store": Definition("File that holds the decisions."),
+    "--reviewer": Definition("Name of the reader. Default: the login name."),
+    "--blind": Definition("Hide the decisions of other readers."),
+    "--export": Definition("Write the reviewed labels to this folder and end."),
+    "--partial": Definition("Export slides as labelled that are not marked as complete."),
+    "--port": Definition("Port to listen on; 0: any free port.", min=0, max=65535),
+    "--host": Definition("Address to listen on."),
+    "--token": Definition("Admit only addresses with the secret token.", off="--no-token"),
+    "--browser": Definition("Open the page in a browser.", off="--no-browser"),
+}
+
+
+def option(name: str, *, panel: str | None = None, default: str | bool = True) -> Any:
+    """Return the definition of an option for an annotation.
+
+    ``panel`` is the heading under which ``--help`` lists it. ``default`` describes the default
+    value; False shows none.
+    """
+    definition = OPTIONS[name]
+    flags = f"{name}/{definition.off}" if definition.off else name
+    names = [flags] if definition.short is None else [flags, definition.short]
+    return typer.Option(
+        *names,
+        help=definition.help,
+        min=definition.min,
+        max=definition.max,
+        metavar=definition.metavar,
+        rich_help_panel=panel,
+        show_default=default,
+    )
+
+
+def out_file(*, default: str | bool = True, panel: str | None = None) -> Any:
+    """Return ``--out`` of a command that writes one file."""
+    return typer.Option("--out", "-o", help=_OUT_FILE, rich_help_panel=panel, show_default=default)
+
+
+def argument(name: str, *, default: str | bool = False) -> Any:
+    """Return the definition of a positional argument for an annotation."""
+    return typer.Argument(help=ARGUMENTS[name], show_default=default)
