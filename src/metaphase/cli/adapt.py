@@ -1,11 +1,14 @@
-"""``metaphase adapt MODEL --to FOLDER --out MODEL2``."""
+"""``metaphase adapt``: adapt a model to unlabelled images."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from metaphase.cli.commandclass import command_class
+from metaphase.cli.options import argument, option
 
 if TYPE_CHECKING:
     from metaphase.training.data.trainingdata import Unlabelled
@@ -13,31 +16,30 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+def _model_first(values: dict[str, Any], rest: list[str]) -> str | None:
+    """Accept ``adapt MODEL --to IMAGES``."""
+    if "to" not in values:
+        return None
+    if "model" not in values and values.get("images"):
+        values["model"], *values["images"] = values["images"]
+    values["images"] = (*values.get("images", ()), *values.pop("to"))
+    return f"--to is deprecated: use 'metaphase adapt IMAGES --model {values['model']}'"
+
+
+@app.command(cls=command_class(renamed={"--set": "--method-option"}, legacy=_model_first))
 def adapt(
-    model: Annotated[
-        str, typer.Argument(help="Model file, or a model's name.", show_default=False)
-    ],
-    to: Annotated[
-        list[Path],
-        typer.Option("--to", help="Unlabelled images, folders or .txt lists; may be repeated."),
-    ] = ...,  # type: ignore[assignment]
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the new model file.")] = ...,  # type: ignore[assignment]
-    method: Annotated[str, typer.Option(help="adabn, mean-teacher, or one of your own.")] = "adabn",
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change an option of the method."),
-    ] = None,
-    mpp: Annotated[
-        float | None, typer.Option(help="Resolution, um/px, if files do not tell.")
-    ] = None,
-    scanner: Annotated[str | None, typer.Option(help="Scanner that made the images.")] = None,
-    masked: Annotated[
-        Path | None, typer.Option(help="JSON of places that must not be looked at.")
-    ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Steps, where the method takes any.")] = 200,
-    learning_rate: Annotated[float, typer.Option(min=0.0, help="Learning rate of steps.")] = 1e-4,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    images: Annotated[list[Path], argument("images")],
+    out: Annotated[Path, option("--out")],
+    model: Annotated[str | None, option("--model", default="compact")] = None,
+    method: Annotated[str, option("--method")] = "adabn",
+    method_option: Annotated[list[str] | None, option("--method-option")] = None,
+    mpp: Annotated[float | None, option("--mpp")] = None,
+    scanner: Annotated[str | None, option("--scanner")] = None,
+    masked: Annotated[Path | None, option("--masked")] = None,
+    steps: Annotated[int, option("--steps")] = 200,
+    learning_rate: Annotated[float, option("--learning-rate")] = 1e-4,
+    seed: Annotated[int, option("--seed")] = 0,
+    to: Annotated[list[Path] | None, typer.Option(hidden=True)] = None,  # moved by _model_first
 ) -> None:
     """Adapt a model to unlabelled images of a scanner; writes a new model file.
 
@@ -48,13 +50,16 @@ def adapt(
     from rich.progress import Progress
 
     from metaphase.errors import MissingExtraError
+    from metaphase.models.modelfile import default_model
 
     try:
         from metaphase.training.adapt.existing import adapt_model, adaptation
     except ImportError as error:
         raise MissingExtraError("train", "adapting a model") from error
-    how = adaptation(method, set_ or (), steps=steps, learning_rate=learning_rate, seed=seed)
-    cases = _unlabelled(to, mpp, scanner, masked)
+    how = adaptation(
+        method, method_option or (), steps=steps, learning_rate=learning_rate, seed=seed
+    )
+    cases = _unlabelled(images, mpp, scanner, masked)
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("adapting", total=None)
@@ -62,7 +67,7 @@ def adapt(
         def tell(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 
-        adapted = adapt_model(model, cases, out, how, progress=tell)
+        adapted = adapt_model(model or default_model(), cases, out, how, progress=tell)
     threshold = adapted.card.threshold.value
     typer.echo(
         f"note: the threshold of {threshold:g} was chosen before; adapted scores may ask for"

@@ -1,4 +1,4 @@
-"""``metaphase card``: what a model file tells about itself, to read."""
+"""``metaphase card``: print the model card."""
 
 from __future__ import annotations
 
@@ -7,20 +7,18 @@ from typing import Annotated
 
 import typer
 
+from metaphase.cli.commandclass import command_class
+from metaphase.cli.options import option, out_file
+
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(cls=command_class(positionals=("model",)))
 def card(
-    model: Annotated[
-        str | None,
-        typer.Argument(help="Model file (a folder), or a model's name.", show_default="compact"),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write a file instead of printing.")
-    ] = None,
+    model: Annotated[str | None, option("--model", default="compact")] = None,
+    out: Annotated[Path | None, out_file(default="print it")] = None,
 ) -> None:
-    """Show a model's card: data and terms, recipe, scores, known failures. In Markdown."""
+    """Print the card of a model in Markdown: training data, terms, recipe, scores and limits."""
     from metaphase.files import write_text
     from metaphase.models.cardpage import card_markdown
     from metaphase.models.modelfile import default_model, load_model

@@ -7,19 +7,18 @@ from typing import Annotated
 
 import typer
 
+from metaphase.cli.commandclass import command_class
+from metaphase.cli.options import option
+
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(cls=command_class(positionals=("out",)))
 def container(
-    out: Annotated[Path, typer.Argument(help="New folder for Dockerfile, model and README.")],
-    model: Annotated[str, typer.Option(help="Model file, or the name of a shipped one.")],
-    wheel: Annotated[
-        Path | None, typer.Option(help="Wheel of metaphase to install, instead of the index's.")
-    ] = None,
-    mpp: Annotated[
-        float | None, typer.Option(help="um/px of images whose tags do not tell it.")
-    ] = None,
+    out: Annotated[Path, option("--out")],
+    model: Annotated[str | None, option("--model", default="compact")] = None,
+    wheel: Annotated[Path | None, option("--wheel")] = None,
+    mpp: Annotated[float | None, option("--mpp")] = None,
 ) -> None:
     """Write a folder from which docker builds a Grand Challenge algorithm.
 
@@ -27,6 +26,7 @@ def container(
     without rights.
     """
     from metaphase.exchange.container import write_container
+    from metaphase.models.modelfile import default_model
 
-    folder = write_container(out, model, wheel=wheel, mpp=mpp)
+    folder = write_container(out, model or default_model(), wheel=wheel, mpp=mpp)
     typer.echo(f"{folder}: see README.md there for how to build, try and save it")

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from metaphase.cli.commandclass import command_class
+from metaphase.cli.options import argument, option
+
 if TYPE_CHECKING:
     from metaphase.counting.analysedregion import AnalysedRegion
     from metaphase.counting.count import MitoticCount
@@ -28,84 +31,25 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-@app.command()
+@app.command(cls=command_class(needs={"--density": "--out", "--complete": "--review"}))
 def count(
-    paths: Annotated[
-        list[Path],
-        typer.Argument(help="Folders that 'metaphase detect' wrote, or files of detections."),
-    ],
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for counts.csv, counts.json and a folder a slide.")
-    ] = None,
-    area_mm2: Annotated[
-        float | None,
-        typer.Option(help="Area (unasked: 2, or ten fields).", rich_help_panel=_WINDOW),
-    ] = None,
-    shape: Annotated[
-        str,
-        typer.Option(help="circle, square, or an aspect such as 4:3.", rich_help_panel=_WINDOW),
-    ] = "square",
-    either_way: Annotated[
-        bool,
-        typer.Option("--either-way", help="Also turned by 90 degrees.", rich_help_panel=_WINDOW),
-    ] = False,
-    field_diameter: Annotated[
-        float | None,
-        typer.Option(
-            help="Diameter in mm of one high-power field, for the area of ten and the score.",
-            rich_help_panel=_WINDOW,
-        ),
-    ] = None,
-    top: Annotated[
-        int, typer.Option(min=1, help="How many separate hotspots.", rich_help_panel=_WINDOW)
-    ] = 1,
-    min_tissue: Annotated[
-        float,
-        typer.Option(min=0, max=1, help="Least part of tissue.", rich_help_panel=_WINDOW),
-    ] = 0.5,
-    threshold: Annotated[
-        float | None,
-        typer.Option(help="Operating point (unasked: the model's own).", rich_help_panel=_INPUT),
-    ] = None,
-    mpp: Annotated[
-        float | None,
-        typer.Option(help="um/px, for files that do not tell it.", rich_help_panel=_INPUT),
-    ] = None,
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of the slides, to find tissue that is not beside the detections.",
-            rich_help_panel=_INPUT,
-        ),
-    ] = None,
-    labels: Annotated[
-        Path | None,
-        typer.Option(
-            help="Labels: tell people's count in the same window.", rich_help_panel=_INPUT
-        ),
-    ] = None,
-    validation: Annotated[
-        str | None,
-        typer.Option(
-            help="Counts TP,FP,FN at the threshold, a JSON of 'metaphase evaluate', or a model"
-            " file (unasked: what the detections tell of their model).",
-            rich_help_panel=_TRUST,
-        ),
-    ] = None,
-    review: Annotated[
-        Path | None,
-        typer.Option(help="CSV of a person's decisions.", rich_help_panel=_TRUST),
-    ] = None,
-    complete: Annotated[
-        bool,
-        typer.Option("--complete", help="All of the window was reviewed.", rich_help_panel=_TRUST),
-    ] = False,
-    seed: Annotated[
-        int, typer.Option(help="Of the interval's random draws.", rich_help_panel=_TRUST)
-    ] = 0,
-    density: Annotated[
-        bool, typer.Option("--density", help="Also write density.csv.", rich_help_panel=_WINDOW)
-    ] = False,
+    detections: Annotated[list[Path], argument("detections")],
+    out: Annotated[Path | None, option("--out", default="print only")] = None,
+    area_mm2: Annotated[float | None, option("--area-mm2", panel=_WINDOW)] = None,
+    shape: Annotated[str, option("--shape", panel=_WINDOW)] = "square",
+    either_way: Annotated[bool, option("--either-way", panel=_WINDOW)] = False,
+    field_diameter: Annotated[float | None, option("--field-diameter", panel=_WINDOW)] = None,
+    top: Annotated[int, option("--top", panel=_WINDOW)] = 1,
+    min_tissue: Annotated[float, option("--min-tissue", panel=_WINDOW)] = 0.5,
+    threshold: Annotated[float | None, option("--threshold", panel=_INPUT)] = None,
+    mpp: Annotated[float | None, option("--mpp", panel=_INPUT)] = None,
+    images: Annotated[Path | None, option("--images", panel=_INPUT)] = None,
+    labels: Annotated[Path | None, option("--labels", panel=_INPUT)] = None,
+    validation: Annotated[str | None, option("--validation", panel=_TRUST)] = None,
+    review: Annotated[Path | None, option("--review", panel=_TRUST)] = None,
+    complete: Annotated[bool, option("--complete", panel=_TRUST)] = False,
+    seed: Annotated[int, option("--seed", panel=_TRUST)] = 0,
+    density: Annotated[bool, option("--density", panel=_WINDOW)] = False,
 ) -> None:
     """Count mitotic figures where they are most, with an interval and a mitotic score.
 
@@ -128,7 +72,7 @@ def count(
     rows: list[dict[str, Any]] = []
     failures: list[str] = []
     sources: list[str] = []
-    for name, load, folder in _slides(paths, mpp, known):
+    for name, load, folder in _slides(detections, mpp, known):
         try:
             found = load() if threshold is None else load().made_by(threshold=threshold)
             result = count_slide(

@@ -8,47 +8,25 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from metaphase.cli.commandclass import command_class
+from metaphase.cli.options import argument, option
+
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(cls=command_class(renamed={"--threshold": "--threshold-from"}))
 def cross_validate(
-    recipe: Annotated[Path, typer.Argument(help="The recipe, a TOML file.", show_default=False)],
-    by: Annotated[
-        str, typer.Option(help="What is left out: scanner, tumour, laboratory, species, group.")
-    ] = "group",
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the runs.", show_default="runs/NAME-by-BY")
-    ] = None,
-    threshold: Annotated[
-        Literal["other-folds", "inner"],
-        typer.Option(help="Choose each threshold on the other folds, or on an inner part."),
+    recipe: Annotated[Path, argument("recipe")],
+    by: Annotated[str, option("--by")] = "group",
+    out: Annotated[Path | None, option("--out", default="runs/NAME-by-BY")] = None,
+    threshold_from: Annotated[
+        Literal["other-folds", "inner"], option("--threshold-from")
     ] = "other-folds",
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a field, e.g. trainer.epochs=5."),
-    ] = None,
-    check_pixels: Annotated[
-        bool,
-        typer.Option(
-            "--check-pixels",
-            help="Compare all images first, and refuse any that is on both sides of a fold.",
-        ),
-    ] = False,
-    hold_out: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PATTERN",
-            help="Crops that no fold trains on: ids, patterns, domains, @list.txt.",
-        ),
-    ] = None,
-    jobs: Annotated[
-        int,
-        typer.Option(
-            "--jobs", "-j", min=1, help="Folds trained at a time, the threads shared among them."
-        ),
-    ] = 1,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    set_: Annotated[list[str] | None, option("--set")] = None,
+    check_pixels: Annotated[bool, option("--check-pixels")] = False,
+    hold_out: Annotated[list[str] | None, option("--hold-out")] = None,
+    jobs: Annotated[int, option("--jobs")] = 1,
+    quiet: Annotated[bool, option("--quiet")] = False,
 ) -> None:
     """Train and score leaving one group out at a time; finished folds are kept."""
     from rich.console import Console
@@ -62,7 +40,7 @@ def cross_validate(
         loaded,
         out=folder,
         by=by,
-        threshold=threshold,
+        threshold=threshold_from,
         hold_out=_patterns(hold_out or ()),
         check_pixels=check_pixels,
         jobs=jobs,

@@ -14,20 +14,20 @@ from typing import Annotated
 
 import typer
 
+from metaphase.cli.commandclass import command_class
+from metaphase.cli.options import option
+
 app = typer.Typer(add_completion=False)
 
 _UNSEEN = "without-synthetic-c"
 
 
-@app.command()
+@app.command(cls=command_class(positionals=("out",), renamed={"--cases": "--cases-per-scanner"}))
 def demo(
-    out: Annotated[Path, typer.Argument(help="Folder for everything.")] = Path("demo-out"),
-    cases: Annotated[int, typer.Option(min=3, help="Synthetic cases a scanner.")] = 5,
-    size: Annotated[int, typer.Option(min=512, help="Side of a case, px.")] = 1024,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a field of the recipe."),
-    ] = None,
+    out: Annotated[Path, option("--out")] = Path("demo-out"),
+    cases_per_scanner: Annotated[int, option("--cases-per-scanner")] = 5,
+    size: Annotated[int, option("--size")] = 1024,
+    set_: Annotated[list[str] | None, option("--set")] = None,
 ) -> None:
     """Labels, doctor, training, detection on a scanner not trained on, scores, pictures.
 
@@ -47,7 +47,8 @@ def demo(
     changes = [part for change in set_ or () for part in ("--set", change)]
     steps: list[tuple[str, list[str | Path]]] = [
         ("make synthetic cases of four scanners, one of them unlabelled",
-         ["phantom", out / "data", "--cases", str(cases), "--size", str(size)]),
+         ["phantom", "--out", out / "data", "--cases-per-scanner", str(cases_per_scanner),
+          "--size", str(size)]),
         ("check the labels",
          ["data", "check", labels, "--images", images]),
         ("leave one scanner out at a time",
@@ -57,11 +58,11 @@ def demo(
         ("train without scanner C",
          ["train", out / "recipe.toml", "--out", run, *changes]),
         ("detect in whole regions of scanner C",
-         ["detect", "--cases", labels, "--images", images, "--split", split, "--part", "test",
-          "--labels", labels, "--model", run / "model", "--out", found]),
+         ["detect", "--labels", labels, "--images", images, "--split", split, "--part", "test",
+          "--model", run / "model", "--out", found]),
         ("score them, and what truth-guided patches would have told",
          ["evaluate", found, "--labels", labels, "--images", images, "--split", split,
-          "--part", "test", "--protocol", "exercise", "--json", out / "scores.json"]),
+          "--part", "test", "--protocol", "exercise", "--out", out / "scores.json"]),
     ]  # fmt: skip
     for number, (what, command) in enumerate(steps, start=1):
         words = ["metaphase", *map(str, command)]

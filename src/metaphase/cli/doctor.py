@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from metaphase.cli.commandclass import Command
+from metaphase.cli.options import argument, option
+
 if TYPE_CHECKING:
     from metaphase.training.checks.doctor import Finding
 
@@ -15,24 +18,13 @@ app = typer.Typer(add_completion=False)
 _STYLES = {"ok": "green", "note": "cyan", "trap": "yellow", "error": "bold red"}
 
 
-@app.command()
+@app.command(cls=Command)
 def doctor(
-    recipe: Annotated[Path, typer.Argument(help="The recipe, a TOML file.")],
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change a value: section.key=value. May be given again."),
-    ] = None,
-    measure: Annotated[
-        bool, typer.Option(help="Time a few steps and patches on this computer.")
-    ] = True,
-    check_pixels: Annotated[
-        bool,
-        typer.Option(
-            "--check-pixels",
-            help="Compare all images: the same pixels on two sides of the split, or in a crop.",
-        ),
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    recipe: Annotated[Path, argument("recipe")],
+    set_: Annotated[list[str] | None, option("--set")] = None,
+    measure: Annotated[bool, option("--measure")] = True,
+    check_pixels: Annotated[bool, option("--check-pixels")] = False,
+    json: Annotated[bool, option("--json")] = False,
 ) -> None:
     """Examine a recipe and its data before training.
 

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from metaphase.cli.commandclass import command_class
+from metaphase.cli.options import option
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -16,25 +19,21 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(
+    cls=command_class(
+        positionals=("model",),
+        renamed={"--precision": "--weights"},
+        needs={"--tiles": "--calibrate", "--mpp": "--calibrate", "--scanner": "--calibrate"},
+    )
+)
 def export(
-    model: Annotated[str, typer.Argument(help="Model file (a folder), or a model's name.")],
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Folder to write (unasked: MODEL-PRECISION beside it)."),
-    ] = None,
-    precision: Annotated[
-        str, typer.Option(help="fp32, fp16 (GPUs), int8 (CPUs), packed (small).")
-    ] = "fp32",
-    calibrate: Annotated[
-        list[Path] | None,
-        typer.Option(help="int8: images, folders or lists like those it will see."),
-    ] = None,
-    tiles: Annotated[int, typer.Option(min=8, help="int8: tiles to calibrate on.")] = 64,
-    mpp: Annotated[
-        float | None, typer.Option(help="Resolution of those images, if files do not tell.")
-    ] = None,
-    scanner: Annotated[str | None, typer.Option(help="Scanner of those images.")] = None,
+    model: Annotated[str | None, option("--model", default="compact")] = None,
+    out: Annotated[Path | None, option("--out", default="MODEL-WEIGHTS beside the model")] = None,
+    weights: Annotated[str, option("--weights")] = "fp32",
+    calibrate: Annotated[list[Path] | None, option("--calibrate")] = None,
+    tiles: Annotated[int, option("--tiles")] = 64,
+    mpp: Annotated[float | None, option("--mpp")] = None,
+    scanner: Annotated[str | None, option("--scanner")] = None,
 ) -> None:
     """Write a model for other runtimes and precisions.
 
@@ -42,19 +41,21 @@ def export(
     the model it was made from: score it with 'metaphase evaluate' before trusting it.
     """
     from metaphase.errors import ModelFileError
-    from metaphase.models.modelfile import load_model
+    from metaphase.models.modelfile import default_model, load_model
     from metaphase.models.precision import PRECISIONS, export_model
 
-    if precision not in PRECISIONS:
-        raise typer.BadParameter(f"{precision!r} is not {', '.join(PRECISIONS)}")
-    opened = load_model(model)
-    folder = out or opened.folder.with_name(f"{opened.folder.name}-{precision}")
+    if weights not in PRECISIONS:
+        raise typer.BadParameter(f"{weights!r} is not {', '.join(PRECISIONS)}")
+    if calibrate and weights != "int8":
+        raise typer.BadParameter("--calibrate has no effect without --weights int8")
+    opened = load_model(model or default_model())
+    folder = out or opened.folder.with_name(f"{opened.folder.name}-{weights}")
     if folder.resolve() == opened.folder.resolve():
         raise ModelFileError.of(folder, "is the model itself", way_out="name another --out")
     seen = None
-    if precision == "int8":
+    if weights == "int8":
         seen = _tiles(opened, calibrate or [], tiles, mpp, scanner)
-    written = export_model(opened, folder, precision, tiles=seen)
+    written = export_model(opened, folder, weights, tiles=seen)
     size = sum(p.stat().st_size for p in (written.onnx_path, written.weights_path) if p)
     typer.echo(f"{folder}: {written.card.name} ({written.id[:12]}), {size / 1e6:.1f} MB")
 

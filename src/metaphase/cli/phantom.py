@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from metaphase.cli.commandclass import command_class
+from metaphase.cli.options import option
+
 if TYPE_CHECKING:
     from metaphase.phantom.dataset import Progress
     from metaphase.phantom.scanners import Scanner
@@ -19,38 +22,27 @@ app = typer.Typer(add_completion=False)
 _SET, _SLIDE = "The data set", "One slide instead"
 
 
-@app.command()
+@app.command(
+    cls=command_class(
+        positionals=("out",),
+        renamed={"--cases": "--cases-per-scanner", "--scanner": "--only-scanner"},
+        needs={"--width": "--slide", "--height": "--slide", "--tissue-mm2": "--slide"},
+        excludes={"--slide": ("--cases-per-scanner", "--size", "--label-all")},
+    )
+)
 def phantom(
-    out: Annotated[
-        Path, typer.Argument(help="Folder of the data set, or with --slide the slide to write.")
-    ],
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
-    cases: Annotated[int, typer.Option(min=1, help="Cases a scanner.", rich_help_panel=_SET)] = 4,
-    size: Annotated[
-        int, typer.Option(min=128, help="Side of a region, px.", rich_help_panel=_SET)
-    ] = 1536,
-    scanner: Annotated[
-        list[str] | None,
-        typer.Option(help="A, B, C or D; more than one for a data set (unasked: all; slide: A)."),
+    out: Annotated[Path, option("--out")],
+    seed: Annotated[int, option("--seed")] = 0,
+    cases_per_scanner: Annotated[int, option("--cases-per-scanner", panel=_SET)] = 4,
+    size: Annotated[int, option("--size", panel=_SET)] = 1536,
+    only_scanner: Annotated[
+        list[str] | None, option("--only-scanner", default="A, B, C and D; with --slide: A")
     ] = None,
-    label_all: Annotated[
-        bool,
-        typer.Option("--label-all", help="Label scanner D too.", rich_help_panel=_SET),
-    ] = False,
-    slide: Annotated[
-        bool,
-        typer.Option("--slide", help="Write a pyramidal slide.", rich_help_panel=_SLIDE),
-    ] = False,
-    width: Annotated[
-        int, typer.Option(min=2048, help="Its width, px.", rich_help_panel=_SLIDE)
-    ] = 20_000,
-    height: Annotated[
-        int, typer.Option(min=2048, help="Its height, px.", rich_help_panel=_SLIDE)
-    ] = 15_000,
-    tissue_mm2: Annotated[
-        float | None,
-        typer.Option(help="Its tissue, mm2 (unasked: half of it).", rich_help_panel=_SLIDE),
-    ] = None,
+    label_all: Annotated[bool, option("--label-all", panel=_SET)] = False,
+    slide: Annotated[bool, option("--slide", panel=_SLIDE)] = False,
+    width: Annotated[int, option("--width", panel=_SLIDE)] = 20_000,
+    height: Annotated[int, option("--height", panel=_SLIDE)] = 15_000,
+    tissue_mm2: Annotated[float | None, option("--tissue-mm2", panel=_SLIDE)] = None,
 ) -> None:
     """Make synthetic H&E images: labels and pixels, from nothing but a seed.
 
@@ -59,10 +51,10 @@ def phantom(
     """
     from metaphase.phantom.scanners import SCANNERS, find_scanner
 
-    used = list(dict.fromkeys(map(find_scanner, scanner or ())))
+    used = list(dict.fromkeys(map(find_scanner, only_scanner or ())))
     if slide:
         if len(used) > 1:
-            raise typer.BadParameter("a slide has one --scanner")
+            raise typer.BadParameter("a slide has one --only-scanner")
         _slide(out, width, height, seed, used[0] if used else SCANNERS[0], tissue_mm2)
         return
     from metaphase.phantom.dataset import make_phantom
@@ -72,7 +64,7 @@ def phantom(
         labels = make_phantom(
             out,
             seed=seed,
-            cases_per_scanner=cases,
+            cases_per_scanner=cases_per_scanner,
             size_px=size,
             scanners=used,
             progress=progress,

@@ -7,34 +7,22 @@ from typing import Annotated
 
 import typer
 
+from metaphase.cli.commandclass import Command
+from metaphase.cli.options import argument, option, out_file
+
 app = typer.Typer(add_completion=False)
 
 EVALUATION_NAME = "evaluation.json"  # in the folder of a run, if it has one
 
 
-@app.command()
+@app.command(cls=Command)
 def report(
-    inputs: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="EVAL.json|RUN...",
-            help="Evaluations ('metaphase evaluate --json') and folders of training runs.",
-            show_default=False,
-        ),
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The HTML file to write.")] = Path(
-        "report.html"
-    ),
-    images: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the images, where they are not where they were."),
-    ] = None,
-    name: Annotated[
-        list[str] | None,
-        typer.Option("--name", help="Name of an evaluation's model, in their order (repeatable)."),
-    ] = None,
-    title: Annotated[str, typer.Option(help="Heading of the report.")] = "",
-    crops: Annotated[int, typer.Option(min=0, help="Pictures in each gallery; 0: none.")] = 24,
+    results: Annotated[list[Path], argument("results")],
+    out: Annotated[Path, out_file()] = Path("report.html"),
+    images: Annotated[Path | None, option("--images")] = None,
+    name: Annotated[list[str] | None, option("--name")] = None,
+    title: Annotated[str, option("--title", default=False)] = "",
+    crops: Annotated[int, option("--crops")] = 24,
 ) -> None:
     """Write one HTML file that opens anywhere, offline: scores, curves, pictures and methods.
 
@@ -47,13 +35,13 @@ def report(
     from metaphase.report.page import write_report
     from metaphase.report.training import training_curves
 
-    files = [path / EVALUATION_NAME if path.is_dir() else path for path in inputs]
+    files = [path / EVALUATION_NAME if path.is_dir() else path for path in results]
     models = [
         load_scores(file)
-        for file, given in zip(files, inputs, strict=True)
+        for file, given in zip(files, results, strict=True)
         if not given.is_dir() or file.is_file()
     ]
-    runs = [training_curves(path) for path in inputs if path.is_dir()]
+    runs = [training_curves(path) for path in results if path.is_dir()]
     if name and len(name) != len(models):
         raise typer.BadParameter(f"{len(name)} names for {len(models)} evaluations")
     console = Console(stderr=True)

@@ -7,48 +7,28 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from metaphase.cli.commandclass import command_class
+from metaphase.cli.options import argument, option
+
 if TYPE_CHECKING:
     from metaphase.evaluation.scores import Scores
 
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(
+    cls=command_class(renamed={"--true": "--true-positives"}, needs={"--allow-missing": "--labels"})
+)
 def sheet(
-    detections: Annotated[
-        Path,
-        typer.Argument(
-            help="Folder that 'metaphase detect' or 'metaphase cross-validate' wrote.",
-            show_default=False,
-        ),
-    ],
+    detections: Annotated[Path, argument("detections")],
     labels: Annotated[
-        Path | None,
-        typer.Option(
-            "--labels",
-            "-l",
-            help="Labels of the cases.",
-            show_default="those of a cross-validation's recipe",
-        ),
+        Path | None, option("--labels", default="those of a cross-validation's recipe")
     ] = None,
-    images: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the pages.")] = Path("sheets"),
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0,
-            max=1.0,
-            help="Operating point.",
-            show_default="the model's, or each fold's own",
-        ),
-    ] = None,
-    most_true: Annotated[
-        int, typer.Option("--true", min=0, help="True positives on each of their two sheets.")
-    ] = 48,
-    allow_missing: Annotated[
-        bool,
-        typer.Option("--allow-missing", help="Leave cases without detections out."),
-    ] = False,
+    images: Annotated[Path | None, option("--images")] = None,
+    out: Annotated[Path, option("--out")] = Path("sheets"),
+    threshold: Annotated[float | None, option("--threshold")] = None,
+    true_positives: Annotated[int, option("--true-positives")] = 48,
+    allow_missing: Annotated[bool, option("--allow-missing")] = False,
 ) -> None:
     """Draw every false positive and false negative, and how true positives look.
 
@@ -57,7 +37,7 @@ def sheet(
     from metaphase.report.sheet import write_sheets
 
     scores = _scores(detections, labels, images, threshold, allow_missing)
-    files, problems = write_sheets(scores, out, images=images, most_true=most_true)
+    files, problems = write_sheets(scores, out, images=images, most_true=true_positives)
     for problem in problems:
         typer.echo(problem, err=True)
     counts = scores.overall.counts

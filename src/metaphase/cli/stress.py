@@ -1,4 +1,4 @@
-"""``metaphase stress MODEL DATA --out DIR``."""
+"""``metaphase stress``: scores and counts under changes of stain, light, focus and resolution."""
 
 from __future__ import annotations
 
@@ -7,33 +7,25 @@ from typing import Annotated
 
 import typer
 
+from metaphase.cli.commandclass import command_class
+from metaphase.cli.options import option
+
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(cls=command_class(positionals=("model", "labels")))
 def stress(
-    model: Annotated[
-        str, typer.Argument(help="Model file, or a model's name.", show_default=False)
-    ],
-    data: Annotated[Path, typer.Argument(help="Labels of the cases to sweep.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of tables and pictures.")] = ...,  # type: ignore[assignment]
-    images: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
-    mpp: Annotated[
-        float | None, typer.Option(help="Resolution, um/px, if files do not tell.")
-    ] = None,
-    scanner: Annotated[str | None, typer.Option(help="Scanner, if the labels do not tell.")] = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(help="These cases only: ids, patterns (A04_*), domains (group:A04)."),
-    ] = None,
-    sweep: Annotated[
-        list[str] | None, typer.Option(help="These sweeps only, e.g. hue; may be repeated.")
-    ] = None,
-    shifts: Annotated[
-        Path | None, typer.Option(help="Differences between scanners to mark (a JSON).")
-    ] = None,
-    device: Annotated[str, typer.Option(help="As for 'metaphase detect'.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="Cores (unasked: all).")] = None,
+    labels: Annotated[Path, option("--labels")],
+    out: Annotated[Path, option("--out")],
+    model: Annotated[str | None, option("--model", default="compact")] = None,
+    images: Annotated[Path | None, option("--images")] = None,
+    mpp: Annotated[float | None, option("--mpp")] = None,
+    scanner: Annotated[str | None, option("--scanner")] = None,
+    only: Annotated[list[str] | None, option("--only")] = None,
+    sweep: Annotated[list[str] | None, option("--sweep")] = None,
+    shifts: Annotated[Path | None, option("--shifts")] = None,
+    device: Annotated[str, option("--device")] = "auto",
+    threads: Annotated[int | None, option("--threads")] = None,
 ) -> None:
     """Sweep stain, light, blur, JPEG quality and mpp error over labelled images.
 
@@ -51,13 +43,13 @@ def stress(
 
     from metaphase.detection.runtime import open_runtime
     from metaphase.labels.read import load_dataset
-    from metaphase.models.modelfile import load_model
+    from metaphase.models.modelfile import default_model, load_model
     from metaphase.stress import stress as work
     from metaphase.stress.perturbations import SWEEPS
     from metaphase.training.recipe.caselists import matches
 
-    opened = load_model(model)
-    dataset = load_dataset(data, images=images, mpp=mpp, scanner=scanner)
+    opened = load_model(model or default_model())
+    dataset = load_dataset(labels, images=images, mpp=mpp, scanner=scanner)
     if only:
         dataset = dataset.where(lambda case: any(matches(case, name) for name in only))
     names = [one.name for one in SWEEPS]

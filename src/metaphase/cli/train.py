@@ -7,20 +7,18 @@ from typing import Annotated
 
 import typer
 
+from metaphase.cli.commandclass import Command
+from metaphase.cli.options import argument, option
+
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(cls=Command)
 def train(
-    recipe: Annotated[Path, typer.Argument(help="The recipe, a TOML file.", show_default=False)],
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the run.", show_default="runs/NAME")
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a field, e.g. trainer.epochs=5."),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    recipe: Annotated[Path, argument("recipe")],
+    out: Annotated[Path | None, option("--out", default="runs/NAME")] = None,
+    set_: Annotated[list[str] | None, option("--set")] = None,
+    quiet: Annotated[bool, option("--quiet")] = False,
 ) -> None:
     """Train a detector. An interrupted run goes on when the same command is given again."""
     from metaphase.training.recipe.recipe import load_recipe
