@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from metaphase.cli.commandclass import command_class
+from metaphase.cli.options import argument, option, out_file
+
 if TYPE_CHECKING:
     from metaphase.errors import Problem
     from metaphase.labels.audit import Audit, Counts
@@ -17,57 +20,59 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 split_app = typer.Typer(add_completion=False, no_args_is_help=True)
 app.add_typer(split_app, name="split", help="Make, publish or check a split.")
 
-Labels = Annotated[Path, typer.Argument(help="File of labels, or a folder that holds one.")]
-Images = Annotated[Path | None, typer.Option(help="Folder of the images.")]
-Kind = Annotated[
-    str | None,
-    typer.Option(help="midog, sliderunner, coco, table, qupath or images; recognised by default."),
-]
-Cases = Annotated[Path | None, typer.Option(help="CSV of cases, for a plain table or for MIDOG++.")]
-Mpp = Annotated[float | None, typer.Option(help="um/px, where the labels do not tell it.")]
-ScannerName = Annotated[str | None, typer.Option(help="Scanner, where the labels do not tell it.")]
-Seed = Annotated[int, typer.Option(help="Another seed, another split.")]
-Out = Annotated[Path, typer.Option(help="Where to write.")]
-Share = Annotated[float, typer.Option(help="Share of the cases, 0 to 1.")]
+Labels = Annotated[Path, argument("labels")]
+Images = Annotated[Path | None, option("--images")]
+Format = Annotated[str | None, option("--labels-format")]
+CaseTable = Annotated[Path | None, option("--case-table")]
+Mpp = Annotated[float | None, option("--mpp")]
+Scanner = Annotated[str | None, option("--scanner")]
+Seed = Annotated[int, option("--seed")]
 
+_OLD_NAMES = {"--kind": "--labels-format", "--cases": "--case-table"}
+_Command = command_class(renamed=_OLD_NAMES)
+_SplitCommand = command_class(
+    renamed={**_OLD_NAMES, "--validation": "--validation-share", "--test": "--test-share"}
+)
 _SHOWN = 3
 
 
-@app.command()
+@app.command(cls=command_class(renamed={**_OLD_NAMES, "--all": "--all-findings"}))
 def check(
     labels: Labels,
     images: Images = None,
-    kind: Kind = None,
-    cases: Cases = None,
+    labels_format: Format = None,
+    case_table: CaseTable = None,
     mpp: Mpp = None,
-    scanner: ScannerName = None,
-    every: Annotated[bool, typer.Option("--all", help="List every finding.")] = False,
+    scanner: Scanner = None,
+    all_findings: Annotated[bool, option("--all-findings")] = False,
 ) -> None:
     """Tell all that is wrong with labels and their images, with counts; exit 2 if anything is."""
     from metaphase.labels.audit import audit
 
-    result = audit(labels, images=images, kind=kind, cases=cases, mpp=mpp, scanner=scanner)
+    result = audit(
+        labels, images=images, kind=labels_format, cases=case_table, mpp=mpp, scanner=scanner
+    )
     _print_tables(result)
-    _print_findings("note", "worth knowing", result.notes, every)
-    _print_findings("problem", "wrong", result.problems, every)
+    _print_findings("note", "worth knowing", result.notes, all_findings)
+    _print_findings("problem", "wrong", result.problems, all_findings)
     if not result.ok:
         raise typer.Exit(2)
     _print(f"{labels}: nothing is wrong")
 
 
-@app.command()
+@app.command(cls=_Command)
 def show(
     labels: Labels,
     images: Images = None,
-    kind: Kind = None,
-    cases: Cases = None,
-    case: Annotated[str | None, typer.Option(help="Show one case and its figures.")] = None,
+    labels_format: Format = None,
+    case_table: CaseTable = None,
+    case: Annotated[str | None, option("--case")] = None,
 ) -> None:
     """List the cases of a file of labels, or the figures of one case, as tab-separated text."""
     from metaphase.errors import LabelError
     from metaphase.labels.read import load_dataset
 
-    dataset = load_dataset(labels, images=images, kind=kind, cases=cases)
+    dataset = load_dataset(labels, images=images, kind=labels_format, cases=case_table)
     if case is None:
         _list_cases(dataset)
     elif case in dataset:
@@ -78,76 +83,76 @@ def show(
         raise LabelError.of(labels, f"case {case!r} is not in it")
 
 
-@app.command()
+@app.command(cls=_Command)
 def convert(
     labels: Labels,
-    out: Out,
+    out: Annotated[Path, option("--out")],
     images: Images = None,
-    kind: Kind = None,
-    cases: Cases = None,
+    labels_format: Format = None,
+    case_table: CaseTable = None,
     mpp: Mpp = None,
-    scanner: ScannerName = None,
+    scanner: Scanner = None,
 ) -> None:
     """Write any labels as the plain table: figures.csv and cases.csv in a folder."""
     from metaphase.labels.read import load_dataset
     from metaphase.labels.table import save_table
 
-    dataset = load_dataset(labels, images=images, kind=kind, cases=cases, mpp=mpp, scanner=scanner)
+    dataset = load_dataset(
+        labels, images=images, kind=labels_format, cases=case_table, mpp=mpp, scanner=scanner
+    )
     for path in save_table(dataset, out):
         _print(f"wrote {path}")
 
 
-@split_app.command()
+@split_app.command(cls=_SplitCommand)
 def stratified(
     labels: Labels,
-    out: Out = Path("split.json"),
-    validation: Share = 0.2,
-    test: Share = 0.0,
+    out: Annotated[Path, out_file()] = Path("split.json"),
+    validation_share: Annotated[float, option("--validation-share")] = 0.2,
+    test_share: Annotated[float, option("--test-share")] = 0.0,
     seed: Seed = 0,
-    kind: Kind = None,
-    cases: Cases = None,
+    labels_format: Format = None,
+    case_table: CaseTable = None,
 ) -> None:
     """Split by shares, stratified by scanner and by having figures; groups stay together."""
     from metaphase.labels.read import load_dataset
     from metaphase.labels.splits import stratified_split
 
-    dataset = load_dataset(labels, kind=kind, cases=cases)
-    _write_split(stratified_split(dataset, validation=validation, test=test, seed=seed), out)
+    dataset = load_dataset(labels, kind=labels_format, cases=case_table)
+    _write_split(
+        stratified_split(dataset, validation=validation_share, test=test_share, seed=seed), out
+    )
 
 
-@split_app.command("leave-one-out")
+@split_app.command("leave-one-out", cls=_SplitCommand)
 def leave_one_out_(
     labels: Labels,
-    out: Out = Path("splits"),
-    by: Annotated[
-        str, typer.Option(help="scanner, tumour, species, laboratory or group.")
-    ] = "scanner",
-    validation: Share = 0.2,
-    validate_on: Annotated[
-        str,
-        typer.Option(help="share: of the training part; next: the whole next value."),
-    ] = "share",
+    out: Annotated[Path, option("--out")] = Path("splits"),
+    by: Annotated[str, option("--by")] = "scanner",
+    validation_share: Annotated[float, option("--validation-share")] = 0.2,
+    validate_on: Annotated[str, option("--validate-on")] = "share",
     seed: Seed = 0,
-    kind: Kind = None,
-    cases: Cases = None,
+    labels_format: Format = None,
+    case_table: CaseTable = None,
 ) -> None:
     """Write one split for each scanner (tumour, group, ...), which is its test part."""
     from metaphase.labels.read import load_dataset
     from metaphase.labels.splits import leave_one_out
 
-    dataset = load_dataset(labels, kind=kind, cases=cases)
-    splits = leave_one_out(dataset, by, validation=validation, validate_on=validate_on, seed=seed)
+    dataset = load_dataset(labels, kind=labels_format, cases=case_table)
+    splits = leave_one_out(
+        dataset, by, validation=validation_share, validate_on=validate_on, seed=seed
+    )
     for value, split in splits.items():
         _write_split(split, out / f"without-{_file_name(value)}.json")
 
 
-@split_app.command()
+@split_app.command(cls=_Command)
 def published(
     name: Annotated[
-        Literal["midog21-official", "exercise", "exercise-as-handed-out"],
-        typer.Argument(help="The published list."),
+        Literal["midog21-official", "exercise", "exercise-as-handed-out"], argument("name")
     ],
-    out: Out = Path("split.json"),
+    out: Annotated[Path, out_file()] = Path("split.json"),
 ) -> None:
     """Write a published list of MIDOG 2021: the challenge's own, or the exercise's."""
     from metaphase.labels.splits import exercise_split, midog21_official
@@ -156,49 +161,56 @@ def published(
     _write_split(midog21_official() if official else exercise_split(name == "exercise"), out)
 
 
-@split_app.command("check")
+def _split_first(values: dict[str, Any], rest: list[str]) -> str | None:
+    """Accept ``check SPLIT LABELS``."""
+    if "split" in values or not rest:
+        return None
+    values["split"], values["labels"] = values["labels"], rest.pop(0)
+    return "the split's position is deprecated: use 'check LABELS --split SPLIT'"
+
+
+@split_app.command("check", cls=command_class(renamed=_OLD_NAMES, legacy=_split_first))
 def check_(
-    split: Annotated[Path, typer.Argument(help="A split's JSON.")],
     labels: Labels,
-    kind: Kind = None,
-    cases: Cases = None,
+    split: Annotated[Path, option("--split")],
+    labels_format: Format = None,
+    case_table: CaseTable = None,
 ) -> None:
     """Refuse a split with unknown, doubled, unlabelled or leaking cases, and say why; exit 2."""
     from metaphase.labels.read import load_dataset
     from metaphase.labels.splits import check_split, load_split
 
     found = load_split(split)
-    check_split(found, load_dataset(labels, kind=kind, cases=cases))
+    check_split(found, load_dataset(labels, kind=labels_format, cases=case_table))
     _print(f"{split}: fits {labels} ({_sizes(found)})")
 
 
-@app.command()
+@app.command(
+    cls=command_class(
+        renamed={"--scanner": "--only-scanner", "--tumour": "--only-tumour"},
+        removed={"--no-verify": "it is the default"},
+    )
+)
 def download(
-    dataset: Annotated[Literal["midog21", "midogpp"], typer.Argument(help="Which data set.")],
-    out: Out,
-    scanner: Annotated[
-        list[str] | None, typer.Option(help="Only images of this scanner; may be repeated.")
-    ] = None,
-    tumour: Annotated[
-        list[str] | None, typer.Option(help="Only images of this tumour; may be repeated.")
-    ] = None,
-    verify: Annotated[
-        bool, typer.Option(help="Read files that are there again and replace damaged ones.")
-    ] = False,
-    api: Annotated[str | None, typer.Option(help="Another address of the record's API.")] = None,
+    name: Annotated[Literal["midog21", "midogpp"], argument("name")],
+    out: Annotated[Path, option("--out")],
+    only_scanner: Annotated[list[str] | None, option("--only-scanner")] = None,
+    only_tumour: Annotated[list[str] | None, option("--only-tumour")] = None,
+    verify: Annotated[bool, option("--verify")] = False,
+    api: Annotated[str | None, option("--api")] = None,
 ) -> None:
     """Download MIDOG 2021 or MIDOG++ from its public record; run it again to go on."""
     from metaphase.cli.downloadbar import DownloadBar
     from metaphase.labels.download import download as fetch
     from metaphase.labels.records import RECORDS
 
-    _print(f"{RECORDS[dataset].title}; terms: {RECORDS[dataset].terms}")
+    _print(f"{RECORDS[name].title}; terms: {RECORDS[name].terms}")
     with DownloadBar() as bar:
         done = fetch(
-            dataset,
+            name,
             out,
-            scanners=scanner or (),
-            tumours=tumour or (),
+            scanners=only_scanner or (),
+            tumours=only_tumour or (),
             verify=verify,
             api=api,
             watcher=bar,
@@ -279,7 +291,7 @@ def _print_findings(word: str, title: str, findings: tuple[Problem, ...], every:
             typer.echo(f"  - {file}: {len(group)} times: {message} (the first: {example})")
             if group[0].way_out:
                 typer.echo(f"    ({group[0].way_out})")
-            typer.echo("    (--all lists them)")
+            typer.echo("    (--all-findings lists them)")
 
 
 def _write_split(split: Split, out: Path) -> None:

@@ -7,9 +7,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from metaphase.cli.commandclass import command_class
+from metaphase.cli.options import argument, option
 
 if TYPE_CHECKING:
     from metaphase.detection.batch import Marks, Outcome, Watcher
@@ -21,138 +24,59 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-_INPUT, _CHOICE, _MACHINE = "What to look at", "What counts", "How it runs"
+_INPUT, _REGION, _RESULT, _MACHINE = "Input", "Region of the slide", "Result", "Execution"
 _LOG_EVERY_S = 30.0  # where no bar can be drawn, a line now and then shows that it lives
 
 
-@app.command()
+def _cases_as_labels(values: dict[str, Any], rest: list[str]) -> str | None:
+    """Accept ``--cases LABELS``, with which ``--labels`` had no effect."""
+    if "cases" not in values:
+        return None
+    labels = values.pop("cases")
+    if values.get("images") or values.get("labels", labels) != labels:
+        raise typer.BadParameter("--cases is deprecated: name the labels with --labels only")
+    values["labels"] = labels
+    return "--cases is deprecated: use --labels"
+
+
+@app.command(
+    cls=command_class(
+        renamed={"--again": "--overwrite", "--own-stains": "--keep-stains"},
+        legacy=_cases_as_labels,
+        needs={
+            "--images": "--labels",
+            "--split": "--labels",
+            "--part": "--split",
+            "--force-mpp": "--mpp",
+        },
+    )
+)
 def detect(
-    images: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Images, folders of images, or .txt lists of images."),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            help="Model file (a folder), or a model's name.",
-            show_default="compact, which comes along",
-        ),
-    ] = None,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder for the results: one folder an image.")
-    ] = ...,  # type: ignore[assignment]
-    mpp: Annotated[
-        float | None,
-        typer.Option(help="Resolution, um/px, if files do not tell.", rich_help_panel=_INPUT),
-    ] = None,
-    force_mpp: Annotated[
-        bool,
-        typer.Option("--force-mpp", help="Take --mpp even if files tell.", rich_help_panel=_INPUT),
-    ] = False,
-    scanner: Annotated[
-        str | None,
-        typer.Option(help="Scanner whose resolution is known.", rich_help_panel=_INPUT),
-    ] = None,
-    region: Annotated[
-        str | None,
-        typer.Option(help="Only x,y,width,height, full-size pixels.", rich_help_panel=_INPUT),
-    ] = None,
-    roi: Annotated[
-        Path | None,
-        typer.Option(
-            help="Only within the polygons of a GeoJSON, as QuPath draws them.",
-            rich_help_panel=_INPUT,
-        ),
-    ] = None,
-    tissue: Annotated[
-        bool | None,
-        typer.Option(
-            "--tissue/--no-tissue",
-            help="Only where tissue is (unasked: on images above 10 mm2).",
-            rich_help_panel=_INPUT,
-        ),
-    ] = None,
-    first_look: Annotated[
-        bool,
-        typer.Option(
-            "--first-look",
-            help="Leave out tiles without dark nuclei, seen at 2 um/px.",
-            rich_help_panel=_INPUT,
-        ),
-    ] = False,
-    own_stains: Annotated[
-        bool,
-        typer.Option(
-            "--own-stains",
-            help="Keep the image's stains where the model exchanges them, as for mosaics of crops.",
-            rich_help_panel=_INPUT,
-        ),
-    ] = False,
-    cases: Annotated[
-        Path | None,
-        typer.Option(help="Labels: look at the data set's cases.", rich_help_panel=_INPUT),
-    ] = None,
-    image_folder: Annotated[
-        Path | None,
-        typer.Option("--images", help="Folder of the cases' images.", rich_help_panel=_INPUT),
-    ] = None,
-    split: Annotated[
-        Path | None,
-        typer.Option(help="Split file: only one part of the cases.", rich_help_panel=_INPUT),
-    ] = None,
-    part: Annotated[
-        str,
-        typer.Option(help="training, validation, test, unlabelled.", rich_help_panel=_INPUT),
-    ] = "test",
-    threshold: Annotated[
-        float | None,
-        typer.Option(help="Operating point (unasked: the model's own).", rich_help_panel=_CHOICE),
-    ] = None,
-    min_score: Annotated[
-        float, typer.Option(help="Lowest score to keep at all.", rich_help_panel=_CHOICE)
-    ] = 0.05,
-    overlay: Annotated[
-        bool, typer.Option(help="Draw overlay.png.", rich_help_panel=_CHOICE)
-    ] = True,
-    labels: Annotated[
-        Path | None,
-        typer.Option(
-            help="Labels: overlays show found, false and missed.", rich_help_panel=_CHOICE
-        ),
-    ] = None,
-    device: Annotated[
-        str,
-        typer.Option(
-            help="auto (the fastest), onnx, openvino, torch, cuda.", rich_help_panel=_MACHINE
-        ),
-    ] = "auto",
-    precision: Annotated[
-        str,
-        typer.Option(
-            help="auto (bf16 where the CPU has it), fp32, bf16, int8.", rich_help_panel=_MACHINE
-        ),
-    ] = "auto",
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, help="Cores to use (unasked: all).", rich_help_panel=_MACHINE),
-    ] = None,
-    batch: Annotated[
-        int | None, typer.Option(min=1, help="Tiles at a time.", rich_help_panel=_MACHINE)
-    ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Dask scheduler that has workers do it, as tcp://host:8786.",
-            rich_help_panel=_MACHINE,
-        ),
-    ] = None,
-    again: Annotated[
-        bool,
-        typer.Option("--again", help="Redo what is finished.", rich_help_panel=_MACHINE),
-    ] = False,
+    out: Annotated[Path, option("--out")],
+    images: Annotated[list[Path] | None, argument("images")] = None,
+    model: Annotated[str | None, option("--model", default="compact")] = None,
+    labels: Annotated[Path | None, option("--labels", panel=_INPUT)] = None,
+    image_folder: Annotated[Path | None, option("--images", panel=_INPUT)] = None,
+    split: Annotated[Path | None, option("--split", panel=_INPUT)] = None,
+    part: Annotated[str | None, option("--part", panel=_INPUT, default="test")] = None,
+    mpp: Annotated[float | None, option("--mpp", panel=_INPUT)] = None,
+    force_mpp: Annotated[bool, option("--force-mpp", panel=_INPUT)] = False,
+    scanner: Annotated[str | None, option("--scanner", panel=_INPUT)] = None,
+    region: Annotated[str | None, option("--region", panel=_REGION)] = None,
+    roi: Annotated[Path | None, option("--roi", panel=_REGION)] = None,
+    tissue: Annotated[bool | None, option("--tissue", panel=_REGION)] = None,
+    first_look: Annotated[bool, option("--first-look", panel=_REGION)] = False,
+    keep_stains: Annotated[bool, option("--keep-stains", panel=_RESULT)] = False,
+    threshold: Annotated[float | None, option("--threshold", panel=_RESULT)] = None,
+    min_score: Annotated[float, option("--min-score", panel=_RESULT)] = 0.05,
+    overlay: Annotated[bool, option("--overlay", panel=_RESULT)] = True,
+    overwrite: Annotated[bool, option("--overwrite", panel=_RESULT)] = False,
+    device: Annotated[str, option("--device", panel=_MACHINE)] = "auto",
+    precision: Annotated[str, option("--precision", panel=_MACHINE)] = "auto",
+    threads: Annotated[int | None, option("--threads", panel=_MACHINE)] = None,
+    batch: Annotated[int | None, option("--batch", panel=_MACHINE)] = None,
+    cluster: Annotated[str | None, option("--cluster", panel=_MACHINE)] = None,
+    cases: Annotated[Path | None, typer.Option(hidden=True)] = None,  # moved by _cases_as_labels
 ) -> None:
     """Find mitotic figures in images and slides.
 
@@ -176,14 +100,14 @@ def detect(
         roi=roi,
         tissue=tissue,
         first_look=first_look,
-        own_stains=own_stains,
+        own_stains=keep_stains,
     )
     if roi is not None:
         read_polygons(roi)  # to be told of a wrong file once, not once an image
-    known = _dataset(cases or labels, image_folder)
-    jobs = _jobs(images or [], known if cases else None, split, part, mpp, scanner, force_mpp)
+    dataset = _dataset(labels, image_folder)
+    jobs = _jobs(images or [], dataset, split, part, mpp, scanner, force_mpp)
     opened = load_model(model or default_model())
-    how = How(again, overlay, redraw=labels is not None, marks=_marks(known))
+    how = How(overwrite, overlay, redraw=labels is not None and bool(images), marks=_marks(dataset))
     try:
         with (
             _engine(cluster, opened, settings, (device, precision), threads, batch) as executor,
@@ -247,21 +171,23 @@ def _jobs(
     images: list[Path],
     dataset: Dataset | None,
     split: Path | None,
-    part: str,
+    part: str | None,
     mpp: float | None,
     scanner: str | None,
     force_mpp: bool,
 ) -> list[Job]:
     from metaphase.detection.inputs import jobs_for_cases, jobs_for_paths
 
-    if (dataset is None) == (not images):
-        raise typer.BadParameter("name images, or a data set with --cases, and not both")
-    if dataset is None:
+    if images:
         if split is not None:
-            raise typer.BadParameter("--split chooses among --cases")
+            raise typer.BadParameter("--split has no effect where images are named")
         return jobs_for_paths(images, mpp=mpp, scanner=scanner, force_mpp=force_mpp)
+    if dataset is None:
+        raise typer.BadParameter("name images, or the labels of a data set with --labels")
+    if scanner is not None:
+        raise typer.BadParameter("--scanner has no effect: the labels state the scanners")
     if split is not None:
-        dataset = dataset.select(_part(split, part))
+        dataset = dataset.select(_part(split, part or "test"))
     return jobs_for_cases(dataset, mpp=mpp, force_mpp=force_mpp)
 
 

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from metaphase.cli.commandclass import command_class
+from metaphase.cli.options import argument, option, out_file
 from metaphase.cli.othertools import OtherTools, notes_on
 from metaphase.evaluation.bootstrap import Method
 from metaphase.evaluation.matching import Rule
 from metaphase.evaluation.protocols import Protocol
+from metaphase.units import MATCH_RADIUS_UM
 
 if TYPE_CHECKING:
     from metaphase.cli.othertools import Found
@@ -24,163 +27,54 @@ _CASES, _MATCH, _THRESHOLD, _RESULT = "Which cases", "How it is scored", "Thresh
 _FOREIGN = "Detections of other tools"
 
 
-@app.command()
+@app.command(
+    cls=command_class(
+        renamed={
+            "--json": "--out",
+            "--cases": "--case-table",
+            "--kind": "--detections-format",
+            "--store": "--save-threshold-in",
+        },
+        needs={
+            "--part": "--split",
+            "--check-pixels": "--split",
+            "--save-threshold-in": "--choose-threshold",
+        },
+        excludes={"--choose-threshold": ("--threshold",)},
+    )
+)
 def evaluate(
-    detections: Annotated[
-        Path,
-        typer.Argument(
-            help="Folder that 'metaphase detect' wrote; or others' detections: a CSV, COCO "
-            "results, QuPath GeoJSON, Grand Challenge JSON, a SlideRunner database, or a folder "
-            "of such files.",
-            show_default=False,
-        ),
-    ],
-    labels: Annotated[
-        Path, typer.Option("--labels", "-l", help="Labels of the cases.", show_default=False)
-    ],
-    images: Annotated[
-        Path | None, typer.Option(help="Folder of the images.", rich_help_panel=_CASES)
-    ] = None,
-    cases: Annotated[
-        Path | None,
-        typer.Option(help="CSV of cases, for a table or MIDOG++.", rich_help_panel=_CASES),
-    ] = None,
-    split: Annotated[
-        Path | None, typer.Option(help="Split file: score one part.", rich_help_panel=_CASES)
-    ] = None,
+    detections: Annotated[Path, argument("detections")],
+    labels: Annotated[Path, option("--labels")],
+    images: Annotated[Path | None, option("--images", panel=_CASES)] = None,
+    case_table: Annotated[Path | None, option("--case-table", panel=_CASES)] = None,
+    split: Annotated[Path | None, option("--split", panel=_CASES)] = None,
     part: Annotated[
         str | None,
-        typer.Option(
-            help="Part of the split.",
-            show_default="test; validation with --choose-threshold",
-            rich_help_panel=_CASES,
-        ),
+        option("--part", panel=_CASES, default="test; validation with --choose-threshold"),
     ] = None,
-    labelled_only: Annotated[
-        bool,
-        typer.Option("--labelled-only", help="Leave unlabelled cases out.", rich_help_panel=_CASES),
-    ] = False,
-    allow_missing: Annotated[
-        bool,
-        typer.Option(
-            "--allow-missing",
-            help="Leave cases without detections out.",
-            rich_help_panel=_CASES,
-        ),
-    ] = False,
-    check_pixels: Annotated[
-        bool,
-        typer.Option(
-            "--check-pixels",
-            help="Refuse a split that has an image on two sides (reads all images).",
-            rich_help_panel=_CASES,
-        ),
-    ] = False,
-    kind: Annotated[
-        str | None,
-        typer.Option(
-            help="Format of the detections.",
-            show_default="recognised by its content",
-            rich_help_panel=_FOREIGN,
-        ),
+    labelled_only: Annotated[bool, option("--labelled-only", panel=_CASES)] = False,
+    allow_missing: Annotated[bool, option("--allow-missing", panel=_CASES)] = False,
+    check_pixels: Annotated[bool, option("--check-pixels", panel=_CASES)] = False,
+    detections_format: Annotated[str | None, option("--detections-format", panel=_FOREIGN)] = None,
+    mpp: Annotated[float | None, option("--mpp", panel=_FOREIGN)] = None,
+    truth: Annotated[Path | None, option("--truth", panel=_FOREIGN, default="--labels")] = None,
+    absent_is_empty: Annotated[bool, option("--absent-is-empty", panel=_FOREIGN)] = False,
+    radius_um: Annotated[float, option("--radius-um", panel=_MATCH)] = MATCH_RADIUS_UM,
+    rule: Annotated[Rule, option("--rule", panel=_MATCH)] = "midog",
+    protocol: Annotated[Protocol, option("--protocol", panel=_MATCH)] = "whole",
+    seed: Annotated[int, option("--seed", panel=_MATCH)] = 0,
+    threshold: Annotated[float | None, option("--threshold", panel=_THRESHOLD)] = None,
+    choose: Annotated[bool, option("--choose-threshold", panel=_THRESHOLD)] = False,
+    save_threshold_in: Annotated[
+        Path | None, option("--save-threshold-in", panel=_THRESHOLD)
     ] = None,
-    mpp: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0001,
-            help="um/px where neither file nor labels nor images tell it.",
-            rich_help_panel=_FOREIGN,
-        ),
-    ] = None,
-    truth: Annotated[
-        Path | None,
-        typer.Option(
-            help="COCO file whose image ids bare COCO results use.",
-            show_default="--labels",
-            rich_help_panel=_FOREIGN,
-        ),
-    ] = None,
-    absent_is_empty: Annotated[
-        bool,
-        typer.Option(
-            "--absent-is-empty",
-            help="A case that the file does not name has no detections (say it only if you know).",
-            rich_help_panel=_FOREIGN,
-        ),
-    ] = False,
-    radius_um: Annotated[
-        float, typer.Option(min=0.01, help="Matching radius, um.", rich_help_panel=_MATCH)
-    ] = 7.5,
-    rule: Annotated[
-        Rule, typer.Option(help="Who is matched with whom.", rich_help_panel=_MATCH)
-    ] = "midog",
-    protocol: Annotated[
-        Protocol,
-        typer.Option(
-            help="exercise: also show what truth-guided patches would have told.",
-            rich_help_panel=_MATCH,
-        ),
-    ] = "whole",
-    seed: Annotated[
-        int, typer.Option(help="Of the bootstrap and the patches.", rich_help_panel=_MATCH)
-    ] = 0,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0,
-            max=1.0,
-            help="Operating point.",
-            show_default="the model's frozen one, else all count",
-            rich_help_panel=_THRESHOLD,
-        ),
-    ] = None,
-    choose: Annotated[
-        bool,
-        typer.Option(
-            "--choose-threshold",
-            help="Take the threshold that is best on these (validation) cases.",
-            rich_help_panel=_THRESHOLD,
-        ),
-    ] = False,
-    store: Annotated[
-        Path | None,
-        typer.Option(
-            help="Model file in which to freeze the chosen threshold.",
-            rich_help_panel=_THRESHOLD,
-        ),
-    ] = None,
-    by: Annotated[
-        str | None,
-        typer.Option(
-            help="Show one kind of domain: scanner, tumour, species, laboratory, group.",
-            show_default="all known",
-            rich_help_panel=_RESULT,
-        ),
-    ] = None,
-    per_case: Annotated[
-        bool, typer.Option("--per-case", help="Show every case.", rich_help_panel=_RESULT)
-    ] = False,
-    resamples: Annotated[
-        int,
-        typer.Option(min=0, help="Bootstrap resamples; 0: no intervals.", rich_help_panel=_RESULT),
-    ] = 2000,
-    intervals: Annotated[
-        Method, typer.Option(help="Kind of interval.", rich_help_panel=_RESULT)
-    ] = "bca",
-    compare: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Other detections of any kind, or an evaluation's JSON, to compare with "
-            "(repeatable).",
-            rich_help_panel=_RESULT,
-        ),
-    ] = None,
-    json_path: Annotated[
-        Path | None,
-        typer.Option(
-            "--json", help="Write all of it, for 'metaphase report'.", rich_help_panel=_RESULT
-        ),
-    ] = None,
+    by: Annotated[str | None, option("--by", panel=_RESULT, default="all that are known")] = None,
+    per_case: Annotated[bool, option("--per-case", panel=_RESULT)] = False,
+    resamples: Annotated[int, option("--resamples", panel=_RESULT)] = 2000,
+    intervals: Annotated[Method, option("--intervals", panel=_RESULT)] = "bca",
+    compare: Annotated[list[Path] | None, option("--compare", panel=_RESULT)] = None,
+    out: Annotated[Path | None, out_file(panel=_RESULT, default="print only")] = None,
 ) -> None:
     """Score detections against labels: whole regions, one-to-one, all cases pooled.
 
@@ -195,20 +89,20 @@ def evaluate(
     from metaphase.evaluation.scoresfile import save_scores
     from metaphase.evaluation.tables import print_scores
 
-    _check_options(threshold, choose, store, split, part, check_pixels)
+    _check_part(choose, part)
     _check_domain(by)
     part = part or ("validation" if choose else "test")
-    dataset = _cases(labels, images, cases, split, part, labelled_only, check_pixels)
+    dataset = _cases(labels, images, case_table, split, part, labelled_only, check_pixels)
     matching: dict[str, Any] = {
         "radius_um": radius_um,
         "rule": rule,
         "allow_missing": allow_missing,
     }
-    tools = OtherTools(labels, kind=kind, mpp=mpp, truth=truth, empty=absent_is_empty)
+    tools = OtherTools(labels, kind=detections_format, mpp=mpp, truth=truth, empty=absent_is_empty)
     found = tools.found(detections, dataset)
     console = Console()
     if choose:
-        threshold = _choose(found, dataset, matching, store, console)
+        threshold = _choose(found, dataset, matching, save_threshold_in, console)
 
     def scored(found: Found) -> Scores:
         scores = score(
@@ -230,31 +124,16 @@ def evaluate(
     differences = _compare(
         scores, compare or [], scored_other, console, resamples, intervals, seed, by, detections
     )
-    if json_path is not None:
-        save_scores(scores, json_path, comparisons=differences)
-        typer.echo(json_path)
+    if out is not None:
+        save_scores(scores, out, comparisons=differences)
+        typer.echo(out)
 
 
-def _check_options(
-    threshold: float | None,
-    choose: bool,
-    store: Path | None,
-    split: Path | None,
-    part: str | None,
-    check_pixels: bool,
-) -> None:
-    if choose and threshold is not None:
-        raise typer.BadParameter("--choose-threshold and --threshold exclude each other")
-    if store is not None and not choose:
-        raise typer.BadParameter("--store keeps what --choose-threshold chose")
-    if part is not None and split is None:
-        raise typer.BadParameter("--part is a part of --split")
+def _check_part(choose: bool, part: str | None) -> None:
     if choose and part == "test":
         raise typer.BadParameter(
-            "a threshold chosen on the test part says nothing about it: choose on validation"
+            "a threshold must not be chosen on the test part: choose it on the validation part"
         )
-    if check_pixels and split is None:
-        raise typer.BadParameter("--check-pixels looks at the parts of --split")
 
 
 def _check_domain(by: str | None) -> None:

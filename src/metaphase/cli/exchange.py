@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from metaphase.cli.commandclass import command_class
+from metaphase.cli.options import argument, option
+
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 Target = Literal[
@@ -14,67 +17,60 @@ Target = Literal[
     "grandchallenge-2025", "dicom",
 ]  # fmt: skip
 
+_WITH_BOXES, _WITH_IMAGES = ("qupath", "coco"), ("qupath", "dicom")
+
 
 @app.callback()
 def exchange() -> None:
     """Convert detections to and from other tools."""
 
 
-@app.command()
+@app.command(
+    cls=command_class(
+        positionals=("out",),
+        renamed={
+            "--kind": "--detections-format",
+            "--slides": "--images",
+            "--all": "--all-scores",
+        },
+    )
+)
 def convert(
-    source: Annotated[Path, typer.Argument(help="File or folder of detections, of any kind.")],
-    target: Annotated[
-        Path,
-        typer.Argument(help="File (csv, coco, sliderunner; others for one slide), or a folder."),
-    ],
-    to: Annotated[Target, typer.Option(help="Format to write.")],
-    kind: Annotated[
-        str | None, typer.Option(help="Format of the source; recognised by default.")
-    ] = None,
-    mpp: Annotated[
-        float | None, typer.Option(help="um/px, for sources that do not state it.")
-    ] = None,
-    labels: Annotated[
-        Path | None, typer.Option(help="Labels with the images' um/px and sizes.")
-    ] = None,
-    truth: Annotated[
-        Path | None, typer.Option(help="COCO file with the image ids of a plain list of results.")
-    ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Operating point, instead of the source's own.")
-    ] = None,
-    all_scores: Annotated[
-        bool | None,
-        typer.Option(
-            "--all/--above-threshold",
-            help="What to write (default: all; above threshold for QuPath, SlideRunner, DICOM).",
-        ),
-    ] = None,
-    box_um: Annotated[
-        float | None, typer.Option(help="Side of boxes for QuPath (default: points) and COCO.")
-    ] = None,
-    slides: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the slides: for bounds in QuPath and DICOM references."),
-    ] = None,
+    detections: Annotated[Path, argument("detections")],
+    out: Annotated[Path, option("--out")],
+    to: Annotated[Target, option("--to")],
+    detections_format: Annotated[str | None, option("--detections-format")] = None,
+    mpp: Annotated[float | None, option("--mpp")] = None,
+    labels: Annotated[Path | None, option("--labels")] = None,
+    truth: Annotated[Path | None, option("--truth")] = None,
+    threshold: Annotated[float | None, option("--threshold")] = None,
+    all_scores: Annotated[bool | None, option("--all-scores")] = None,
+    box_um: Annotated[float | None, option("--box-um")] = None,
+    images: Annotated[Path | None, option("--images")] = None,
 ) -> None:
     """Convert detections from any of the formats into another."""
     from metaphase.exchange.convert import convert as write
     from metaphase.exchange.read import read_detections
     from metaphase.labels.read import load_dataset
 
+    if box_um is not None and to not in _WITH_BOXES:
+        raise typer.BadParameter(f"--box-um has no effect on {to}")
+    if images is not None and to not in _WITH_IMAGES:
+        raise typer.BadParameter(f"--images has no effect on {to}")
     dataset = load_dataset(labels) if labels else None
-    detections = read_detections(source, mpp=mpp, kind=kind, truth=truth, dataset=dataset)
+    by_name = read_detections(
+        detections, mpp=mpp, kind=detections_format, truth=truth, dataset=dataset
+    )
     written = write(
-        detections,
-        target,
+        by_name,
+        out,
         to=to,
         threshold=threshold,
         above_threshold=None if all_scores is None else not all_scores,
         box_um=box_um,
-        slides=slides,
+        slides=images,
     )
-    number = "1 slide" if len(detections) == 1 else f"{len(detections)} slides"
+    number = "1 slide" if len(by_name) == 1 else f"{len(by_name)} slides"
     typer.echo(f"Wrote the detections of {number} to {_named(written)}")
 
 

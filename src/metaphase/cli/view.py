@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from metaphase.cli.commandclass import command_class
+from metaphase.cli.options import argument, option
+
 if TYPE_CHECKING:
     from metaphase.viewer.slidecatalogue import CatalogueEntry, SlideDetections
     from metaphase.viewer.store import ReviewStore
@@ -16,86 +19,44 @@ app = typer.Typer(add_completion=False)
 _SHOWN, _REVIEW, _SERVER = "What is shown", "Review", "Server"
 
 
-@app.command()
+@app.command(
+    cls=command_class(
+        needs={"--partial": "--export"},
+        excludes={
+            "--export": ("--blind", "--validation", "--port", "--host", "--token", "--browser")
+        },
+    )
+)
 def view(
-    paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
+    images: Annotated[list[Path], argument("images")],
     detections: Annotated[
-        Path | None,
-        typer.Option(
-            "--detections",
-            "-d",
-            help="Folder of 'metaphase detect' (unasked: in the entry folders).",
-            rich_help_panel=_SHOWN,
-        ),
+        Path | None, option("--detections", panel=_SHOWN, default="those in the opened folders")
     ] = None,
-    labels: Annotated[
-        Path | None,
-        typer.Option("--labels", "-l", help="File of labels.", rich_help_panel=_SHOWN),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model", "-m", help="Detect first, where there is nothing.", rich_help_panel=_SHOWN
-        ),
-    ] = None,
-    mpp: Annotated[
-        float | None,
-        typer.Option(help="um/px, for images that do not tell it.", rich_help_panel=_SHOWN),
-    ] = None,
-    validation: Annotated[
-        str | None,
-        typer.Option(
-            help="For intervals, as of 'metaphase count' (unasked: what the detections tell).",
-            rich_help_panel=_SHOWN,
-        ),
-    ] = None,
-    store: Annotated[
-        Path, typer.Option(help="File that holds the decisions.", rich_help_panel=_REVIEW)
-    ] = Path("metaphase-review.sqlite"),
-    reviewer: Annotated[
-        str | None, typer.Option(help="Your name (unasked: the login).", rich_help_panel=_REVIEW)
-    ] = None,
-    blind: Annotated[
-        bool,
-        typer.Option("--blind", help="Do not show other readers' work.", rich_help_panel=_REVIEW),
-    ] = False,
-    export: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write the reviewed labels to this folder and end.", rich_help_panel=_REVIEW
-        ),
-    ] = None,
-    partial: Annotated[
-        bool,
-        typer.Option(
-            "--partial", help="Export incomplete slides as labelled.", rich_help_panel=_REVIEW
-        ),
-    ] = False,
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="0: a free one.", rich_help_panel=_SERVER)
-    ] = 8765,
-    host: Annotated[
-        str, typer.Option(help="Address to listen on.", rich_help_panel=_SERVER)
-    ] = "127.0.0.1",
-    token: Annotated[
-        bool,
-        typer.Option("--token/--no-token", help="Ask for the token.", rich_help_panel=_SERVER),
-    ] = True,
-    browser: Annotated[
-        bool,
-        typer.Option("--browser/--no-browser", help="Open the page.", rich_help_panel=_SERVER),
-    ] = True,
+    labels: Annotated[Path | None, option("--labels", panel=_SHOWN)] = None,
+    model: Annotated[str | None, option("--model", panel=_SHOWN)] = None,
+    mpp: Annotated[float | None, option("--mpp", panel=_SHOWN)] = None,
+    validation: Annotated[str | None, option("--validation", panel=_SHOWN)] = None,
+    store: Annotated[Path, option("--store", panel=_REVIEW)] = Path("metaphase-review.sqlite"),
+    reviewer: Annotated[str | None, option("--reviewer", panel=_REVIEW)] = None,
+    blind: Annotated[bool, option("--blind", panel=_REVIEW)] = False,
+    export: Annotated[Path | None, option("--export", panel=_REVIEW)] = None,
+    partial: Annotated[bool, option("--partial", panel=_REVIEW)] = False,
+    port: Annotated[int, option("--port", panel=_SERVER)] = 8765,
+    host: Annotated[str, option("--host", panel=_SERVER)] = "127.0.0.1",
+    token: Annotated[bool, option("--token", panel=_SERVER)] = True,
+    browser: Annotated[bool, option("--browser", panel=_SERVER)] = True,
 ) -> None:
-    """Review figures on a local page: gallery, keys, hotspot, export as labels.
+    """Review figures on a local web page, or export the reviewed labels.
 
-    Every decision is saved at once, with your name and the time. The page is bound to this machine
-    and to whoever has the address with its token.
+    Every decision is saved at once with the reader's name and the time. The page is served to this
+    computer only, and only under the printed address with its secret token. With --model, images
+    without detections are processed first.
     """
     import getpass
 
     from metaphase.viewer.store import ReviewStore
 
-    slides = _open(paths, detections, labels, model, mpp)
+    slides = _open(images, detections, labels, model, mpp)
     decisions = ReviewStore(store)
     try:
         if export is not None:
