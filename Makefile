@@ -21,7 +21,7 @@ $(VENV)/.installed: pyproject.toml
 setup: $(VENV)/.installed  ## Make a virtual environment with everything in it.
 
 demo: setup  ## The main job on synthetic data: labels, training, detection, scores, pictures.
-	$(BIN)/metaphase demo $(OUT)
+	$(BIN)/metaphase demo --out $(OUT)
 
 # A file of tests runs in one process, so that its fixtures are made once; the longest files begin.
 test: setup  ## Run all tests, in JOBS processes (2).

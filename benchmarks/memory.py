@@ -58,5 +58,5 @@ def _slide(folder: Path, gigapixels: float, tissue_mm2: float) -> Path:
 
 def _detect(path: Path, model: Model, out: Path) -> Cost:
     return in_a_process(
-        ["detect", str(path), "-m", str(model.folder), "-o", str(out), "--tissue", "--again"]
+        ["detect", str(path), "-m", str(model.folder), "-o", str(out), "--tissue", "--overwrite"]
     )

@@ -6,8 +6,9 @@ For cuts on haematoxylin at 2 um/px (``detection/firstlook.py``): the share of t
 out, and of labelled figures that are lost with the tiles that own them. On dense fields a figure is
 never alone in its tile: its neighbours keep it. So it is also told how many figures would not keep
 their tile by themselves ("alone": as in loose tissue around them), which is the honest measure of
-the cut. ``--slide`` names a slide, such as a synthetic one (``metaphase phantom slide.tiff --slide
---width 30000 --height 20000``), with its labels beside it; the time of the look is taken there.
+the cut. ``--slide`` names a slide, such as a synthetic one (``metaphase phantom --out slide.tiff
+--slide --width 30000 --height 20000``), with its labels beside it; the time of the look is taken
+there.
 Prints Markdown.
 """
 

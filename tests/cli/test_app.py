@@ -40,7 +40,7 @@ def test_help_lists_every_command_without_importing_one(capsys):
     *text, modules = done.stdout.splitlines()
     for name in COMMANDS:
         assert any(f" {name} " in line for line in text)
-    assert modules == "['metaphase.cli.app', 'metaphase.cli.commandclass']"
+    assert modules == "['metaphase.cli.commandclass', 'metaphase.cli.app']"
 
 
 @pytest.mark.parametrize(

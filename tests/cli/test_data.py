@@ -52,7 +52,7 @@ def test_check_tells_everything_and_exits_2(
     assert "case 3: its image is missing" in out
     assert "5 times: lies outside its image" in out
     assert "annotation 104" not in out
-    assert run("data", "check", labels, "--all") == 2
+    assert run("data", "check", labels, "--all-findings") == 2
     assert "annotation 104" in capsys.readouterr().out
 
 
@@ -82,10 +82,10 @@ def test_convert_writes_the_plain_table(labels: Path, tmp_path: Path) -> None:
 
 def test_split_by_shares(labels: Path, tmp_path: Path) -> None:
     out = tmp_path / "split.json"
-    assert run("data", "split", "stratified", labels, "--out", out, "--validation", 0.3) == 0
+    assert run("data", "split", "stratified", labels, "--out", out, "--validation-share", 0.3) == 0
     split = load_split(out)
     assert len(split.training) + len(split.validation) == 12
-    assert run("data", "split", "check", out, labels) == 0
+    assert run("data", "split", "check", labels, "--split", out) == 0
 
 
 def test_split_leaving_scanners_out(labels: Path, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_published_splits_and_the_refusal_of_the_one_handed_out(
     for name, code in (("midog21-official", 0), ("exercise", 0), ("exercise-as-handed-out", 2)):
         out = tmp_path / f"{name}.json"
         assert run("data", "split", "published", name, "--out", out) == 0
-        assert run("data", "split", "check", out, midog) == code
+        assert run("data", "split", "check", midog, "--split", out) == code
     error = capsys.readouterr().err
     assert "40 unlabelled cases (152, 153" in error
     assert "nobody looked for figures" in error
@@ -121,7 +121,7 @@ def test_published_splits_and_the_refusal_of_the_one_handed_out(
 
 def test_download(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with serve(Site({"001.tiff": b"pixels", "051.tiff": b"other", "MIDOG.json": b"{}"})) as site:
-        arguments = ["midog21", "--out", tmp_path / "d", "--scanner", "hamamatsu xr"]
+        arguments = ["midog21", "--out", tmp_path / "d", "--only-scanner", "hamamatsu xr"]
         assert run("data", "download", *arguments, "--api", site.url) == 0
     captured = capsys.readouterr()
     assert "2 files came, 0 were there" in captured.out
@@ -131,7 +131,7 @@ def test_download(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_download_of_an_unknown_scanner(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("data", "download", "midogpp", "--out", tmp_path, "--scanner", "Zeiss") == 2
+    assert run("data", "download", "midogpp", "--out", tmp_path, "--only-scanner", "Zeiss") == 2
     assert "it has Hamamatsu XR" in capsys.readouterr().err
 
 

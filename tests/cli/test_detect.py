@@ -92,11 +92,15 @@ def test_a_failed_image_exits_with_1_and_is_listed(images, model, tmp_path, caps
         (["{in}", "-m", "nobody"], "no such model file"),
         (["{in}"], "--model"),
         (["-m", "{model}"], "name images"),
-        (["{in}", "-m", "{model}", "--cases", "{labels}"], "not both"),
+        (["{in}", "-m", "{model}", "--cases", "{labels}"], "with --labels only"),
+        (["-m", "{model}", "--labels", "{labels}", "--scanner", "x"], "--scanner has no effect"),
+        (["{in}", "-m", "{model}", "--part", "test"], "--part has no effect without --split"),
+        (["{in}", "-m", "{model}", "--images", "d"], "--images has no effect without --labels"),
+        (["{in}", "-m", "{model}", "--force-mpp"], "--force-mpp has no effect without --mpp"),
         (["{in}", "-m", "{model}", "--region", "1,2"], "x,y,width,height"),
         (["{in}", "-m", "{model}", "--threshold", "2"], "threshold"),
         (["{in}", "-m", "{model}", "--device", "tpu"], "unknown device"),
-        (["{in}", "-m", "{model}", "--split", "s.json"], "--cases"),
+        (["{in}", "-m", "{model}", "--split", "s.json"], "--labels"),
         (["{empty}", "-m", "{model}"], "no images"),
         (["{in}", "-m", "{model}", "--roi", "gone.geojson"], "gone.geojson"),
     ],
@@ -154,7 +158,7 @@ def test_the_cases_of_a_data_set_and_a_part_of_them(images, model, tmp_path, cap
     path, out = labels(images), tmp_path / "out"
     split = tmp_path / "split.json"
     split.write_text(json.dumps({"name": "s", "test": ["b", "c"]}))
-    options = ["--cases", path, "--images", images, "-m", model, "--mpp", 0.25]
+    options = ["--labels", path, "--images", images, "-m", model, "--mpp", 0.25]
     assert call(*options, "--split", split, "-o", out) == 0
     assert sorted(p.name for p in out.iterdir()) == ["b", "c"]
     assert has(out / "b" / "overlay.png", FOUND)

@@ -44,7 +44,7 @@ def run(*arguments):
 
 def test_scores_and_json(labels, folder, tmp_path):
     out = tmp_path / "scores.json"
-    result = run(folder, "--labels", labels, "--json", out, "--resamples", 50, "--per-case")
+    result = run(folder, "--labels", labels, "--out", out, "--resamples", 50, "--per-case")
     assert result.exit_code == 0, result.output
     data = json.loads(out.read_text())
     assert (data["tp"], data["fp"], data["fn"]) == (2, 2, 2)
@@ -74,7 +74,7 @@ def test_a_part_of_a_split(labels, folder, tmp_path):
     split = tmp_path / "split.json"
     split.write_text(json.dumps({"training": ["a"], "validation": ["b"], "test": ["c"]}))
     out = tmp_path / "s.json"
-    common = ("--labels", labels, "--split", split, "--resamples", 0, "--json", out)
+    common = ("--labels", labels, "--split", split, "--resamples", 0, "--out", out)
     assert run(folder, *common).exit_code == 0
     assert [case["id"] for case in json.loads(out.read_text())["outcomes"]] == ["c"]
     assert run(folder, *common, "--choose-threshold").exit_code == 0
@@ -89,7 +89,7 @@ def test_a_part_of_a_split(labels, folder, tmp_path):
 
 def test_comparing_with_a_folder_and_with_a_file(labels, folder, tmp_path):
     out = tmp_path / "first.json"
-    run(folder, "--labels", labels, "--json", out, "--resamples", 0)
+    run(folder, "--labels", labels, "--out", out, "--resamples", 0)
     result = run(
         folder, "--labels", labels, "--compare", out, "--compare", folder, "--resamples", 30
     )
@@ -112,7 +112,7 @@ def test_missing_cases_are_an_error_unless_allowed(labels, folder):
     "wrong",
     [
         ("--threshold", "0.5", "--choose-threshold"),
-        ("--store", "m"),
+        ("--save-threshold-in", "m"),
         ("--part", "test"),
         ("--by", "colour"),
         ("--check-pixels",),

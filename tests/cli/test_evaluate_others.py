@@ -52,7 +52,7 @@ def theirs():
 
 def run(path, labels, tmp_path, *options):
     out = tmp_path / "scores.json"
-    arguments = [path, "--labels", labels, "--resamples", 0, "--json", out, *options]
+    arguments = [path, "--labels", labels, "--resamples", 0, "--out", out, *options]
     result = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return json.loads(out.read_text()), result.output

@@ -40,32 +40,51 @@ def folder(tmp_path):
 def test_every_format_and_back(folder, tmp_path, to, name, kind, number):
     if to == "dicom":
         pytest.importorskip("highdicom")
-    result = run("convert", folder / "a", tmp_path / name, "--to", to)
+    result = run("convert", folder / "a", "--out", tmp_path / name, "--to", to)
     assert result.exit_code == 0
     assert result.stdout.rstrip().endswith(f": {number}")
     assert kind_of(tmp_path / name) == kind
     (back,) = read_detections(tmp_path / name, mpp=0.25).values()
     assert len(back) == number
-    run("convert", tmp_path / name, tmp_path / "ours", "--to", "metaphase", "--mpp", 0.25)
+    run("convert", tmp_path / name, "--out", tmp_path / "ours", "--to", "metaphase", "--mpp", 0.25)
     (again,) = read_detections(tmp_path / "ours").values()
     assert again.points == pytest.approx(back.points, abs=0.005)
 
 
 def test_many_slides_into_a_folder(folder, tmp_path):
-    run("convert", folder, tmp_path / "out", "--to", "qupath", "--all", "--box-um", 10)
+    run(
+        "convert",
+        folder,
+        "--out",
+        tmp_path / "out",
+        "--to",
+        "qupath",
+        "--all-scores",
+        "--box-um",
+        10,
+    )
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.geojson", "b.geojson"]
     data = json.loads((tmp_path / "out" / "a.geojson").read_text())
     assert [f["geometry"]["type"] for f in data["features"]] == ["Polygon", "Polygon"]
     with pytest.raises(DetectionsError, match="cannot hold 2 slides"):
-        run("convert", folder, tmp_path / "one.geojson", "--to", "qupath")
+        run("convert", folder, "--out", tmp_path / "one.geojson", "--to", "qupath")
 
 
 def test_another_operating_point(folder, tmp_path):
-    run("convert", folder / "a", tmp_path / "a.geojson", "--to", "qupath", "--threshold", 0.2)
+    run(
+        "convert",
+        folder / "a",
+        "--out",
+        tmp_path / "a.geojson",
+        "--to",
+        "qupath",
+        "--threshold",
+        0.2,
+    )
     assert len(json.loads((tmp_path / "a.geojson").read_text())["features"]) == 2
 
 
 def test_the_resolution_must_be_known(tmp_path):
     (tmp_path / "d.csv").write_text("x,y\n1,2\n")
     with pytest.raises(DetectionsError, match="--mpp"):
-        run("convert", tmp_path / "d.csv", tmp_path / "d.json", "--to", "coco")
+        run("convert", tmp_path / "d.csv", "--out", tmp_path / "d.json", "--to", "coco")

@@ -127,7 +127,7 @@ def test_a_precision_that_cannot_be_is_refused(folder, tmp_path):
     for device, precision, message in (
         ("auto", "fp8", "choose one of auto, fp32"),
         ("onnx", "bf16", "take --device auto or openvino or torch"),
-        ("auto", "int8", "metaphase export --precision int8"),
+        ("auto", "int8", "metaphase export --weights int8"),
     ):
         with pytest.raises(ModelFileError, match=message):
             open_runtime(model, device, precision=precision)

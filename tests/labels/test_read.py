@@ -68,7 +68,7 @@ def test_a_folder_with_several_files_of_labels_asks_which(labels: Path) -> None:
 
 def test_a_folder_without_labels_is_not_taken_for_unlabelled(tmp_path: Path) -> None:
     (tmp_path / "a.tif").touch()
-    with pytest.raises(LabelError, match="--kind images"):
+    with pytest.raises(LabelError, match="--labels-format images"):
         load_dataset(tmp_path)
 
 

@@ -77,15 +77,15 @@ def test_the_command(model, tmp_path, capsys):
     for i in range(2):
         picture = np.random.default_rng(i).integers(0, 256, (300, 300, 3), dtype=np.uint8)
         Image.fromarray(picture).save(tmp_path / f"{i}.png")
-    options = ["--precision", "int8", "--calibrate", tmp_path, "--mpp", 0.25, "--tiles", 10]
-    assert call(model.folder, *options, "-o", tmp_path / "m") == 0
+    options = ["--weights", "int8", "--calibrate", tmp_path, "--mpp", 0.25, "--tiles", 10]
+    assert call("--model", model.folder, *options, "-o", tmp_path / "m") == 0
     assert "tiny-int8" in capsys.readouterr().out
     assert load_model(tmp_path / "m").card.scores["export"]["calibration_tiles"] == 10
-    assert call(model.folder, "--precision", "fp16") == 0
+    assert call("--model", model.folder, "--weights", "fp16") == 0
     assert load_model(model.folder.with_name("tiny-fp16"))
-    assert call(model.folder, "--precision", "int8", "-o", tmp_path / "n") == 2
-    assert call(model.folder, "--precision", "int4") == 2
-    assert call(model.folder, "-o", model.folder) == 2
+    assert call("--model", model.folder, "--weights", "int8", "-o", tmp_path / "n") == 2
+    assert call("--model", model.folder, "--weights", "int4") == 2
+    assert call("--model", model.folder, "-o", model.folder) == 2
 
 
 def test_packed_weights_give_the_same_maps_in_half_the_space(tmp_path, monkeypatch):

@@ -128,7 +128,17 @@ def test_shifts_are_read(tmp_path: Path) -> None:
 
 def test_the_command(scene, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
     labels, model, out = scene
-    words = ["stress", str(model.folder), str(labels), "--out", str(out), "--sweep", "blur"]
+    words = [
+        "stress",
+        "--model",
+        str(model.folder),
+        "--labels",
+        str(labels),
+        "--out",
+        str(out),
+        "--sweep",
+        "blur",
+    ]
     with pytest.raises(SystemExit) as ended:
         main([*words, "--only", "case0"])
     assert ended.value.code == 0

@@ -1,4 +1,4 @@
-"""``metaphase demo OUT``: the main job from end to end, on data that the package makes.
+"""``metaphase demo``: the whole work, from labels to scores, on synthetic images.
 
 Every step is a command that a person could have typed, shown before it runs.
 """

@@ -42,6 +42,7 @@ def _cases_as_labels(values: dict[str, Any], rest: list[str]) -> str | None:
 @app.command(
     cls=command_class(
         renamed={"--again": "--overwrite", "--own-stains": "--keep-stains"},
+        removed={"--first-look": "leaving out tiles saved no time"},
         legacy=_cases_as_labels,
         needs={
             "--images": "--labels",
@@ -65,7 +66,6 @@ def detect(
     region: Annotated[str | None, option("--region", panel=_REGION)] = None,
     roi: Annotated[Path | None, option("--roi", panel=_REGION)] = None,
     tissue: Annotated[bool | None, option("--tissue", panel=_REGION)] = None,
-    first_look: Annotated[bool, option("--first-look", panel=_REGION)] = False,
     keep_stains: Annotated[bool, option("--keep-stains", panel=_RESULT)] = False,
     threshold: Annotated[float | None, option("--threshold", panel=_RESULT)] = None,
     min_score: Annotated[float, option("--min-score", panel=_RESULT)] = 0.05,
@@ -99,7 +99,6 @@ def detect(
         region=None if region is None else parse_region(region),
         roi=roi,
         tissue=tissue,
-        first_look=first_look,
         own_stains=keep_stains,
     )
     if roi is not None:

@@ -90,7 +90,6 @@ OPTIONS: dict[str, Definition] = {
     "--tissue": Definition(
         "Only where there is tissue. Default: on images above 10 mm2.", off="--no-tissue"
     ),
-    "--first-look": Definition("Leave out tiles without dark nuclei at 2 um/px."),
     "--keep-stains": Definition(
         "Do not normalise the stains of the image, for example of mosaics of crops."
     ),

@@ -167,7 +167,7 @@ def _check_precision(model: Model, device: str, precision: str) -> None:
         raise ModelFileError.of(
             model.folder,
             "its graph is not in 8 bits",
-            way_out="write one that is, with 'metaphase export --precision int8'",
+            way_out="write one that is, with 'metaphase export --weights int8'",
         )
     if own != "fp32" and precision not in ("auto", own):
         raise ModelFileError.of(

@@ -68,7 +68,7 @@ def is_scores(path: str | Path) -> bool:
 
 
 _HEAD = 200
-_WAY_OUT = "name a file that 'metaphase evaluate --json' wrote"
+_WAY_OUT = "name a file that 'metaphase evaluate --out' wrote"
 
 
 def _scores(data: dict[str, Any]) -> Scores:

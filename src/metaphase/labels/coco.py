@@ -153,7 +153,7 @@ def _choose_format(
             "bbox",
             f"boxes look like {WORDS[other]}, not {WORDS[wanted]}: {votes.against(wanted)} of "
             f"{votes.total} are impossible as {WORDS[wanted]}, {votes.against(other)} as the other",
-            "leave --kind out, or put info.bbox in the file right",
+            "leave --labels-format out, or put info.bbox in the file right",
         )
         return other  # so that this one problem does not hide what else there is
     return wanted

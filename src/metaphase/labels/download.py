@@ -146,5 +146,5 @@ def _check_space(missing: list[RemoteFile], out: Path) -> None:
         raise InputError.of(
             out,
             f"{needed / 1e9:.1f} GB are still to come, but only {free / 1e9:.1f} GB are free",
-            way_out="name another folder, or choose some with --scanner",
+            way_out="name another folder, or choose some with --only-scanner",
         )

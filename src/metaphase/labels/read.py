@@ -119,7 +119,7 @@ def _in_folder(folder: Path) -> Path:
             "holds several files of labels: " + ", ".join(p.name for p in found)
             if found
             else "is a folder without a file of labels that metaphase knows by name",
-            way_out="name the file, or --kind images for a folder of unlabelled images",
+            way_out="name the file, or --labels-format images for a folder of unlabelled images",
         )
     return found[0]
 
@@ -132,7 +132,7 @@ def _is_geojson(folder: Path) -> bool:
         raise LabelError.of(
             folder,
             "holds detections, which are no labels until somebody has looked at them",
-            way_out="name the file that was corrected, or say --kind qupath",
+            way_out="name the file that was corrected, or say --labels-format qupath",
         )
     return True
 

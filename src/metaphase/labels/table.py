@@ -151,7 +151,7 @@ def _tell_no_cases(reading: Reading) -> None:
     reading.note(
         "",
         "there is no table of cases: images without figures are not known",
-        "put cases.csv beside it, or name one with --cases",
+        "put cases.csv beside it, or name one with --case-table",
     )
 
 

@@ -85,7 +85,7 @@ def find_scanner(name: str) -> Scanner:
         if name.strip().lower() in (scanner.name.lower(), scanner.name[-1].lower()):
             return scanner
     raise InputError.of(
-        "--scanner",
+        "scanner",
         f"there is no synthetic scanner {name!r}",
         way_out="one of " + ", ".join(scanner.name for scanner in SCANNERS),
     )

@@ -53,7 +53,7 @@ def _read(path: Path) -> dict[str, list[Point]]:
         raise InputError.of(
             path,
             f"cannot be read: {error.strerror}",
-            way_out="name a file of 'metaphase evaluate --json', or the folder of a run",
+            way_out="name a file of 'metaphase evaluate --out', or the folder of a run",
         ) from error
     columns: dict[str, list[Point]] = {}
     for number, row in enumerate(rows, start=2):

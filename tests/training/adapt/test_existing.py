@@ -121,8 +121,17 @@ def test_the_command(
 ) -> None:
     masked = tmp_path / "m.json"
     masked.write_text('{"painted": {"n0.png": [[0, 0, 30, 30]]}}')
-    words = ["adapt", str(model.folder), "--to", str(images), "--out", str(tmp_path / "a")]
-    more = ["--mpp", "0.25", "--scanner", "N", "--masked", str(masked), "--set", "patches=4"]
+    words = ["adapt", str(images), "--model", str(model.folder), "--out", str(tmp_path / "a")]
+    more = [
+        "--mpp",
+        "0.25",
+        "--scanner",
+        "N",
+        "--masked",
+        str(masked),
+        "--method-option",
+        "patches=4",
+    ]
     with pytest.raises(SystemExit) as ended:
         main([*words, *more])
     assert ended.value.code == 0
