@@ -42,7 +42,6 @@ def test_every_format_and_back(folder, tmp_path, to, name, kind, number):
         pytest.importorskip("highdicom")
     result = run("convert", folder / "a", "--out", tmp_path / name, "--to", to)
     assert result.exit_code == 0
-    assert result.stdout.rstrip().endswith(f": {number}")
     assert kind_of(tmp_path / name) == kind
     (back,) = read_detections(tmp_path / name, mpp=0.25).values()
     assert len(back) == number
