@@ -12,8 +12,9 @@ import numpy as np
 
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.evaluation.intervals import with_intervals
-from metaphase.figures import LABELS, Detections, Figure, Provenance
+from metaphase.figures import LABELS, Detections, Figure
 from metaphase.labels.dataset import Case, Dataset
+from metaphase.provenance import Provenance
 
 _CASES, _LABELS, _DETECTIONS, _SIDE = 503, 26_286, 100_000, 7000
 

@@ -37,7 +37,7 @@ def rows(size: str = "large", model: str | None = None) -> Iterator[Row]:
                 continue
             made = load_detections(out / path.stem).provenance
             what = f"{TISSUE_MM2[size]:g} mm2, {made.runtime}, {physical_cores()} cores"
-            tiles = f"{made.parameters['tiles']} tiles, {cost.peak_mib:.0f} MiB"
+            tiles = f"{made.parameters.tiles} tiles, {cost.peak_mib:.0f} MiB"
             against = f"{tiles}; target at 100 mm2: {TARGET_S:.0f} s"
             measured = f"{cost.seconds:.1f} s ({cost.cpu_s:.0f} s of CPU)"
             yield what, measured, against, f"{cost.seconds / TARGET_S:.2f}"

@@ -26,7 +26,8 @@ import tifffile
 from numpy.typing import NDArray
 
 from metaphase.detectionfile import save_detections
-from metaphase.figures import Detections, Provenance
+from metaphase.figures import Detections
+from metaphase.provenance import Parameters, Provenance, ValidationCounts
 
 WIDTH, HEIGHT, MPP = 30_000, 20_000, 0.25
 FIGURES, TILE_PX = 100_000, 512
@@ -72,9 +73,15 @@ def prepare(folder: Path, width: int, height: int, figures: int) -> None:
     near = near + rng.normal(0, width / 40, near.shape)
     points = np.concatenate([near, rng.uniform(0, 1, (figures - len(near), 2)) * size])
     points = points.clip(0, size - 1)
-    told = {"validation": {"threshold": 0.5, "tp": 800, "fp": 200, "fn": 250}}
+    counts = ValidationCounts(threshold=0.5, tp=800, fp=200, fn=250)
     made = Provenance(
-        "slide.tiff", width, height, MPP, model="made up", threshold=0.5, parameters=told
+        "slide.tiff",
+        width,
+        height,
+        MPP,
+        model="made up",
+        threshold=0.5,
+        parameters=Parameters(validation=counts),
     )
     scores = rng.beta(2, 2, len(points))
     found = Detections(points[:, 0], points[:, 1], scores, provenance=made)

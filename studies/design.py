@@ -232,8 +232,8 @@ def scored(
         }
         value, _ = bagged_threshold(others, folds.regions.select(list(others)), **radius)
         best, _ = choose_threshold(by_fold[fold.name], fold.left_out, **radius)
-        honest |= {k: d.made_by(threshold=value) for k, d in by_fold[fold.name].items()}
-        own |= {k: d.made_by(threshold=best) for k, d in by_fold[fold.name].items()}
+        honest |= {k: d.with_provenance(threshold=value) for k, d in by_fold[fold.name].items()}
+        own |= {k: d.with_provenance(threshold=best) for k, d in by_fold[fold.name].items()}
     _, one = choose_threshold(honest, folds.regions, **radius)
     scores = evaluate(honest, folds.regions, **radius)
     best_f1 = evaluate(own, folds.regions, **radius).f1

@@ -77,7 +77,7 @@ def main() -> None:
         name=given.name,
         command=f"metaphase train recipes/{given.name}.toml --out RUN",
         limitations=tuple(limitations),
-        scores={**scores, "export": shipped.card.scores["export"]},
+        scores={**scores, "export": shipped.card.scores.entries["export"]},
     )
     if second is not None and look is not None:
         save_second_stage(shipped, rewrite_card(second, **_without_folders(second.card)), look)

@@ -77,7 +77,7 @@ def pooled(folds: Folds, out: Path, sweep: Sweep, level: float) -> Scores:
 def at_level(fold: Fold, folder: Path) -> dict[str, Detections]:
     """Return what a fold's model found at one level, at the threshold chosen without the fold."""
     return {
-        case.id: load_detections(folder / case.id).made_by(threshold=fold.threshold)
+        case.id: load_detections(folder / case.id).with_provenance(threshold=fold.threshold)
         for case in fold.left_out
     }
 

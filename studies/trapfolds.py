@@ -36,7 +36,7 @@ def thresholds(folds: Folds) -> str:
     for fold in folds.folds:
         mine = fold.detections()
         value, _ = choose_threshold(mine, fold.left_out, radius_um=folds.radius_um)
-        own |= {k: d.made_by(threshold=value) for k, d in mine.items()}
+        own |= {k: d.with_provenance(threshold=value) for k, d in mine.items()}
     rows = [
         ("chosen on the other folds (honest)", _score(found, cases, folds)),
         ("0.5 for all", _score(found, cases, folds, threshold=0.5)),

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from metaphase.detectionfile import CSV_NAME, JSON_NAME, load_detections, save_detections
 from metaphase.errors import DetectionsError
-from metaphase.figures import Detections, Provenance
+from metaphase.figures import Detections
+from metaphase.provenance import Provenance
 
 MADE = Provenance(
     image="a.tif",
@@ -18,7 +19,7 @@ MADE = Provenance(
     mpp=0.25,
     mpp_source="file",
     threshold=0.5,
-    parameters={"radius_um": 7.5, "tiles": [1, 2]},
+    parameters={"radius_um": 7.5, "later": [1, 2]},
 )
 
 rows = st.lists(

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metaphase.figures import Detections, Figure, Label, Provenance, points_of
+from metaphase.figures import Detections, Figure, Label, points_of
+from metaphase.provenance import Provenance
 
 MADE = Provenance(image="a.tif", width_px=1000, height_px=800, mpp=0.25, threshold=0.5)
 
@@ -104,9 +105,9 @@ def test_a_mask_must_fit() -> None:
         made([(1, 1, 0.5, 0)]).where([True, False])
 
 
-def test_made_by_replaces_only_what_it_names() -> None:
+def test_with_provenance_replaces_only_what_it_names() -> None:
     found = made([(1, 1, 0.5, 0)])
-    other = found.made_by(threshold=0.1)
+    other = found.with_provenance(threshold=0.1)
     assert other.provenance.threshold == 0.1
     assert other.provenance.image == "a.tif"
     assert found != other

@@ -15,7 +15,7 @@ from studies.hold_out import held_out
 from studies.painted_fields import away, twins
 from studies.shortcuts import free_of_figures
 
-from metaphase.figures import Detections, Figure, Provenance
+from metaphase.figures import Detections, Figure
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.training.patches.picture import valid_part
 from tests.evaluation.scenes import found
@@ -130,6 +130,8 @@ def test_fields_are_matched_with_their_twins(tmp_path):
 
 
 def test_models_together_say_their_mean_of_each_place():
+    from metaphase.provenance import Provenance
+
     def found(*rows):
         x, y, score = (np.array(column, float) for column in zip(*rows, strict=True))
         made = Provenance(image="a", width_px=999, height_px=999, mpp=0.25)

@@ -38,11 +38,12 @@ if TYPE_CHECKING:
     from metaphase.evaluation.scoresfile import load_scores, save_scores
     from metaphase.exchange.convert import convert
     from metaphase.exchange.read import read_detections
-    from metaphase.figures import Detections, Figure, Label, Provenance
+    from metaphase.figures import Detections, Figure, Label
     from metaphase.labels.dataset import Case, Dataset
     from metaphase.labels.read import load_dataset
     from metaphase.labels.split import Split, load_split, save_split
     from metaphase.models.modelfile import Model, load_model
+    from metaphase.provenance import Provenance
     from metaphase.slides.open import open_slide
     from metaphase.slides.slide import Slide
     from metaphase.training.recipe.recipe import Recipe, load_recipe
@@ -118,7 +119,7 @@ _HOMES = {
     "ModelFileError": "errors",
     "Outcome": "detection.batch",
     "Problem": "errors",
-    "Provenance": "figures",
+    "Provenance": "provenance",
     "Recipe": "training.recipe.recipe",
     "RecipeError": "errors",
     "Runtime": "detection.runtime",

@@ -1,34 +1,36 @@
-"""Detections on disk: one folder a slide, ``detections.csv`` and ``detections.json``.
+"""Detections on disk: one folder per slide with ``detections.csv`` and ``detections.json``.
 
-The CSV has the columns of the contract (x_px, y_px, score, label), the JSON has the provenance.
-Writing then reading gives ``Detections.rounded()`` exactly.
+The CSV has the columns x_px, y_px, score, label; the JSON has the provenance. Reading what was
+written gives ``Detections.rounded()`` exactly.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from dataclasses import asdict, fields
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from metaphase.errors import DetectionsError
-from metaphase.figures import (
-    LABELS,
-    POSITION_DECIMALS,
-    SCORE_DECIMALS,
-    Detections,
-    Label,
-    Provenance,
-)
+from pydantic import ValidationError
+
+from metaphase.errors import DetectionsError, Problem
+from metaphase.figures import LABELS, POSITION_DECIMALS, SCORE_DECIMALS, Detections, Label
 from metaphase.files import write_json, write_text
+from metaphase.provenance import Provenance
 
 CSV_NAME = "detections.csv"
 JSON_NAME = "detections.json"
 COLUMNS = ("x_px", "y_px", "score", "label")
 
+_DETECT_AGAIN = "run 'metaphase detect' again, or correct the file"
+_CODES = {str(label): label.code for label in Label}
+
+Row = tuple[float, float, float, int]
+
 
 def save_detections(detections: Detections, folder: str | Path) -> None:
-    """Write ``detections.csv`` and, last, ``detections.json`` (its presence says: complete)."""
+    """Write ``detections.csv``, then ``detections.json``, which marks the folder as complete."""
     folder = Path(folder)
     lines = [",".join(COLUMNS)]
     rows = zip(detections.x_px, detections.y_px, detections.score, detections.label, strict=True)
@@ -38,59 +40,60 @@ def save_detections(detections: Detections, folder: str | Path) -> None:
     ]
     (folder / JSON_NAME).unlink(missing_ok=True)
     write_text(folder / CSV_NAME, "\n".join(lines) + "\n")
-    write_json(folder / JSON_NAME, asdict(detections.provenance))
+    write_json(folder / JSON_NAME, detections.provenance.to_json())
 
 
 def load_detections(folder: str | Path) -> Detections:
-    """Read what ``save_detections`` wrote. Raises DetectionsError, naming file and line."""
+    """Read what ``save_detections`` wrote. Raises DetectionsError, which names file and line."""
     folder = Path(folder)
-    provenance = _provenance(folder / JSON_NAME)
+    provenance = load_provenance(folder / JSON_NAME)
     path = folder / CSV_NAME
-    codes = {str(label): label.code for label in Label}
-    xs, ys, scores, labels = [], [], [], []
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            reader = csv.reader(stream)
-            header = tuple(next(reader, ()))
-            if header != COLUMNS:
-                raise DetectionsError.of(path, f"expected the columns {', '.join(COLUMNS)}")
-            for row in reader:
-                try:
-                    x, y, score, label = row
-                    code = codes[label]
-                    values = float(x), float(y), float(score)
-                except (ValueError, KeyError):
-                    raise DetectionsError.of(
-                        path,
-                        f"cannot read {row!r}",
-                        record=f"line {reader.line_num}",
-                        way_out="run 'metaphase detect' again, or mend the line",
-                    ) from None
-                xs.append(values[0])
-                ys.append(values[1])
-                scores.append(values[2])
-                labels.append(code)
+        rows = list(_rows(path))
+        x, y, score, label = zip(*rows, strict=True) if rows else ((), (), (), ())
+        return Detections(x, y, score, label, provenance=provenance)
     except OSError as error:
         raise DetectionsError.of(path, f"cannot be read: {error.strerror}") from error
-    try:
-        return Detections(xs, ys, scores, labels, provenance=provenance)
-    except ValueError as error:
-        raise DetectionsError.of(path, str(error)) from error
+    except (ValueError, csv.Error) as error:  # a UnicodeDecodeError is a ValueError
+        raise DetectionsError.of(path, str(error), way_out=_DETECT_AGAIN) from error
 
 
-def _provenance(path: Path) -> Provenance:
+def load_provenance(path: Path) -> Provenance:
+    """Read a ``detections.json``. Raises DetectionsError, which names the fields that are wrong."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
+        return Provenance.from_json(data)
     except OSError as error:
         raise DetectionsError.of(
             path,
             f"cannot be read: {error.strerror}",
             way_out="name a folder that 'metaphase detect' wrote",
         ) from error
-    except ValueError as error:
-        raise DetectionsError.of(path, f"is not JSON: {error}") from error
-    known = {f.name for f in fields(Provenance)}
+    except ValidationError as error:
+        raise DetectionsError(
+            Problem(str(path), ".".join(map(str, item["loc"])), item["msg"], _DETECT_AGAIN)
+            for item in error.errors()
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise DetectionsError.of(path, f"is not JSON: {error}", way_out=_DETECT_AGAIN) from error
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    """Yield x, y, score and label code of each line."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        reader = csv.reader(stream)
+        if tuple(next(reader, ())) != COLUMNS:
+            raise DetectionsError.of(path, f"expected the columns {', '.join(COLUMNS)}")
+        for row in reader:
+            yield _row(path, reader.line_num, row)
+
+
+def _row(path: Path, line: int, row: list[Any]) -> Row:
     try:
-        return Provenance(**{k: v for k, v in data.items() if k in known})
-    except (TypeError, AttributeError) as error:
-        raise DetectionsError.of(path, f"is not a provenance: {error}") from error
+        x, y, score, label = row
+        return float(x), float(y), float(score), _CODES[label]
+    except (ValueError, KeyError):
+        shown = ",".join(map(str, row))[:80]
+        raise DetectionsError.of(
+            path, f"cannot read {shown!r}", record=f"line {line}", way_out=_DETECT_AGAIN
+        ) from None

@@ -1,14 +1,16 @@
-"""What is found in an image: labels given by people (Figure) and by a detector (Detections)."""
+"""Figures that people labelled (Figure) and figures that a detector found (Detections)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from metaphase.provenance import Provenance
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
@@ -19,14 +21,14 @@ SCORE_DECIMALS = 6
 
 
 class Label(StrEnum):
-    """The two labels of the field. ``HARD_NEGATIVE`` is the MIDOG contest's "non-mitotic"."""
+    """Mitotic figure or hard negative (a look-alike; "non-mitotic" in the MIDOG challenges)."""
 
     MITOTIC = "mitotic figure"
     HARD_NEGATIVE = "hard negative"
 
     @property
     def code(self) -> int:
-        """The small integer that stands for this label in arrays: 0 mitotic, 1 hard negative."""
+        """The integer for this label in arrays: 0 mitotic figure, 1 hard negative."""
         return LABELS.index(self)
 
 
@@ -35,11 +37,11 @@ LABELS: tuple[Label, ...] = tuple(Label)
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One labelled place in an image.
+    """One labelled figure of an image.
 
-    ``x_px, y_px`` is its point (the centre of its box unless the file gives another) in
-    full-resolution pixels, origin top-left. ``box`` is x1, y1, x2, y2 as written in the file, which
-    may cross the image's border; None where the file has points only.
+    ``x_px, y_px`` is its position in full-resolution pixels, origin top-left: the centre of its box
+    unless the file gives another point. ``box`` is x1, y1, x2, y2 as in the file; it may cross the
+    border of the image. It is None where the file has points only.
     """
 
     id: str
@@ -50,40 +52,18 @@ class Figure:
 
 
 def points_of(figures: Iterable[Figure], label: Label | None = Label.MITOTIC) -> FloatArray:
-    """Return the points [n, 2] of the figures with a label (None: of all), in their given order."""
+    """Return the points [n, 2] of the figures with a label (None: any label), in their order."""
     rows = [(f.x_px, f.y_px) for f in figures if label is None or f.label == label]
     return np.asarray(rows, dtype=np.float64).reshape(-1, 2)
-
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """What made a set of detections. Lengths and positions are full-resolution pixels.
-
-    ``image_sha256`` is the hash of the image file, ``model_id`` the hash of the model's weights
-    and card, ``parameters`` everything else that the result depends on.
-    """
-
-    image: str
-    width_px: int
-    height_px: int
-    mpp: float
-    mpp_source: str = ""
-    image_sha256: str = ""
-    model: str = ""
-    model_id: str = ""
-    threshold: float = 0.0
-    runtime: str = ""
-    metaphase: str = ""
-    parameters: dict[str, Any] = field(default_factory=dict)
 
 
 class Detections:
     """The detections of one slide: ``x_px, y_px, score, label`` [n each], and their provenance.
 
-    Scores are in [0, 1]. Labels are codes (``Label.code``). Rows are ordered by falling score, then
-    by y and x, so that equal sets are equal arrays. The threshold in the provenance is the model's
-    operating point; detections below it may be present, so that curves can be drawn:
-    ``above_threshold()`` gives the ones that count.
+    Positions are full-resolution pixels, scores are in [0, 1], labels are codes (``Label.code``).
+    Rows are sorted by falling score, then by y and x, so that equal sets give equal arrays. The
+    threshold of the provenance is the operating point. Detections below it are kept for curves;
+    ``above_threshold()`` returns those that count. Raises ValueError for wrong values.
     """
 
     __slots__ = ("label", "provenance", "score", "x_px", "y_px")
@@ -123,7 +103,7 @@ class Detections:
 
     @classmethod
     def empty(cls, provenance: Provenance) -> Detections:
-        """Return no detections at all, which is a result like any other."""
+        """Return a result without any detection."""
         return cls([], [], [], provenance=provenance)
 
     def __len__(self) -> int:
@@ -176,11 +156,11 @@ class Detections:
         return self.where(self.score >= threshold)
 
     def above_threshold(self) -> Detections:
-        """Return those at or above the model's frozen threshold."""
+        """Return those at or above the threshold of the provenance."""
         return self.above(self.provenance.threshold)
 
     def rounded(self) -> Detections:
-        """Return them at the precision of the files (0.01 px, 1e-6), so memory and file agree."""
+        """Return them at the precision of files: positions to 0.01 px, scores to 1e-6."""
         return Detections(
             np.round(self.x_px, POSITION_DECIMALS),
             np.round(self.y_px, POSITION_DECIMALS),
@@ -189,7 +169,7 @@ class Detections:
             provenance=self.provenance,
         )
 
-    def made_by(self, **changes: Any) -> Detections:
+    def with_provenance(self, **changes: Any) -> Detections:
         """Return the same rows with some fields of the provenance replaced."""
         return Detections(
             self.x_px,
@@ -198,3 +178,8 @@ class Detections:
             self.label,
             provenance=replace(self.provenance, **changes),
         )
+
+    def with_parameters(self, **changes: Any) -> Detections:
+        """Return the same rows with some parameters of the provenance replaced or added."""
+        parameters = self.provenance.parameters.updated(**changes)
+        return self.with_provenance(parameters=parameters)

@@ -11,7 +11,8 @@ from metaphase.cli import main
 from metaphase.cli.count import app
 from metaphase.detectionfile import save_detections
 from metaphase.errors import InputError
-from metaphase.figures import Detections, Provenance
+from metaphase.figures import Detections
+from metaphase.provenance import Provenance
 
 
 def run(*arguments):

@@ -9,7 +9,8 @@ from metaphase.cli.exchange import app
 from metaphase.detectionfile import save_detections
 from metaphase.errors import DetectionsError
 from metaphase.exchange.read import kind_of, read_detections
-from metaphase.figures import Detections, Provenance
+from metaphase.figures import Detections
+from metaphase.provenance import Provenance
 
 
 def run(*arguments):

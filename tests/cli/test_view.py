@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 from metaphase.cli.view import app
 from metaphase.detectionfile import save_detections
 from metaphase.errors import InputError
-from metaphase.figures import Detections, Provenance
+from metaphase.figures import Detections
 from metaphase.labels.read import load_dataset
+from metaphase.provenance import Provenance
 from metaphase.viewer import pagefiles
 from metaphase.viewer.store import Decision, ReviewStore, State
 

@@ -19,7 +19,8 @@ from metaphase.counting.count import count_slide
 from metaphase.counting.hotspot import find_hotspots
 from metaphase.counting.window import WindowShape, tissue_fraction
 from metaphase.errors import InputError
-from metaphase.figures import Detections, Provenance
+from metaphase.figures import Detections
+from metaphase.provenance import Provenance
 from metaphase.slides.mask import ROI_MPP, TissueMask
 from metaphase.slides.tissue import TISSUE_MPP
 

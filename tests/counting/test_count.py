@@ -10,7 +10,8 @@ from metaphase.counting.interval import Validation
 from metaphase.counting.review import DecisionState, ReviewDecision
 from metaphase.counting.window import WindowShape
 from metaphase.errors import DetectionsError
-from metaphase.figures import Detections, Provenance
+from metaphase.figures import Detections
+from metaphase.provenance import Provenance
 
 
 def slide(n=12, score=0.9, **more):

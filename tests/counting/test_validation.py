@@ -12,8 +12,9 @@ from metaphase.counting.validation import read_validation, validation_of
 from metaphase.errors import InputError
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.evaluation.scoresfile import save_scores
-from metaphase.figures import Detections, Figure, Provenance
+from metaphase.figures import Detections, Figure
 from metaphase.labels.dataset import Case, Dataset
+from metaphase.provenance import Provenance
 
 
 def test_three_numbers_hold_wherever_a_person_says_so():
@@ -80,6 +81,6 @@ def test_detections_tell_of_their_model():
     assert validation_of(made).at(0.4).source == "of the model that found them, its own validation"
     told["protocol"] = "leave one slide out"
     assert validation_of(made).at(0.4).source.endswith("leave one slide out")
-    for wrong in (None, {}, 3, {"threshold": 0.4, "tp": 0, "fp": 0, "fn": 0}):
-        made = Provenance("a", 1, 1, 1, parameters={"validation": wrong})
+    for nothing in (None, {"threshold": 0.4, "tp": 0, "fp": 0, "fn": 0}):
+        made = Provenance("a", 1, 1, 1, parameters={"validation": nothing})
         assert validation_of(made) is None

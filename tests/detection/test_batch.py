@@ -15,7 +15,8 @@ from metaphase.detection.inputs import jobs_for_paths
 from metaphase.detection.overlay import marks_of
 from metaphase.detection.plan import Settings
 from metaphase.detectionfile import load_detections, save_detections
-from metaphase.figures import Detections, Provenance
+from metaphase.figures import Detections
+from metaphase.provenance import Provenance
 from metaphase.slides.mask import TissueMask, read_polygons
 from tests.detection.scenes import DotRuntime, DotSlide, make_model
 
@@ -101,7 +102,7 @@ def test_another_precision_is_done_again(folder, tmp_path):
     rounding.precision = "bf16"
     assert statuses(go(folder, tmp_path / "out")) == ["done"] * 3
     assert statuses(go(folder, tmp_path / "out", runtime=rounding)) == ["done"] * 3
-    assert load_detections(tmp_path / "out" / "a").provenance.parameters["precision"] == "bf16"
+    assert load_detections(tmp_path / "out" / "a").provenance.parameters.precision == "bf16"
     assert statuses(go(folder, tmp_path / "out", runtime=rounding)) == ["skipped"] * 3
     assert statuses(go(folder, tmp_path / "out")) == ["done"] * 3
 
@@ -190,7 +191,7 @@ def test_interruption_passes_through_and_blocks_stay(tmp_path):
     go(tmp_path / "in", tmp_path / "out", runtime=again)
     go(tmp_path / "in", tmp_path / "whole")
     assert contents(tmp_path / "out" / "a") == contents(tmp_path / "whole" / "a")
-    tiles = load_detections(tmp_path / "out" / "a").provenance.parameters["tiles"]
+    tiles = load_detections(tmp_path / "out" / "a").provenance.parameters.tiles
     assert again.tiles == tiles - 128
 
 
@@ -241,7 +242,7 @@ def test_where_a_slide_tells_bounds_all_geojson_counts_from_their_corner(
     assert np.array_equal(found.points, same.points)
     assert bounds_px(found.provenance) == (40, 8)
     assert bounds_px(same.provenance) == (0, 0)
-    assert "bounds_px" not in same.provenance.parameters
+    assert same.provenance.parameters.bounds_px is None
     for kind in ("tissue", "roi"):
         masks = [
             getattr(load_analysed_region(out / "c", made.provenance), kind).mask
@@ -289,4 +290,7 @@ def test_detections_tell_how_their_model_was_validated(folder, tmp_path):
         ({"validation": {"overall": {"tp": 8}}}, None),
     ):
         go(folder, tmp_path / "out", model=make_model(scores=scores), again=True)
-        assert load_detections(tmp_path / "out" / "a").provenance.parameters["validation"] == told
+        assert (
+            load_detections(tmp_path / "out" / "a").provenance.parameters.to_json()["validation"]
+            == told
+        )

@@ -106,7 +106,7 @@ class Interrupted(DotRuntime):
 def test_finished_blocks_are_not_looked_at_again(tmp_path):
     slide, model = many_dots(), make_model(classes=BOTH)
     whole = look(slide, model)
-    tiles = whole.provenance.parameters["tiles"]
+    tiles = whole.provenance.parameters.tiles
     assert tiles > 140
     with pytest.raises(KeyboardInterrupt):
         detect(slide, model, runtime=Interrupted(model.card.head), blocks=tmp_path / "b")
@@ -123,7 +123,7 @@ def test_blocks_of_other_parameters_or_damaged_ones_are_not_used(tmp_path):
     look(slide, model, blocks=tmp_path / "b")
     other = DotRuntime(model.card.head)
     changed = detect(slide, model, runtime=other, blocks=tmp_path / "b", min_score=0.2)
-    assert other.tiles == changed.provenance.parameters["tiles"]
+    assert other.tiles == changed.provenance.parameters.tiles
     for path in (tmp_path / "b").glob("*.npz"):
         path.write_bytes(path.read_bytes()[:50])
     again = DotRuntime(model.card.head)
@@ -139,7 +139,7 @@ def test_a_region_gives_what_the_whole_image_gives_there():
     part = look(slide, model, region=region)
     assert part.points.tolist() == whole.where(inside).points.tolist()
     assert 0 < len(part) < len(whole)
-    assert part.provenance.parameters["tiles"] < whole.provenance.parameters["tiles"]
+    assert part.provenance.parameters.tiles < whole.provenance.parameters.tiles
 
 
 def test_the_provenance_says_everything(tmp_path):
@@ -152,23 +152,23 @@ def test_the_provenance_says_everything(tmp_path):
     assert made.image_sha256 == __import__("hashlib").sha256(b"pixels").hexdigest()
     assert (made.model, made.model_id, made.threshold) == ("dots", "an id", 0.25)
     assert made.runtime == "dots"
-    assert made.parameters["min_score"] == 0.25  # lowered to the threshold
-    assert made.parameters["resampled"] is True
-    assert made.parameters["network_mpp"] == 0.25
+    assert made.parameters.min_score == 0.25  # lowered to the threshold
+    assert made.parameters.resampled is True
+    assert made.parameters.network_mpp == 0.25
     assert look(slide, model).provenance.threshold == 0.5
 
 
 @pytest.mark.parametrize(("mpp", "resampled"), [(0.25, False), (0.2456, False), (0.2268, True)])
 def test_near_the_models_mpp_the_slide_is_read_as_it_is(mpp, resampled):
     made = look(DotSlide(300, 200, mpp, [(50, 50)]), make_model()).provenance
-    assert made.parameters["resampled"] is resampled
-    assert made.parameters["network_mpp"] == (0.25 if resampled else mpp)
+    assert made.parameters.resampled is resampled
+    assert made.parameters.network_mpp == (0.25 if resampled else mpp)
 
 
 def test_nothing_to_find_is_a_result_too():
     found = look(DotSlide(300, 200, 0.25, []), make_model())
     assert len(found) == 0
-    assert found.provenance.parameters["capped_tiles"] == 0
+    assert found.provenance.parameters.capped_tiles == 0
 
 
 def test_progress_is_told_in_mm2():
@@ -215,9 +215,9 @@ def test_a_real_slide_from_its_path(data_dir):
     made = found.provenance
     assert (made.image, made.width_px, made.height_px) == ("small_region.svs", 2220, 2967)
     assert made.mpp == pytest.approx(0.499, abs=0.001)
-    assert made.parameters["resampled"] is True
+    assert made.parameters.resampled is True
     # 4432 x 5923 network pixels: 10 columns and 14 rows of tiles every 448.
-    assert runtime.tiles == made.parameters["tiles"] == 140
+    assert runtime.tiles == made.parameters.tiles == 140
 
 
 def test_a_folder_of_pixels_beside_the_file_is_in_the_hash(tmp_path):

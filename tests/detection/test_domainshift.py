@@ -4,22 +4,20 @@ import numpy as np
 import pytest
 
 from metaphase.detection.domainshift import (
-    PARAMETER,
     TrainingImage,
-    compare,
     distances_to,
+    domain_shift,
     domain_statistics,
-    shift_warning,
 )
 from metaphase.detection.imagestatistics import (
     COMPONENTS,
     mean_statistics,
-    response,
+    response_statistics,
     sample_tiles,
     tile_statistics,
 )
-from metaphase.figures import Detections, Provenance
 from metaphase.models.card import DomainStatistics
+from metaphase.provenance import ComponentShift, Parameters, Provenance
 
 NAMES = [name for names in COMPONENTS.values() for name in names]
 
@@ -46,22 +44,22 @@ def statistics(**changes: object) -> DomainStatistics:
 def test_training_images_are_familiar_and_others_are_not() -> None:
     known = statistics()
     rng = np.random.default_rng(1)
-    alike = [compare(numbers(rng), known) for _ in range(100)]
-    alike += [compare(numbers(rng, 3.0), known) for _ in range(100)]
+    alike = [domain_shift(numbers(rng), known) for _ in range(100)]
+    alike += [domain_shift(numbers(rng, 3.0), known) for _ in range(100)]
     # 1 in 40 is farther than the farthest of 40 in each of three components, by the limit's meaning
-    assert np.mean([told["unfamiliar"] for told in alike]) < 0.15
-    assert {told["nearest"] for told in alike[:100]} == {"A"}
-    between = [compare(numbers(rng, 1.5), known) for _ in range(20)]
-    assert all(told["unfamiliar"] and told["times"] > 2 for told in between)
+    assert np.mean([shift.shifted for shift in alike]) < 0.15
+    assert {shift.nearest for shift in alike[:100]} == {"A"}
+    between = [domain_shift(numbers(rng, 1.5), known) for _ in range(20)]
+    assert all(shift.shifted and shift.ratio > 2 for shift in between)
 
 
 def test_the_component_that_differs_is_told() -> None:
     odd = numbers(np.random.default_rng(2))
     odd |= dict.fromkeys(COMPONENTS["sharpness"], 9.0)
-    told = compare(odd, statistics())
-    assert told["component"] == "sharpness"
-    assert told["components"]["stain"]["times"] < 1 < told["components"]["sharpness"]["times"]
-    assert told["training_images"] == 40
+    shift = domain_shift(odd, statistics())
+    assert shift.component == "sharpness"
+    assert shift.components["stain"].ratio < 1 < shift.components["sharpness"].ratio
+    assert shift.training_images == 40
 
 
 def test_the_limit_is_that_of_left_out_slides() -> None:
@@ -97,7 +95,7 @@ def test_crops_add_a_domain_without_widening_the_limit() -> None:
     assert more.limit == plain.limit
     assert [d.name for d in more.domains] == ["A", "B", "C"]
     like_c = {n: 42.0 if not n.startswith("score") else 0.0 for n in NAMES}
-    assert compare(like_c, more)["components"]["stain"] == {"times": 0.0, "nearest": "C"}
+    assert domain_shift(like_c, more).components["stain"] == ComponentShift(ratio=0.0, nearest="C")
 
 
 def test_too_few_images_tell_nothing() -> None:
@@ -105,30 +103,15 @@ def test_too_few_images_tell_nothing() -> None:
     assert domain_statistics([]) is None
 
 
-def found_with(told: object) -> Detections:
-    made = Provenance(
-        image="x.svs",
-        width_px=1,
-        height_px=1,
-        mpp=0.25,
-        mpp_source="file",
-        parameters={PARAMETER: told},
-    )
-    return Detections.empty(made)
-
-
-def test_the_warning_tells_the_number() -> None:
-    told = compare(dict.fromkeys(NAMES, 1.5), statistics())
-    text = shift_warning(found_with(told))
-    assert text is not None
-    assert f"{told['times']:.1f} times" in text
-    assert "x.svs" in text
-    assert shift_warning(found_with({**told, "unfamiliar": False})) is None
-    assert shift_warning(found_with({})) is None
-    assert shift_warning(found_with(None)) is None
-
-
-# --- the numbers
+def test_the_warning_has_the_ratio_and_the_nearest_domain() -> None:
+    shift = domain_shift(dict.fromkeys(NAMES, 1.5), statistics())
+    made = Provenance("x.svs", 1, 1, 0.25, parameters=Parameters(domain_shift=shift))
+    (text,) = made.warnings
+    assert f"{shift.ratio:.1f} times the limit" in text
+    assert f"({shift.nearest})" in text
+    near = shift.model_copy(update={"shifted": False})
+    assert Provenance("x", 1, 1, 1, parameters=Parameters(domain_shift=near)).warnings == ()
+    assert Provenance("x", 1, 1, 1).warnings == ()
 
 
 def picture(gain: float = 1.0, blur: float = 0.0) -> np.ndarray:
@@ -139,7 +122,7 @@ def picture(gain: float = 1.0, blur: float = 0.0) -> np.ndarray:
     return (255 * np.exp(-gain * od)).astype(np.uint8)
 
 
-def test_stain_and_sharpness_are_told_apart() -> None:
+def test_stain_and_sharpness_are_separate() -> None:
     plain, darker, blurred = (
         tile_statistics(picture()),
         tile_statistics(picture(1.5)),
@@ -163,7 +146,7 @@ def test_no_tissue_no_numbers(value: int) -> None:
 def test_response_is_of_the_score_map() -> None:
     logits = np.full((1, 2, 40, 40), -5.0, np.float32)
     logits[0, 0, 3, 3], logits[0, 1] = 3.0, 9.0
-    told = response([logits, np.zeros((1, 2, 40, 40), np.float32)])
+    told = response_statistics([logits, np.zeros((1, 2, 40, 40), np.float32)])
     assert told["score_top"] == 3.0
     assert told["score_mean"] == pytest.approx(-5 + 8 / 1600)
 

@@ -70,8 +70,8 @@ def test_figures_stay_and_empty_tiles_are_left_out():
     whole = detect(slide, model, runtime=runtime)
     everything, runtime.tiles = runtime.tiles, 0
     plan = make_plan(slide, model, Settings(first_look=True))
-    assert plan.parameters["tiles_left_out"] > everything / 2
-    assert plan.parameters["tiles"] + plan.parameters["tiles_left_out"] == everything
+    assert plan.parameters.tiles_left_out > everything / 2
+    assert plan.parameters.tiles + plan.parameters.tiles_left_out == everything
     from metaphase.detection.detect import find, finish, provenance
 
     made = provenance(slide, model, plan, "", runtime)
@@ -82,7 +82,7 @@ def test_figures_stay_and_empty_tiles_are_left_out():
 
 def test_nothing_is_left_out_unasked_and_the_look_is_a_parameter():
     slide, model = DotSlide(900, 900, 0.25, [(100, 100)]), make_model()
-    assert make_plan(slide, model, Settings()).parameters["tiles_left_out"] == 0
+    assert make_plan(slide, model, Settings()).parameters.tiles_left_out == 0
     without, with_look = (
         parameters_of(slide, model, Settings(first_look=look))["first_look"]
         for look in (False, True)

@@ -7,14 +7,15 @@ from types import SimpleNamespace
 from uuid import UUID
 
 from metaphase.detection.geojson import COLOURS, features, save_geojson
-from metaphase.figures import Detections, Label, Provenance
+from metaphase.figures import Detections, Label
+from metaphase.provenance import Provenance
 
 MADE = Provenance("a.tif", 1000, 800, 0.25, image_sha256="ab", threshold=0.5)
 
 
 def detections(**changes):
     found = Detections([10.125, 20, 30], [5, 6.5, 7], [0.9, 0.8, 0.1], [0, 1, 0], provenance=MADE)
-    return found.made_by(**changes)
+    return found.with_provenance(**changes)
 
 
 def test_is_what_qupath_reads(tmp_path):

@@ -16,7 +16,8 @@ from metaphase.detection.overlay import (
     marks_of,
     save_overlay,
 )
-from metaphase.figures import Detections, Label, Provenance
+from metaphase.figures import Detections, Label
+from metaphase.provenance import Provenance
 from tests.detection.scenes import DotSlide
 
 MADE = Provenance("a.tif", 0, 0, 0.25, threshold=0.5)

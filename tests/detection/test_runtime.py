@@ -136,7 +136,7 @@ def test_a_precision_that_cannot_be_is_refused(folder, tmp_path):
 def test_an_8_bit_graph_keeps_its_precision_and_its_second_stage_is_exact(folder, tmp_path):
     model = load_model(folder)
     scores = {"export": {"precision": "int8"}}
-    card = model.card.model_copy(update={"scores": scores})
+    card = model.card.updated(scores=scores)
     made = save_model(tmp_path / "m", card, onnx=model.onnx_path)
     twice = save_second_stage(
         made, model, SecondStage(id="", min_score=0.1, weight=0.5, symmetries=1)

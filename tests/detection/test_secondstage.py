@@ -13,9 +13,10 @@ from scipy.ndimage import gaussian_filter
 from metaphase.detection.decode import sigmoid
 from metaphase.detection.detect import detect
 from metaphase.detection.secondstage import CandidateClassifier, read_window, rescore, turn
-from metaphase.figures import Detections, Label, Provenance
+from metaphase.figures import Detections, Label
 from metaphase.models.card import HeadSpec, Level, SecondStage, StainReference
 from metaphase.models.modelfile import Model
+from metaphase.provenance import Provenance
 from metaphase.slides.array import ArraySlide
 from metaphase.slides.mpp import MppHints
 from metaphase.slides.stain import Macenko, slide_stain
@@ -228,15 +229,15 @@ def test_stains_are_those_of_the_whole_image_and_told(stained_slide, monkeypatch
     whole = detect(stained_slide, model, runtime=runtime)
     part = detect(stained_slide, model, runtime=runtime, region=(0, 0, 100, 100))
     own = slide_stain(stained_slide)
-    assert whole.provenance.parameters["stain"] == own.to_json()
-    assert part.provenance.parameters["stain"] == own.to_json()
+    assert whole.provenance.parameters.stain == own.to_json()
+    assert part.provenance.parameters.stain == own.to_json()
     glass = detect(DotSlide(400, 300, 0.25, [(100, 100)]), model, runtime=runtime)
-    assert glass.provenance.parameters["stain"] is None
+    assert glass.provenance.parameters.stain is None
     assert len(glass) == 1
     kept = detect(stained_slide, model, runtime=runtime, own_stains=True)
-    assert "stain" not in kept.provenance.parameters
-    assert kept.provenance.parameters["second_stage"]["stain"] is None
-    assert "stain" not in detect(stained_slide, plain, runtime=runtime).provenance.parameters
+    assert kept.provenance.parameters.stain is None
+    assert kept.provenance.parameters.second_stage["stain"] is None
+    assert detect(stained_slide, plain, runtime=runtime).provenance.parameters.stain is None
 
 
 def test_detect_looks_twice_where_the_model_does(monkeypatch):

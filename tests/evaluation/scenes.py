@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from metaphase.figures import Detections, Figure, Label, Provenance
+from metaphase.figures import Detections, Figure, Label
 from metaphase.labels.dataset import Case, Dataset
+from metaphase.provenance import Provenance
 
 MPP = 0.25
 Point = Sequence[float]

@@ -144,7 +144,7 @@ def test_notes_on_outlines_resolution_and_empty_truth():
 @pytest.mark.parametrize("place", ["a", "a.tiff", "slides/deep/a", "elsewhere"])
 def test_a_folder_of_detections_is_matched_to_cases(tmp_path, place):
     image = "a.tiff" if place == "elsewhere" else "other.tiff"
-    made = found("a", [(9, 9)], [0.9]).made_by(image=image)
+    made = found("a", [(9, 9)], [0.9]).with_provenance(image=image)
     save_detections(made, tmp_path / place)
     save_detections(found("stranger"), tmp_path / "stranger")
     dataset = Dataset([case("a", [(9, 9)], image=Path("images/a.tiff"))])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from metaphase.figures import Detections, Provenance
+from metaphase.figures import Detections
+from metaphase.provenance import Provenance
 
 MPP = st.sampled_from([0.25, 0.2268, 0.5, 0.2456])
 POSITION = st.floats(-5, 120_000, allow_nan=False)

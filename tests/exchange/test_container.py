@@ -13,7 +13,8 @@ from metaphase.exchange import algorithm
 from metaphase.exchange.container import write_container
 from metaphase.exchange.foreign import Known
 from metaphase.exchange.grandchallenge import read
-from metaphase.figures import Detections, Provenance
+from metaphase.figures import Detections
+from metaphase.provenance import Provenance
 
 SOCKETS = [
     {

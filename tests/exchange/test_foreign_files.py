@@ -10,10 +10,11 @@ from metaphase.errors import DetectionsError, LabelError
 from metaphase.exchange import coco, csv, dicom, grandchallenge, qupath, sliderunner
 from metaphase.exchange.foreign import Known
 from metaphase.exchange.read import kind_of, read_detections
-from metaphase.figures import Detections, Figure, Label, Provenance
+from metaphase.figures import Detections, Figure, Label
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.labels.qupath import read_figures
 from metaphase.labels.read import load_dataset
+from metaphase.provenance import Provenance
 
 
 def records(error):

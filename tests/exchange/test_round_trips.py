@@ -140,7 +140,8 @@ def test_the_door_knows_them_all(tmp_path, found):
 
 
 def test_slides_without_detections_are_kept(tmp_path):
-    from metaphase.figures import Detections, Provenance
+    from metaphase.figures import Detections
+    from metaphase.provenance import Provenance
 
     empty = Detections.empty(Provenance("none.tiff", 10, 20, 0.25))
     for module, name in ((csv, "d.csv"), (coco, "d.json"), (sliderunner, "d.sqlite")):
@@ -152,7 +153,8 @@ def test_slides_without_detections_are_kept(tmp_path):
 
 @pytest.mark.needs_data
 def test_sliderunner_has_the_schema_and_triggers_of_midog(tmp_path, data_dir):
-    from metaphase.figures import Detections, Provenance
+    from metaphase.figures import Detections
+    from metaphase.provenance import Provenance
 
     path = tmp_path / "d.sqlite"
     sliderunner.write(
@@ -175,7 +177,8 @@ def test_sliderunner_has_the_schema_and_triggers_of_midog(tmp_path, data_dir):
 
 
 def test_sliderunner_triggers_work_with_the_functions(tmp_path):
-    from metaphase.figures import Detections, Provenance
+    from metaphase.figures import Detections
+    from metaphase.provenance import Provenance
 
     path = tmp_path / "d.sqlite"
     sliderunner.write(

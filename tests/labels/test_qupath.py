@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from metaphase.errors import LabelError
 from metaphase.evaluation.evaluate import evaluate
-from metaphase.figures import Detections, Figure, Label, Provenance
+from metaphase.figures import Detections, Figure, Label
 from metaphase.labels.qupath import bounds_offset, moved, read_figures
 from metaphase.labels.read import load_dataset, read_labels
+from metaphase.provenance import Provenance
 
 NAMES = {Label.MITOTIC: "Mitotic figure", Label.HARD_NEGATIVE: "Hard negative"}
 

@@ -34,18 +34,18 @@ def test_the_smallest_card_is_a_page():
     text = card_markdown(make_card())
     assert text.startswith("# dots\n\n**For research use. Not a medical device, not for diagnosis.")
     assert "0.5, chosen on nothing" in text
-    for absent in ("## Scores", "## Known failures", "## Trained on", "```", "None"):
+    for absent in ("## Scores", "## Known failures", "## Training data", "```", "None"):
         assert absent not in text
 
 
-def test_a_second_stage_is_told():
+def test_a_second_stage_is_described():
     look = SecondStage(id="two", symmetries=4, weight=0.5, min_score=0.1)
     text = card_markdown(make_card(second_stage=look))
-    assert "at least 0.1 are looked at again by a second network, in 4 of" in text
+    assert "with a score of at least 0.1. It averages up to 4 mirrored" in text
     assert "stains" not in text
     stain = StainReference(vectors=((0.6, 0.7, 0.4), (0.2, 0.8, 0.5)), amounts=(2.0, 1.0))
-    told = card_markdown(make_card(second_stage=look.model_copy(update={"stain": stain})))
-    assert "stains exchanged" in told
+    normalised = card_markdown(make_card(second_stage=look.model_copy(update={"stain": stain})))
+    assert "at least 0.1, normalised to the stains of the training images." in normalised
     assert "second network" not in card_markdown(make_card())
 
 
@@ -66,7 +66,7 @@ def test_scores_with_intervals_are_a_table():
     assert "bootstrap" in text
 
 
-def test_data_terms_command_and_failures_are_told():
+def test_data_terms_command_and_failures_are_listed():
     source = {
         "name": "fields",
         "cases": 28,
@@ -99,7 +99,7 @@ def test_new_fields_change_the_id_only_where_they_say_something():
 def test_the_command_shows_the_shipped_model_where_none_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(modelfile, "ZOO", tmp_path / "zoo")
     missing = CliRunner().invoke(app, [])
-    assert "not inside this install" in str(missing.exception)
+    assert "not part of this installation" in str(missing.exception)
     save_model(tmp_path / "zoo" / "compact", make_card(name="shipped"), onnx=b"graph")
     shown = CliRunner().invoke(app, [])
     assert shown.exit_code == 0, shown.output
@@ -111,7 +111,7 @@ def test_the_command_shows_the_shipped_model_where_none_is_named(tmp_path, monke
 
 
 @pytest.mark.parametrize("notes", ["Research use only; not for diagnosis.", ""])
-def test_the_usual_note_is_not_told_twice(notes):
+def test_the_default_note_is_not_repeated(notes):
     text = card_markdown(make_card(notes=notes))
     assert text.lower().count("diagnosis") == 1
     assert "Made for fields." in card_markdown(make_card(notes=f"{notes} Made for fields."))

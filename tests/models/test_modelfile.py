@@ -140,7 +140,7 @@ def test_absence_says_the_way_out(tmp_path, monkeypatch):
         (tmp_path / "gone", "no such model file"),
         (tmp_path / "empty", r"holds no card\.json"),
         (tmp_path / "file.pt", "a model file is a folder"),
-        ("nobody", "none are inside yet"),
+        ("nobody", "no model is bundled"),
     ]:
         with pytest.raises(ModelFileError, match=message) as caught:
             load_model(name)
@@ -152,7 +152,7 @@ def test_a_bare_name_is_looked_up_in_the_package(tmp_path, monkeypatch):
     save_model(tmp_path / "zoo" / "compact", make_card(), onnx=b"graph")
     monkeypatch.chdir(tmp_path)
     assert load_model("compact").folder == tmp_path / "zoo" / "compact"
-    with pytest.raises(ModelFileError, match="models inside: compact"):
+    with pytest.raises(ModelFileError, match="a bundled model: compact"):
         load_model("compacct")
     with pytest.raises(ModelFileError):
         load_model("./elsewhere/compact")

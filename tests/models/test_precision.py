@@ -37,8 +37,8 @@ def test_the_maps_stay_close(model, tmp_path, precision, tolerance):
         np.testing.assert_allclose(a, b, atol=tolerance)
     assert made.card.name == f"tiny-{precision}"
     assert made.card.threshold == model.card.threshold
-    assert made.card.scores["export"]["precision"] == precision
-    assert made.card.scores["export"]["from"] == model.id
+    assert made.card.scores.export.precision == precision
+    assert made.card.scores.export.source_id == model.id
     assert made.id != model.id
     assert made.weights_path is None
 
@@ -80,7 +80,7 @@ def test_the_command(model, tmp_path, capsys):
     options = ["--weights", "int8", "--calibrate", tmp_path, "--mpp", 0.25, "--tiles", 10]
     assert call("--model", model.folder, *options, "-o", tmp_path / "m") == 0
     assert "tiny-int8" in capsys.readouterr().out
-    assert load_model(tmp_path / "m").card.scores["export"]["calibration_tiles"] == 10
+    assert load_model(tmp_path / "m").card.scores.export.calibration_tiles == 10
     assert call("--model", model.folder, "--weights", "fp16") == 0
     assert load_model(model.folder.with_name("tiny-fp16"))
     assert call("--model", model.folder, "--weights", "int8", "-o", tmp_path / "n") == 2

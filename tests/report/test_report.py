@@ -168,7 +168,9 @@ def test_no_detections_no_domains_no_intervals(tmp_path):
 
 def test_names_from_outside_are_text_and_not_markup(tmp_path):
     dataset = Dataset([case("<b>a</b>", [(9, 9)], scanner="<i>S</i>"), case("b", scanner="&")])
-    detections = {name: found("x").made_by(model="<script>m</script>") for name in dataset.ids}
+    detections = {
+        name: found("x").with_provenance(model="<script>m</script>") for name in dataset.ids
+    }
     write_report([evaluate(detections, dataset)], tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text()
     assert "<script>" not in text

@@ -13,7 +13,8 @@ from PIL import Image
 
 from metaphase.counting.interval import Validation
 from metaphase.counting.validation import FixedValidation
-from metaphase.figures import Detections, Provenance
+from metaphase.figures import Detections
+from metaphase.provenance import Provenance
 from metaphase.viewer import pagefiles
 from metaphase.viewer.app import create_app
 from metaphase.viewer.serve import address, listen, serve

@@ -9,8 +9,9 @@ import pytest
 
 from metaphase.detectionfile import load_detections
 from metaphase.evaluation.evaluate import evaluate
-from metaphase.figures import Detections, Label, Provenance
+from metaphase.figures import Detections, Label
 from metaphase.labels.read import load_dataset
+from metaphase.provenance import Provenance
 from metaphase.training.data.load import load_data
 from metaphase.training.fit.thresholdselection import detect_cases
 from metaphase.training.recipe.recipe import load_recipe

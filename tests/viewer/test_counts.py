@@ -17,7 +17,8 @@ from metaphase.counting.review import load_review
 from metaphase.counting.validation import FixedValidation
 from metaphase.counting.window import WindowShape
 from metaphase.detectionfile import save_detections
-from metaphase.figures import Detections, Label, Provenance
+from metaphase.figures import Detections, Label
+from metaphase.provenance import Provenance
 from metaphase.slides.mask import TissueMask
 from metaphase.slides.tissue import find_tissue
 from metaphase.viewer.counts import CountRequest, SlideCounter, count_as_json
@@ -82,7 +83,7 @@ def test_the_same_numbers_as_the_command(
     (folder / "review.csv").write_text(review_table([entry], store))
     store.close()
     command = count_slide(
-        found("a.png").rounded().made_by(threshold=threshold),
+        found("a.png").rounded().with_provenance(threshold=threshold),
         WindowShape.parse(shape, WINDOW_MM2),
         analysed=AnalysedRegion(tissue=find_tissue(pixels)),
         validation=KNOWN.counts,

@@ -74,7 +74,7 @@ def count(
     sources: list[str] = []
     for name, load, folder in _slides(detections, mpp, known):
         try:
-            found = load() if threshold is None else load().made_by(threshold=threshold)
+            found = load() if threshold is None else load().with_provenance(threshold=threshold)
             result = count_slide(
                 found,
                 window,

@@ -43,12 +43,12 @@ def notes_on(found: Found, threshold: float | None) -> tuple[str, ...]:
     if isinstance(found, Path):
         return ()
     made = [detections.provenance for detections in found.values()]
-    files = sorted({str(one.parameters.get("read_from")) for one in made})
-    kinds = sorted({str(kind) for one in made if (kind := one.parameters.get("format"))})
+    files = sorted({str(one.parameters.read_from) for one in made})
+    kinds = sorted({str(kind) for one in made if (kind := one.parameters.format)})
     shown = f"{', '.join(files[:3])}{', ...' if len(files) > 3 else ''}"
     notes = [f"Re-scored from {shown} ({', '.join(kinds)})."]
     if threshold is None and not any(one.threshold for one in made):
         notes.append("No threshold is told: all detections of the file count.")
-    if absent := sum("not_named" in one.parameters for one in made):
+    if absent := sum(one.parameters.not_named is not None for one in made):
         notes.append(f"{absent} cases are not named by the file: taken as without detections.")
     return tuple(notes)

@@ -15,7 +15,7 @@ import numpy as np
 from metaphase.counting.window import Box
 from metaphase.detection.batch import ROI_NAME, TISSUE_NAME
 from metaphase.errors import InputError
-from metaphase.figures import Provenance
+from metaphase.provenance import Provenance
 from metaphase.slides.mask import ROI_MPP, TissueMask
 from metaphase.slides.tissue import TISSUE_MPP
 from metaphase.units import area_mm2
@@ -47,20 +47,16 @@ def load_analysed_region(folder: str | Path, made: Provenance) -> AnalysedRegion
 def bounds_px(made: Provenance) -> tuple[float, float]:
     """Return where the GeoJSON beside detections begins to count: as QuPath, from the corner of
     the bounds that the slide told of, if it did."""
-    told = made.parameters.get("bounds_px")
-    if isinstance(told, list | tuple) and len(told) == 2:
-        return float(told[0]), float(told[1])
-    return 0.0, 0.0
+    return made.parameters.bounds_px or (0.0, 0.0)
 
 
 def analysed_box_px(made: Provenance) -> Box | None:
     """Return the part of the image that was looked at, x1, y1, x2, y2; None: size not known."""
     if made.width_px <= 0 or made.height_px <= 0:
         return None
-    region = made.parameters.get("region")
-    if not (isinstance(region, list | tuple) and len(region) == 4):
+    if made.parameters.region is None:
         return 0.0, 0.0, float(made.width_px), float(made.height_px)
-    x, y, width, height = (float(value) for value in region)
+    x, y, width, height = made.parameters.region
     x1, y1 = max(0.0, x), max(0.0, y)
     x2, y2 = min(float(made.width_px), x + width), min(float(made.height_px), y + height)
     return x1, y1, max(x1, x2), max(y1, y2)

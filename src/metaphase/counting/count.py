@@ -27,7 +27,8 @@ from metaphase.counting.window import (
     tissue_fraction,
 )
 from metaphase.errors import DetectionsError
-from metaphase.figures import Detections, Label, Provenance
+from metaphase.figures import Detections, Label
+from metaphase.provenance import Provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +245,7 @@ def _nowhere(shape: WindowShape, mpp: float, within_px: Box | None) -> Hotspot:
 
 def _is_part(made: Provenance) -> bool:
     """Tell whether only a part of the slide was looked at."""
-    return bool(made.parameters.get("region") or made.parameters.get("roi_sha256"))
+    return bool(made.parameters.region or made.parameters.roi_sha256)
 
 
 def _notes(
@@ -259,7 +260,7 @@ def _notes(
     if any(hotspot.mostly_glass for hotspot in hotspots):
         notes.append("No window has enough tissue; the fullest of all was taken.")
     if hotspots[0].area_mm2 < 0.99 * shape.area_mm2:
-        what = "region that was looked at" if made.parameters.get("region") else "image"
+        what = "region that was looked at" if made.parameters.region else "image"
         notes.append(
             f"The {what} holds {hotspots[0].area_mm2:.3g} of the window's {shape.area_mm2:g} mm2."
         )
@@ -272,7 +273,7 @@ def _notes(
     window = hotspots[0].window
     if analysed.roi and tissue_fraction(analysed.roi, window, [window.centre])[0] < WITHIN_ROI:
         notes.append("No window fits into the region of interest, so this one reaches out of it.")
-    if made.parameters.get("roi_sha256") and analysed.roi is None:
+    if made.parameters.roi_sha256 and analysed.roi is None:
         notes.append("Its region of interest is not there, so the window may reach out of it.")
     return notes
 

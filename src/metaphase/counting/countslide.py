@@ -48,7 +48,7 @@ def count(
         detections = load_detections(folder)
         analysed = analysed or load_analysed_region(folder, detections.provenance)
     if threshold is not None:
-        detections = detections.made_by(threshold=threshold)
+        detections = detections.with_provenance(threshold=threshold)
     area = area_mm2 or (fields_area_mm2(field_diameter_mm) if field_diameter_mm else AREA_MM2)
     return count_slide(
         detections,

@@ -16,7 +16,7 @@ import numpy as np
 
 from metaphase.counting.interval import Validation
 from metaphase.errors import InputError
-from metaphase.figures import Provenance
+from metaphase.provenance import Provenance
 
 if TYPE_CHECKING:
     from metaphase.evaluation.curves import Curve
@@ -85,12 +85,11 @@ def read_validation(told: str) -> ValidationSource:
 
 def validation_of(made: Provenance) -> ValidationSource | None:
     """Return what detections say of their model's validation, if they say it."""
-    told = made.parameters.get("validation")
-    try:
-        source = f"of the model that found them, {told.get('protocol') or 'its own validation'}"  # type: ignore[union-attr]
-        return FixedValidation(_counts(told, source), float(told["threshold"]))  # type: ignore[index]
-    except (AttributeError, TypeError, KeyError, ValueError, InputError):
+    known = made.parameters.validation
+    if known is None or known.tp == 0:
         return None
+    source = f"of the model that found them, {known.protocol or 'its own validation'}"
+    return FixedValidation(Validation(known.tp, known.fp, known.fn, source), known.threshold)
 
 
 def _of_card(path: Path, card: dict[str, Any]) -> ValidationSource:

@@ -19,7 +19,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from metaphase.detection.domainshift import shift_warning
 from metaphase.detection.executor import Executor, LocalExecutor
 from metaphase.detection.geojson import save_geojson
 from metaphase.detection.inputs import Job
@@ -32,6 +31,7 @@ from metaphase.figures import Detections, Label
 from metaphase.files import write_json, write_text
 from metaphase.labels.qupath import bounds_offset
 from metaphase.models.modelfile import Model
+from metaphase.provenance import Parameters
 from metaphase.slides.mask import TissueMask
 from metaphase.slides.slide import Slide
 from metaphase.units import area_mm2
@@ -239,8 +239,11 @@ class _Work:
         except DetectionsError:
             return None
         made = found.provenance
-        wanted = parameters_of(slide, self.model, self.settings)
-        wanted["precision"] = self.executor.precision
+        parameters = parameters_of(slide, self.model, self.settings)
+        parameters["precision"] = self.executor.precision
+        # In one form: a file has lists where the program has tuples.
+        expected = Parameters.model_validate(parameters).to_json()
+        written = made.parameters.to_json()
         threshold = self.settings.threshold
         same = (
             made.image_sha256 == image_sha256
@@ -248,7 +251,7 @@ class _Work:
             and made.mpp == slide.mpp
             and made.threshold
             == (self.model.card.threshold.value if threshold is None else threshold)
-            and all(made.parameters.get(name, ...) == value for name, value in wanted.items())
+            and all(written.get(name, ...) == value for name, value in expected.items())
         )
         return found if same else None
 
@@ -288,15 +291,7 @@ class _Work:
         figures = len(found.above_threshold().with_label(Label.MITOTIC))
         area = 0.0 if plan is None else float(plan.area_px().sum()) * area_mm2(1, 1, slide.mpp)
         notes = list(getattr(slide, "notes", ()))
-        capped = found.provenance.parameters.get("capped_tiles", 0)
-        if capped:
-            notes.append(
-                f"{slide.path.name}: {capped} tiles had more candidates than are kept; "
-                "raise --min-score, or the model does not fit this image"
-            )
-        unfamiliar = shift_warning(found)
-        if unfamiliar:
-            notes.append(unfamiliar)
+        notes += [f"{slide.path.name}: {text}" for text in found.provenance.warnings]
         return Outcome(self.job, status, "", figures, area, notes=tuple(notes))
 
 

@@ -25,9 +25,10 @@ from metaphase.detection.plan import Plan, Region, Settings, make_plan
 from metaphase.detection.prefetch import prefetch
 from metaphase.detection.runtime import Runtime, open_runtime, runtime_precision, streams_of
 from metaphase.detection.secondstage import CandidateClassifier, rescore
-from metaphase.figures import POSITION_DECIMALS, SCORE_DECIMALS, Detections, Provenance
+from metaphase.figures import POSITION_DECIMALS, SCORE_DECIMALS, Detections
 from metaphase.files import sha256_of_file
 from metaphase.models.modelfile import DEFAULT_NAME, Model, load_model
+from metaphase.provenance import Parameters, Provenance
 from metaphase.slides.slide import Pixels, Slide
 from metaphase.units import area_mm2
 
@@ -179,7 +180,9 @@ def provenance(
         threshold=plan.threshold,
         runtime=runtime.name,
         metaphase=__version__,
-        parameters={**plan.parameters, "precision": runtime_precision(runtime)},
+        parameters=Parameters.model_validate(
+            {**plan.parameters, "precision": runtime_precision(runtime)}
+        ),
     )
 
 
@@ -301,14 +304,13 @@ def finish(found: Candidates, plan: Plan, made: Provenance) -> Detections:
     if plan.roi is not None:
         last = np.array([[plan.grid.width_px], [plan.grid.height_px]]) - 1e-6
         kept = kept[plan.roi.covers(*np.minimum([x[kept], y[kept]], last))]
-    parameters = {**made.parameters, "capped_tiles": found.capped_tiles}
     return Detections(
         x[kept],
         y[kept],
         score[kept],
         label[kept],
-        provenance=replace(made, parameters=parameters),
-    )
+        provenance=made,
+    ).with_parameters(capped_tiles=found.capped_tiles)
 
 
 def _as_in_files(

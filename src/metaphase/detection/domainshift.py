@@ -1,18 +1,20 @@
-"""Is this slide like those that the model was trained on? A number, calibrated on the training.
+"""Domain shift: how far an image is from the training images of a model.
 
-The card of a model describes its training domains (``models/card.py``). The distance of an image
-from a domain is the root mean square of its numbers' differences from the domain's mean, in units
-of the spread between training images of one domain; that of the nearest domain counts. What is told
-is this distance over the ``limit``: the 99th percentile of the distances of training images, each
-against the domains without its own slide (with fewer than 100 images: the farthest of them). Above
-1 it is farther than the training images are from each other.
+The card of a model holds the mean statistics of its training domains (``imagestatistics.py``). The
+distance of an image x to a domain with mean m is, per component,
+
+    d = sqrt(mean over the component's statistics of ((x - m) / spread)^2)
+
+where ``spread`` is the standard deviation between training images of one domain. The distance to
+the nearest domain counts. The ratio that is reported is d / limit. The limit is the 99th percentile
+of the distances of training images to the domains computed without their own slide (with fewer than
+100 images: the largest of these distances). An image with a ratio above 1 is shifted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -27,10 +29,8 @@ from metaphase.detection.runtime import Runtime
 from metaphase.figures import Detections
 from metaphase.models.card import DomainStatistics, TrainingDomain
 from metaphase.models.modelfile import Model
+from metaphase.provenance import ComponentShift, DomainShift
 from metaphase.slides.slide import Slide
-
-PARAMETER = "familiarity"
-"""What it is called in the provenance's parameters."""
 
 QUANTILE = 0.99
 _LEAST_SPREAD = {"stain": 0.01, "sharpness": 0.03, "response": 0.05}
@@ -39,32 +39,30 @@ _LEAST_IMAGES = 3
 
 @dataclass(frozen=True, slots=True)
 class TrainingImage:
-    """One training image. ``whole`` is false for crops, which give a domain's mean and no more."""
+    """The statistics of a training image. ``group`` is its slide.
+
+    ``whole`` is False for crops: they count for the mean of their domain alone.
+    """
 
     domain: str
     group: str
-    numbers: Statistics
+    statistics: Statistics
     whole: bool = True
 
 
 def domain_statistics(
     images: Sequence[TrainingImage], by: str = "scanner"
 ) -> DomainStatistics | None:
-    """Return what a card tells of the training domains; None with too few images to calibrate."""
+    """Return the training domains for the card, None with too few images to set a limit.
+
+    ``by`` names the kind of domain (scanner, laboratory, ...).
+    """
     whole = [image for image in images if image.whole]
     measured = whole if len(whole) >= _LEAST_IMAGES else list(images)
     if len(measured) < _LEAST_IMAGES:
         return None
     spread = _spread(measured)
-    distances: dict[str, list[float]] = {}
-    for image in measured:
-        rest = _without(image, images)
-        if not any(other.domain == image.domain for other in rest):
-            continue
-        left = distances_to(image.numbers, _domains(rest), spread)
-        for component, (distance, _) in left.items():
-            distances.setdefault(component, []).append(distance)
-    limits = {name: _limit(values) for name, values in distances.items() if values}
+    limits = _limits(measured, images, spread)
     if not limits:
         return None
     return DomainStatistics(
@@ -72,75 +70,58 @@ def domain_statistics(
     )
 
 
-def compare(numbers: Statistics, statistics: DomainStatistics) -> dict[str, Any]:
-    """Return how an image compares: what the provenance holds and a warning is made of.
-
-    ``times`` is the largest of the components' distances over their limits, ``component`` which it
-    is, ``nearest`` the domain that is nearest in it.
-    """
-    found = distances_to(numbers, statistics.domains, statistics.spread)
-    parts = {
-        name: {"times": round(distance / statistics.limit[name], 3), "nearest": nearest}
-        for name, (distance, nearest) in found.items()
-        if name in statistics.limit
+def domain_shift(statistics: Mapping[str, float], domains: DomainStatistics) -> DomainShift | None:
+    """Compare an image with the training domains; None where no component can be compared."""
+    components = {
+        name: ComponentShift(ratio=round(distance / domains.limit[name], 3), nearest=nearest)
+        for name, (distance, nearest) in distances_to(
+            statistics, domains.domains, domains.spread
+        ).items()
+        if name in domains.limit
     }
-    if not parts:
-        return {}
-    worst = max(parts, key=lambda name: float(str(parts[name]["times"])))
-    return {
-        "times": parts[worst]["times"],
-        "component": worst,
-        "nearest": parts[worst]["nearest"],
-        "training_images": statistics.images,
-        "unfamiliar": float(str(parts[worst]["times"])) > 1,
-        "components": parts,
-    }
-
-
-def with_domain_shift(
-    found: Detections, slide: Slide, plan: Plan, model: Model, runtime: Runtime
-) -> Detections:
-    """Return detections whose provenance says how the image compares with the training domains.
-
-    A model whose card does not tell of them leaves everything as it is.
-    """
-    statistics = model.card.domains
-    if statistics is None:
-        return found
-    numbers = image_statistics(slide, plan, runtime)
-    told = {} if numbers is None else compare(numbers, statistics)
-    parameters = {**found.provenance.parameters, PARAMETER: told}
-    return found.made_by(parameters=parameters)
-
-
-def shift_warning(found: Detections) -> str | None:
-    """Return the sentence that a user should read, None where the image is familiar."""
-    told = found.provenance.parameters.get(PARAMETER)
-    if not isinstance(told, Mapping) or not told.get("unfamiliar"):
+    if not components:
         return None
-    return (
-        f"{found.provenance.image}: unlike the training images in its {told['component']}, "
-        f"{told['times']:.1f} times as far from the nearest scanner trained on ({told['nearest']}) "
-        f"as the farthest of {told['training_images']} training images: check the result, or adapt "
-        "the model with 'metaphase adapt'"
+    largest = max(components, key=lambda name: components[name].ratio)
+    return DomainShift(
+        ratio=components[largest].ratio,
+        component=largest,
+        nearest=components[largest].nearest,
+        training_images=domains.images,
+        shifted=components[largest].ratio > 1,
+        components=components,
     )
 
 
+def with_domain_shift(
+    detections: Detections, slide: Slide, plan: Plan, model: Model, runtime: Runtime
+) -> Detections:
+    """Return the detections with the domain shift of the slide in their provenance.
+
+    Unchanged where the card of the model has no training domains.
+    """
+    domains = model.card.domains
+    if domains is None:
+        return detections
+    statistics = image_statistics(slide, plan, runtime)
+    shift = None if statistics is None else domain_shift(statistics, domains)
+    return detections.with_parameters(domain_shift=shift)
+
+
 def distances_to(
-    numbers: Mapping[str, float],
+    statistics: Mapping[str, float],
     domains: Sequence[TrainingDomain],
     spread: Mapping[str, float],
 ) -> dict[str, tuple[float, str]]:
-    """Return by component the distance of the nearest domain, and its name."""
+    """Return, by component, the distance to the nearest domain and its name."""
     result: dict[str, tuple[float, str]] = {}
     for component, names in COMPONENTS.items():
-        found = [
-            (_rms([(numbers[n] - domain.mean[n]) / spread[n] for n in names]), domain.name)
+        distances = [
+            (_rms([(statistics[n] - domain.mean[n]) / spread[n] for n in names]), domain.name)
             for domain in domains
-            if all(n in numbers and n in domain.mean and n in spread for n in names)
+            if all(n in statistics and n in domain.mean and n in spread for n in names)
         ]
-        if found:
-            result[component] = min(found)
+        if distances:
+            result[component] = min(distances)
     return result
 
 
@@ -148,13 +129,27 @@ def _rms(values: Sequence[float]) -> float:
     return float(np.sqrt(np.mean(np.square(values))))
 
 
+def _limits(
+    measured: Sequence[TrainingImage], images: Sequence[TrainingImage], spread: Mapping[str, float]
+) -> dict[str, float]:
+    """Return, by component, the limit of the distance: measured on left-out slides."""
+    distances: dict[str, list[float]] = {}
+    for image in measured:
+        others = _without(image, images)
+        if not any(other.domain == image.domain for other in others):
+            continue
+        nearest = distances_to(image.statistics, _domains(others), spread)
+        for component, (distance, _) in nearest.items():
+            distances.setdefault(component, []).append(distance)
+    return {name: _limit(values) for name, values in distances.items()}
+
+
 def _limit(distances: Sequence[float]) -> float:
     return max(float(np.quantile(distances, QUANTILE, method="higher")), 1e-6)
 
 
 def _without(image: TrainingImage, images: Sequence[TrainingImage]) -> list[TrainingImage]:
-    """Return the images that are not of the same slide; where its domain has no other slide, all
-    but the image itself."""
+    """Return the images of other slides, or all but ``image`` if its domain has one slide only."""
     groups = {other.group for other in images if other.domain == image.domain and other.whole}
     if len(groups) > 1:
         return [o for o in images if (o.domain, o.group) != (image.domain, image.group)]
@@ -162,12 +157,12 @@ def _without(image: TrainingImage, images: Sequence[TrainingImage]) -> list[Trai
 
 
 def _domains(images: Sequence[TrainingImage]) -> list[TrainingDomain]:
-    """Return the domains with their means: of whole images where a domain has any."""
+    """Return the domains with their means, over whole images where a domain has any."""
     result = []
     for name in dict.fromkeys(image.domain for image in images):
         members = [image for image in images if image.domain == name]
         members = [m for m in members if m.whole] or members
-        mean = mean_statistics([member.numbers for member in members])
+        mean = mean_statistics([member.statistics for member in members])
         assert mean is not None
         rounded = {key: round(value, 4) for key, value in mean.items()}
         result.append(TrainingDomain(name=name, images=len(members), mean=rounded))
@@ -181,7 +176,7 @@ def _spread(images: Sequence[TrainingImage]) -> dict[str, float]:
     for component, names in COMPONENTS.items():
         for name in names:
             values = [
-                [i.numbers[name] for i in images if i.domain == domain and name in i.numbers]
+                [i.statistics[name] for i in images if i.domain == domain and name in i.statistics]
                 for domain in domains
             ]
             values = [group for group in values if group]

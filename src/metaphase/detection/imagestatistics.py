@@ -1,8 +1,7 @@
-"""What an image looks like, in numbers: its stain, its sharpness, and what the network makes of it.
+"""Statistics of an image: its stain, its sharpness, and the response of the network to it.
 
-The same few tiles of the detection's own grid are looked at wherever it is asked: when a model's
-training domains are described, and when a slide is compared with them. "Response" is what a network
-makes of tissue: statistics of its score map, the last of its features that every runtime gives.
+They are means over a few tiles of the detection grid. The same tiles are taken when the training
+images are measured and when a slide is compared with them (``domainshift.py``).
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ COMPONENTS: dict[str, tuple[str, ...]] = {
     "sharpness": ("fine", "fine_to_middle", "middle_to_coarse"),
     "response": ("score_mean", "score_spread", "score_top"),
 }
-"""The numbers of each kind. Densities are optical (natural logarithm); sharpness is the logarithm
-of the contrast between Gaussians of 0, 1, 2 and 4 px; scores are logits."""
+"""The statistics of each component. Densities are optical (natural logarithm). Sharpness is the
+logarithm of the contrast between Gaussians of 0, 1, 2 and 4 px. Scores are logits."""
 
 FEWEST_TILES, MOST_TILES = 4, 12
-_EIGHTH = 8  # of an image's tiles are looked at, within these bounds
-_FAINT = 0.15  # optical density, mean of R, G, B, above which a pixel is tissue
+_TILES_PER_SAMPLE = 8  # one tile in eight, within these bounds
+_FAINT = 0.15  # mean optical density of R, G, B above which a pixel is tissue
 _BLACK = 8
 _LEAST_TISSUE = 0.1
 _OD = -np.log((np.arange(256) + 1) / 256).astype(np.float32)
@@ -38,24 +37,27 @@ Statistics = dict[str, float]
 
 
 def image_statistics(slide: Slide, plan: Plan, runtime: Runtime) -> Statistics | None:
-    """Return the numbers of an image, None where no tile of it holds tissue."""
+    """Return the statistics of an image, None where no sampled tile holds tissue."""
     scale, side = plan.grid.scale, plan.grid.tile
 
-    def numbers_of(number: int) -> Statistics | None:
+    def measure(number: int) -> Statistics | None:
         x, y = plan.grid.corner(number)
         pixels = slide.read(x * scale, y * scale, side, side, plan.mpp)
-        numbers = tile_statistics(pixels)
-        return None if numbers is None else numbers | response(runtime.run(pixels[None]))
+        statistics = tile_statistics(pixels)
+        if statistics is None:
+            return None
+        return statistics | response_statistics(runtime.run(pixels[None]))
 
     streams = streams_of(runtime)
-    chosen = sample_tiles(plan.tiles).tolist()
-    told = prefetch(numbers_of, chosen, workers=streams, depth=2 * streams)
-    return mean_statistics([numbers for numbers in told if numbers is not None])
+    sample = sample_tiles(plan.tiles).tolist()
+    measured = prefetch(measure, sample, workers=streams, depth=2 * streams)
+    return mean_statistics([statistics for statistics in measured if statistics is not None])
 
 
 def sample_tiles(tiles: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return some of a plan's tiles, evenly spread: the same for the same image."""
-    count = min(len(tiles), max(FEWEST_TILES, min(MOST_TILES, len(tiles) // _EIGHTH)))
+    """Return evenly spread tiles of a plan, the same ones for the same image."""
+    wanted = max(FEWEST_TILES, min(MOST_TILES, len(tiles) // _TILES_PER_SAMPLE))
+    count = min(len(tiles), wanted)
     if count == 0:
         return tiles
     steps = (np.arange(count) + 0.5) * len(tiles) / count
@@ -65,7 +67,7 @@ def sample_tiles(tiles: NDArray[np.int64]) -> NDArray[np.int64]:
 def tile_statistics(pixels: Pixels, without: NDArray[np.bool_] | None = None) -> Statistics | None:
     """Return stain and sharpness of a tile [h, w, 3], None where it holds too little tissue.
 
-    ``without`` [h, w] are pixels that shall not count.
+    ``without`` [h, w] marks pixels to ignore.
     """
     od = np.take(_OD, pixels)
     mean = od.mean(axis=2)
@@ -88,8 +90,8 @@ def tile_statistics(pixels: Pixels, without: NDArray[np.bool_] | None = None) ->
     }
 
 
-def response(maps: Sequence[NDArray[np.float32]]) -> Statistics:
-    """Return what a network makes of a tile: its maps begin with the logits of the first level."""
+def response_statistics(maps: Sequence[NDArray[np.float32]]) -> Statistics:
+    """Return the statistics of the score map of a tile: ``maps[0]`` are logits [1, c, h, w]."""
     logits = np.clip(maps[0][:, :1].astype(np.float64), -20, 20)
     top = np.sort(logits.ravel())[-max(1, logits.size // 1000) :]
     return {
@@ -100,7 +102,7 @@ def response(maps: Sequence[NDArray[np.float32]]) -> Statistics:
 
 
 def mean_statistics(parts: Sequence[Mapping[str, float]]) -> Statistics | None:
-    """Return the mean of several tiles' numbers, None of none."""
+    """Return the mean of the statistics that all parts have, None without parts."""
     if not parts:
         return None
     names = set.intersection(*(set(part) for part in parts))

@@ -144,6 +144,7 @@ def make_plan(slide: Slide, model: Model, settings: Settings) -> Plan:
     look = _second_stage(model, settings)
     exchanged = look is not None and look.stain is not None
     stain = slide_stain(slide) if exchanged else None
+    validation = card.validation_counts
     told = {"stain": None if stain is None else stain.to_json()} if exchanged else {}
     return Plan(
         grid=grid,
@@ -163,7 +164,7 @@ def make_plan(slide: Slide, model: Model, settings: Settings) -> Plan:
             "tiles": len(tiles),
             "tiles_left_out": before - len(tiles),
             "tissue_mm2": None if tissue is None else round(tissue.area_mm2, 4),
-            "validation": _validation(model),
+            "validation": None if validation is None else validation.to_json(),
         },
     )
 
@@ -193,7 +194,7 @@ def parameters_of(slide: Slide, model: Model, settings: Settings) -> dict[str, A
         "roi_sha256": None if settings.roi is None else _hash(settings.roi),
         "tissue": large if settings.tissue is None else settings.tissue,
         "first_look": [FIRST_LOOK_MPP, CUT] if settings.first_look else None,
-        "second_stage": None if look is None else look.model_dump(exclude={"id"}),
+        "second_stage": None if look is None else look.model_dump(mode="json", exclude={"id"}),
         **_bounds(slide),
     }
 
@@ -210,18 +211,6 @@ def _bounds(slide: Slide) -> dict[str, Any]:
     """Return where QuPath begins to count, for those who read our GeoJSON without the slide."""
     offset_px = bounds_offset(slide.properties)
     return {"bounds_px": list(offset_px)} if any(offset_px) else {}
-
-
-def _validation(model: Model) -> dict[str, Any] | None:
-    """Return the true, false and missed figures of the model's own validation, for intervals."""
-    validation = model.card.scores.get("validation") or {}
-    overall = validation.get("overall") or {}
-    counts = {name: overall.get(name) for name in ("tp", "fp", "fn")}
-    if not all(isinstance(count, int) for count in counts.values()):
-        return None
-    told = {"threshold": model.card.threshold.value, **counts}
-    protocol = validation.get("protocol")
-    return {**told, "protocol": protocol} if isinstance(protocol, str) else told
 
 
 def _threshold(model: Model, settings: Settings) -> float:

@@ -97,9 +97,8 @@ def streams_of(runtime: object) -> int:
 
 def own_precision(model: Model) -> str:
     """Return the precision of a model's graph: "fp32", or "int8" or "fp16" that it was made."""
-    made = model.card.scores.get("export")
-    precision = made.get("precision") if isinstance(made, dict) else None
-    return precision if precision in ("int8", "fp16") else "fp32"
+    export = model.card.scores.export
+    return export.precision if export and export.precision in ("int8", "fp16") else "fp32"
 
 
 def computes_bf16() -> bool:

@@ -101,7 +101,8 @@ def _notes(pairs: Sequence[Pair], dataset: Dataset, outcomes: Sequence[CaseOutco
         )
     if parts := [pair.case.id for pair in pairs if pair.region is not None]:
         notes.append(f"{len(parts)} cases were analysed and scored in part only: {_few(parts)}.")
-    if parts := [pair.case.id for pair in pairs if _parameter(pair, "roi_sha256")]:
+    outlined = [p for p in pairs if p.detections.provenance.parameters.roi_sha256]
+    if parts := [pair.case.id for pair in outlined]:
         notes.append(
             f"{len(parts)} cases were analysed inside a region of interest only; figures outside "
             f"of it count as missed: {_few(parts)}."
@@ -114,10 +115,6 @@ def _notes(pairs: Sequence[Pair], dataset: Dataset, outcomes: Sequence[CaseOutco
     if not any(outcome.case.labelled for outcome in outcomes):
         notes.append("There are no mitotic figures in these cases: recall is undefined.")
     return notes
-
-
-def _parameter(pair: Pair, name: str) -> object:
-    return pair.detections.provenance.parameters.get(name)
 
 
 def _has_other_mpp(pair: Pair) -> bool:

@@ -158,15 +158,10 @@ def _stems(case: Case) -> Iterator[str]:
 def _region(detections: Detections) -> tuple[float, float, float, float] | None:
     """Return the analysed rectangle, clipped to the image; None for the whole image."""
     provenance = detections.provenance
-    region = provenance.parameters.get("region")
+    region = provenance.parameters.region
     if region is None:
         return None
-    try:
-        x, y, width, height = map(float, region)
-    except (TypeError, ValueError):
-        raise DetectionsError.of(
-            provenance.image, f"region {region!r} is not x, y, width, height"
-        ) from None
+    x, y, width, height = region
     left, top = max(x, 0.0), max(y, 0.0)
     right, bottom = min(x + width, provenance.width_px), min(y + height, provenance.height_px)
     return left, top, max(right - left, 0.0), max(bottom - top, 0.0)

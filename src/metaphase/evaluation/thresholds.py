@@ -129,8 +129,8 @@ def _best_of_each(
 
 def lowest_score(pairs: list[Pair]) -> float:
     """Return the highest minimum score of all cases; below it detections are incomplete."""
-    minima = (pair.detections.provenance.parameters.get("min_score", 0) for pair in pairs)
-    return max((float(value) for value in minima if isinstance(value, int | float)), default=0.0)
+    minima = (pair.detections.provenance.parameters.min_score for pair in pairs)
+    return max((value for value in minima if value is not None), default=0.0)
 
 
 def curve_of(pairs: list[Pair], radius_um: float = MATCH_RADIUS_UM, rule: Rule = "midog") -> Curve:

@@ -12,9 +12,10 @@ from metaphase.errors import DetectionsError
 from metaphase.evaluation.pairing import names_of
 from metaphase.exchange.foreign import load_json
 from metaphase.exchange.read import kind_of, read_detections
-from metaphase.figures import Detections, Provenance
+from metaphase.figures import Detections
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.labels.reading import case_id
+from metaphase.provenance import Parameters, Provenance
 from metaphase.slides.open import open_case
 from metaphase.units import scanner_mpp
 
@@ -144,7 +145,7 @@ def _nothing(case: Case, mpp: float | None, path: Path) -> Provenance:
         mpp=mpp,
         mpp_source="labels",
         threshold=0.0,
-        parameters={"read_from": path.name, "not_named": True},
+        parameters=Parameters(read_from=path.name, not_named=True),
     )
 
 

@@ -62,7 +62,9 @@ def convert(
         )
     by_name = _by_name(detections, mpp)
     if threshold is not None:
-        by_name = {name: some.made_by(threshold=threshold) for name, some in by_name.items()}
+        by_name = {
+            name: some.with_provenance(threshold=threshold) for name, some in by_name.items()
+        }
     if above_threshold or (above_threshold is None and to in ABOVE_THRESHOLD):
         by_name = {name: some.above_threshold() for name, some in by_name.items()}
     if to in MANY_SLIDES:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from metaphase.errors import DetectionsError, Problem
-from metaphase.figures import Detections, Label, Provenance
+from metaphase.figures import Detections, Label
 from metaphase.labels.reading import case_id
 from metaphase.labels.reading import image_name as image_name
 from metaphase.labels.values import finite as finite
+from metaphase.provenance import Parameters, Provenance
 
 
 def load_json(path: Path) -> Any:
@@ -124,7 +125,7 @@ class Reading:
             mpp_source=source,
             model=image.model,
             threshold=image.threshold,
-            parameters={"read_from": self.path.name, "format": self.kind},
+            parameters=Parameters(read_from=self.path.name, format=self.kind),
         )
         x, y, score, label = zip(*image.rows, strict=True) if image.rows else ((), (), (), ())
         return Detections(x, y, score, [word.code for word in label], provenance=provenance)

@@ -1,41 +1,48 @@
-"""What a network promises about its input and its output maps, and the card of a model file.
+"""The card of a model file, and what a network promises about its input and its output maps.
 
-A network takes uint8 RGB tiles [n, height, width, 3] at ``mpp`` and normalises them itself, so that
-every runtime is fed the same bytes. It returns two maps a level, in the order of ``levels``:
+A network takes uint8 RGB tiles [n, height, width, 3] at ``mpp``. It normalises them itself, so that
+every runtime is fed the same bytes. It returns two maps per level, in the order of ``levels``:
 
 - logits [n, anchors * classes, h, w], channel ``a * classes + c``;
-- geometry [n, anchors * 4 or 2, h, w]: for ``kind = "centre"`` (anchors = 1) the offset dx, dy in
-  units of the stride from the cell's centre; for ``kind = "anchors"`` the usual dx, dy, dw, dh of
+- geometry [n, anchors * 4 or 2, h, w]. For ``kind = "centre"`` (anchors = 1): the offset dx, dy
+  from the centre of the cell, in units of the stride. For ``kind = "anchors"``: dx, dy, dw, dh of
   R-CNN (Ren et al. 2015, with weights 1) relative to the anchor, channel ``a * 4 + k``.
 
-"window" has no geometry: one map a level, logits [n, classes, h, w] of what lies in the middle of
-each cell.
+"window" has no geometry: one map per level, the logits [n, classes, h, w] of the centre of each
+cell.
 
-The cell in row i, column j of a level of stride s has its centre at ((j + 0.5) s, (i + 0.5) s) for
-"centre" and at (j s, i s) for "anchors" (torchvision's convention), in tile pixels.
+The cell in row i, column j of a level with stride s has its centre at ((j + 0.5) s, (i + 0.5) s)
+for "centre" and at (j s, i s) for "anchors" (torchvision's convention), in tile pixels.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 
 from metaphase.figures import Label
+from metaphase.provenance import ValidationCounts
 
 
 class Strict(BaseModel):
     """A frozen model that refuses unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+Side = Annotated[float, Field(gt=0, le=65536)]
 
 
 class Level(Strict):
     """One pair of output maps."""
 
-    stride: float = Field(gt=0, description="Tile pixels a cell.")
-    anchors: tuple[tuple[float, float], ...] = Field(
-        default=(), description="Width and height in pixels of each anchor; none for centre heads."
+    stride: float = Field(gt=0, le=1024, description="Tile pixels per cell.")
+    anchors: tuple[tuple[Side, Side], ...] = Field(
+        default=(),
+        max_length=64,
+        description="Width and height in pixels of each anchor; none for centre heads.",
     )
 
 
@@ -43,21 +50,31 @@ class HeadSpec(Strict):
     """How output maps become points."""
 
     kind: Literal["centre", "anchors", "window"]
-    levels: tuple[Level, ...]
-    classes: tuple[Label, ...] = (Label.MITOTIC,)
+    levels: tuple[Level, ...] = Field(min_length=1, max_length=16)
+    classes: tuple[Label, ...] = Field(default=(Label.MITOTIC,), min_length=1, max_length=16)
 
 
 class InputSpec(Strict):
-    """What a network must be fed."""
+    """The tiles that a network takes."""
 
-    mpp: float = Field(gt=0, description="Resolution the network was trained at, um/px.")
-    tile_px: int = Field(512, gt=0, description="Side of the tile the network is best fed with.")
+    mpp: float = Field(gt=0, le=100, description="Resolution the network was trained at, um/px.")
+    tile_px: int = Field(512, gt=0, le=16384, description="Side of a tile.")
     margin_px: int = Field(
         32,
         ge=0,
-        description="Rim of a tile inside the image whose detections are left to the next.",
+        description="Rim of a tile, inside the image, whose detections the neighbours give.",
     )
-    multiple_px: int = Field(32, gt=0, description="A tile's side must be a multiple of this.")
+    multiple_px: int = Field(
+        32, gt=0, le=16384, description="The side of a tile is a multiple of this."
+    )
+
+    @model_validator(mode="after")
+    def _check_margin(self) -> InputSpec:
+        if 2 * self.margin_px >= self.tile_px:
+            raise ValueError(
+                f"a margin of {self.margin_px} px leaves nothing of a tile of {self.tile_px} px"
+            )
+        return self
 
 
 class Threshold(Strict):
@@ -72,11 +89,11 @@ class Threshold(Strict):
 
 
 SECOND_STAGE_FLOOR = 0.15
-"""Far under every threshold: what has so low a score after one window will not pass for more."""
+"""Far below every threshold: a candidate with so low a score after one window stays below it."""
 
 
 class StainReference(Strict):
-    """Stains that images are brought to before a network sees them (``slides/stain.py``)."""
+    """The stains that images are normalised to before a network is run (``slides/stain.py``)."""
 
     vectors: tuple[tuple[float, float, float], tuple[float, float, float]] = Field(
         description="Optical density of haematoxylin and of eosin in R, G, B, of length 1."
@@ -87,17 +104,17 @@ class StainReference(Strict):
 
 
 class SecondStage(Strict):
-    """How a second network looks again at what the first one found.
+    """How a second network scores the candidates of the detector again.
 
-    It lies in the folder ``second`` of the model file. A figure's score becomes
+    Its model file is the folder ``second`` of the model file. The score of a candidate becomes
     ``first ** (1 - weight) * second ** weight``.
     """
 
     id: str = Field(description="Id of the second network's model file.")
     min_score: float = Field(
-        0.1, ge=0, le=1, description="What the first network scores lower is left out."
+        0.1, ge=0, le=1, description="Candidates with a lower score of the detector are left out."
     )
-    weight: float = Field(0.5, ge=0, le=1, description="Of the second score against the first.")
+    weight: float = Field(0.5, ge=0, le=1, description="Weight of the second score.")
     symmetries: Literal[1, 2, 4, 8] = Field(
         4, description="Mirrored and turned windows whose logits are averaged."
     )
@@ -105,23 +122,23 @@ class SecondStage(Strict):
         default=SECOND_STAGE_FLOOR,
         ge=0,
         le=1,
-        description="Where one window makes the score lower than this, it stays the only one.",
+        description="A candidate whose score after one window is lower gets no further windows.",
     )
     stain: StainReference | None = Field(
-        default=None, description="What the stains of an image are exchanged for in windows."
+        default=None, description="The stains to which windows are normalised."
     )
 
 
 class TrainingDomain(Strict):
-    """What the images of one training domain look like on average."""
+    """The mean statistics of the images of one training domain."""
 
     name: str
-    images: int = Field(ge=0, description="Images that were looked at.")
-    mean: dict[str, float] = Field(description="Numbers as ``detection/appearance.py`` names them.")
+    images: int = Field(ge=0, description="Images that were measured.")
+    mean: dict[str, float] = Field(description="Statistics of ``detection/imagestatistics.py``.")
 
 
 class DomainStatistics(Strict):
-    """What a model was trained on looks like, so that detection can tell what does not."""
+    """The training domains of a model, with which detection compares an image."""
 
     by: str = Field(description="Kind of domain: scanner, laboratory, ...")
     domains: tuple[TrainingDomain, ...]
@@ -132,10 +149,79 @@ class DomainStatistics(Strict):
     images: int = Field(ge=0, description="Training images that set the limit.")
 
 
-class ModelCard(Strict):
-    """Everything a model file tells about itself. Written as ``card.json``.
+class ExportNote(BaseModel):
+    """How the graph of a model was converted (``models/precision.py``)."""
 
-    Cards of version 0.1 name the second stage ``second``; they are read as they are.
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    precision: Literal["fp32", "fp16", "int8", "packed"]
+    source_id: str = Field("", alias="from", description="Id of the model that was converted.")
+    calibration_tiles: int | None = None
+
+
+class ScoreSummary(BaseModel):
+    """Counts and rates of one evaluation, as ``Scores.to_dict`` writes them."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    tp: int | None = None
+    fp: int | None = None
+    fn: int | None = None
+    f1: float | None = None
+    precision: float | None = None
+    recall: float | None = None
+
+
+class ValidationScores(BaseModel):
+    """The scores of the model on its own validation cases."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    overall: ScoreSummary = ScoreSummary()
+    protocol: str | None = None
+
+
+class CardScores(RootModel[dict[str, Any]]):
+    """The scores on a card: any evaluations by name, and how the graph was converted.
+
+    Entries keep their JSON as it was written, so that the id of the card stays the same.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    root: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check_entries(self) -> CardScores:
+        _ = self.validation, self.export  # raise where an entry is not what it should be
+        return self
+
+    @property
+    def entries(self) -> Mapping[str, Any]:
+        """All entries by name, as plain JSON values."""
+        return self.root
+
+    @property
+    def validation(self) -> ValidationScores | None:
+        """The scores on the validation cases of the training."""
+        entry = self.root.get("validation")
+        return ValidationScores.model_validate(entry) if entry else None
+
+    @property
+    def export(self) -> ExportNote | None:
+        """How the graph was converted, None for a graph as it was trained."""
+        entry = self.root.get("export")
+        return ExportNote.model_validate(entry) if entry else None
+
+    def with_entries(self, **entries: Any) -> CardScores:
+        """Return the scores with some entries replaced or added."""
+        return CardScores({**self.root, **entries})
+
+
+class ModelCard(Strict):
+    """Everything that describes a model, written as ``card.json``.
+
+    Cards of version 0.1 name the second stage ``second``; they are read too.
     """
 
     format: Literal[1] = 1
@@ -143,27 +229,27 @@ class ModelCard(Strict):
     created: str = Field(description="ISO 8601, UTC.")
     metaphase: str = Field(description="Version of metaphase that wrote it.")
     network: str = Field(description="Kind of network, as in recipes.")
-    network_options: dict[str, Any] = Field(description="Its sizes, enough to build it again.")
+    network_options: dict[str, Any] = Field(description="Its options, enough to build it again.")
     input: InputSpec
     head: HeadSpec
     normalisation: dict[str, tuple[float, float, float]] = Field(
         description="mean and std of RGB in [0, 1]; applied inside the network."
     )
-    merge_radius_um: float = Field(gt=0)
+    merge_radius_um: float = Field(gt=0, le=1000)
     threshold: Threshold
     second_stage: SecondStage | None = None
     training_data: list[dict[str, Any]] = Field(description="Name, cases, figures and terms.")
     recipe: dict[str, Any] = Field(description="The resolved recipe.")
     seed: int
     versions: dict[str, str] = Field(description="Of Python and the libraries that trained it.")
-    scores: dict[str, Any] = Field(default_factory=dict)
+    scores: CardScores = CardScores({})
     notes: str = "Research use only; not for diagnosis."
-    command: str = Field(default="", description="The command that makes the model again.")
+    command: str = Field(default="", description="The command that trains the model again.")
     limitations: tuple[str, ...] = Field(
         default=(), description="Known failures, a sentence or two each."
     )
     domains: DomainStatistics | None = Field(
-        default=None, description="What the training images look like."
+        default=None, description="The training domains, for the domain shift of an image."
     )
     weights_sha256: dict[str, str] = Field(
         default_factory=dict, description="SHA-256 of each weights file beside the card."
@@ -176,3 +262,23 @@ class ModelCard(Strict):
             data = dict(data)
             data["second_stage"] = data.pop("second")
         return data
+
+    def updated(self, **changes: Any) -> ModelCard:
+        """Return the card with some fields replaced. Raises pydantic's ValidationError."""
+        values = {name: getattr(self, name) for name in ModelCard.model_fields}
+        return ModelCard.model_validate({**values, **changes})
+
+    @property
+    def validation_counts(self) -> ValidationCounts | None:
+        """The counts of the validation at the threshold, None where they are not known."""
+        validation = self.scores.validation
+        if validation is None:
+            return None
+        overall = validation.overall
+        counts = {"tp": overall.tp, "fp": overall.fp, "fn": overall.fn}
+        if None in counts.values():
+            return None
+        named = {"protocol": validation.protocol} if validation.protocol else {}
+        return ValidationCounts.model_validate(
+            {"threshold": self.threshold.value, **counts, **named}
+        )

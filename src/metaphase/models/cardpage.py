@@ -1,8 +1,8 @@
-"""A model's card as a page that people read, in Markdown.
+"""The card of a model as a Markdown page.
 
-Everything is taken from the card; what it does not say is not on the page. Of ``scores``, entries
-that hold counts or rates (as ``Scores.to_dict`` gives them: "recall", "f1", "intervals", ...)
-become rows of one table, a dictionary of such entries as many rows, and everything else is listed.
+The page has only what the card has. Entries of ``scores`` with counts or rates (as
+``Scores.to_dict`` writes them: "recall", "f1", "intervals", ...) become rows of one table. A
+dictionary of such entries becomes several rows. All other entries are listed.
 """
 
 from __future__ import annotations
@@ -28,26 +28,25 @@ def card_markdown(card: ModelCard, model_id: str = "") -> str:
         f"**{RESEARCH_USE}**",
         _notes(card),
         _facts(card, model_id),
-        "## What it is fed and gives\n\n" + _interface(card),
+        "## Input and output\n\n" + _interface(card),
         "## Operating point\n\n" + _threshold(card),
-        "## Scores\n\n" + _scores(card.scores) if card.scores else "",
+        "## Scores\n\n" + _scores(card.scores.entries) if card.scores.entries else "",
         _list("## Known failures and limits", card.limitations),
-        "## Trained on\n\n" + _data(card.training_data) if card.training_data else "",
-        "## How it was made\n\n" + _making(card),
+        "## Training data\n\n" + _data(card.training_data) if card.training_data else "",
+        "## How it was trained\n\n" + _making(card),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _notes(card: ModelCard) -> str:
-    said = card.notes.strip()
-    known = ModelCard.model_fields["notes"].default
-    return _text(said.removeprefix(known).strip()) if said else ""
+    default = ModelCard.model_fields["notes"].default
+    return _text(card.notes.strip().removeprefix(default).strip())
 
 
 def _facts(card: ModelCard, model_id: str) -> str:
     rows = [
         ("Network", card.network),
-        ("Made", f"{card.created}, by metaphase {card.metaphase}"),
+        ("Created", f"{card.created}, by metaphase {card.metaphase}"),
         ("Id", f"`{model_id}`" if model_id else ""),
         *((name, f"SHA-256 `{value}`") for name, value in card.weights_sha256.items()),
     ]
@@ -57,21 +56,22 @@ def _facts(card: ModelCard, model_id: str) -> str:
 def _interface(card: ModelCard) -> str:
     classes = ", ".join(card.head.classes)
     return (
-        f"H&E at {card.input.mpp:g} um/px, in tiles of {card.input.tile_px} px (a rim of "
-        f"{card.input.margin_px} px is left to the next tile). Points of: {classes}, with a score "
-        f"from 0 to 1; points within {card.merge_radius_um:g} um are one.{_second_stage(card)}"
+        f"Input: H&E at {card.input.mpp:g} um/px, in tiles of {card.input.tile_px} px that overlap "
+        f"by {2 * card.input.margin_px} px. Output: points of {classes}, with a score from 0 to 1. "
+        f"Points within {card.merge_radius_um:g} um are merged.{_second_stage(card)}"
     )
 
 
 def _second_stage(card: ModelCard) -> str:
-    look = card.second_stage
-    if look is None:
+    stage = card.second_stage
+    if stage is None:
         return ""
-    stain = ", the image's stains exchanged for those of the training" if look.stain else ""
+    stain = ", normalised to the stains of the training images" if stage.stain else ""
     return (
-        f" Candidates with a score of at least {look.min_score:g} are looked at again by a second "
-        f"network, in {look.symmetries} of a square's symmetries where that may change something"
-        f"{stain}; a score is the geometric mean of both (weight of the second: {look.weight:g})."
+        f" Second stage: a second network scores a window around each candidate with a score of at "
+        f"least {stage.min_score:g}{stain}. It averages up to {stage.symmetries} mirrored and "
+        "turned windows. The final score is the geometric mean of both scores (weight of the "
+        f"second: {stage.weight:g})."
     )
 
 
@@ -92,7 +92,7 @@ def _scores(scores: Mapping[str, Any]) -> str:
         used = [i for i in range(len(_HEAD)) if any(row[i] for row in cells)]
         parts.append(_table([_HEAD[i] for i in used], [[row[i] for i in used] for row in cells]))
         if any(score.get("intervals") for _, score in rows):
-            parts.append("In brackets: 95 % intervals, by bootstrap unless it is said otherwise.")
+            parts.append("In brackets: 95 % intervals, by bootstrap unless stated otherwise.")
     rest = {name: value for name, value in scores.items() if not list(_rows(name, value))}
     if rest:
         parts.append("\n".join(_items(rest)))
@@ -100,7 +100,7 @@ def _scores(scores: Mapping[str, Any]) -> str:
 
 
 def _rows(name: str, value: Any) -> Iterator[Row]:
-    """Yield the rows of the table that an entry of ``scores`` makes; none if it is no score."""
+    """Yield the table rows of an entry of ``scores``; none if it has no counts or rates."""
     if not isinstance(value, Mapping):
         return
     if any(isinstance(value.get(rate), int | float) for rate in _RATES):
@@ -145,7 +145,7 @@ def _data(sources: list[dict[str, Any]]) -> str:
             _number(source.get("cases")),
             _number(source.get("mitotic_figures")),
             _text(", ".join(source.get("scanners", ()))),
-            _text(source.get("terms") or "not told"),
+            _text(source.get("terms") or "not stated"),
         ]
         for source in sources
     ]
@@ -171,8 +171,8 @@ def _items(values: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
             yield f"{indent}- {_text(str(name))}:"
             yield from _items(value, depth + 1)
         elif value is not None and value != []:
-            told = ", ".join(map(_number, value)) if isinstance(value, list | tuple) else value
-            yield f"{indent}- {_text(str(name))}: {_text(_number(told))}"
+            shown = ", ".join(map(_number, value)) if isinstance(value, list | tuple) else value
+            yield f"{indent}- {_text(str(name))}: {_text(_number(shown))}"
 
 
 def _list(heading: str, items: tuple[str, ...]) -> str:
@@ -191,5 +191,5 @@ def _number(value: Any) -> str:
 
 
 def _text(value: str) -> str:
-    """Return text that cannot end a cell or a line."""
+    """Return text without line breaks and cell borders."""
     return " ".join(value.split()).replace("|", "\\|")

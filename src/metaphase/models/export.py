@@ -1,8 +1,8 @@
-"""From a PyTorch network to an ONNX graph that gives the same maps, and to lower precision.
+"""From a PyTorch network to an ONNX graph that gives the same maps.
 
-The graph's input is ``tiles``, uint8 RGB [n, h, w, 3]; batch, height and width are dynamic (of a
-"window" the batch alone). Its outputs are ``logits_0, geometry_0, logits_1, ...`` in float32, as
-``models/card.py`` tells.
+The input of the graph is ``tiles``, uint8 RGB [n, h, w, 3]. Batch, height and width are dynamic;
+for a "window" network only the batch is. The outputs are ``logits_0, geometry_0, logits_1, ...`` in
+float32, as ``models/card.py`` describes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 INPUT_NAME = "tiles"
 OPSET = 18
 TOLERANCE = 1e-2
-"""Largest difference of a logit allowed between PyTorch and the graph (0.0025 of a score)."""
+"""Largest difference of a logit allowed between PyTorch and the graph (0.0025 in score)."""
 
 
 def output_names(head: HeadSpec) -> list[str]:
@@ -34,10 +34,10 @@ def output_names(head: HeadSpec) -> list[str]:
 
 
 def export_onnx(network: Network, path: str | Path, *, check: bool = True) -> Path:
-    """Write a network as ONNX and, with ``check``, run it beside PyTorch on random tiles.
+    """Write a network as ONNX and, with ``check``, compare its maps with PyTorch's on random tiles.
 
-    The network is left in the state of training or evaluation in which it came. Raises
-    ModelFileError where the graph's maps differ from PyTorch's.
+    The network's training or evaluation mode is restored. Raises ModelFileError where the maps
+    differ by more than ``TOLERANCE``.
     """
     import torch
 
@@ -75,7 +75,7 @@ def _export(network: Network, path: Path) -> None:
         rows, columns = (torch.export.Dim(name, min=1) for name in ("rows", "columns"))
         dynamic |= {1: multiple * rows, 2: multiple * columns}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own, of no use to the caller
+        warnings.simplefilter("ignore")  # those of the exporter concern its own code
         torch.onnx.export(
             network,
             (example,),
@@ -92,7 +92,7 @@ def _export(network: Network, path: Path) -> None:
 
 
 def _check(network: Network, data: bytes, path: Path) -> None:
-    """Compare the graph with PyTorch on tiles of two sizes and batches."""
+    """Compare the graph with PyTorch on two tile sizes and batches."""
     import onnxruntime
     import torch
 
@@ -103,9 +103,9 @@ def _check(network: Network, data: bytes, path: Path) -> None:
     other = (side, side) if network.head.kind == "window" else (multiple * 2, multiple * 4)
     for n, (height, width) in ((1, (side, side)), (3, other)):
         tiles = random.integers(0, 256, (n, height, width, 3), dtype=np.uint8)
-        wanted = [m.float().cpu().numpy() for m in network(torch.from_numpy(tiles).to(device))]
-        given: list[Any] = session.run(None, {INPUT_NAME: tiles})
-        for name, a, b in zip(output_names(network.head), wanted, given, strict=True):
+        expected = [m.float().cpu().numpy() for m in network(torch.from_numpy(tiles).to(device))]
+        actual: list[Any] = session.run(None, {INPUT_NAME: tiles})
+        for name, a, b in zip(output_names(network.head), expected, actual, strict=True):
             worst = float(np.abs(a - b).max()) if a.shape == b.shape else np.inf
             if not worst <= TOLERANCE:
                 raise ModelFileError.of(

@@ -1,18 +1,19 @@
 """The model file: a folder with ``card.json``, ``weights.safetensors`` and ``model.onnx``.
 
-A model with a second stage has a second model file inside, in the folder ``second``.
-
 One of the two weights files is enough: ONNX Runtime and OpenVINO need ``model.onnx``, PyTorch needs
-``weights.safetensors``. The card holds the SHA-256 of each, and loading checks them. Nothing in a
-model file is code, and loading executes none: the network's kind is looked up by name among those
-that this package knows, safetensors holds numbers alone, and ONNX is a graph of known operators.
+``weights.safetensors``. The card holds the SHA-256 of each, and loading checks them. A model with a
+second stage has the model file of that network in the folder ``second``.
+
+Nothing in a model file is code, and loading executes none. The network is looked up by name among
+those of this package, safetensors holds numbers alone, and ONNX is a graph of known operators that
+may not refer to other files (``onnxfile.py``).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,7 @@ from pydantic import ValidationError
 from metaphase.errors import MissingExtraError, ModelFileError, Problem
 from metaphase.files import sha256_of_file, write_bytes, write_json
 from metaphase.models.card import ModelCard, SecondStage
+from metaphase.models.onnxfile import external_files
 
 if TYPE_CHECKING:
     from metaphase.models.networks.base import Network
@@ -31,21 +33,23 @@ CARD_NAME = "card.json"
 WEIGHTS_NAME = "weights.safetensors"
 ONNX_NAME = "model.onnx"
 SECOND_STAGE_FOLDER = "second"
-"""Folder inside a model file: that of the network of the second stage, a model file itself."""
+"""Folder inside a model file: the model file of the second stage."""
 ZOO = Path(__file__).parent / "zoo"
 DEFAULT_NAME = "compact"
-"""The model inside the package that is meant where none is named."""
+"""The bundled model that is used where none is named."""
 
+_MAX_CARD_BYTES = 16 << 20
 _LATER_FIELDS = ("command", "limitations", "second_stage", "domains")
-_LATER_FIELDS_OF_SECOND = ("floor", "stain")
+_LATER_FIELDS_OF_SECOND_STAGE = ("floor", "stain")
+_COPY_AGAIN = "copy the whole folder again from where it came"
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model file that was found whole: its card, its folder and its id.
+    """A complete model file: its card, its folder and its id.
 
-    ``id`` is the SHA-256 of the card's content, which holds the hashes of the weights: equal ids
-    mean equal numbers, threshold and training record, wherever the folder lies.
+    ``id`` is the SHA-256 of the card's content, which holds the hashes of the weights. Equal ids
+    mean equal weights, threshold and training record, wherever the folder is.
     """
 
     card: ModelCard
@@ -69,12 +73,30 @@ class Model:
             return None
         return load_model(self.folder / SECOND_STAGE_FOLDER, verify=False)
 
+    def graph(self) -> bytes:
+        """Read the ONNX graph. Raises ModelFileError where it is absent, changed or not alone."""
+        path = self.onnx_path
+        if path is None:
+            raise ModelFileError.of(
+                self.folder,
+                f"has no {ONNX_NAME}",
+                way_out="write one with 'metaphase export', or use --device torch",
+            )
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ModelFileError.of(path, f"cannot be read: {error.strerror}") from error
+        problems = list(_graph_problems(path, data, self.card.weights_sha256[ONNX_NAME]))
+        if problems:
+            raise ModelFileError(problems)
+        return data
+
     def _listed(self, name: str) -> Path | None:
         return self.folder / name if name in self.card.weights_sha256 else None
 
 
 def load_model(path: str | Path, *, verify: bool = True) -> Model:
-    """Open a model file: a folder, its ``card.json``, or the name of a model in the package.
+    """Open a model file: a folder, its ``card.json``, or the name of a bundled model.
 
     ``verify=False`` skips hashing the weights (when the caller has just done so). Raises
     ModelFileError where something is missing, damaged or too new.
@@ -83,7 +105,7 @@ def load_model(path: str | Path, *, verify: bool = True) -> Model:
     card = _read_card(folder / CARD_NAME)
     problems = list(_damage(folder, card, verify))
     if card.second_stage is not None:
-        problems += _second_damage(folder / SECOND_STAGE_FOLDER, card.second_stage.id, verify)
+        problems += _second_stage_damage(folder / SECOND_STAGE_FOLDER, card.second_stage.id, verify)
     if problems:
         raise ModelFileError(problems)
     return Model(card, folder, card_id(card))
@@ -109,29 +131,25 @@ def save_model(
         parts[WEIGHTS_NAME] = _safetensors(weights)
     if onnx is not None:
         parts[ONNX_NAME] = onnx if isinstance(onnx, bytes) else Path(onnx).read_bytes()
-    (folder / CARD_NAME).unlink(missing_ok=True)  # no card: whoever looks sees it is not complete
+    (folder / CARD_NAME).unlink(missing_ok=True)  # without a card it is not taken for complete
     for name in (WEIGHTS_NAME, ONNX_NAME):
         if name in parts:
             write_bytes(folder / name, parts[name])
         else:
             (folder / name).unlink(missing_ok=True)
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(parts.items())}
-    card = card.model_copy(update={"weights_sha256": hashes})
-    write_json(folder / CARD_NAME, card.model_dump(mode="json"))
-    return Model(card, folder, card_id(card))
+    return _write_card(folder, card.updated(weights_sha256=hashes))
 
 
 def rewrite_card(model: Model, **changes: Any) -> Model:
-    """Write other values into fields of a model's card and return the model as it is now.
+    """Replace fields of a model's card and return the model with its new card and id.
 
-    The weights stay; the id changes with the card.
+    The weights stay. Raises pydantic's ValidationError for values that are not allowed.
     """
-    card = model.card.model_copy(update=changes)
-    write_json(model.folder / CARD_NAME, card.model_dump(mode="json"))
-    return Model(card, model.folder, card_id(card))
+    return _write_card(model.folder, model.card.updated(**changes))
 
 
-def save_second_stage(model: Model, second: Model, look: SecondStage) -> Model:
+def save_second_stage(model: Model, second: Model, stage: SecondStage) -> Model:
     """Give a model file a second stage and return it.
 
     ``second`` is copied into its folder, unless it was written there.
@@ -141,7 +159,8 @@ def save_second_stage(model: Model, second: Model, look: SecondStage) -> Model:
         for path in (second.onnx_path, second.weights_path, second.folder / CARD_NAME):
             if path is not None:
                 write_bytes(folder / path.name, path.read_bytes())
-    return rewrite_card(model, second_stage=look.model_copy(update={"id": card_id(second.card)}))
+    named = stage.model_copy(update={"id": card_id(second.card)})
+    return rewrite_card(model, second_stage=named)
 
 
 def load_network(model: Model) -> Network:
@@ -151,33 +170,41 @@ def load_network(model: Model) -> Network:
             model.folder, f"has no {WEIGHTS_NAME}", way_out="PyTorch needs it; use --device onnx"
         )
     try:
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         from metaphase.models.networks import build_network
     except ImportError as error:
         raise MissingExtraError("train", "running a model with PyTorch") from error
     card = model.card
-    network = build_network(card.network, card.network_options, card.head.classes, pretrained=False)
+    try:
+        network = build_network(
+            card.network, card.network_options, card.head.classes, pretrained=False
+        )
+    except (ValidationError, TypeError, ValueError, RuntimeError, MemoryError) as error:
+        raise ModelFileError.of(
+            model.folder / CARD_NAME, f"the network cannot be built: {error}", record="network"
+        ) from error
     try:
         network.load_state_dict(load_file(model.weights_path))
-    except RuntimeError as error:
+    except (RuntimeError, SafetensorError, OSError) as error:
         raise ModelFileError.of(
-            model.weights_path, f"does not fit {card.network!r}: {error}"
+            model.weights_path, f"does not fit {card.network!r}: {error}", way_out=_COPY_AGAIN
         ) from error
     return network.eval()
 
 
 def zoo_names() -> list[str]:
-    """Return the names of the models inside the package."""
+    """Return the names of the bundled models."""
     return sorted(card.parent.name for card in ZOO.glob(f"*/{CARD_NAME}"))
 
 
 def default_model() -> str:
-    """Return the name of the model that is meant where none is named. Raises ModelFileError."""
+    """Return the name of the model to use where none is named. Raises ModelFileError."""
     if DEFAULT_NAME not in zoo_names():
         raise ModelFileError.of(
             DEFAULT_NAME,
-            "is not inside this install, so there is no model unless one is named",
+            "is not part of this installation, so a model has to be named",
             way_out="name a folder that 'metaphase train' wrote, with --model",
         )
     return DEFAULT_NAME
@@ -186,94 +213,135 @@ def default_model() -> str:
 def card_id(card: ModelCard) -> str:
     """Return the SHA-256 of a card's content, whatever its layout on disk.
 
-    Fields that cards have not always had count where they say something other than their default,
-    so that the ids of older models stay what they were.
+    The ids of older models stay the same: fields that were added later count only where they differ
+    from their default, and the second stage counts under the name that it had in version 0.1.
     """
     content = card.model_dump(mode="json")
+    stage = card.second_stage
     for name in _LATER_FIELDS:
         if not content[name]:
             del content[name]
-    for name in _LATER_FIELDS_OF_SECOND if card.second_stage is not None else ():
-        if getattr(card.second_stage, name) == SecondStage.model_fields[name].default:
-            del content["second_stage"][name]
-    if "second_stage" in content:
-        content["second"] = content.pop("second_stage")  # the name when ids were first given
+    if stage is not None:
+        for name in _LATER_FIELDS_OF_SECOND_STAGE:
+            if getattr(stage, name) == SecondStage.model_fields[name].default:
+                del content["second_stage"][name]
+        content["second"] = content.pop("second_stage")
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _write_card(folder: Path, card: ModelCard) -> Model:
+    write_json(folder / CARD_NAME, card.model_dump(mode="json"))
+    return Model(card, folder, card_id(card))
+
+
 def _find(path: str | Path) -> Path:
-    given = Path(path)
-    if given.name == CARD_NAME and given.is_file():
-        return given.parent
-    if (given / CARD_NAME).is_file():
-        return given
-    if given.name == str(path) and (ZOO / given / CARD_NAME).is_file():
-        return ZOO / given
-    raise ModelFileError.of(path, _absence(given), way_out=_known_models())
+    named = Path(path)
+    try:
+        if named.name == CARD_NAME and named.is_file():
+            return named.parent
+        if (named / CARD_NAME).is_file():
+            return named
+        if named.name == str(path) and (ZOO / named / CARD_NAME).is_file():
+            return ZOO / named
+        problem = _absence(named)
+    except (OSError, ValueError) as error:  # a name that no file can have
+        problem = f"cannot be opened: {error}"
+    raise ModelFileError.of(path, problem, way_out=_known_models())
 
 
-def _absence(given: Path) -> str:
-    if given.is_dir():
+def _absence(path: Path) -> str:
+    if path.is_dir():
         return f"holds no {CARD_NAME}, so it is not a model file, or one that was not finished"
-    if given.exists():
+    if path.exists():
         return "is not a model file: a model file is a folder"
     return "there is no such model file"
 
 
 def _known_models() -> str:
     names = zoo_names()
-    inside = f"or one of the models inside: {', '.join(names)}" if names else "none are inside yet"
-    return f"name a folder that 'metaphase train' wrote; {inside}"
+    bundled = f"or a bundled model: {', '.join(names)}" if names else "no model is bundled"
+    return f"name a folder that 'metaphase train' wrote; {bundled}"
 
 
 def _read_card(path: Path) -> ModelCard:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelFileError.of(path, f"cannot be read: {error}") from error
-    version = data.get("format") if isinstance(data, dict) else None
+        with path.open("rb") as stream:
+            data = stream.read(_MAX_CARD_BYTES + 1)
+        if len(data) > _MAX_CARD_BYTES:
+            raise ModelFileError.of(path, f"has more than {_MAX_CARD_BYTES >> 20} MiB")
+        content = json.loads(data.decode("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelFileError.of(path, f"cannot be read: {error}", way_out=_COPY_AGAIN) from error
+    version = content.get("format") if isinstance(content, dict) else None
     if isinstance(version, int) and version > 1:
         raise ModelFileError.of(
-            path, f"is of format {version}; this metaphase knows 1", way_out="upgrade metaphase"
+            path,
+            f"is of format {version}; this version of metaphase reads 1",
+            way_out="upgrade metaphase",
         )
     try:
-        return ModelCard.model_validate(data)
+        return ModelCard.model_validate(content)
     except ValidationError as error:
         raise ModelFileError(
             Problem(str(path), ".".join(map(str, item["loc"])), item["msg"])
             for item in error.errors()
         ) from error
+    except RecursionError as error:
+        raise ModelFileError.of(path, "is nested too deeply") from error
 
 
-def _damage(folder: Path, card: ModelCard, verify: bool) -> list[Problem]:
-    way_out = "copy the whole folder again from where it came"
+def _damage(folder: Path, card: ModelCard, verify: bool) -> Iterator[Problem]:
     hashes = {k: v for k, v in card.weights_sha256.items() if k in (WEIGHTS_NAME, ONNX_NAME)}
-    strangers = sorted(set(card.weights_sha256) - set(hashes))
-    problems = [
-        Problem(str(folder / CARD_NAME), "weights_sha256", f"unknown file {name!r}")
-        for name in strangers
-    ]
+    for name in sorted(set(card.weights_sha256) - set(hashes)):
+        yield Problem(str(folder / CARD_NAME), "weights_sha256", f"unknown file {name!r}")
     if not hashes:
-        problems.append(Problem(str(folder), "", "has no weights", way_out))
-    for name, wanted in hashes.items():
-        path = folder / name
-        if not path.is_file():
-            problems.append(Problem(str(path), "", "is missing, though the card names it", way_out))
-        elif verify and sha256_of_file(path) != wanted:
-            problems.append(Problem(str(path), "", "is not the file that the card names", way_out))
-    return problems
+        yield Problem(str(folder), "", "has no weights", _COPY_AGAIN)
+    for name, expected in hashes.items():
+        yield from _file_damage(folder / name, expected, verify)
 
 
-def _second_damage(folder: Path, wanted: str, verify: bool) -> list[Problem]:
+def _file_damage(path: Path, expected: str, verify: bool) -> Iterator[Problem]:
     try:
-        found = load_model(folder, verify=verify)
+        if not path.is_file():
+            yield Problem(str(path), "", "is missing, though the card names it", _COPY_AGAIN)
+        elif verify and sha256_of_file(path) != expected:
+            yield Problem(str(path), "", "is not the file that the card names", _COPY_AGAIN)
+    except OSError as error:
+        yield Problem(str(path), "", f"cannot be read: {error.strerror}", _COPY_AGAIN)
+
+
+def _graph_problems(path: Path, data: bytes, expected: str) -> Iterator[Problem]:
+    if hashlib.sha256(data).hexdigest() != expected:
+        yield Problem(str(path), "", "is not the file that the card names", _COPY_AGAIN)
+        return
+    try:
+        files = external_files(data)
+    except ValueError as error:
+        yield Problem(str(path), "", f"is not an ONNX graph: {error}", _COPY_AGAIN)
+        return
+    if files:
+        yield Problem(
+            str(path),
+            "",
+            f"keeps weights in other files ({', '.join(map(repr, files[:3]))}), whose content the "
+            "card does not vouch for",
+            "save the graph with all weights inside",
+        )
+
+
+def _second_stage_damage(folder: Path, expected: str, verify: bool) -> list[Problem]:
+    try:
+        card = _read_card(folder / CARD_NAME)
     except ModelFileError as error:
         return list(error.problems)
-    if found.id == wanted:
-        return []
-    way_out = "copy the whole folder again from where it came"
-    return [Problem(str(folder), "", "is not the second stage that the card names", way_out)]
+    problems = list(_damage(folder, card, verify))
+    if card.second_stage is not None:
+        problems.append(Problem(str(folder), "", "is a second stage that has a second stage"))
+    elif not problems and card_id(card) != expected:
+        wrong = "is not the second stage that the card names"
+        problems.append(Problem(str(folder), "", wrong, _COPY_AGAIN))
+    return problems
 
 
 def _safetensors(weights: Mapping[str, Any]) -> bytes:

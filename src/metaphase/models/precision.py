@@ -1,6 +1,6 @@
-"""ONNX graphs of lower precision: half (for GPUs), 8-bit integers (for CPUs), packed (for disks).
+"""ONNX graphs of lower precision: half precision (GPUs), 8-bit integers (CPUs), packed (file size).
 
-What it costs in F1 depends on the model and is not told by the maps: evaluate both.
+The cost in F1 depends on the model and cannot be read from the maps: evaluate both models.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from metaphase.models.modelfile import (
 Precision = Literal["fp32", "fp16", "int8", "packed"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8", "packed")
 _SMALL = 256
-"""Tensors of fewer numbers are not worth packing."""
+"""Tensors with fewer numbers are not packed."""
 _LARGEST = 6e4  # float16 ends at 65,504
 
 
@@ -37,13 +37,13 @@ def export_model(
     *,
     tiles: Iterable[NDArray[np.uint8]] | None = None,
 ) -> Model:
-    """Write a model file that holds a graph of a precision, and return it.
+    """Write a model file whose graph has the given precision, and return it.
 
-    "fp32" exports the PyTorch weights anew (and keeps them); the others convert the model's graph.
-    "packed" stores weights in half precision and computes in single: half the size, as fast.
-    "int8" is calibrated on ``tiles``, each uint8 [h, w, 3] of the model's size, from images like
-    those it will see. The card keeps the model's threshold and says under ``scores["export"]`` what
-    was done to it. Raises ModelFileError, MissingExtraError.
+    "fp32" exports the PyTorch weights again and keeps them. The others convert the model's graph.
+    "packed" stores weights in half precision and computes in single precision: half the size, same
+    speed. "int8" is calibrated on ``tiles``, each uint8 [h, w, 3] of the model's tile size, from
+    images like those to be analysed. The card keeps the threshold; ``card.scores.export`` records
+    the conversion. Raises ModelFileError, MissingExtraError.
     """
     note: dict[str, Any] = {"precision": precision, "from": model.id}
     weights = None
@@ -68,12 +68,12 @@ def export_model(
             way_out=f"choose one of {', '.join(PRECISIONS)}",
         )
     name = model.card.name if precision in ("fp32", "packed") else f"{model.card.name}-{precision}"
-    changes: dict[str, Any] = {"name": name, "scores": {**model.card.scores, "export": note}}
+    changes: dict[str, Any] = {"name": name, "scores": model.card.scores.with_entries(export=note)}
     card = model.card.model_copy(update=changes)
     written = save_model(folder, card, weights=weights, onnx=graph)
     if model.second_stage is None or card.second_stage is None:
         return written
-    # The second stage is at a few windows: in 8 bits it would save nothing and round the scores.
+    # The second stage runs on few windows: 8 bits would save nothing there and round the scores.
     second = model.second_stage
     if precision in ("fp16", "packed"):
         second = export_model(second, written.folder / SECOND_STAGE_FOLDER, precision)
@@ -81,9 +81,9 @@ def export_model(
 
 
 def half(graph: Path) -> bytes:
-    """Return a graph with weights and arithmetic in float16; input and outputs stay as they are.
+    """Return a graph with weights and arithmetic in float16, and unchanged input and outputs.
 
-    For GPUs: most CPUs compute it in float32, with conversions on top.
+    For GPUs. Most CPUs convert to float32 and are slower.
     """
     onnx = _onnx()
     from onnxruntime.transformers.float16 import convert_float_to_float16
@@ -93,9 +93,9 @@ def half(graph: Path) -> bytes:
 
 
 def packed(graph: Path) -> bytes:
-    """Return a graph with its weights in float16 and a cast behind each: it computes in float32.
+    """Return a graph with its weights in float16, each cast to float32: it computes in float32.
 
-    Runtimes do the casts once, when they load it.
+    Runtimes cast once, when they load the graph.
     """
     onnx = _onnx()
     model = onnx.load(graph)
@@ -113,19 +113,19 @@ def packed(graph: Path) -> bytes:
     del model.graph.initializer[:], model.graph.node[:]
     model.graph.initializer.extend(kept)
     model.graph.node.extend(nodes)
-    _forget_origin(model)
+    _drop_metadata(model)
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
 
 
 def _packs(values: NDArray[Any]) -> bool:
-    """Whether an array is worth packing, and within what float16 holds."""
+    """Whether an array is large enough to pack and within the range of float16."""
     large = values.dtype == np.float32 and values.size >= _SMALL
     return bool(large and np.abs(values).max() <= _LARGEST)
 
 
-def _forget_origin(model: Any) -> None:
-    """Drop what the exporter noted of the source lines behind each node: folders of a computer."""
+def _drop_metadata(model: Any) -> None:
+    """Drop the source lines that the exporter records for each node: they name local folders."""
     graph = model.graph
     for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output):
         part.ClearField("metadata_props")
@@ -149,10 +149,10 @@ def _packed_weights(model: Model) -> dict[str, NDArray[Any]] | None:
 
 
 def int8(graph: Path, tiles: list[NDArray[np.uint8]]) -> bytes:
-    """Return a graph whose convolutions compute in 8-bit integers, scaled on the given tiles.
+    """Return a graph whose convolutions compute in 8-bit integers, calibrated on the given tiles.
 
-    Weights have a scale each channel. The layers that give the maps stay in float32: they cost
-    next to nothing, and their rounding would be that of the scores.
+    Weights have one scale per channel. The last layers, which give the maps, stay in float32: they
+    cost almost nothing, and rounding there would round the scores.
     """
     if not tiles:
         raise ModelFileError.of(
@@ -179,13 +179,13 @@ def int8(graph: Path, tiles: list[NDArray[np.uint8]]) -> bytes:
 
 
 def _last_layers(model: Any) -> list[str]:
-    """Return the names of the nodes that give the graph's outputs."""
+    """Return the names of the nodes whose outputs are outputs of the graph."""
     outputs = {output.name for output in model.graph.output}
     return [node.name for node in model.graph.node if outputs & set(node.output)]
 
 
 class _Calibration:
-    """Feeds tiles to the quantiser, one at a time."""
+    """Gives tiles to the quantiser, one at a time."""
 
     def __init__(self, tiles: list[NDArray[np.uint8]]) -> None:
         self._tiles: Iterator[NDArray[np.uint8]] = iter(tiles)

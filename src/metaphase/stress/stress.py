@@ -135,7 +135,7 @@ class _Work:
             with changed:
                 found = detect(changed, self.model, runtime=self.runtime, tissue=False)
             # It was looked at at a wrong resolution; it is scored at the right one.
-            found = found.made_by(mpp=slide.mpp)
+            found = found.with_provenance(mpp=slide.mpp)
         save_detections(found, place)
         return found
 

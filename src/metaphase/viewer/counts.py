@@ -12,7 +12,7 @@ from metaphase.counting.count import MitoticCount, count_figures
 from metaphase.counting.interval import Validation
 from metaphase.counting.validation import FixedValidation, ValidationSource, validation_of
 from metaphase.counting.window import WindowShape, fields_area_mm2
-from metaphase.figures import Provenance
+from metaphase.provenance import Provenance
 from metaphase.slides.slide import Slide
 from metaphase.viewer.reviewedfigures import counted
 from metaphase.viewer.slidecatalogue import CatalogueEntry

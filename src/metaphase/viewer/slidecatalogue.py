@@ -16,9 +16,10 @@ from pathlib import Path
 from metaphase.detection.batch import OVERLAY_NAME
 from metaphase.detectionfile import JSON_NAME, load_detections
 from metaphase.errors import DetectionsError, SlideError
-from metaphase.figures import Detections, Provenance
+from metaphase.figures import Detections
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.labels.reading import case_id
+from metaphase.provenance import Provenance
 from metaphase.slides.open import SUFFIXES, open_slide
 from metaphase.slides.slide import Slide
 from metaphase.viewer.columns import Columns

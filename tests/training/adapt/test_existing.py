@@ -71,7 +71,7 @@ def test_adabn_changes_statistics_and_no_weight(tmp_path: Path, model: Model, im
     assert all("running_" in name for name in changed)
     card = adapted.card
     assert card.name.endswith("adapted to N")
-    assert card.scores["adapted"]["from_id"] == model.id
+    assert card.scores.entries["adapted"]["from_id"] == model.id
     assert card.training_data[-1]["role"] == "unlabelled"
     assert card.threshold.value == model.card.threshold.value
     assert "before the model was adapted" in card.threshold.protocol
@@ -139,5 +139,5 @@ def test_the_command(
     assert told.out.strip() == str(tmp_path / "a")
     assert "chosen before" in told.err
     adapted = load_model(tmp_path / "a")
-    assert adapted.card.scores["adapted"]["images"] == ["n0", "n1", "n2"]
-    assert adapted.card.scores["adapted"]["masked_places"] == 1
+    assert adapted.card.scores.entries["adapted"]["images"] == ["n0", "n1", "n2"]
+    assert adapted.card.scores.entries["adapted"]["masked_places"] == 1

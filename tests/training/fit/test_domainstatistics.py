@@ -6,7 +6,6 @@ import numpy as np
 from PIL import Image
 
 from metaphase.detection.detect import detect
-from metaphase.detection.domainshift import PARAMETER, shift_warning
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.training.fit.domainstatistics import describe_domains, write_domains
 from tests.detection.test_domainshift import picture
@@ -21,15 +20,16 @@ def test_detection_tells_only_where_the_card_does(tmp_path: Path) -> None:
         cases.append(Case(f"t{i}", image=path, mpp=0.25, scanner="A"))
     model = save_tiny(tmp_path / "model")
     silent = detect(tmp_path / "t0.png", model, mpp=0.25)
-    assert PARAMETER not in silent.provenance.parameters
+    assert silent.provenance.parameters.domain_shift is None
     told = write_domains(model, describe_domains(model, Dataset(cases)))
     assert told.id != model.id
     known = detect(tmp_path / "t1.png", told, mpp=0.25)
-    assert known.provenance.parameters[PARAMETER]["nearest"] == "A"
-    assert shift_warning(known) is None
+    assert known.provenance.parameters.domain_shift.nearest == "A"
+    assert known.provenance.warnings == ()
     assert np.array_equal(known.score, detect(tmp_path / "t1.png", model, mpp=0.25).score)
     Image.fromarray(picture(4.0, blur=2.0)).save(tmp_path / "odd.png")
-    assert shift_warning(detect(tmp_path / "odd.png", told, mpp=0.25)) is not None
+    (warning,) = detect(tmp_path / "odd.png", told, mpp=0.25).provenance.warnings
+    assert "differs from the training images" in warning
 
 
 def test_crops_tell_their_scanners_stain_and_sharpness(tmp_path: Path) -> None:

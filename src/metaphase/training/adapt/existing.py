@@ -23,7 +23,7 @@ from torch import Tensor
 from metaphase import __version__
 from metaphase.errors import InterruptedRunError, ModelFileError, RecipeError
 from metaphase.files import whole_file, write_text
-from metaphase.models.card import ModelCard
+from metaphase.models.card import CardScores, ModelCard
 from metaphase.models.export import export_onnx
 from metaphase.models.modelfile import Model, load_model, load_network, save_model
 from metaphase.models.networks import Network
@@ -269,7 +269,7 @@ def _card(model: Model, how: Adaptation, unlabelled: Unlabelled) -> ModelCard:
             "threshold": threshold.model_copy(update={"protocol": protocol, "f1": None}),
             "training_data": [*model.card.training_data, images],
             # The scores were those of other weights.
-            "scores": {"adapted": _told(model, how, unlabelled)},
+            "scores": CardScores({"adapted": _told(model, how, unlabelled)}),
             "domains": None,
             "seed": how.seed,
         }
@@ -303,7 +303,9 @@ def _claim(work: Path, told: dict[str, Any]) -> None:
 
 def _known(out: Path, model: Model, how: Adaptation, unlabelled: Unlabelled) -> Model:
     there = load_model(out)
-    if there.card.scores.get("adapted") != json.loads(json.dumps(_told(model, how, unlabelled))):
+    if there.card.scores.entries.get("adapted") != json.loads(
+        json.dumps(_told(model, how, unlabelled))
+    ):
         raise ModelFileError.of(
             out, "holds another model", way_out="choose another --out, or remove the folder"
         )

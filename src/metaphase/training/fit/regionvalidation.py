@@ -22,10 +22,11 @@ from metaphase.detection.plan import Plan, Settings, make_plan
 from metaphase.evaluation.curves import Curve
 from metaphase.evaluation.evaluate import Scores, evaluate
 from metaphase.evaluation.thresholds import choose_threshold
-from metaphase.figures import Detections, Provenance
+from metaphase.figures import Detections
 from metaphase.labels.dataset import Dataset
 from metaphase.models.modelfile import Model
 from metaphase.models.networks import Network
+from metaphase.provenance import Provenance
 from metaphase.slides.slide import Slide
 from metaphase.training.fit.card import network_card
 from metaphase.training.fit.precision import autocast

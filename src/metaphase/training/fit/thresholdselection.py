@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import track
@@ -65,5 +63,5 @@ def detect_cases(
 
 
 def _same(kept: Detections, model: Model, min_score: float) -> bool:
-    parameters: Mapping[str, Any] = kept.provenance.parameters
-    return kept.provenance.model_id == model.id and parameters.get("min_score") == min_score
+    made = kept.provenance
+    return made.model_id == model.id and made.parameters.min_score == min_score

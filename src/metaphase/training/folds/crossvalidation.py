@@ -112,7 +112,7 @@ def cross_validate(
     if threshold == "other-folds":
         frozen = {name: _chosen_without(name, detections, regions, recipe) for name in groups}
     at_threshold = {
-        case_id: found.made_by(threshold=frozen[name])
+        case_id: found.with_provenance(threshold=frozen[name])
         for name, fold in detections.items()
         for case_id, found in fold.items()
     }

@@ -47,7 +47,7 @@ class Fold:
         """Return what was found in the left-out cases, by id, at the fold's threshold."""
         places = {case.id: self.folder / LEFT_OUT / case.id for case in self.left_out}
         return {
-            case_id: load_detections(place).made_by(threshold=self.threshold)
+            case_id: load_detections(place).with_provenance(threshold=self.threshold)
             for case_id, place in places.items()
         }
 

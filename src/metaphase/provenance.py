@@ -1,0 +1,206 @@
+"""Where detections come from: the image, the model, and the parameters of the run.
+
+Everything is written to ``detections.json``. Keys that this version does not know are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+
+COARSE = 1.5
+"""Above this ratio of the image's um/px to the network's, an image lacks the detail to decide."""
+
+_MOST_PX = 2**31
+_OLD_NAMES = {"second_look": "second_stage", "familiarity": "domain_shift"}
+_OLD_SHIFT_NAMES = {"times": "ratio", "unfamiliar": "shifted"}
+
+Pixels = Annotated[int, Field(ge=0, le=_MOST_PX)]
+Real = Annotated[float, Field(allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Frozen(BaseModel):
+    """A frozen model whose JSON has the keys that were set, and those that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the keys that were set, as plain JSON values (lists, not tuples)."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+class ValidationCounts(Frozen):
+    """How the model did in its own validation, at its threshold."""
+
+    threshold: float
+    tp: int = Field(ge=0, description="Labelled figures that were found.")
+    fp: int = Field(ge=0, description="Detections that are no labelled figure.")
+    fn: int = Field(ge=0, description="Labelled figures that were missed.")
+    protocol: str | None = None
+
+
+class ComponentShift(Frozen):
+    """The domain shift in one component: the ratio (see ``DomainShift``) and the nearest domain."""
+
+    ratio: float
+    nearest: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_names(cls, data: Any) -> Any:
+        return _renamed(data, _OLD_SHIFT_NAMES)
+
+
+class DomainShift(Frozen):
+    """How far an image is from the training images of its model (``detection/domainshift.py``).
+
+    ``ratio`` is the distance to the nearest training domain over the limit that was calibrated on
+    training images; above 1 the image is ``shifted``. It is the largest of the components' ratios.
+    """
+
+    ratio: float
+    component: str
+    nearest: str
+    training_images: int
+    shifted: bool
+    components: dict[str, ComponentShift] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_names(cls, data: Any) -> Any:
+        return _renamed(data, _OLD_SHIFT_NAMES)
+
+    @property
+    def warning(self) -> str | None:
+        """The sentence that a user should read, None where the image is like the training."""
+        if not self.shifted:
+            return None
+        return (
+            f"The {self.component} of this image differs from the training images: its distance "
+            f"to the nearest training domain ({self.nearest}) is {self.ratio:.1f} times the limit "
+            f"measured on {self.training_images} training images. Check the detections, or adapt "
+            "the model with 'metaphase adapt'."
+        )
+
+
+class Parameters(Frozen):
+    """Everything beside image, model and threshold that a result depends on, and how it went.
+
+    A parameter that does not apply is None or absent. Lengths in px are full-resolution pixels.
+    """
+
+    min_score: Share | None = Field(None, description="Lowest score that was kept.")
+    network_mpp: float | None = Field(None, description="um/px at which tiles were read.")
+    resampled: bool | None = None
+    tile_px: int | None = Field(None, description="Side of a tile, network pixels.")
+    margin_px: int | None = Field(None, description="Rim of a tile left to its neighbours.")
+    max_per_tile: int | None = None
+    merge_radius_um: float | None = None
+    region: tuple[Real, Real, Real, Real] | None = Field(None, description="x, y, width, height.")
+    roi_sha256: str | None = Field(None, description="Of the file of the region of interest.")
+    tissue: bool | None = Field(None, description="Whether only tissue was analysed.")
+    tissue_mm2: float | None = None
+    second_stage: dict[str, Any] | None = Field(None, description="As on the card, without its id.")
+    stain: dict[str, Any] | None = Field(None, description="The stains of the image (Macenko).")
+    bounds_px: tuple[Real, Real] | None = Field(None, description="Corner QuPath counts from.")
+    tiles: int | None = None
+    tiles_left_out: int | None = None
+    validation: ValidationCounts | None = None
+    precision: str | None = Field(None, description="In which the network was computed.")
+    capped_tiles: int | None = Field(None, description="Tiles with more candidates than are kept.")
+    domain_shift: DomainShift | None = None
+    read_from: str | None = Field(None, description="File of another tool that was read.")
+    format: str | None = Field(None, description="Its format.")
+    not_named: bool | None = Field(None, description="Whether that file lacks this image.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_names(cls, data: Any) -> Any:
+        data = _renamed(data, _OLD_NAMES)
+        if isinstance(data, Mapping) and data.get("domain_shift") == {}:
+            return {**data, "domain_shift": None}
+        return data
+
+    def updated(self, **changes: Any) -> Parameters:
+        """Return these parameters with some replaced or added."""
+        return Parameters.model_validate({**self.to_json(), **changes})
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a set of detections comes from. Lengths and positions are full-resolution pixels.
+
+    ``image_sha256`` is the hash of the image file, ``model_id`` that of the model's card and
+    weights. ``parameters`` may be given as a mapping with the keys of ``Parameters``.
+    """
+
+    image: str
+    width_px: Pixels
+    height_px: Pixels
+    mpp: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    mpp_source: str = ""
+    image_sha256: str = ""
+    model: str = ""
+    model_id: str = ""
+    threshold: Real = 0.0
+    runtime: str = ""
+    metaphase: str = ""
+    parameters: Parameters = field(default_factory=Parameters)
+
+    def __post_init__(self) -> None:
+        """Turn a mapping of parameters into ``Parameters``. Raises ValueError for wrong values."""
+        if not isinstance(self.parameters, Parameters):
+            object.__setattr__(self, "parameters", Parameters.model_validate(self.parameters))
+
+    @classmethod
+    def from_json(cls, data: Any) -> Provenance:
+        """Return the provenance that ``to_json`` gave. Raises pydantic's ValidationError."""
+        provenance: Provenance = _ADAPTER.validate_python(data)
+        return provenance
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``detections.json`` holds: all fields, and the warnings as text."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {
+            **values,
+            "parameters": self.parameters.to_json(),
+            "warnings": list(self.warnings),
+        }
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader of any number made from these detections should know, in sentences."""
+        shift = self.parameters.domain_shift
+        found = (self._resolution_warning(), shift and shift.warning, self._cap_warning())
+        return tuple(text for text in found if text)
+
+    def _resolution_warning(self) -> str | None:
+        network_mpp = self.parameters.network_mpp
+        if not network_mpp or self.mpp <= COARSE * network_mpp:
+            return None
+        return (
+            f"The image has {self.mpp:.3g} um/px. The model was trained at {network_mpp:.3g} um/px "
+            "and needs that detail. Scan it at a higher magnification, or check its resolution."
+        )
+
+    def _cap_warning(self) -> str | None:
+        if not self.parameters.capped_tiles:
+            return None
+        return (
+            f"{self.parameters.capped_tiles} tiles had more candidates than are kept. Raise "
+            "--min-score, or check that the model suits this image."
+        )
+
+
+_ADAPTER = TypeAdapter(Provenance)
+
+
+def _renamed(data: Any, names: Mapping[str, str]) -> Any:
+    """Return a mapping with the keys of version 0.1 under their names of today."""
+    if not isinstance(data, Mapping) or not any(old in data for old in names):
+        return data
+    return {names.get(key, key): value for key, value in data.items()}
