@@ -63,11 +63,11 @@ def test_threshold_rule_radius_and_protocol(labels, folder):
     assert "truth-guided" in result.output
 
 
-def test_choosing_a_threshold_says_that_it_flatters(labels, folder):
+def test_choosing_a_threshold_says_that_the_scores_are_too_high(labels, folder):
     result = run(folder, "--labels", labels, "--choose-threshold", "--resamples", 0)
     assert result.exit_code == 0, result.output
-    assert "is chosen on these 3 cases" in result.output
-    assert "flatter" in " ".join(result.output.split())
+    assert "was chosen on these 3 cases" in result.output
+    assert "too high" in " ".join(result.output.split())
 
 
 def test_a_part_of_a_split(labels, folder, tmp_path):
@@ -118,5 +118,5 @@ def test_missing_cases_are_an_error_unless_allowed(labels, folder):
         ("--check-pixels",),
     ],
 )
-def test_options_that_make_no_sense_together(labels, folder, wrong):
+def test_contradicting_options_are_refused(labels, folder, wrong):
     assert run(folder, "--labels", labels, *wrong).exit_code == 2

@@ -134,7 +134,7 @@ def test_every_form_gives_the_scores_of_the_detections_it_holds(labels, theirs, 
     assert data["false_positives"] == {"double": 0, "hard negative": 1, "other": 1}
     assert [case["mpp"] for case in data["outcomes"]] == [0.25, 0.5, 0.25]
     assert data["area_mm2"] == pytest.approx(1 + 4 + 1)
-    assert "Re-scored from" in told
+    assert "Detections were read from" in told
     # The radius is in um whatever the form: 28 px at 0.25 and 14 px at 0.5 are 7 um.
     assert counts(run(path, labels, tmp_path, "--threshold", 0.5, "--radius-um", 6.9)[0])[0] == 0
     assert counts(run(path, labels, tmp_path, "--threshold", 0.5, "--radius-um", 7.01)[0])[0] == 2
@@ -143,7 +143,7 @@ def test_every_form_gives_the_scores_of_the_detections_it_holds(labels, theirs, 
 def test_a_file_without_a_threshold_counts_whole_and_says_so(labels, theirs, tmp_path):
     data, told = run(write_csv(theirs, tmp_path), labels, tmp_path)
     assert counts(data) == (3, 2, 1)
-    assert "all detections of the file count" in " ".join(told.split())
+    assert "all of its detections count" in " ".join(told.split())
 
 
 def test_bare_coco_results_take_their_image_ids_from_the_labels(labels, theirs, tmp_path):

@@ -10,15 +10,20 @@ import typer
 
 from metaphase.cli.commandclass import command_class
 from metaphase.cli.options import argument, option, out_file
-from metaphase.cli.othertools import OtherTools, notes_on
 from metaphase.evaluation.bootstrap import Method
 from metaphase.evaluation.matching import Rule
 from metaphase.evaluation.protocols import Protocol
-from metaphase.units import MATCH_RADIUS_UM
+from metaphase.radii import MATCH_RADIUS_UM
 
 if TYPE_CHECKING:
-    from metaphase.cli.othertools import Found
+    from collections.abc import Mapping
+
+    from rich.console import Console
+
     from metaphase.evaluation.scores import Scores
+    from metaphase.evaluation.settings import EvaluationSettings
+    from metaphase.exchange.foreigndetections import ForeignDetections
+    from metaphase.figures import Detections
     from metaphase.labels.dataset import Dataset
 
 app = typer.Typer(add_completion=False)
@@ -60,6 +65,7 @@ def evaluate(
     mpp: Annotated[float | None, option("--mpp", panel=_FOREIGN)] = None,
     truth: Annotated[Path | None, option("--truth", panel=_FOREIGN, default="--labels")] = None,
     absent_is_empty: Annotated[bool, option("--absent-is-empty", panel=_FOREIGN)] = False,
+    merge_radius_um: Annotated[float | None, option("--merge-radius-um", panel=_FOREIGN)] = None,
     radius_um: Annotated[float, option("--radius-um", panel=_MATCH)] = MATCH_RADIUS_UM,
     rule: Annotated[Rule, option("--rule", panel=_MATCH)] = "midog",
     protocol: Annotated[Protocol, option("--protocol", panel=_MATCH)] = "whole",
@@ -76,54 +82,48 @@ def evaluate(
     compare: Annotated[list[Path] | None, option("--compare", panel=_RESULT)] = None,
     out: Annotated[Path | None, out_file(panel=_RESULT, default="print only")] = None,
 ) -> None:
-    """Score detections against labels: whole regions, one-to-one, all cases pooled.
+    """Score detections against labels: whole regions, one-to-one matching, all cases pooled.
 
-    A case without detections is an error, not zero detections. Unlabelled cases are refused.
-    Without --threshold the model's frozen one counts; files of other tools may tell none, and then
-    all that they hold counts. Intervals are 95 %, by bootstrap over cases.
+    Cases without detections and unlabelled cases are errors. By default the threshold is the one
+    stored in the model; files of other tools may have none, and then all of their detections count.
+    Intervals are 95 %, by bootstrap over cases.
     """
     from rich.console import Console
 
-    from metaphase.evaluation.evaluate import evaluate as score
-    from metaphase.evaluation.intervals import with_intervals
     from metaphase.evaluation.scoresfile import save_scores
+    from metaphase.evaluation.settings import EvaluationSettings
     from metaphase.evaluation.tables import print_scores
+    from metaphase.exchange.foreigndetections import ForeignDetections
 
     _check_part(choose, part)
     _check_domain(by)
     part = part or ("validation" if choose else "test")
     dataset = _cases(labels, images, case_table, split, part, labelled_only, check_pixels)
-    matching: dict[str, Any] = {
-        "radius_um": radius_um,
-        "rule": rule,
-        "allow_missing": allow_missing,
-    }
-    tools = OtherTools(labels, kind=detections_format, mpp=mpp, truth=truth, empty=absent_is_empty)
-    found = tools.found(detections, dataset)
+    foreign = ForeignDetections(
+        labels, detections_format, mpp, truth, absent_is_empty, merge_radius_um
+    )
+    settings = EvaluationSettings(
+        radius_um=radius_um,
+        rule=rule,
+        threshold=threshold,
+        protocol=protocol,
+        allow_missing=allow_missing,
+        resamples=resamples,
+        method=intervals,
+        strata=by or "scanner",
+        seed=seed,
+    )
     console = Console()
     if choose:
-        threshold = _choose(found, dataset, matching, save_threshold_in, console)
-
-    def scored(found: Found) -> Scores:
-        scores = score(
-            found, dataset, threshold=threshold, protocol=protocol, seed=seed, **matching
+        settings = _choose(
+            settings, foreign.load(detections, dataset), dataset, save_threshold_in, console
         )
-        scores = replace(scores, notes=(*scores.notes, *notes_on(found, threshold)))
-        if not resamples:
-            return scores
-        return with_intervals(
-            scores, resamples=resamples, method=intervals, strata=by or "scanner", seed=seed
-        )
-
-    scores = scored(found)
+    scores = _score(settings, foreign, detections, dataset)
     print_scores(scores, console, by=by, per_case=per_case)
-
-    def scored_other(path: Path) -> Scores:
-        return scored(tools.found(path, dataset))
-
-    differences = _compare(
-        scores, compare or [], scored_other, console, resamples, intervals, seed, by, detections
-    )
+    differences = [
+        _compare(settings, foreign, other, scores, detections.name, dataset, console)
+        for other in compare or []
+    ]
     if out is not None:
         save_scores(scores, out, comparisons=differences)
         typer.echo(out)
@@ -152,89 +152,66 @@ def _cases(
     labelled_only: bool,
     check_pixels: bool,
 ) -> Dataset:
-    from metaphase.labels.read import load_dataset
-    from metaphase.labels.splits import check_split, load_split
-
-    dataset = load_dataset(labels, images=images, cases=cases)
-    if split is not None:
-        loaded = load_split(split)
-        check_split(loaded, dataset)
-        parts = loaded.parts()
-        if part not in parts or not parts[part]:
-            some = ", ".join(name for name, ids in parts.items() if ids)
-            raise typer.BadParameter(f"{split} has no cases in {part!r}, but in: {some}")
-        if check_pixels:
-            _refuse_same_pixels({name: dataset.select(ids) for name, ids in parts.items() if ids})
-        dataset = dataset.select(parts[part])
-    return dataset.labelled() if labelled_only else dataset
-
-
-def _refuse_same_pixels(parts: dict[str, Dataset]) -> None:
     from rich.console import Console
 
-    from metaphase.evaluation.leakage.images import refuse_shared_images
+    from metaphase.evaluation.cases import load_cases
 
-    with Console(stderr=True).status("comparing images") as status:
-        refuse_shared_images(
-            parts, progress=lambda case: status.update(f"comparing images: {case}")
+    with Console(stderr=True).status("reading labels") as status:
+        return load_cases(
+            labels,
+            images=images,
+            cases=cases,
+            split=split,
+            part=part,
+            labelled_only=labelled_only,
+            check_pixels=check_pixels,
+            progress=lambda case: status.update(f"comparing images: {case}"),
         )
+
+
+def _score(
+    settings: EvaluationSettings, foreign: ForeignDetections, path: Path, dataset: Dataset
+) -> Scores:
+    from metaphase.exchange.foreigndetections import notes_on
+
+    detections = foreign.load(path, dataset)
+    return settings.score(detections, dataset, notes_on(detections, settings.threshold))
 
 
 def _choose(
-    detections: Found,
+    settings: EvaluationSettings,
+    detections: Path | Mapping[str, Detections],
     dataset: Dataset,
-    matching: dict[str, Any],
     store: Path | None,
-    console: Any,
-) -> float:
-    from metaphase.evaluation.thresholds import bagged_threshold, freeze_threshold, protocol_text
-
-    value, f1 = bagged_threshold(detections, dataset, **matching)
+    console: Console,
+) -> EvaluationSettings:
+    """Choose the threshold, freeze it if asked to, and return settings that use it."""
+    value, f1 = settings.choose_threshold(detections, dataset)
     console.print(
-        f"Threshold {value:g} is chosen on these {len(dataset)} cases (F1 {f1:.3f}), so their "
-        "scores below flatter it.",
+        f"Threshold {value:g} was chosen on these {len(dataset)} cases (F1 {f1:.3f}). "
+        "The scores below are therefore too high.",
         highlight=False,
     )
     if store is not None:
-        model = freeze_threshold(
-            store,
-            value,
-            chosen_on=f"{dataset.name or 'data set'}: {len(dataset)} cases",
-            protocol=protocol_text(matching["radius_um"], matching["rule"]),
-            f1=f1,
-        )
-        console.print(f"Frozen in {model.folder}, which is now {model.id[:12]}.", highlight=False)
-    return value
+        model = settings.freeze(store, value, f1, dataset)
+        console.print(f"Stored in {model.folder}; its id is now {model.id[:12]}.", highlight=False)
+    return replace(settings, threshold=value)
 
 
 def _compare(
+    settings: EvaluationSettings,
+    foreign: ForeignDetections,
+    path: Path,
     scores: Scores,
-    others: list[Path],
-    scored: Any,
-    console: Any,
-    resamples: int,
-    method: Method,
-    seed: int,
-    by: str | None,
-    detections: Path,
-) -> list[dict[str, Any]]:
-    from metaphase.evaluation.comparison import compare
+    name: str,
+    dataset: Dataset,
+    console: Console,
+) -> dict[str, Any]:
+    """Print the differences to other detections or another evaluation; return them for JSON."""
     from metaphase.evaluation.scoresfile import is_scores, load_scores
     from metaphase.evaluation.tables import comparison
 
-    told = []
-    for path in others:
-        other = load_scores(path) if is_scores(path) else scored(path)
-        found = compare(
-            other,
-            scores,
-            resamples=resamples or 2000,
-            method=method,
-            strata=by or "scanner",
-            seed=seed,
-        )
-        console.print(comparison(found, path.stem, detections.name))
-        told.append(
-            {"first": str(path), **{name: value.to_dict() for name, value in found.items()}}
-        )
-    return told
+    other = load_scores(path) if is_scores(path) else _score(settings, foreign, path, dataset)
+    differences = settings.compare(other, scores)
+    console.print(comparison(differences, path.stem, name))
+    return {"first": str(path), **{key: value.to_dict() for key, value in differences.items()}}

@@ -106,6 +106,10 @@ OPTIONS: dict[str, Definition] = {
         "Cases on which each fold's threshold is chosen: other-folds, or an inner part."
     ),
     "--radius-um": Definition("Matching radius in um.", min=0.01),
+    "--merge-radius-um": Definition(
+        "First merge detections within this distance in um, for tools without suppression.",
+        min=0.01,
+    ),
     "--rule": Definition("Rule by which detections and figures are matched."),
     "--protocol": Definition(
         "exercise: also print the scores on patches that are placed by the truth."

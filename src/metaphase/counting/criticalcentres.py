@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaphase.figures import FloatArray
+from metaphase.arrays import FloatArray
 
 
 def stops_of(

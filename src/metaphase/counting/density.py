@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from metaphase.arrays import FloatArray
 from metaphase.boxes import as_points
-from metaphase.figures import FloatArray
 
 CELL_UM = 100.0
 BANDWIDTH_UM = 400.0

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from metaphase.arrays import FloatArray
 from metaphase.boxes import as_points
 from metaphase.counting.placement import Placement, Search, Space
 from metaphase.counting.window import (
@@ -20,7 +21,6 @@ from metaphase.counting.window import (
     tissue_fraction,
 )
 from metaphase.errors import InputError
-from metaphase.figures import FloatArray
 
 LEAST_TISSUE = 0.5
 """A window may not be mostly glass."""

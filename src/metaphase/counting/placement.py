@@ -20,10 +20,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from metaphase.arrays import BoolArray, FloatArray, IntArray
 from metaphase.counting.criticalcentres import centres_of_discs, stops_of
-from metaphase.figures import FloatArray
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
@@ -122,7 +121,7 @@ class Search:
         side = self.radius * min(_RING[self.norm] / (2 * max(self.bar, 1)), 2 / _FIRST_NODE)
         return int(2 ** max(0.0, np.floor(np.log2(side / cell))))
 
-    def _bounds(self, low: FloatArray, cell: float, shape: NDArray[np.int64]) -> FloatArray:
+    def _bounds(self, low: FloatArray, cell: float, shape: IntArray) -> FloatArray:
         """Return for each cell [nx, ny] how many points a window centred in it can hold at most.
 
         That is the points of all cells that come near enough, by a convolution.
@@ -144,8 +143,8 @@ class Search:
         return np.asarray(np.rint(held), dtype=np.float64)
 
     def _level(
-        self, centres: FloatArray, sure: NDArray[np.bool_], half: float
-    ) -> tuple[FloatArray, NDArray[np.bool_]]:
+        self, centres: FloatArray, sure: BoolArray, half: float
+    ) -> tuple[FloatArray, BoolArray]:
         """Bound, try and solve the nodes of one size; return those to be divided."""
         reach = half if np.isinf(self.norm) else half * np.sqrt(2)
         keep = self._free(centres, half)
@@ -169,9 +168,7 @@ class Search:
         left &= upper > self.bar
         return centres[left], sure[left]
 
-    def _few(
-        self, centres: FloatArray, upper: NDArray[np.int64], half: float, reach: float
-    ) -> NDArray[np.bool_]:
+    def _few(self, centres: FloatArray, upper: IntArray, half: float, reach: float) -> BoolArray:
         """Tell which nodes have few points whose membership differs within the node."""
         few = np.full(len(centres), half < self.radius * _SMALL_NODE)
         part = 4 * reach / self.radius  # of the area of a window, that its edge sweeps
@@ -180,13 +177,13 @@ class Search:
         few[likely] = upper[likely] - lower <= _RING[self.norm]
         return few
 
-    def _counts(self, centres: FloatArray, radius: float) -> NDArray[np.int64]:
+    def _counts(self, centres: FloatArray, radius: float) -> IntArray:
         if radius < 0 or not len(centres):
             return np.zeros(len(centres), np.int64)
         found = self.tree.query_ball_point(centres, radius, p=self.norm, return_length=True)
         return np.asarray(found, dtype=np.int64)
 
-    def _free(self, centres: FloatArray, half: float) -> NDArray[np.bool_]:
+    def _free(self, centres: FloatArray, half: float) -> BoolArray:
         """Drop nodes of which every centre lies inside a place that is taken, or out of bounds."""
         x1, y1, x2, y2 = self.space.region
         x, y = centres[:, 0], centres[:, 1]
@@ -196,7 +193,7 @@ class Search:
             free &= ~((dx < hx) & (dy < hy)) if np.isinf(self.norm) else np.hypot(dx, dy) >= hx
         return np.asarray(free)
 
-    def _allowed(self, centres: FloatArray) -> NDArray[np.bool_]:
+    def _allowed(self, centres: FloatArray) -> BoolArray:
         """Tell which centres are in the region and not inside a place that is taken."""
         x1, y1, x2, y2 = self.space.region
         t = self.tolerance / 4
@@ -223,7 +220,7 @@ class Search:
         counts = self._counts(tries, self.radius + self.tolerance / 2)
         self._offer(tries, counts)
 
-    def _offer(self, centres: FloatArray, counts: NDArray[np.int64], sure: bool = False) -> None:
+    def _offer(self, centres: FloatArray, counts: IntArray, sure: bool = False) -> None:
         """Take the first of the fullest centres that beats the bar and has its tissue."""
         for i in np.argsort(-counts, kind="stable"):
             if counts[i] <= self.bar:
@@ -234,8 +231,8 @@ class Search:
                 return
 
     def _tissue(
-        self, centres: FloatArray, sure: NDArray[np.bool_], half: float
-    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        self, centres: FloatArray, sure: BoolArray, half: float
+    ) -> tuple[BoolArray, BoolArray]:
         """Drop nodes that cannot hold enough tissue; note those that cannot but hold it."""
         fraction = self.space.fraction
         assert fraction is not None
@@ -280,8 +277,8 @@ class Search:
         return True
 
     def _squares(
-        self, ring: FloatArray, weight: NDArray[np.int64], stops: list[FloatArray]
-    ) -> tuple[FloatArray, NDArray[np.int64]]:
+        self, ring: FloatArray, weight: IntArray, stops: list[FloatArray]
+    ) -> tuple[FloatArray, IntArray]:
         """Return the critical centres [k, 2] in a box, and how many of the ring each holds."""
         limit = self.radius + self.tolerance / 2
         x, y = (
@@ -293,8 +290,8 @@ class Search:
         return tries, np.rint(held).astype(np.int64).ravel()
 
     def _discs(
-        self, ring: FloatArray, weight: NDArray[np.int64], box: FloatArray
-    ) -> tuple[FloatArray, NDArray[np.int64]]:
+        self, ring: FloatArray, weight: IntArray, box: FloatArray
+    ) -> tuple[FloatArray, IntArray]:
         tries = centres_of_discs(ring, self.radius, box, self.space.taken)
         slack = self.tolerance / 4
         inside = (tries >= box[:2] - slack).all(axis=1) & (tries <= box[2:] + slack).all(axis=1)
@@ -310,5 +307,5 @@ class Search:
         return np.concatenate([low, np.maximum(low, high)])
 
 
-def _places(flat: NDArray[np.int64], shape: NDArray[np.int64]) -> NDArray[np.int64]:
+def _places(flat: IntArray, shape: IntArray) -> IntArray:
     return np.stack(np.unravel_index(flat, tuple(shape)), axis=1)

@@ -14,11 +14,10 @@ from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from metaphase.arrays import BoolArray, FloatArray
 from metaphase.boxes import as_points
 from metaphase.errors import DetectionsError, Problem
-from metaphase.figures import FloatArray
 from metaphase.units import um_to_px
 
 COLUMNS = ("x_px", "y_px", "state")
@@ -51,8 +50,8 @@ class ReviewedFigures:
     """Points [n, 2] after review and, for each, whether it is certain and whether it was added."""
 
     points: FloatArray
-    certain: NDArray[np.bool_]
-    added: NDArray[np.bool_]
+    certain: BoolArray
+    added: BoolArray
 
 
 def load_review(path: str | Path) -> list[ReviewDecision]:

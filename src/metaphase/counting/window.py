@@ -9,9 +9,9 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
+from metaphase.arrays import BoolArray, FloatArray
 from metaphase.boxes import as_points
 from metaphase.errors import InputError
-from metaphase.figures import BoolArray, FloatArray
 
 Kind = Literal["circle", "rectangle"]
 Box = tuple[float, float, float, float]

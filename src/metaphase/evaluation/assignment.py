@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from metaphase.arrays import FloatArray, IntArray
 
 _SMALL = 1_000_000  # cells of a dense cost matrix
 
 
 def least_distance(
-    truth: NDArray[np.int64],
-    point: NDArray[np.int64],
-    distance: NDArray[np.float64],
+    truth: IntArray,
+    point: IntArray,
+    distance: FloatArray,
     radius: float,
 ) -> list[tuple[int, int]]:
     """Return (truth, point) pairs: as many as possible one-to-one, then with least total distance.
@@ -34,7 +35,7 @@ def least_distance(
     return sorted(pairs)
 
 
-def _groups(truth: NDArray[np.int64], point: NDArray[np.int64]) -> NDArray[np.int64]:
+def _groups(truth: IntArray, point: IntArray) -> IntArray:
     """Return for each pair the number of its connected group."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -46,9 +47,9 @@ def _groups(truth: NDArray[np.int64], point: NDArray[np.int64]) -> NDArray[np.in
 
 
 def _assign(
-    truth: NDArray[np.int64],
-    point: NDArray[np.int64],
-    distance: NDArray[np.float64],
+    truth: IntArray,
+    point: IntArray,
+    distance: FloatArray,
     radius: float,
 ) -> list[tuple[int, int]]:
     truths, row = np.unique(truth, return_inverse=True)
@@ -69,13 +70,13 @@ def _assign(
 
 
 def _sparse(
-    row: NDArray[np.int64],
-    column: NDArray[np.int64],
-    distance: NDArray[np.float64],
+    row: IntArray,
+    column: IntArray,
+    distance: FloatArray,
     unpaired: float,
     n: int,
     m: int,
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[IntArray, IntArray]:
     """Solve a large group as a sparse problem: each figure may also take a dummy point."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import min_weight_full_bipartite_matching

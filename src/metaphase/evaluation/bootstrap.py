@@ -15,11 +15,8 @@ from statistics import NormalDist
 from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
-from metaphase.figures import FloatArray
-
-IntArray = NDArray[np.int64]
+from metaphase.arrays import FloatArray, IntArray
 
 Method = Literal["bca", "percentile"]
 METHODS: tuple[Method, ...] = get_args(Method)

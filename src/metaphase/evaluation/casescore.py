@@ -8,10 +8,11 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from metaphase.arrays import BoolArray, FloatArray
 from metaphase.evaluation.curves import Counts
 from metaphase.evaluation.matching import Gains, Rule, gains, match
 from metaphase.evaluation.pairing import Pair
-from metaphase.figures import BoolArray, FloatArray, Label
+from metaphase.figures import Label
 from metaphase.labels.dataset import DOMAINS
 from metaphase.units import um_to_px
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from metaphase.arrays import IntArray
 
 CATEGORY_EDGES_PER_MM2 = (4.0, 8.0)
 """Mitotic-count categories of the Nottingham grade per mm2 (CAP protocol for invasive breast
@@ -64,19 +66,19 @@ def count_agreement(
     )
 
 
-def categories(per_mm2: ArrayLike) -> NDArray[np.int64]:
+def categories(per_mm2: ArrayLike) -> IntArray:
     """Return the category 0, 1 or 2 of densities [n] of mitotic figures."""
     return np.searchsorted(CATEGORY_EDGES_PER_MM2, np.asarray(per_mm2, np.float64), side="right")
 
 
-def confusion(labelled: NDArray[np.int64], predicted: NDArray[np.int64]) -> NDArray[np.int64]:
+def confusion(labelled: IntArray, predicted: IntArray) -> IntArray:
     """Return how many cases have each pair of categories [3, 3]."""
     size = len(CATEGORIES)
     flat = np.bincount(labelled * size + predicted, minlength=size * size)
     return flat.reshape(size, size)
 
 
-def quadratic_kappa(table: NDArray[np.int64]) -> float | None:
+def quadratic_kappa(table: IntArray) -> float | None:
     """Return Cohen's kappa with quadratic weights of a confusion table (Cohen 1968)."""
     total = table.sum()
     if not total:

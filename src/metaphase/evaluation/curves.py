@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from metaphase.evaluation.matching import Gains, IntArray
-from metaphase.figures import FloatArray
+from metaphase.arrays import FloatArray, IntArray
+from metaphase.evaluation.matching import Gains
 
 FROC_RATES = (0.5, 1.0, 2.0, 5.0, 10.0)
 """False positives per mm2 at which sensitivity is reported."""

@@ -13,7 +13,7 @@ from metaphase.evaluation.protocols import ExerciseScore, Protocol, exercise_sco
 from metaphase.evaluation.scores import Scores, summarise
 from metaphase.figures import Detections, Label
 from metaphase.labels.dataset import Dataset
-from metaphase.units import MATCH_RADIUS_UM
+from metaphase.radii import MATCH_RADIUS_UM
 
 __all__ = ["Scores", "evaluate", "summarise"]
 

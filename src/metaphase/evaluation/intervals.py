@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from metaphase.arrays import FloatArray
 from metaphase.evaluation.bootstrap import (
     RESAMPLES,
-    FloatArray,
     Method,
     Statistic,
     Units,

@@ -11,11 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from metaphase.figures import FloatArray
-
-IntArray = NDArray[np.int64]
+from metaphase.arrays import FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,16 +37,15 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from metaphase.arrays import FloatArray, IntArray
 from metaphase.boxes import as_points
 from metaphase.evaluation.matchers import MATCHERS, NearPairs
-from metaphase.figures import FloatArray
 
 Rule = Literal["midog", "greedy", "optimal", "many-to-many"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 
-IntArray = NDArray[np.int64]
 
 _FEW = 4096  # pairs that are compared faster directly than through a tree
 _SLACK = 1 + 1e-9  # of the radius for the tree; the exact comparison follows

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from metaphase.arrays import FloatArray
 from metaphase.boxes import as_points
 from metaphase.detectionfile import JSON_NAME, load_detections
 from metaphase.errors import DetectionsError, LabelError, Problem
-from metaphase.figures import Detections, FloatArray, Label, points_of
+from metaphase.figures import Detections, Label, points_of
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.units import area_mm2
 

@@ -16,11 +16,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from metaphase.arrays import BoolArray, FloatArray
 from metaphase.boxes import around, as_points
 from metaphase.evaluation.casescore import CaseOutcome
 from metaphase.evaluation.curves import Counts
 from metaphase.evaluation.matching import Rule, match
-from metaphase.figures import BoolArray, FloatArray
 from metaphase.units import um_to_px
 
 Protocol = Literal["whole", "exercise"]

@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metaphase.arrays import FloatArray
 from metaphase.errors import LabelError
 from metaphase.evaluation.curves import Curve, pooled_curve
 from metaphase.evaluation.matching import Gains, Rule, gains
 from metaphase.evaluation.pairing import Pair, pair_cases
-from metaphase.figures import Detections, FloatArray, Label
+from metaphase.figures import Detections, Label
 from metaphase.labels.dataset import Dataset
 from metaphase.models.card import Threshold
 from metaphase.models.modelfile import Model, load_model, rewrite_card
-from metaphase.units import MATCH_RADIUS_UM, um_to_px
+from metaphase.radii import MATCH_RADIUS_UM
+from metaphase.units import um_to_px
 
 _EQUAL = 1e-12  # the F1 of equal counts differs by less
 RESAMPLES = 1000

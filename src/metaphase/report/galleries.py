@@ -10,21 +10,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from metaphase.arrays import Pixels
 from metaphase.errors import MetaphaseError
 from metaphase.evaluation.casescore import MISTAKES, CaseOutcome
 from metaphase.evaluation.scores import Scores
-from metaphase.slides.slide import Pixels, Slide
+from metaphase.radii import MATCH_RADIUS_UM
+from metaphase.slides.slide import Slide
 from metaphase.units import um_to_px
 
 CROP_MPP = 0.25
 CROP_PX = 128
 QUALITY = 85
 OVERVIEW_PX = 560
-NEAR_UM = 7.5
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,7 +117,7 @@ def _missed(scores: Scores, most: int) -> list[Place]:
 
 
 def _best_near(outcome: CaseOutcome, x: float, y: float) -> float | None:
-    radius = um_to_px(NEAR_UM, outcome.case.mpp)
+    radius = um_to_px(MATCH_RADIUS_UM, outcome.case.mpp)
     near = np.hypot(outcome.points[:, 0] - x, outcome.points[:, 1] - y) <= radius
     return float(outcome.score[near].max()) if near.any() else None
 

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metaphase.arrays import Pixels
 from metaphase.detection.overlay import FALSE, FOUND, MISSED
 from metaphase.evaluation.casescore import MISTAKES, CaseOutcome, Mistake
 from metaphase.evaluation.scores import Scores
 from metaphase.files import whole_file, write_text
+from metaphase.radii import MATCH_RADIUS_UM
 from metaphase.report.galleries import Pictures, Place
-from metaphase.slides.slide import Pixels
 from metaphase.units import px_to_um
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ CROP_PX = 64
 SHOWN_PX = 128
 COLUMNS, ROWS = 8, 6
 CSV_NAME = "sheet.csv"
-NEAR_UM = 7.5
 
 _CELL = (SHOWN_PX + 20, SHOWN_PX + 58)
 _TITLE_PX, _TEXT_PX, _FRAME_PX, _TICK_PX = 34, 11, 2, 7
@@ -39,10 +39,11 @@ _COLOURS = {"tp": FOUND, "fp": FALSE, "fn": MISSED}
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One picture. ``score`` is the detection's; of a missed figure the best one within NEAR_UM.
+    """One picture.
 
-    ``nearest_um`` is the distance to the nearest figure, or of a missed figure to the nearest
-    detection of any score; None where there is none.
+    ``score`` is that of the detection; for a missed figure the highest one within the matching
+    radius. ``nearest_um`` is the distance of a detection to the nearest figure, or of a missed
+    figure to the nearest detection of any score; None if there is none.
     """
 
     place: Place
@@ -131,7 +132,7 @@ def _missed(scores: Scores) -> Iterator[Item]:
         for x, y in outcome.truth[~outcome.detected]:
             place = Place(outcome, float(x), float(y), "fn", "")
             away = px_to_um(1, outcome.case.mpp) * np.hypot(*(outcome.points - [x, y]).T)
-            near = outcome.score[away <= NEAR_UM]
+            near = outcome.score[away <= MATCH_RADIUS_UM]
             best = float(near.max()) if len(near) else None
             yield Item(place, best, _nearest(outcome, outcome.points, x, y))
 

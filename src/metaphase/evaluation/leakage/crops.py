@@ -16,15 +16,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
+from metaphase.arrays import BoolArray, Float32Array, Pixels
 from metaphase.errors import Problem, SplitError
 from metaphase.evaluation.leakage.images import GRID, MIN_CONTRAST
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.slides.open import open_case
 from metaphase.slides.slide import Slide
-
-FloatArray = NDArray[np.float32]
 
 MPP, CELL = 1.0, 3
 SIDE = (GRID + 1) * CELL
@@ -92,9 +90,9 @@ def find_crops(
 @dataclass(frozen=True, slots=True, eq=False)
 class _Crop:
     id: str
-    bits: FloatArray
-    fine: FloatArray
-    inside: NDArray[np.bool_]
+    bits: Float32Array
+    fine: Float32Array
+    inside: BoolArray
 
 
 def _crop(case: Case) -> _Crop | None:
@@ -116,7 +114,7 @@ def _crop(case: Case) -> _Crop | None:
 
 
 def _candidates(
-    slide: Slide, bits: FloatArray, valid: FloatArray
+    slide: Slide, bits: Float32Array, valid: Float32Array
 ) -> Iterator[tuple[int, float, float]]:
     """Yield the index of a crop and its possible corner in px: its best place in each block."""
     scale = MPP / slide.mpp
@@ -146,7 +144,7 @@ def _candidates(
                 )
 
 
-def _hashes(grey: FloatArray, inside: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
+def _hashes(grey: Float32Array, inside: BoolArray) -> tuple[Float32Array, Float32Array]:
     """Return for the window at each place its hash [h', w', bits] and its contrast [h', w'].
 
     Bits are -1 and 1, and 0 for cells that are not inside the crop.
@@ -182,11 +180,11 @@ def _confirmed(slide: Slide, crop: _Crop, x: float, y: float) -> tuple[float, tu
     return best, (x + (offset[1] + middle) * scale, y + (offset[0] + middle) * scale)
 
 
-def _inside(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def _inside(pixels: Pixels) -> BoolArray:
     """Return where a crop is neither black padding nor next to it, where resampling mixes both."""
     inside = np.pad(pixels.max(axis=2) > 0, 1, mode="edge")
     return np.asarray(sliding_window_view(inside, (3, 3)).all(axis=(2, 3)))
 
 
-def _grey(pixels: NDArray[np.uint8]) -> FloatArray:
+def _grey(pixels: Pixels) -> Float32Array:
     return np.asarray(pixels.mean(axis=2, dtype=np.float32))

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from metaphase.arrays import Float32Array, Pixels
 from metaphase.errors import Problem, SplitError
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.slides.open import open_case
@@ -30,7 +30,7 @@ MIN_CONTRAST = 4.0  # grey levels of standard deviation between cells; less is b
 MIN_SHARE = 0.5  # of the tiles
 MAX_TILES = 400  # per case, spread evenly
 
-Hashes = NDArray[np.float32]
+Hashes = Float32Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def tile_hashes(slide: Slide) -> Hashes:
     return np.array(hashes, np.float32).reshape(len(hashes), 2 * GRID * GRID)
 
 
-def difference_hash(pixels: NDArray[np.uint8]) -> Hashes | None:
+def difference_hash(pixels: Pixels) -> Hashes | None:
     """Return the hash [128] of an RGB tile [h, w, 3] as -1 and 1, or None without contrast."""
     grey = pixels.astype(np.float32).mean(axis=2)
     size = GRID + 1
