@@ -92,7 +92,7 @@ def test_the_numbers_are_on_the_page(scores, tmp_path):
     assert f"F1 {scores.f1:.3f}" in text
     assert f"{scores.overall.intervals['f1'].low:.3f} to" in text
     assert scores.worst["scanner"].domain in text
-    assert "truth-guided patches: not comparable" in text
+    assert "patches placed by labels: not comparable" in text
     assert "{{" not in text
     for paragraph in methods([scores], [scores.model]):
         assert paragraph in text
@@ -151,7 +151,7 @@ def test_images_that_are_elsewhere_or_nowhere(pictured, tmp_path):
     moved.mkdir()
     (tmp_path / "a.png").rename(moved / "a.png")
     problems = write_report([pictured], tmp_path / "r.html")
-    assert problems == ["a.png is not there: name the folder of the images with --images"]
+    assert problems == ["a.png is missing: name the folder of the images with --images"]
     assert "no image" in (tmp_path / "r.html").read_text()
     assert write_report([pictured], tmp_path / "r.html", images=moved) == []
 

@@ -29,7 +29,7 @@ def stress(
 ) -> None:
     """Sweep stain, light, blur, JPEG quality and mpp error over labelled images.
 
-    Draws F1 and count at the model's frozen threshold against each (OUT/stress.png, .html, .csv,
+    Draws F1 and count at the model's frozen threshold against each change (OUT/stress.html, .csv,
     .json). An interrupted sweep goes on when the same command is given again.
     """
     from rich.console import Console
@@ -44,6 +44,7 @@ def stress(
     from metaphase.detection.runtime import open_runtime
     from metaphase.labels.read import load_dataset
     from metaphase.models.modelfile import default_model, load_model
+    from metaphase.report.stress import write_stress_report
     from metaphase.stress import stress as work
     from metaphase.stress.perturbations import SWEEPS
     from metaphase.training.recipe.caselists import matches
@@ -57,6 +58,7 @@ def stress(
     if unknown:
         raise typer.BadParameter(f"no sweep {', '.join(unknown)}: one of {', '.join(names)}")
     chosen = [one for one in SWEEPS if not sweep or one.name in sweep]
+    real_shifts = work.REAL_SHIFTS if shifts is None else work.read_shifts(shifts)
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description:24}"),
@@ -75,7 +77,7 @@ def stress(
             dataset,
             out,
             sweeps=chosen,
-            shifts=None if shifts is None else work.read_shifts(shifts),
+            shifts=real_shifts,
             runtime=open_runtime(opened, device, threads=threads),
             tell=tell,
         )
@@ -86,4 +88,7 @@ def stress(
         fall = work.largest_fall(points, [one.name])
         if fall is not None:
             typer.echo(f"{one.name}: F1 falls by {max(fall, 0):.3f} at most between real scanners")
-    typer.echo(out / work.HTML_NAME)
+    page = write_stress_report(
+        points, out, sweeps=chosen, shifts=real_shifts, model=opened, dataset=dataset.name
+    )
+    typer.echo(page)

@@ -11,7 +11,7 @@ from metaphase.evaluation.bootstrap import Interval
 from metaphase.evaluation.scores import GroupScore, Scores
 from metaphase.report.svg import Chart, Point, Scale, series
 
-_POINTS = 400  # of a curve: more cannot be seen
+_POINTS = 400  # of a curve; more are not visible
 _SHARE = Scale(0, 1)
 _FROC_LOW = 0.1
 _ROW_PX = 26
@@ -32,7 +32,7 @@ def precision_recall(models: Sequence[Scores], names: Sequence[str]) -> str:
         curve = scores.curve
         if curve.truths:
             places = zip(curve.recall.tolist(), curve.precision.tolist(), strict=True)
-            chart.line(thin(list(places)), series(number), name)
+            chart.line(decimate(list(places)), series(number), name)
         if scores.recall is not None and scores.precision is not None:
             tip = f"{name}: precision {scores.precision:.3f}, recall {scores.recall:.3f}"
             chart.dot(scores.recall, scores.precision, series(number), tip, 5.5)
@@ -53,7 +53,7 @@ def froc(models: Sequence[Scores], names: Sequence[str]) -> str:
             places = list(zip(rates, scores.curve.recall.tolist(), strict=True))
             inside = [p for p in places if p[0] >= _FROC_LOW]
             before = [p for p in places if p[0] < _FROC_LOW][-1:]
-            chart.line(thin(before + inside), series(number), name)
+            chart.line(decimate(before + inside), series(number), name)
         if scores.recall is not None:
             rate = scores.overall.counts.fp / _area(scores)
             tip = f"{name}: {scores.recall:.3f} at {rate:.2f} per mm2"
@@ -62,7 +62,7 @@ def froc(models: Sequence[Scores], names: Sequence[str]) -> str:
 
 
 def over_threshold(models: Sequence[Scores], names: Sequence[str]) -> str:
-    """F1 over the threshold, with each model's own: is it on a plateau, or on a peak?"""
+    """F1 over the threshold, with the operating threshold of each model."""
     chart = Chart("F1 over the threshold", _SHARE, _SHARE, "threshold", "F1")
     chart.x_axis()
     chart.y_axis()
@@ -70,7 +70,7 @@ def over_threshold(models: Sequence[Scores], names: Sequence[str]) -> str:
         curve = scores.curve
         if curve.truths:
             places = list(zip(curve.threshold.tolist(), curve.f1.tolist(), strict=True))
-            chart.line(thin(places), series(number), name)
+            chart.line(decimate(places), series(number), name)
         if scores.threshold is not None and scores.f1 is not None:
             tip = f"{name}: F1 {scores.f1:.3f} at {scores.threshold:.4g}"
             chart.dot(scores.threshold, scores.f1, series(number), tip, 5.5)
@@ -100,11 +100,11 @@ def _forest_row(chart: Chart, group: GroupScore | None, y: float, kind: str, nam
     if group is None or group.f1 is None:
         return
     interval = group.intervals.get("f1")
-    told = ""
+    limits = ""
     if interval is not None and interval.low is not None and interval.high is not None:
-        told = f" [{interval.low:.3f}, {interval.high:.3f}]"
+        limits = f" [{interval.low:.3f}, {interval.high:.3f}]"
         chart.line([(interval.low, y), (interval.high, y)], kind)
-    tip = f"{name}: F1 {group.f1:.3f}{told}, {group.labelled} labelled in {group.cases} cases"
+    tip = f"{name}: F1 {group.f1:.3f}{limits}, {group.labelled} labelled in {group.cases} cases"
     chart.dot(group.f1, y, kind, tip, 3 + min(4.0, math.log10(max(group.labelled, 1))))
 
 
@@ -130,7 +130,7 @@ def count_differences(models: Sequence[Scores], names: Sequence[str]) -> str:
     counts = [(c.labelled, c.predicted) for scores in models for c in scores.cases]
     agreed = [scores.agreement for scores in models]
     highest = float(max((sum(pair) / 2 for pair in counts), default=1)) * 1.05 + 1
-    ends = [float(found - truth) for truth, found in counts]
+    ends = [float(predicted - labelled) for labelled, predicted in counts]
     ends += [limit for a in agreed for limit in (a.low, a.high) if limit is not None]
     reach = max(map(abs, ends), default=1.0) * 1.1 + 1
     x = Scale(0, highest, "sqrt")
@@ -160,24 +160,24 @@ _COUNT_TICKS = (0, 1, 5, 10, 20, 50, 100, 200, 400, 800, 1600, 3200)
 
 
 def reliability(models: Sequence[Scores], names: Sequence[str]) -> str:
-    """The share of detections that is right, over their score."""
-    chart = Chart("Calibration", _SHARE, _SHARE, "score", "share that is right")
+    """The share of true positives among the detections, over their score."""
+    chart = Chart("Calibration", _SHARE, _SHARE, "score", "share of true positives")
     chart.x_axis()
     chart.y_axis()
     chart.line([(0, 0), (1, 1)], "faint", "perfect")
     for number, (scores, name) in enumerate(zip(models, names, strict=True)):
-        found = scores.calibration
-        rows = zip(found.mean_score, found.right, found.count, strict=True)
-        known = [(m, r, n) for m, r, n in rows if m is not None and r is not None]
-        chart.line([(m, r) for m, r, _ in known], series(number), name)
-        for m, r, n in known:
-            tip = f"{name}: {n} detections of mean score {m:.2f}, {r:.0%} right"
+        calibration = scores.calibration
+        rows = zip(calibration.mean_score, calibration.right, calibration.count, strict=True)
+        bins = [(m, r, n) for m, r, n in rows if m is not None and r is not None]
+        chart.line([(m, r) for m, r, _ in bins], series(number), name)
+        for m, r, n in bins:
+            tip = f"{name}: {n} detections of mean score {m:.2f}, {r:.0%} true"
             chart.dot(m, r, series(number), tip, 2 + min(5.0, math.log10(n)))
     return str(chart)
 
 
 def lines(title: str, x_name: str, y_name: str, curves: dict[str, list[Point]]) -> str:
-    """Several lines over one axis, as for the curves of a training."""
+    """Several lines over one axis, for the curves of a training run."""
     points = [p for curve in curves.values() for p in curve]
     xs, ys = [p[0] for p in points], [p[1] for p in points]
     low, high = min(0.0, min(ys)), max(ys)
@@ -191,26 +191,26 @@ def lines(title: str, x_name: str, y_name: str, curves: dict[str, list[Point]]) 
     chart.x_axis()
     chart.y_axis()
     for number, (name, curve) in enumerate(curves.items()):
-        chart.line(thin(curve), series(number), name)
+        chart.line(decimate(curve), series(number), name)
         for x, y in curve if len(curve) <= 60 else ():
             chart.dot(x, y, series(number), f"{name} {y:.4g} at {x:g}", 2.2)
     return str(chart)
 
 
-def thin(points: list[Point], most: int = _POINTS) -> list[Point]:
-    """Return at most ``most`` of the points, the first and the last among them."""
+def decimate(points: list[Point], most: int = _POINTS) -> list[Point]:
+    """Return at most ``most`` of the points, with the first and the last."""
     if len(points) <= most:
         return points
     return [points[int(i)] for i in np.linspace(0, len(points) - 1, most).round()]
 
 
 def shorten(text: str, most: int = 22) -> str:
-    """Return a text that fits beside an axis."""
+    """Return a text cut to fit beside an axis."""
     return text if len(text) <= most else text[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
-def told(interval: Interval | None) -> str:
-    """Return an interval in words for a table."""
+def interval_text(interval: Interval | None) -> str:
+    """Return an interval as text for a table; empty if there is none."""
     if interval is None or interval.low is None or interval.high is None:
         return ""
     return f"{interval.low:.3f} to {interval.high:.3f}"

@@ -1,4 +1,4 @@
-"""Which figures and detections are worth looking at, and their pictures."""
+"""Galleries of figures and detections: which ones are shown, and their image crops."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OVERVIEW_PX = 560
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Place:
-    """One thing to look at, in full-resolution pixels of a case. ``kind`` is tp, fp or fn."""
+    """One figure or detection, in full-resolution pixels of a case. ``kind`` is tp, fp or fn."""
 
     outcome: CaseOutcome
     x_px: float
@@ -38,7 +38,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """Some places with a reason to look at them."""
+    """Places of one kind, with a title and an explanation."""
 
     title: str
     note: str
@@ -46,11 +46,11 @@ class Gallery:
 
 
 def galleries(scores: Scores, most: int = 24) -> list[Gallery]:
-    """Return the galleries of a model: what is wrong first, then the border, then the best."""
+    """Return the galleries of a model: errors first, then borderline cases, then true positives."""
     return [
         Gallery(
             "False positives",
-            "Detections that no labelled figure has, the most confident first.",
+            "Detections without a labelled figure, highest scores first.",
             tuple(_false(scores, most)),
         ),
         Gallery(
@@ -60,12 +60,12 @@ def galleries(scores: Scores, most: int = 24) -> list[Gallery]:
         ),
         Gallery(
             "Borderline",
-            "Detections nearest to the threshold, on either side of it.",
+            "Detections with scores nearest to the threshold, on either side.",
             tuple(_borderline(scores, most)),
         ),
         Gallery(
             "True positives",
-            "Labelled figures that were found with the highest scores.",
+            "Detected figures with the highest scores.",
             tuple(_true(scores, most)),
         ),
     ]
@@ -106,14 +106,14 @@ def _border_kind(outcome: CaseOutcome, i: int) -> str:
 
 
 def _missed(scores: Scores, most: int) -> list[Place]:
-    found = []
+    missed = []
     for outcome in scores.outcomes:
         for x, y in outcome.truth[~outcome.detected]:
             best = _best_near(outcome, x, y)
             caption = "nothing near" if best is None else f"best score near it {best:.2f}"
-            found.append((best or 0.0, Place(outcome, float(x), float(y), "fn", caption)))
-    found.sort(key=lambda row: row[0])
-    return [place for _, place in found[:most]]
+            missed.append((best or 0.0, Place(outcome, float(x), float(y), "fn", caption)))
+    missed.sort(key=lambda row: row[0])
+    return [place for _, place in missed[:most]]
 
 
 def _best_near(outcome: CaseOutcome, x: float, y: float) -> float | None:
@@ -129,9 +129,9 @@ def _place(outcome: CaseOutcome, i: int, kind: str, more: str = "") -> Place:
 
 @dataclass
 class Pictures:
-    """Reads crops and overviews as data addresses; images that cannot be read are told once.
+    """Reads crops and overviews as data URLs; every image that cannot be read is reported once.
 
-    ``images`` is a folder to look in for files that are not where the evaluation saw them.
+    ``images`` is a folder that is searched for files that are no longer at their old path.
     """
 
     images: Path | None = None
@@ -140,17 +140,17 @@ class Pictures:
 
     @property
     def problems(self) -> list[str]:
-        """Sentences about what could not be read."""
+        """Sentences about images that could not be read."""
         names = sorted(self._missing)
         if not names:
             return list(self._problems)
         some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
         is_ = "is" if len(names) == 1 else "are"
-        told = f"{some} {is_} not there: name the folder of the images with --images"
-        return [told, *self._problems]
+        missing = f"{some} {is_} missing: name the folder of the images with --images"
+        return [missing, *self._problems]
 
     def crops(self, places: Iterable[Place]) -> dict[Place, str]:
-        """Return the crop of each place that can be read, as an address."""
+        """Return the crop of each place that can be read, as a data URL."""
         return {place: jpeg(crop, QUALITY) for place, crop in self.pixels(places).items()}
 
     def pixels(self, places: Iterable[Place], side_px: int = CROP_PX) -> dict[Place, Pixels]:
@@ -161,7 +161,7 @@ class Pictures:
         by_image: dict[str, list[Place]] = {}
         for place in places:
             by_image.setdefault(place.outcome.image, []).append(place)
-        found = {}
+        crops = {}
         for group in by_image.values():
             with ExitStack() as stack:
                 slide = self._open(group[0].outcome, stack)
@@ -170,11 +170,11 @@ class Pictures:
                 for place in group:
                     crop = self._crop(slide, place, side_px)
                     if crop is not None:
-                        found[place] = crop
-        return found
+                        crops[place] = crop
+        return crops
 
     def overview(self, outcome: CaseOutcome) -> tuple[str, int, int] | None:
-        """Return a small picture of a case and its full size in px."""
+        """Return a thumbnail of a case as a data URL, and its full size in px."""
         with ExitStack() as stack:
             slide = self._open(outcome, stack)
             if slide is None:
@@ -182,7 +182,7 @@ class Pictures:
             try:
                 return jpeg(slide.thumbnail(OVERVIEW_PX), 60), slide.width_px, slide.height_px
             except MetaphaseError as error:
-                self._tell(str(error))
+                self._add_problem(str(error))
         return None
 
     def _crop(self, slide: Slide, place: Place, side_px: int) -> Pixels | None:
@@ -191,7 +191,7 @@ class Pictures:
         try:
             return slide.read(*corner, side_px, side_px, CROP_MPP)
         except MetaphaseError as error:
-            self._tell(str(error))
+            self._add_problem(str(error))
             return None
 
     def _open(self, outcome: CaseOutcome, stack: ExitStack) -> Slide | None:
@@ -206,16 +206,16 @@ class Pictures:
         try:
             return stack.enter_context(open_slide(path, known_mpp=outcome.case.mpp))
         except MetaphaseError as error:
-            self._tell(str(error))
+            self._add_problem(str(error))
             return None
 
-    def _tell(self, problem: str) -> None:
+    def _add_problem(self, problem: str) -> None:
         if problem not in self._problems:
             self._problems.append(problem)
 
 
 def jpeg(pixels: Pixels, quality: int) -> str:
-    """Return pixels as the address of a JPEG that is inside the page."""
+    """Return pixels as the data URL of a JPEG."""
     from PIL import Image
 
     stream = io.BytesIO()
@@ -224,7 +224,7 @@ def jpeg(pixels: Pixels, quality: int) -> str:
 
 
 def marks(outcome: CaseOutcome) -> list[tuple[str, float, float]]:
-    """Return kind and place of everything at the threshold in one case, for an overview."""
+    """Return kind and position of the detections and missed figures of a case, for an overview."""
     kept = np.flatnonzero(outcome.above_threshold)
     rows = [
         ("tp" if right else "fp", float(x), float(y))

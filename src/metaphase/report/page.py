@@ -1,11 +1,10 @@
-"""One HTML file that tells all of an evaluation and opens anywhere, offline."""
+"""The report of evaluations and training runs: one HTML file that needs no network."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +20,16 @@ from metaphase.report import charts
 from metaphase.report.galleries import Gallery, Pictures, Place, galleries, marks
 from metaphase.report.methods import methods
 from metaphase.report.svg import series
-from metaphase.report.training import Curves
+from metaphase.report.template import markup, render
+from metaphase.report.training import TrainingCurves
 
-OVERVIEWS = 12  # cases that are shown whole; more would make the file heavy
+OVERVIEWS = 12  # cases with an overview image; more would make the file large
 CROPS = 24
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A circle in an overview: kind tp, fp or fn, place in px, and the id that links lead to."""
+    """A circle in an overview: kind tp, fp or fn, position in px, and the id for links."""
 
     kind: str
     x_px: float
@@ -39,7 +39,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """A case as a small picture with what was found and missed in it."""
+    """A small image of a case with its true positives, false positives and missed figures."""
 
     anchor: str
     case: str
@@ -55,29 +55,29 @@ def write_report(
     *,
     names: Sequence[str] | None = None,
     images: Path | None = None,
-    runs: Sequence[Curves] = (),
+    runs: Sequence[TrainingCurves] = (),
     title: str = "",
     crops: int = CROPS,
 ) -> list[str]:
     """Write a report of one or more evaluations, and of training runs, as one HTML file.
 
-    ``names`` stand for the models (by default what their cards say). ``images`` is a folder to find
-    the images in, for pictures of what is wrong; ``crops`` are shown in each gallery (0: none).
-    Returns sentences about pictures that could not be made. Raises InputError if there is nothing
-    to tell.
+    ``names`` are shown for the models (by default the names on their cards). ``images`` is a folder
+    of the images, for the galleries, which show up to ``crops`` pictures each (0: none). Returns
+    sentences about images that could not be read. Raises InputError without evaluations and runs.
     """
     if not models and not runs:
-        raise InputError.of(out, "there is nothing to report: no evaluation and no run")
+        raise InputError.of(out, "has nothing to report: no evaluation and no run were named")
     names = _distinct(names or [scores.model for scores in models])
     pictures = Pictures(images)
-    page = _template().render(
+    page = render(
+        "page.html",
         title=title or _title(models, runs),
         version=__version__,
         made=datetime.now(UTC).strftime("%Y-%m-%d"),
         models=[_model(s, n, i) for i, (s, n) in enumerate(zip(models, names, strict=True))],
         metrics=NAMES,
         number=number,
-        told=charts.told,
+        interval_text=charts.interval_text,
         charts=_charts(models, names),
         tables=_domain_tables(models),
         categories=CATEGORIES,
@@ -85,7 +85,7 @@ def write_report(
         galleries=_galleries(models, names, pictures, crops),
         runs=runs,
         series=series,
-        safe=_safe,
+        markup=markup,
         methods=methods(models, names) if models else [],
         notes=_notes(models, names),
         problems=pictures.problems,
@@ -95,44 +95,25 @@ def write_report(
 
 
 def _notes(models: Sequence[Scores], names: Sequence[str]) -> list[str]:
-    """Return what is to be noted, with the model's name where it is not true of all."""
-    told: dict[str, list[str]] = {}
+    """Return the notes, with the names of the models where they do not concern all."""
+    names_of: dict[str, list[str]] = {}
     for scores, name in zip(models, names, strict=True):
         for note in scores.notes:
-            told.setdefault(note, []).append(name)
+            names_of.setdefault(note, []).append(name)
     return [
-        note if len(whose) == len(models) else f"{', '.join(whose)}: {note}"
-        for note, whose in told.items()
+        note if len(owners) == len(models) else f"{', '.join(owners)}: {note}"
+        for note, owners in names_of.items()
     ]
 
 
-def _template() -> Any:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    here = files("metaphase.report")
-    style = (here / "page.css").read_text(encoding="utf-8")
-    environment.globals["style"] = _safe(style)
-    return environment.from_string((here / "page.html").read_text(encoding="utf-8"))
-
-
-def _safe(text: str) -> Any:
-    """Mark text of ours as markup: drawings and the style sheet."""
-    from markupsafe import Markup
-
-    return Markup(text)
-
-
-def _title(models: Sequence[Scores], runs: Sequence[Curves]) -> str:
+def _title(models: Sequence[Scores], runs: Sequence[TrainingCurves]) -> str:
     if not models:
         return f"Training of {', '.join(run.run for run in runs)}"
     return f"Mitotic figures in {models[0].dataset or 'the data set'}"
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """Return names that differ: two models of one name get numbers."""
+    """Return unique names: where names are equal, all get numbers."""
     if len(set(names)) == len(names):
         return list(names)
     return [f"{name} ({k})" for k, name in enumerate(names, start=1)]
@@ -167,27 +148,27 @@ def _charts(models: Sequence[Scores], names: Sequence[str]) -> list[tuple[str, A
         (
             "F1 over the threshold",
             charts.over_threshold(models, names),
-            "The dot is the threshold that counts; cases that have their own show none.",
+            "The dot is the operating threshold; there is none where cases have different ones.",
         ),
         *forests,
         (
             "Counts",
             charts.count_agreement(models, names),
-            "One dot a case; on the line the counts agree.",
+            "Each dot is a case; on the line the counts agree.",
         ),
         (
             "Differences of counts",
             charts.count_differences(models, names),
-            "One dot a case, over the mean of its two counts. Full line: bias; dashed: 95 % limits "
-            "of agreement.",
+            "Each dot is a case, over the mean of its two counts. Solid line: bias; dashed: 95 % "
+            "limits of agreement.",
         ),
         (
             "Calibration",
             charts.reliability(models, names),
-            "On the line, a score is the chance of being right.",
+            "On the line, the score equals the share of true positives.",
         ),
     ]
-    return [(title, _safe(picture), text) for title, picture, text in rows]
+    return [(title, markup(picture), text) for title, picture, text in rows]
 
 
 def _domain_tables(models: Sequence[Scores]) -> list[tuple[str, list[str]]]:
@@ -201,20 +182,20 @@ def _domain_tables(models: Sequence[Scores]) -> list[tuple[str, list[str]]]:
 def _comparisons(
     models: Sequence[Scores], names: Sequence[str]
 ) -> list[tuple[str, str, dict[str, Difference]]]:
-    """Compare every model with the first, where they were scored on the same cases."""
-    found = []
+    """Compare every model with the first, if they were scored on the same cases."""
+    comparisons = []
     for scores, name in list(zip(models, names, strict=True))[1:]:
         try:
-            found.append((name, names[0], compare(models[0], scores)))
+            comparisons.append((name, names[0], compare(models[0], scores)))
         except InputError:
             continue
-    return found
+    return comparisons
 
 
 def _galleries(
     models: Sequence[Scores], names: Sequence[str], pictures: Pictures, most: int
 ) -> list[dict[str, Any]]:
-    told = []
+    parts = []
     for index, (scores, name) in enumerate(zip(models, names, strict=True)):
         shown = galleries(scores, most) if most else []
         if not shown:
@@ -222,40 +203,40 @@ def _galleries(
         crops = pictures.crops(place for gallery in shown for place in gallery.places)
         overviews = _overviews(shown, index, pictures)
         anchors = {overview.case: overview for overview in overviews}
-        told.append(
+        parts.append(
             {
                 "name": name,
                 "galleries": shown,
                 "crops": crops,
-                "anchor": lambda place, known=anchors: _anchor(place, known),
+                "anchor": lambda place, anchors=anchors: _anchor(place, anchors),
                 "overviews": overviews,
             }
         )
-    return told
+    return parts
 
 
 def _overviews(shown: Sequence[Gallery], index: int, pictures: Pictures) -> list[Overview]:
-    """Return the cases that the galleries show, the most frequent first."""
+    """Return overviews of the cases that are shown most often in the galleries."""
     by_case: dict[str, tuple[CaseOutcome, int]] = {}
     for gallery in shown:
         for place in gallery.places:
             outcome, times = by_case.get(place.outcome.case.id, (place.outcome, 0))
             by_case[outcome.case.id] = (outcome, times + 1)
     most = sorted(by_case.values(), key=lambda row: -row[1])[:OVERVIEWS]
-    found = []
+    overviews = []
     for k, (outcome, _) in enumerate(most):
         picture = pictures.overview(outcome)
         if picture is not None:
             address, width, height = picture
             anchor = f"m{index}c{k}"
             circles = _marks(anchor, outcome)
-            found.append(Overview(anchor, outcome.case.id, address, width, height, circles))
-    return sorted(found, key=lambda overview: overview.case)
+            overviews.append(Overview(anchor, outcome.case.id, address, width, height, circles))
+    return sorted(overviews, key=lambda overview: overview.case)
 
 
-def _anchor(place: Place, known: dict[str, Overview]) -> str | None:
-    """Return the address of a place's mark in its case's overview, or of the overview."""
-    overview = known.get(place.outcome.case.id)
+def _anchor(place: Place, anchors: dict[str, Overview]) -> str | None:
+    """Return the id of the mark of a place in its overview, or that of the overview."""
+    overview = anchors.get(place.outcome.case.id)
     if overview is None:
         return None
     mark = mark_id(overview.anchor, place.x_px, place.y_px)
@@ -268,11 +249,11 @@ def mark_id(anchor: str, x_px: float, y_px: float) -> str:
 
 
 def _marks(anchor: str, outcome: CaseOutcome) -> list[Mark]:
-    """Return the marks of a case; of several at one pixel the first has the id."""
-    found: dict[str, Mark] = {}
+    """Return the marks of a case; of several at one pixel only the first has an id."""
+    by_id: dict[str, Mark] = {}
     rest = []
     for kind, x, y in marks(outcome):
         mark = Mark(kind, x, y, mark_id(anchor, x, y))
-        if found.setdefault(mark.id, mark) is not mark:
+        if by_id.setdefault(mark.id, mark) is not mark:
             rest.append(Mark(kind, x, y, ""))
-    return [*found.values(), *rest]
+    return [*by_id.values(), *rest]

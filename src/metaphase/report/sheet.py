@@ -1,7 +1,8 @@
-"""Contact sheets: every false positive and false negative, and how true positives look.
+"""Contact sheets of all false positives and false negatives, and of some true positives.
 
-Pages are PNG files of small pictures with captions, ``sheet.csv`` lists what is on them. The
-pictures are ``CROP_PX`` px at 0.25 um/px, enlarged twice; ticks at the rim point at the place.
+Pages are PNG files of small pictures with captions; ``sheet.csv`` lists their contents. The
+pictures are ``CROP_PX`` px wide at 0.25 um/px, enlarged twice; ticks at the edges point at the
+position.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Pictures of one kind, in their order."""
+    """Pictures of one kind, in order."""
 
     name: str
     title: str
@@ -66,21 +67,19 @@ class Sheet:
 
 
 def sheets(scores: Scores, most_true: int = COLUMNS * ROWS) -> list[Sheet]:
-    """Return the sheets of an evaluation: all that is false, all that was missed, some found.
+    """Return the sheets of an evaluation: all false positives and negatives, some true positives.
 
-    Each is ordered by falling score, but for the borderline ones, which begin at the threshold.
+    They are ordered by falling score, except the borderline ones, which begin at the threshold.
     """
     true = sorted(_detected(scores, right=True), key=lambda item: -(item.score or 0))
     false = sorted(_detected(scores, right=False), key=lambda item: -(item.score or 0))
     missed = sorted(_missed(scores), key=lambda item: -(item.score or 0))
     border = true[::-1][:most_true]
     return [
-        Sheet("false-positives", "False positives, the most confident first", tuple(false)),
-        Sheet(
-            "false-negatives", "False negatives, the nearest to being found first", tuple(missed)
-        ),
-        Sheet("borderline", "True positives, the least confident first", tuple(border)),
-        Sheet("confident", "True positives, the most confident first", tuple(true[:most_true])),
+        Sheet("false-positives", "False positives, highest scores first", tuple(false)),
+        Sheet("false-negatives", "False negatives, highest scores first", tuple(missed)),
+        Sheet("borderline", "True positives, lowest scores first", tuple(border)),
+        Sheet("confident", "True positives, highest scores first", tuple(true[:most_true])),
     ]
 
 
@@ -91,20 +90,20 @@ def write_sheets(
     images: Path | None = None,
     most_true: int = COLUMNS * ROWS,
 ) -> tuple[list[Path], list[str]]:
-    """Write the pages and the list; return the files and what could not be read (sentences).
+    """Write the pages and the list; return the files, and sentences about unreadable images.
 
-    ``images`` is a folder to look in for images that are not where the evaluation saw them. Pages
+    ``images`` is a folder that is searched for images that are no longer at their old path. Pages
     of an earlier call are removed.
     """
     folder = Path(folder)
-    made = sheets(scores, most_true)
-    for sheet in made:
+    all_sheets = sheets(scores, most_true)
+    for sheet in all_sheets:
         for old in folder.glob(f"{sheet.name}-[0-9]*.png"):
             old.unlink()
     pictures = Pictures(images)
-    crops = pictures.pixels({item.place for sheet in made for item in sheet.items}, CROP_PX)
+    crops = pictures.pixels({item.place for sheet in all_sheets for item in sheet.items}, CROP_PX)
     files, listed = [], []
-    for sheet in made:
+    for sheet in all_sheets:
         for number, page in enumerate(_pages(sheet.items), start=1):
             path = folder / f"{sheet.name}-{number}.png"
             first = 1 + (number - 1) * COLUMNS * ROWS

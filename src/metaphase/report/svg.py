@@ -1,7 +1,7 @@
-"""Small charts as SVG text: scales, axes, lines and dots. Colours are the page's, by class.
+"""Small charts as SVG text: scales, axes, lines, dots and bands, coloured by the style sheet.
 
-A chart is placed in the page as it is, so that it follows light and dark and any width. Series are
-numbered; ``s0``, ``s1`` and so on are their classes.
+A chart is part of the page, so that it follows the light or dark theme and the width of the page.
+Series are numbered; ``s0``, ``s1`` and so on are their classes.
 """
 
 from __future__ import annotations
@@ -15,21 +15,24 @@ from typing import Literal
 Point = tuple[float, float]
 Kind = Literal["linear", "log", "sqrt"]
 
-SERIES = 6  # colours that the page knows; more models begin again
+SERIES = 6  # colours of the style sheet; further series repeat them
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Maps values between ``low`` and ``high`` to 0..1. Values outside are put on the edge."""
+    """Maps values from ``low`` to ``high`` to 0..1, or 1..0 in ``reverse``; outside values are
+    clipped."""
 
     low: float
     high: float
     kind: Kind = "linear"
+    reverse: bool = False
 
     def __call__(self, value: float) -> float:
-        """Return where a value lies."""
-        low, high, here = (self._bend(v) for v in (self.low, self.high, value))
-        return min(max((here - low) / (high - low), 0.0), 1.0) if high > low else 0.0
+        """Return the position of a value, 0 to 1."""
+        low, high, position = (self._transform(v) for v in (self.low, self.high, value))
+        share = min(max((position - low) / (high - low), 0.0), 1.0) if high > low else 0.0
+        return 1 - share if self.reverse else share
 
     def ticks(self, about: int = 5) -> list[float]:
         """Return round values in the range."""
@@ -41,7 +44,7 @@ class Scale:
         values = [k * step for k in range(first, math.floor(self.high / step + 1e-9) + 1)]
         return values if self.kind == "linear" else _spread([self(v) for v in values], values)
 
-    def _bend(self, value: float) -> float:
+    def _transform(self, value: float) -> float:
         if self.kind == "log":
             return math.log10(max(value, self.low))
         return math.sqrt(max(value, 0.0)) if self.kind == "sqrt" else value
@@ -56,7 +59,7 @@ def round_step(size: float) -> float:
 
 
 def label(value: float) -> str:
-    """Return a number for an axis; tiny ones in short, such as 5e-4, to fit beside it."""
+    """Return the text of a number at an axis; very small ones as 5e-4."""
     text = f"{value:.6g}"
     if 0 < abs(value) < 1e-3:
         mantissa, power = f"{value:.2e}".split("e")
@@ -65,7 +68,7 @@ def label(value: float) -> str:
 
 
 class Chart:
-    """A picture with two axes; what is drawn is in the values of the axes."""
+    """A drawing with two axes; positions are given in the units of the axes."""
 
     def __init__(
         self,
@@ -86,7 +89,7 @@ class Chart:
         self._parts: list[str] = []
 
     def at(self, x: float, y: float) -> Point:
-        """Return the place of a point in the picture."""
+        """Return the position of a point in the drawing, px."""
         wide = self.width - self.left - self.right
         high = self.height - self.top - self.bottom
         return (
@@ -95,7 +98,7 @@ class Chart:
         )
 
     def x_axis(self, ticks: Sequence[float] | None = None) -> None:
-        """Draw the lines and numbers of the x axis."""
+        """Draw the grid lines and numbers of the x axis."""
         base = self.height - self.bottom
         for value in self.x.ticks() if ticks is None else ticks:
             px, _ = self.at(value, self.y.low)
@@ -105,7 +108,7 @@ class Chart:
         self.text(middle, self.height - 8, self._names[0], "name")
 
     def y_axis(self, ticks: Sequence[float] | None = None) -> None:
-        """Draw the lines and numbers of the y axis."""
+        """Draw the grid lines and numbers of the y axis."""
         end = self.width - self.right
         for value in self.y.ticks() if ticks is None else ticks:
             _, py = self.at(self.x.low, value)
@@ -132,8 +135,17 @@ class Chart:
             "</circle>"
         )
 
+    def band(self, x1: float, x2: float, tip: str = "") -> None:
+        """Shade the range from ``x1`` to ``x2`` over the whole height."""
+        ends = sorted((self.at(x1, self.y.low)[0], self.at(x2, self.y.low)[0]))
+        height = self.height - self.bottom - self.top
+        self._parts.append(
+            f'<rect class="band" x="{ends[0]:g}" y="{self.top}" width="{ends[1] - ends[0]:g}" '
+            f'height="{height}">{_tip(tip)}</rect>'
+        )
+
     def bar(self, x1: float, x2: float, y: float, kind: str, tip: str = "") -> None:
-        """Draw a bar from the x axis up to ``y``."""
+        """Draw a bar from the x axis to ``y``."""
         (left, top), (right, base) = self.at(x1, y), self.at(x2, self.y.low)
         size = f'width="{max(right - left - 1, 0):g}" height="{max(base - top, 0):g}"'
         self._parts.append(
@@ -141,7 +153,7 @@ class Chart:
         )
 
     def text(self, px: float, py: float, text: str, kind: str) -> None:
-        """Write at a place of the picture."""
+        """Write text at a position of the drawing, px."""
         self._parts.append(f'<text class="{kind}" x="{px:g}" y="{py:g}">{escape(text)}</text>')
 
     def __str__(self) -> str:
@@ -162,7 +174,7 @@ def _tip(text: str) -> str:
 
 
 def _spread(places: list[float], values: list[float], apart: float = 0.08) -> list[float]:
-    """Leave out the values that would be written over each other."""
+    """Leave out values whose texts would overlap."""
     kept: list[float] = []
     last = -1.0
     for place, value in zip(places, values, strict=True):

@@ -17,15 +17,15 @@ _SCORES = ("f1", "precision", "recall")
 
 
 @dataclass(frozen=True, slots=True)
-class Curves:
+class TrainingCurves:
     """The charts of one run: a title, its SVG and the names of its series."""
 
     run: str
     charts: tuple[tuple[str, str, tuple[str, ...]], ...]
 
 
-def training_curves(folder: str | Path) -> Curves:
-    """Return the charts of a run's folder. Raises InputError if it has no readable curves."""
+def training_curves(folder: str | Path) -> TrainingCurves:
+    """Return the charts of the folder of a run. Raises InputError without readable curves."""
     path = Path(folder) / METRICS_NAME
     columns = _read(path)
     groups = {
@@ -40,12 +40,12 @@ def training_curves(folder: str | Path) -> Curves:
             picture = lines(title, "epoch", y_name, curves)
             charts.append((title, picture, tuple(curves)))
     if not charts:
-        raise InputError.of(path, "has no finished epoch")
-    return Curves(Path(folder).name, tuple(charts))
+        raise InputError.of(path, "has no completed epoch")
+    return TrainingCurves(Path(folder).name, tuple(charts))
 
 
 def _read(path: Path) -> dict[str, list[Point]]:
-    """Return each column as points (epoch, value); empty cells and nan are no points."""
+    """Return each column as points (epoch, value), without empty cells and nan."""
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream))

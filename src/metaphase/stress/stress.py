@@ -1,18 +1,14 @@
 """How far a detector carries: labelled images changed in known ways, scored at its own threshold.
 
-OUT/stress.csv and stress.json hold F1 and count of every level, stress.png draws them, stress.html
-shows both. OUT/detections keeps what was found at each level, so that an interrupted sweep goes on.
-The grey bands are the differences that were measured between real scanners
-(``studies/scanner_shifts.py``).
+OUT/stress.csv and stress.json hold F1 and count of every level (``report/stress.py`` draws them).
+OUT/detections keeps the detections of each level, so that an interrupted sweep can be resumed.
 """
 
 from __future__ import annotations
 
 import csv
-import html
 import io
 import json
-from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +20,7 @@ from metaphase.detectionfile import JSON_NAME, load_detections, save_detections
 from metaphase.errors import InputError, InterruptedRunError, LabelError
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.figures import Detections, Label
-from metaphase.files import write_bytes, write_json, write_text
+from metaphase.files import write_json, write_text
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.models.modelfile import Model
 from metaphase.slides.open import open_case
@@ -42,7 +38,6 @@ CS2 and XT, TUPAC16's), by sweep, on the scale of ``Sweep.shift``: degrees, or t
 factor. Measured by ``studies/scanner_shifts.py`` on the crops and fields of its data."""
 
 CSV_NAME, STRESS_NAME = "stress.csv", "stress.json"
-PNG_NAME, HTML_NAME = "stress.png", "stress.html"
 MOST_PX = 100_000_000
 """Larger images would not fit into memory unchanged and changed."""
 
@@ -208,74 +203,6 @@ def _write(
         "points": [asdict(point) for point in points],
     }
     write_json(out / STRESS_NAME, result)
-    picture = draw(points, sweeps, shifts)
-    write_bytes(out / PNG_NAME, picture)
-    write_text(out / HTML_NAME, _page(points, picture, result))
-
-
-def draw(points: Sequence[Point], sweeps: Sequence[Sweep], shifts: dict[str, float]) -> bytes:
-    """Return a PNG: F1 and the count against every change, real differences as grey bands."""
-    from matplotlib.figure import Figure
-
-    columns = min(4, len(sweeps))
-    rows = -(-len(sweeps) // columns)
-    figure = Figure(figsize=(3.4 * columns, 2.9 * rows), layout="constrained")
-    for index, sweep in enumerate(sweeps):
-        mine = [point for point in points if point.sweep == sweep.name]
-        axes = figure.add_subplot(rows, columns, index + 1)
-        real = shifts.get(sweep.name)
-        if real is not None:
-            axes.axvspan(*sweep.ends(real), color="0.9", zorder=0)
-        levels = [point.level for point in mine]
-        axes.plot(levels, [_or_nan(p.f1) for p in mine], "o-", color="tab:blue", ms=3)
-        axes.set(ylim=(0, 1), title=sweep.name, xlabel=sweep.unit)
-        axes.set_ylabel("F1", color="tab:blue")
-        counts = axes.twinx()
-        counts.plot(levels, [p.count for p in mine], "s--", color="tab:orange", ms=3, lw=1)
-        counts.axhline(mine[0].labelled, color="tab:orange", lw=0.6, ls=":")
-        counts.set_ylim(0, 1.1 * max(*(p.count for p in mine), mine[0].labelled, 1))
-        counts.set_ylabel("figures found", color="tab:orange")
-        if sweep.neutral == 100.0:
-            axes.invert_xaxis()
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})
-    return stream.getvalue()
-
-
-def _or_nan(value: float | None) -> float:
-    return float("nan") if value is None else value
-
-
-def _page(points: Sequence[Point], picture: bytes, result: dict[str, Any]) -> str:
-    names = ("sweep", "level", "unit", "f1", "precision", "recall", "count", "labelled", "within")
-    head = "".join(f"<th>{name}</th>" for name in names)
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{_cell(getattr(point, name))}</td>" for name in names) + "</tr>\n"
-        for point in points
-    )
-    encoded = b64encode(picture).decode()
-    told = html.escape(f"{result['model']} on {result['dataset']}")
-    return f"""<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Stress: {told}</title>
-<style>body{{font:14px sans-serif;margin:2em;max-width:80em}}img{{max-width:100%}}
-td,th{{padding:.1em .8em;text-align:right}}table{{border-collapse:collapse}}
-tr:nth-child(even){{background:#f4f4f4}}</style>
-<h1>Stress: {told}</h1>
-<p>F1 (blue) and figures found (orange; dotted: labelled) at the frozen threshold
-{result["threshold"]:g}. Grey: differences between real scanners.</p>
-<img alt="F1 and count against each change" src="data:image/png;base64,{encoded}">
-<table><tr>{head}</tr>
-{rows}</table>
-<p>Model {html.escape(str(result["model_id"]))}. Research use only.</p></html>
-"""
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "&ndash;"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.4g}" if isinstance(value, float) else html.escape(str(value))
 
 
 def read_shifts(path: str | Path) -> dict[str, float]:

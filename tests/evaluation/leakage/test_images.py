@@ -43,7 +43,7 @@ def test_a_split_with_an_image_on_two_sides_is_refused(cases):
         "training": Dataset([cases["a"], cases["b"]]),
         "test": Dataset([cases["copy"], cases["c"]]),
     }
-    with pytest.raises(SplitError, match="case a: shows the pixels of case copy in test"):
+    with pytest.raises(SplitError, match="case a: has the same pixels as case copy in test"):
         refuse_shared_images(parts)
     refuse_shared_images({"training": Dataset([cases["b"]]), "test": parts["test"]})
 
