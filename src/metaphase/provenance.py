@@ -115,6 +115,7 @@ class Parameters(Frozen):
     domain_shift: DomainShift | None = None
     read_from: str | None = Field(None, description="File of another tool that was read.")
     format: str | None = Field(None, description="Its format.")
+    merged: int | None = Field(None, description="Detections that were merged after reading it.")
     not_named: bool | None = Field(None, description="Whether that file lacks this image.")
 
     @model_validator(mode="before")

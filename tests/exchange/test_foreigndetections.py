@@ -36,8 +36,8 @@ def test_merging_keeps_the_highest_score_and_records_what_it_dropped():
     detections = found("a", [(0, 0), (10, 0), (100, 0)], [0.5, 0.9, 0.4])
     kept = merged(detections, 7.5)
     assert kept.score.tolist() == [0.9, 0.4]
-    assert kept.provenance.parameters["merged"] == 1
-    assert merged(kept, 7.5).provenance.parameters["merged"] == 0
+    assert kept.provenance.parameters.merged == 1
+    assert merged(kept, 7.5).provenance.parameters.merged == 0
 
 
 def test_own_folders_are_left_to_the_evaluation_unless_they_are_to_be_merged(labels, tmp_path):

@@ -24,6 +24,21 @@ def test_kinds_of_scale():
     assert Scale(0.1, 1000, "log")(10) == 0.5
 
 
+def test_a_reversed_scale_falls():
+    scale = Scale(10, 100, reverse=True)
+    assert [scale(100), scale(55), scale(10)] == [0, 0.5, 1]
+
+
+def test_a_band_covers_its_range_in_either_direction():
+    for ends in ((2, 4), (4, 2)):
+        chart = Chart("t", Scale(0, 10), Scale(0, 1))
+        chart.band(*ends, "range")
+        band = ElementTree.fromstring(str(chart)).find("rect")
+        wide = chart.width - chart.left - chart.right
+        assert float(band.get("x")) == pytest.approx(chart.left + 0.2 * wide, abs=0.1)
+        assert float(band.get("width")) == pytest.approx(0.2 * wide, abs=0.2)
+
+
 def test_ticks_are_round_and_inside():
     assert Scale(0, 1).ticks() == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
     assert Scale(0.05, 200, "log").ticks() == pytest.approx([0.1, 1, 10, 100])

@@ -10,6 +10,7 @@ from metaphase.detection.merge import merge
 from metaphase.exchange.bycase import detections_by_case, is_own, needs_truth
 from metaphase.figures import Detections
 from metaphase.labels.dataset import Dataset
+from metaphase.provenance import Parameters
 from metaphase.units import um_to_px
 
 _SHOWN = 3  # file names in a note
@@ -59,11 +60,9 @@ def merged(detections: Detections, radius_um: float) -> Detections:
     provenance = detections.provenance
     radius_px = um_to_px(radius_um, provenance.mpp)
     kept = merge(detections.x_px, detections.y_px, detections.score, detections.label, radius_px)
-    parameters = {
-        **provenance.parameters,
-        "merge_radius_um": radius_um,
-        "merged": len(detections) - len(kept),
-    }
+    parameters = provenance.parameters.updated(
+        merge_radius_um=radius_um, merged=len(detections) - len(kept)
+    )
     return Detections(
         detections.x_px[kept],
         detections.y_px[kept],
@@ -84,10 +83,10 @@ def notes_on(
     notes = _source_notes(parameters)
     if threshold is None and not any(one.threshold for one in provenances):
         notes.append("The file has no threshold: all of its detections count.")
-    if absent := sum("not_named" in one for one in parameters):
+    if absent := sum(one.not_named is not None for one in parameters):
         notes.append(f"{absent} cases are not named by the file: taken as without detections.")
-    if dropped := sum(int(one.get("merged", 0)) for one in parameters):
-        radius = parameters[0].get("merge_radius_um")
+    if dropped := sum(one.merged or 0 for one in parameters):
+        radius = parameters[0].merge_radius_um
         notes.append(
             f"{dropped} detections within {radius:g} um of one with a higher score were merged "
             "into it before scoring."
@@ -95,9 +94,9 @@ def notes_on(
     return tuple(notes)
 
 
-def _source_notes(parameters: list[dict[str, object]]) -> list[str]:
-    files = sorted({str(one["read_from"]) for one in parameters if one.get("read_from")})
-    kinds = sorted({str(one["format"]) for one in parameters if one.get("format")})
+def _source_notes(parameters: list[Parameters]) -> list[str]:
+    files = sorted({one.read_from for one in parameters if one.read_from})
+    kinds = sorted({one.format for one in parameters if one.format})
     if not files:
         return []
     shown = ", ".join(files[:_SHOWN]) + (", ..." if len(files) > _SHOWN else "")
