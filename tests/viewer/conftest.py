@@ -13,13 +13,13 @@ from PIL import Image
 
 from metaphase.counting.interval import Validation
 from metaphase.counting.validation import FixedValidation
-from metaphase.figures import Detections
+from metaphase.figures import Detections, Label
 from metaphase.provenance import Provenance
 from metaphase.viewer import pagefiles
 from metaphase.viewer.app import create_app
 from metaphase.viewer.serve import address, listen, serve
 from metaphase.viewer.slidecatalogue import find_images, open_slides
-from metaphase.viewer.store import ReviewStore
+from metaphase.viewer.store import Decision, ReviewStore
 
 TOKEN = "t" * 43
 WIDTH, HEIGHT, MPP = 1300, 900, 0.25
@@ -40,6 +40,25 @@ def found(name, n=20, threshold=0.5):
         (k % 4 == 3).astype(int),
         provenance=Provenance(name, WIDTH, HEIGHT, MPP, threshold=threshold, model="toy"),
     )
+
+
+def decide(client, slug, figure, state="confirmed", **more):
+    body = {"figure": figure, "state": state, **more}
+    return client.post(f"/api/slides/{slug}/decisions", json=body)
+
+
+def ids(slides, key="a"):
+    return list(next(o for o in slides if o.key == key).columns.index)
+
+
+def put(store, entry, figure, state, label=Label.MITOTIC, reviewer="anna", place=None):
+    row = entry.columns.index.get(figure)
+    x, y = entry.columns.points[row].tolist() if row is not None else place or (None, None)
+    store.add(Decision(entry.key, figure, state, reviewer, label, x, y))
+
+
+def first_mitotic(entry):
+    return next(f for f, i in entry.columns.index.items() if entry.columns.label[i] == 0)
 
 
 @pytest.fixture(scope="session")

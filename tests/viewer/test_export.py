@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from metaphase.counting.review import load_review
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.figures import Figure, Label
@@ -17,34 +15,10 @@ from metaphase.viewer.export import (
     review_table,
     reviewed_dataset,
 )
-from metaphase.viewer.reviewedfigures import counted
-from metaphase.viewer.reviewstate import ReviewState
 from metaphase.viewer.slidecatalogue import find_images, open_slides
-from metaphase.viewer.store import WHOLE_SLIDE, Decision, State
+from metaphase.viewer.store import WHOLE_SLIDE, State
 
-from .conftest import MPP, found
-
-
-def put(store, entry, figure, state, label=Label.MITOTIC, reviewer="anna", place=None):
-    row = entry.columns.index.get(figure)
-    x, y = entry.columns.points[row].tolist() if row is not None else place or (None, None)
-    store.add(Decision(entry.key, figure, state, reviewer, label, x, y))
-
-
-def first_mitotic(entry):
-    return next(f for f, i in entry.columns.index.items() if entry.columns.label[i] == 0)
-
-
-def test_a_persons_word_comes_before_the_machines(slides, store):
-    a = slides[0]
-    low = [f for f, i in a.columns.index.items() if a.columns.score[i] < 0.2]
-    put(store, a, low[0], State.CONFIRMED)
-    put(store, a, first_mitotic(a), State.REJECTED)
-    put(store, a, "a-1", State.ADDED, place=(7.0, 8.0))
-    standing = ReviewState("a").update(store).all().values()
-    before, after = counted(a, [], 0.5).points, counted(a, standing, 0.5).points
-    assert len(after) == len(before) + 1
-    assert [7.0, 8.0] in after.tolist()
+from .conftest import MPP, first_mitotic, found, put
 
 
 def test_only_complete_slides_are_labelled(slides, store):
@@ -112,17 +86,6 @@ def test_labels_that_were_opened_stand_corrected(folder, store):
     ]
     assert case.figures[0].box == box
     assert case.scanner == "S"
-
-
-def test_labels_beside_detections_are_not_counted_twice(folder, slides):
-    known = Dataset([Case("a", figures=(Figure("1", 100.0, 80.0),))])
-    both = open_slides(
-        find_images([folder]), detections={"a": found("a.png")}, labels=known, mpp=MPP
-    )
-    assert len(both[0].columns) == len(slides[0].columns) + 1
-    np.testing.assert_array_equal(
-        counted(both[0], [], 0.3).points, counted(slides[0], [], 0.3).points
-    )
 
 
 def test_two_readers_export_apart(slides, store):
