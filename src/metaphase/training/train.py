@@ -37,7 +37,7 @@ from metaphase.models.modelfile import (
     save_second_stage,
 )
 from metaphase.training.fit.card import UNDECIDED, network_card
-from metaphase.training.recipe.recipe import Recipe, load_recipe, resolved
+from metaphase.training.recipe.recipe import Recipe, load_recipe, load_run_recipe, resolved
 
 if TYPE_CHECKING:
     from metaphase.models.networks import Network
@@ -80,7 +80,7 @@ def train(
     if network is None:  # a process that only helped
         return folder
     model = _save(recipe, network, data, folder)
-    if recipe.second is not None:
+    if recipe.second_stage is not None:
         model = _train_second_stage(recipe, model, data, folder, show)
     model = _describe(model, data)
     _freeze(recipe, model, data.validation, folder, show)
@@ -150,7 +150,7 @@ def _train_second_stage(
     from metaphase.training.patches.slidestains import reference_stain
     from metaphase.training.secondstage.training import train_second
 
-    settings = recipe.second
+    settings = recipe.second_stage
     assert settings is not None
     try:
         network = train_second(recipe, detector, data.training, data.crops, folder, show=show)
@@ -163,7 +163,7 @@ def _train_second_stage(
         min_score=settings.min_score,
         weight=settings.weight,
         symmetries=settings.symmetries,
-        stain=reference_stain(data.training) if settings.stain == "macenko" else None,
+        stain=reference_stain(data.training) if settings.stain_normalisation == "macenko" else None,
     )
     return save_second_stage(detector, second, look)
 
@@ -248,7 +248,7 @@ def _same(path: Path, recipe: Recipe) -> bool:
     from metaphase.training.fit.precision import precision_of
 
     try:
-        kept = load_recipe(path)
+        kept = load_run_recipe(path)
     except RecipeError:
         return False
     # "auto" and the precision that it stands for here are the same run.

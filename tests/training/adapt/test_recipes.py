@@ -143,8 +143,8 @@ def test_unlabelled_cases_are_in_every_fold(tmp_path: Path) -> None:
 
 
 def test_stain_is_taken_from_unlabelled_cases(tmp_path: Path) -> None:
-    settings = ["augment.strength=1.0", "augment.restain.method=reinhard"]
-    recipe = scene(tmp_path, *settings, "augment.restain.probability=1.0")
+    settings = ["augment.strength=1.0", "augment.stain_transfer.method=reinhard"]
+    recipe = scene(tmp_path, *settings, "augment.stain_transfer.probability=1.0")
     data = load_data(recipe)
     patches = patch_dataset(recipe, data.training, unlabelled=data.unlabelled)
     assert patches.partners is not None

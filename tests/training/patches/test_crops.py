@@ -113,7 +113,7 @@ def test_every_dot_is_labelled_where_it_is_and_nothing_else_is(fields, crops, ji
 
 
 def test_decoys_have_no_mitotic_figures(fields, crops):
-    data = patches(fields, crops, crops_decoys=1.0)
+    data = patches(fields, crops, crops_negatives=1.0)
     decoys = [p for _, pastes in composed(data) for p in pastes if p.decoy]
     assert len(decoys) > 20
     for paste in decoys:
@@ -122,7 +122,7 @@ def test_decoys_have_no_mitotic_figures(fields, crops):
 
 
 def test_figures_and_decoys_are_pasted_alike(fields, crops):
-    data = patches(fields, crops, patches_per_epoch=300, crops_decoys=1.0)
+    data = patches(fields, crops, patches_per_epoch=300, crops_negatives=1.0)
     pastes = [p for _, some in composed(data, 300) for p in some]
     alike = {
         "width": lambda p: p.alpha.shape[1],
@@ -142,7 +142,7 @@ def test_figures_and_decoys_are_pasted_alike(fields, crops):
 
 
 def test_figures_lie_anywhere(fields, crops):
-    data = patches(fields, crops, patches_per_epoch=100, crops_decoys=0.0)
+    data = patches(fields, crops, patches_per_epoch=100, crops_negatives=0.0)
     pastes = [p for _, some in composed(data, 100) for p in some]
     assert not any(p.decoy for p in pastes)
     aims = np.array([p.aim for p in pastes])
@@ -154,7 +154,7 @@ def test_figures_lie_anywhere(fields, crops):
 
 
 def test_padding_never_appears(fields, crops):
-    data = patches(fields, crops, patches_per_epoch=100, crops_decoys=0.5)
+    data = patches(fields, crops, patches_per_epoch=100, crops_negatives=0.5)
     for patch, pastes in composed(data, 100):
         assert patch.image.max(axis=2).min() > 40
         assert all(p.picture.image.max(axis=2).min() > 40 for p in pastes)

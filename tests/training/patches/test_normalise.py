@@ -19,7 +19,7 @@ from metaphase.training.patches.normalise import (
     normalise_all,
     to_lab,
 )
-from metaphase.training.recipe.sections import Augment, Camera, Fourier, Restain
+from metaphase.training.recipe.sections import Augment, Camera, Fourier, StainTransfer
 from tests.slides.pictures import STAINS, stained_tissue
 
 OTHER = np.array([[0.66, 0.68, 0.32], [0.10, 0.93, 0.36]])
@@ -224,8 +224,8 @@ def only(**sections: object) -> Augment:
 @pytest.mark.parametrize(
     "settings",
     [
-        only(restain=Restain(probability=1.0)),
-        only(restain=Restain(method="reinhard", probability=1.0)),
+        only(stain_transfer=StainTransfer(probability=1.0)),
+        only(stain_transfer=StainTransfer(method="reinhard", probability=1.0)),
         only(fourier=Fourier(probability=1.0)),
     ],
     ids=["macenko", "reinhard", "fourier"],

@@ -4,13 +4,19 @@ import pickle
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from metaphase.labels.dataset import Case
 from metaphase.training.patches.patch import CaseTargets, SlidePool
 from metaphase.training.patches.sampling import PatchSpec
-from tests.training.helpers import figure
+from tests.training.helpers import figure, small_dataset
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    return small_dataset(tmp_path).labelled()
 
 
 @given(

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 import pytest
+import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
@@ -13,7 +16,6 @@ from metaphase.figures import Label
 from metaphase.training.recipe.recipe import Recipe, load_recipe, parse_recipe, resolved
 from metaphase.training.recipe.reference import reference, sections
 from metaphase.training.recipe.sections import CompactNetwork, RetinaNetwork, Sampling
-from metaphase.training.recipe.toml import dumps
 from tests.training.helpers import make_recipe, recipe_data
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -21,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def write(folder: Path, data: dict) -> Path:
     path = folder / "r.toml"
-    path.write_text(dumps(data), encoding="utf-8")
+    path.write_text(tomli_w.dumps(data), encoding="utf-8")
     return path
 
 
@@ -273,3 +275,96 @@ def test_sections_are_sections():
     assert Sampling in sections()
     assert Recipe in sections()
     assert all(issubclass(section, BaseModel) for section in sections())
+
+
+# --- bounds and files of any kind
+
+
+def numbers_in(annotation, metadata=()):
+    """Yield the metadata of every number that a field may hold."""
+    if annotation in (int, float):
+        yield metadata
+    inner = getattr(annotation, "__metadata__", None)
+    if inner is not None:
+        yield from numbers_in(get_args(annotation)[0], (*metadata, *inner))
+    elif get_origin(annotation) is not Literal:
+        for part in get_args(annotation):
+            yield from numbers_in(part, metadata)
+
+
+@pytest.mark.parametrize("section", sections(), ids=lambda section: section.__name__)
+def test_every_number_has_a_lower_and_an_upper_bound(section):
+    exempt = {"quality", "sure", "weights"}  # a validator of their own checks their range
+    for name, field in section.model_fields.items():
+        for metadata in numbers_in(field.annotation, tuple(field.metadata)):
+            bounds = {type(limit).__name__ for limit in _flat(metadata)}
+            assert name in exempt or (bounds & {"Ge", "Gt"} and bounds & {"Le", "Lt"}), name
+
+
+def _flat(metadata):
+    for limit in metadata:
+        yield from getattr(limit, "metadata", [limit])
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ("trainer.epochs=1000000000000", "trainer.epochs"),
+        ("trainer.devices=0", "trainer.devices"),
+        ("sampling.patch_px=1000000", "sampling.patch_px"),
+        ("optimiser.learning_rate=1e300", "optimiser.learning_rate"),
+        ("network.mpp=1e-9", "network.mpp"),
+        ("network.width=1000000", "network.width"),
+        ("seed=99999999999999999999999999", "seed"),
+        ("validation.radius_um=inf", "validation.radius_um"),
+        ("augment.stain.vectors=rufirok", "augment.stain.vectors"),
+    ],
+)
+def test_absurd_values_are_refused_with_their_place(tmp_path, change, place):
+    path = write(tmp_path, recipe_data())
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path, [change])
+    assert place in caught.value.problems[0].record
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "seed = " + "1" * 5000,
+        "a = " + "[" * 5000,
+        "a = " + "[" * 900 + "]" * 900,
+        'name = "\\ud800"',
+        "\x00",
+        "seed = 0x" + "f" * 3000,
+        "seed = 1e400",
+        "name = 1979-05-27",
+    ],
+)
+def test_toml_of_any_kind_is_read_or_refused(tmp_path, text):
+    path = tmp_path / "r.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"r\.toml"):
+        load_recipe(path)
+
+
+def test_what_is_no_file_is_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "absent", "."):
+        with pytest.raises(RecipeError):
+            load_recipe(tmp_path / name)
+    (tmp_path / "latin").write_bytes(b'name = "\xe9"')
+    with pytest.raises(RecipeError, match="is not TOML"):
+        load_recipe(tmp_path / "latin")
+
+
+TEXT = st.text(st.characters(blacklist_categories=("Cs",)), max_size=20)
+
+
+@given(name=TEXT, notes=TEXT, seed=st.integers(0, 2**63 - 1), rate=st.floats(1e-12, 1))
+def test_a_resolved_recipe_loads_back_equal(name, notes, seed, rate):
+    recipe = make_recipe(
+        name=name, notes=notes, seed=seed, optimiser={"learning_rate": rate}, second_stage={}
+    )
+    again = parse_recipe(tomllib.loads(resolved(recipe)))
+    assert again == recipe
+    assert again.optimiser.learning_rate == rate

@@ -12,7 +12,7 @@ from metaphase.models.card import InputSpec
 from metaphase.training.patches.crops import Crops
 from metaphase.training.patches.patch import SlidePool
 from metaphase.training.patches.sampling import sampling_case
-from metaphase.training.recipe.sections import Augment, Second
+from metaphase.training.recipe.sections import Augment, SecondStage
 from metaphase.training.secondstage.windows import Windows, mined_places
 from tests.training.helpers import figure
 
@@ -45,13 +45,19 @@ def crop(folder):
 def make(folder, mistakes=((200.0, 200.0),), *, crops=False, share=0.5, augment=STILL, **settings):
     case = region(folder)
     described = sampling_case(case, width_px=300, height_px=300, mpp=0.25)
-    values = {"windows": 40, "jitter_um": 0.5, "exchange": 0.0, "elsewhere": 0.0, **settings}
+    values = {
+        "windows": 40,
+        "jitter_um": 0.5,
+        "colour_transfer": 0.0,
+        "random_negatives": 0.0,
+        **settings,
+    }
     values["crops"] = share if crops else 0.0
     return Windows(
         [described],
         SlidePool({"a": case}),
         {"a": np.array(mistakes).reshape(-1, 2)},
-        Second(**values),
+        SecondStage(**values),
         SPEC,
         augment,
         crops=Crops(Dataset([crop(folder)])) if crops else None,
@@ -76,7 +82,9 @@ def test_figures_and_mistakes_are_in_the_middle(tmp_path):
 
 
 def test_a_window_depends_on_its_index_alone(tmp_path):
-    windows = make(tmp_path, crops=True, augment=Augment(), exchange=0.5, elsewhere=0.5)
+    windows = make(
+        tmp_path, crops=True, augment=Augment(), colour_transfer=0.5, random_negatives=0.5
+    )
     first = [windows[index] for index in (3, 9, 4)]
     again = [windows[index] for index in (3, 9, 4)]
     for (a, x), (b, y) in zip(first, again, strict=True):
@@ -124,7 +132,7 @@ def test_regions_without_figures_are_refused(tmp_path):
     case = Case("e", image=picture(tmp_path / "e.png", 100, []), mpp=0.25)
     described = sampling_case(case, width_px=100, height_px=100, mpp=0.25)
     with pytest.raises(RecipeError, match="no mitotic figure"):
-        Windows([described], SlidePool({"e": case}), {}, Second(), SPEC, STILL)
+        Windows([described], SlidePool({"e": case}), {}, SecondStage(), SPEC, STILL)
 
 
 def test_tables_of_mistakes_are_joined():

@@ -34,6 +34,8 @@ from metaphase.training.adapt.training import setting_of
 from metaphase.training.adapt.unlabelled import UnlabelledPatches, collate_pairs
 from metaphase.training.data.trainingdata import Unlabelled
 from metaphase.training.fit.domainstatistics import describe_domains
+from metaphase.training.recipe.oldnames import with_present_names
+from metaphase.training.recipe.overrides import override
 from metaphase.training.recipe.recipe import Recipe, parse_recipe
 
 WORK_NAME = ".adapting"
@@ -60,8 +62,6 @@ def adaptation(method: str = "adabn", overrides: Sequence[str] = (), **changes: 
 
     Raises RecipeError for an unknown method or option.
     """
-    from metaphase.training.recipe.recipe import override
-
     table: dict[str, Any] = {"method": method}
     override(table, overrides)
     try:
@@ -216,7 +216,7 @@ def _recipe(model: Model) -> Recipe:
         "network": {"kind": "compact", "mpp": model.card.input.mpp},
         "sampling": {"patches_per_epoch": 1},
     }
-    told = model.card.recipe
+    told = with_present_names(model.card.recipe, file="card", warn=False)
     for section in ("augment", "validation"):
         if isinstance(told.get(section), dict):
             minimal[section] = {k: v for k, v in told[section].items() if v is not None}

@@ -55,7 +55,7 @@ def examine(
     with each check's name as it begins.
     """
     try:
-        data = load_data(_with_what_is_there(recipe), check=False)
+        data = load_data(with_present_images(recipe), check=False)
     except InputError as error:
         return [
             Finding(Level.ERROR, f"data: {p.record or p.file}", p.message, "", p.way_out)
@@ -76,12 +76,13 @@ def worst(findings: Iterable[Finding]) -> Level:
     return max((finding.level for finding in findings), key=order.index, default=Level.OK)
 
 
-def _with_what_is_there(recipe: Recipe) -> Recipe:
-    """Return the recipe without folders of images that are absent: labels alone tell a lot."""
+def with_present_images(recipe: Recipe) -> Recipe:
+    """Return the recipe without the folders of images that do not exist: most checks need labels
+    only."""
     sources = tuple(
         source
         if source.images is None or source.images.is_dir()
-        # Cases without pixels are told by a check of their own.
+        # Another check reports cases without pixels.
         else source.model_copy(update={"images": None})
         for source in recipe.data.sources
     )

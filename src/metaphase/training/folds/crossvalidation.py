@@ -177,7 +177,7 @@ def _fold(
 def _unlabelled(recipe: Recipe) -> tuple[str, ...]:
     """Return the unlabelled cases, where the recipe makes use of their look. They are in every
     fold: nobody knows their figures, so nothing of a left-out group is learnt."""
-    if not (recipe.adapt or recipe.augment.restain or recipe.augment.fourier):
+    if not (recipe.adapt or recipe.augment.stain_transfer or recipe.augment.fourier):
         return ()
     cases = region_cases(recipe)
     named = set(read_split(recipe, cases).unlabelled)

@@ -14,7 +14,7 @@ from metaphase.figures import Detections
 from metaphase.labels.dataset import Dataset
 from metaphase.training.data.sources import region_cases
 from metaphase.training.folds.crossvalidation import LEFT_OUT, RESULT_NAME, fold_folder
-from metaphase.training.recipe.recipe import Recipe, load_recipe
+from metaphase.training.recipe.recipe import Recipe, load_run_recipe
 from metaphase.training.recipe.sections import SplitTable
 from metaphase.training.train import MODEL_NAME
 
@@ -80,7 +80,7 @@ def load_folds(folder: str | Path) -> Folds:
     folds = []
     for name, fold in told["folds"].items():
         place = folder / fold_folder(name)
-        recipe = load_recipe(place / RECIPE_NAME)
+        recipe = load_run_recipe(place / RECIPE_NAME)
         split = recipe.data.split
         if not isinstance(split, SplitTable):
             raise RecipeError.of(place / RECIPE_NAME, "is not the recipe of a fold")

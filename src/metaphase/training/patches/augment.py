@@ -31,9 +31,9 @@ from metaphase.training.recipe.sections import (
     Fourier,
     Jpeg,
     Noise,
-    Restain,
     Sharpen,
     Stain,
+    StainTransfer,
     Tone,
 )
 
@@ -185,7 +185,9 @@ STAIN_METHODS: dict[str, Callable[[Pixels], Float]] = {
 "slide" is asked for, this is for patches of no one slide, and ``slidestain`` for the rest."""
 
 
-def restain(image: Pixels, settings: Restain, strength: float, rng: Rng, partner: Pixels) -> Pixels:
+def stain_transfer(
+    image: Pixels, settings: StainTransfer, strength: float, rng: Rng, partner: Pixels
+) -> Pixels:
     """Exchange the stain for that of another domain's patch, as far as both can be told."""
     find = macenko_of if settings.method == "macenko" else reinhard_of
     own, theirs = find(image[::2, ::2])[0], find(partner[::2, ::2])[0]  # a quarter tells enough
@@ -306,7 +308,7 @@ SectionT = TypeVar("SectionT", Stain, Tone, Camera, Colour, Blur, Sharpen, Noise
 Step = Callable[[Pixels, SectionT, float, Rng], Pixels]
 
 STEPS: tuple[tuple[str, Callable[..., Pixels]], ...] = (
-    ("restain", restain),
+    ("stain_transfer", stain_transfer),
     ("fourier", fourier),
     ("stain", stain),
     ("tone", tone),
@@ -317,8 +319,8 @@ STEPS: tuple[tuple[str, Callable[..., Pixels]], ...] = (
     ("noise", noise),
     ("jpeg", jpeg),
 )
-_WITH_PARTNER = ("restain", "fourier")
-_LATER_DRAWN = ("restain", "fourier", "camera")
+_WITH_PARTNER = ("stain_transfer", "fourier")
+_LATER_DRAWN = ("stain_transfer", "fourier", "camera")
 _FIRST_DRAWN = tuple(name for name, _ in STEPS if name not in _LATER_DRAWN)
 
 

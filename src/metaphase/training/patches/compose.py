@@ -95,7 +95,7 @@ class Composer:
         ground = read(sampler.background(rng, epoch, index))
         mpp = ground.spec.mpp
         group = self.crops.group(rng)
-        quilted = rng.random() < self.sampling.crops_quilts
+        quilted = rng.random() < self.sampling.crops_mosaics
         if quilted:
             quilt = self.crops.quilt(rng, group, mpp, ground.spec.patch_px)
             ground = _bare(ground, quilt.image)
@@ -125,7 +125,7 @@ class Composer:
     ) -> Paste | None:
         """Draw a paste and a place that covers no figure and no other paste's core; or None."""
         mpp, size = ground.spec.mpp, ground.spec.patch_px
-        decoys = self.sampling.crops_decoys
+        decoys = self.sampling.crops_negatives
         decoy = rng.random() < decoys / (1 + decoys)
         if not decoy:
             picture = self.crops.figure(rng, group, mpp)

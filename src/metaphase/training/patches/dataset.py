@@ -188,7 +188,7 @@ def patch_dataset(
 
 def _partners(recipe: Recipe, dataset: Dataset, unlabelled: Unlabelled | None) -> Partners | None:
     settings = recipe.augment
-    if settings.strength == 0 or (settings.restain is None and settings.fourier is None):
+    if settings.strength == 0 or (settings.stain_transfer is None and settings.fourier is None):
         return None
     by = settings.partner_by or recipe.sampling.balance_by
     cases = Dataset([*dataset, *(unlabelled.cases if unlabelled else ())], name=dataset.name)

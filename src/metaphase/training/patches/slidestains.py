@@ -60,7 +60,7 @@ def reference_stain(training: Dataset) -> StainReference:
         raise RecipeError.of(
             "recipe",
             "the training regions hold too little stain to exchange others for theirs",
-            record="second.stain",
-            way_out='leave it out, or say stain = "own"',
+            record="second_stage.stain_normalisation",
+            way_out='leave it out, or say stain_normalisation = "none"',
         )
     return StainReference.model_validate(found.to_json())

@@ -15,7 +15,8 @@ from pydantic.fields import FieldInfo
 
 from metaphase.files import write_text
 from metaphase.training.adapt.registry import find_method, method_names
-from metaphase.training.recipe.recipe import Recipe, sections_in
+from metaphase.training.recipe.problems import sections_in
+from metaphase.training.recipe.recipe import Recipe
 
 _HEAD = """# Recipes
 

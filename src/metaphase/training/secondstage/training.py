@@ -33,7 +33,7 @@ from metaphase.training.patches.dataset import patch_dataset
 from metaphase.training.patches.loader import worker_options
 from metaphase.training.patches.minedplaces import load_mined
 from metaphase.training.recipe.recipe import Recipe
-from metaphase.training.recipe.sections import CompactNetwork, Optimiser, Second
+from metaphase.training.recipe.sections import CompactNetwork, Optimiser, SecondStage
 from metaphase.training.secondstage.windows import Pixels, Windows, mined_places
 
 LOG_NAME = "second.csv"
@@ -88,10 +88,10 @@ def network_options(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _settings(recipe: Recipe) -> Second:
-    if recipe.second is None:
+def _settings(recipe: Recipe) -> SecondStage:
+    if recipe.second_stage is None:
         raise ValueError("the recipe asks for no second stage")
-    return recipe.second
+    return recipe.second_stage
 
 
 def _mistakes(
@@ -111,7 +111,7 @@ class _Run:
     """A network, what trains it, and how far it is."""
 
     recipe: Recipe
-    settings: Second
+    settings: SecondStage
     network: Network
     average: AveragedModel
     optimiser: torch.optim.Optimizer
@@ -122,7 +122,7 @@ class _Run:
     rows: list[tuple[int, float, float]]
 
     @classmethod
-    def start(cls, recipe: Recipe, settings: Second, network: Network, folder: Path) -> _Run:
+    def start(cls, recipe: Recipe, settings: SecondStage, network: Network, folder: Path) -> _Run:
         device = torch.device("cuda" if uses_gpu(recipe.trainer) else "cpu")
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         how = Optimiser(

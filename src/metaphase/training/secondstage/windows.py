@@ -30,7 +30,7 @@ from metaphase.training.patches.picture import Whole, darkest
 from metaphase.training.patches.sampling import WINDOWS, SamplingCase, rng_for
 from metaphase.training.patches.slidestains import slide_stains
 from metaphase.training.patches.symmetry import symmetry
-from metaphase.training.recipe.sections import Augment, Second
+from metaphase.training.recipe.sections import Augment, SecondStage
 
 Pixels = NDArray[np.uint8]
 FloatArray = NDArray[np.float64]
@@ -54,7 +54,7 @@ class Windows:
         cases: Sequence[SamplingCase],
         slides: SlidePool,
         mistakes: Mapping[str, FloatArray],
-        settings: Second,
+        settings: SecondStage,
         spec: InputSpec,
         augment: Augment,
         *,
@@ -75,7 +75,7 @@ class Windows:
                 "recipe",
                 "the training regions hold no mitotic figure, so a second stage cannot learn",
                 record="second",
-                way_out="leave out [second]",
+                way_out="leave out [second_stage]",
             )
         self._looks = [self._look(case) for case in self.cases]
 
@@ -99,7 +99,7 @@ class Windows:
         """Return a window, and the stains of its slide if it is in its own and they are asked."""
         if figure:
             n, x, y = self._figures[rng.integers(len(self._figures))]
-        elif not len(self._mistakes) or rng.random() < self.settings.elsewhere:
+        elif not len(self._mistakes) or rng.random() < self.settings.random_negatives:
             n = rng.integers(len(self.cases))
             x, y = self._dark(rng, self.cases[int(n)])
         else:
@@ -109,7 +109,7 @@ class Windows:
         x, y = np.array([x, y]) + self._shift(rng) / case.mpp
         slide = self.slides[case.id]
         image = read_window(slide, float(x), float(y), self.spec.tile_px, mpp)
-        if self.crops is None or rng.random() >= self.settings.exchange:
+        if self.crops is None or rng.random() >= self.settings.colour_transfer:
             return image, self.stains[case.id] if self.stains else None
         wanted = self.crops.look(self.crops.group(rng))
         return recolour(image, self._looks[int(n)], wanted, float(rng.uniform(0.5, 1))), None
@@ -140,7 +140,7 @@ class Windows:
         half = self.spec.tile_px * mpp / whole.mpp / 2
         centre = self._in_crop(rng, whole, figure, half)
         image = _window(whole.image, centre, half, self.spec.tile_px)
-        if rng.random() >= self.settings.exchange:
+        if rng.random() >= self.settings.colour_transfer:
             return image
         wanted = self._looks[int(rng.integers(len(self._looks)))]
         return recolour(image, self.crops.look(group), wanted, float(rng.uniform(0.5, 1)))
@@ -158,11 +158,11 @@ class Windows:
             return np.asarray(np.clip(aim, low, high))
         places = rng.uniform(low, high, (_TRIES, 2))
         away = distances(places, mitotic).min(axis=1) * whole.mpp
-        if not (away > self.settings.away_um).any():  # a corner is as far as it gets
+        if not (away > self.settings.negative_distance_um).any():  # a corner is as far as it gets
             corners = np.array([[x, y] for x in (low[0], high[0]) for y in (low[1], high[1])])
             away = distances(corners, mitotic).min(axis=1)
             return np.asarray(corners[int(np.argmax(away))])
-        far = places[away > self.settings.away_um][:_DARKEST_OF]
+        far = places[away > self.settings.negative_distance_um][:_DARKEST_OF]
         return darkest(whole.image, far, _SPOT_PX)
 
     # --- both

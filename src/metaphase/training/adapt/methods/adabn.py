@@ -22,7 +22,7 @@ class StatisticsOptions(AdaptOptions):
     """Batch statistics re-estimated on unlabelled patches after training (AdaBN: Li et al.
     2017)."""
 
-    patches: int = Field(default=256, gt=0, description="Unlabelled patches that are looked at.")
+    patches: int = Field(default=256, gt=0, le=1_000_000, description="Unlabelled patches used.")
     keep: float = Field(
         default=0.0, ge=0, le=1, description="Part of the old statistics that is kept."
     )

@@ -33,10 +33,15 @@ class ReversalOptions(AdaptOptions):
     """Gradient-reversal domain classifier (Ganin and Lempitsky 2015; Wilm et al. 2021)."""
 
     strength: float = Field(
-        default=0.1, ge=0, description="Weight of the reversed gradient at the end of the run."
+        default=0.1,
+        ge=0,
+        le=1000,
+        description="Weight of the reversed gradient at the end of the run.",
     )
-    weight: float = Field(default=1.0, gt=0, description="Weight of the classifier's own loss.")
-    hidden: int = Field(default=64, gt=0, description="Width of the classifier.")
+    weight: float = Field(
+        default=1.0, gt=0, le=1000, description="Weight of the classifier's own loss."
+    )
+    hidden: int = Field(default=64, gt=0, le=8192, description="Width of the classifier.")
 
 
 @register

@@ -35,7 +35,9 @@ class TeacherOptions(AdaptOptions):
     doubt: float = Field(
         default=0.25, ge=0, le=1, description="Below this confidence a find is background."
     )
-    weight: float = Field(default=0.5, gt=0, description="Weight of the loss at its full.")
+    weight: float = Field(
+        default=0.5, gt=0, le=1000, description="Weight of the loss after its increase."
+    )
     begin: float = Field(
         default=0.3,
         ge=0,

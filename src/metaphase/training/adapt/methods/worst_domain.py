@@ -22,10 +22,13 @@ class BalanceOptions(AdaptOptions):
     """Loss weights by domain that follow the worst one (group DRO, Sagawa et al. 2020)."""
 
     step_size: float = Field(
-        default=0.02, ge=0, description="How fast weights follow losses; 0: they stay."
+        default=0.02, ge=0, le=10, description="How fast weights follow losses; 0: they stay."
     )
     largest: float = Field(
-        default=4.0, gt=1, description="A domain's weight is at most this times the mean weight."
+        default=4.0,
+        gt=1,
+        le=1000,
+        description="A domain's weight is at most this times the mean weight.",
     )
     weights: dict[str, float] = Field(
         default={}, description="Weights that domains begin with, by name; 1 for the others."

@@ -13,9 +13,9 @@ from metaphase.training.recipe.sections.augment import (
     Fourier,
     Jpeg,
     Noise,
-    Restain,
     Sharpen,
     Stain,
+    StainTransfer,
     Tone,
 )
 from metaphase.training.recipe.sections.base import PartOfCases, RecipePath, Section
@@ -34,7 +34,7 @@ from metaphase.training.recipe.sections.network import (
 )
 from metaphase.training.recipe.sections.optimiser import Optimiser
 from metaphase.training.recipe.sections.sampling import Sampling, Shares
-from metaphase.training.recipe.sections.secondstage import Second
+from metaphase.training.recipe.sections.secondstage import SecondStage
 from metaphase.training.recipe.sections.trainer import Trainer
 from metaphase.training.recipe.sections.validation import Validation
 
@@ -54,10 +54,9 @@ __all__ = [
     "Optimiser",
     "PartOfCases",
     "RecipePath",
-    "Restain",
     "RetinaNetwork",
     "Sampling",
-    "Second",
+    "SecondStage",
     "Section",
     "Shares",
     "Sharpen",
@@ -65,6 +64,7 @@ __all__ = [
     "SplitChoice",
     "SplitTable",
     "Stain",
+    "StainTransfer",
     "Tone",
     "Trainer",
     "Validation",

@@ -16,19 +16,19 @@ class Stain(Section):
         default=0.25, ge=0, lt=1, description="Each stain is multiplied by 1 ± this."
     )
     shift: float = Field(
-        default=0.03, ge=0, description="And shifted by ± this in optical density."
+        default=0.03, ge=0, le=1, description="And shifted by ± this, in optical density."
     )
-    vectors: str = Field(
+    vectors: Literal["ruifrok", "macenko", "slide"] = Field(
         default="ruifrok",
-        description="Stain vectors: `ruifrok` (fixed), `macenko` (estimated of each patch) or "
+        description="Stain vectors: `ruifrok` (fixed), `macenko` (estimated for each patch) or "
         "`slide` (estimated once a slide; patches composed of several are estimated one by one).",
     )
     probability: float = step_probability(0.9)
 
 
-class Restain(Section):
-    """Stain taken from a patch of another domain: of another case, scanner or laboratory, labelled
-    or not. Patches that hold too little stain, or one only, stay as they are."""
+class StainTransfer(Section):
+    """Stain of a patch of another domain (case, scanner or laboratory), labelled or not. Patches
+    with too little stain, or with one stain only, keep theirs."""
 
     method: Literal["macenko", "reinhard"] = Field(
         default="macenko",
@@ -39,8 +39,8 @@ class Restain(Section):
 
 
 class Fourier(Section):
-    """Amplitudes of low frequency mixed with a patch of another domain, labelled or not (Yang and
-    Soatto 2020; Xu et al. 2021)."""
+    """Amplitudes of low frequencies mixed with those of a patch of another domain, labelled or not
+    (Yang and Soatto 2020; Xu et al. 2021)."""
 
     beta: float = Field(
         default=0.02,
@@ -55,7 +55,7 @@ class Fourier(Section):
 
 
 class Camera(Section):
-    """The colour matrix of a camera: channels leak into each other, grey stays grey."""
+    """The colour matrix of a camera: channels are mixed, grey stays grey."""
 
     matrix: float = Field(
         default=0.1, ge=0, lt=0.3, description="Entries of the matrix differ by ± this."
@@ -77,22 +77,22 @@ class Tone(Section):
 class Colour(Section):
     """Hue and saturation, as of a colour profile."""
 
-    hue_deg: float = Field(default=8.0, ge=0, le=180, description="Turned by ± this, degrees.")
+    hue_deg: float = Field(default=8.0, ge=0, le=180, description="Rotated by ± this, degrees.")
     saturation: float = Field(default=0.2, ge=0, le=1, description="Multiplied by 1 ± this.")
     probability: float = step_probability(0.5)
 
 
 class Blur(Section):
-    """Out of focus."""
+    """Defocus."""
 
-    sigma_px: float = Field(default=1.2, ge=0, description="Gaussian of 0 to this, px.")
+    sigma_px: float = Field(default=1.2, ge=0, le=20, description="Gaussian of 0 to this, px.")
     probability: float = step_probability(0.25)
 
 
 class Sharpen(Section):
     """The sharpening inside a scanner."""
 
-    amount: float = Field(default=0.8, ge=0, description="Unsharp mask of 0 to this.")
+    amount: float = Field(default=0.8, ge=0, le=10, description="Unsharp mask of 0 to this.")
     probability: float = step_probability(0.15)
 
 
@@ -100,13 +100,13 @@ class Noise(Section):
     """Noise of the camera."""
 
     sigma: float = Field(
-        default=5.0, ge=0, description="Gaussian of 0 to this, grey levels of 255."
+        default=5.0, ge=0, le=255, description="Gaussian of 0 to this, grey levels of 255."
     )
     probability: float = step_probability(0.2)
 
 
 class Jpeg(Section):
-    """Compression once more, so that its traces tell nothing."""
+    """Repeated compression, so that its traces are no sign of a figure."""
 
     quality: tuple[int, int] = Field(
         default=(40, 95), description="Lowest and highest quality, 1 to 100."
@@ -122,10 +122,10 @@ class Jpeg(Section):
 
 
 class Augment(Section):
-    """How patches are varied. `strength = 0` leaves the symmetries and the mpp jitter only."""
+    """How patches are augmented. `strength = 0` leaves the symmetries and the mpp jitter only."""
 
     symmetries: bool = Field(
-        default=True, description="The eight turns and mirror images of a square."
+        default=True, description="The eight rotations and mirror images of a square."
     )
     mpp_jitter: float = Field(
         default=0.1, ge=0, lt=0.5, description="Resolution multiplied by exp(± this)."
@@ -133,7 +133,7 @@ class Augment(Section):
     strength: float = Field(
         default=1.0, ge=0, le=2, description="Multiplies the ranges of everything below."
     )
-    restain: Restain | None = Field(
+    stain_transfer: StainTransfer | None = Field(
         default=None, description="Stain of another domain's patch; absent: not done."
     )
     fourier: Fourier | None = Field(
@@ -141,7 +141,7 @@ class Augment(Section):
     )
     partner_by: Literal["scanner", "tumour", "species", "laboratory", "group"] | None = Field(
         default=None,
-        description="Domains that the other patch of `restain` and `fourier` comes from; "
+        description="Domains that the other patch of `stain_transfer` and `fourier` comes from; "
         "by default those of `sampling.balance_by`.",
     )
     stain: Stain = Field(default=Stain(), description="Stain jitter in optical density.")
@@ -150,7 +150,7 @@ class Augment(Section):
         default=None, description="Colour matrix of a camera; absent: not done."
     )
     colour: Colour = Field(default=Colour(), description="Hue and saturation.")
-    blur: Blur = Field(default=Blur(), description="Out of focus.")
+    blur: Blur = Field(default=Blur(), description="Defocus.")
     sharpen: Sharpen = Field(default=Sharpen(), description="Sharpening.")
     noise: Noise = Field(default=Noise(), description="Camera noise.")
-    jpeg: Jpeg = Field(default=Jpeg(), description="JPEG re-compression.")
+    jpeg: Jpeg = Field(default=Jpeg(), description="JPEG compression.")

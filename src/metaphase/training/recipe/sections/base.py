@@ -16,7 +16,7 @@ from metaphase.training.recipe.caselists import expand_lists
 
 
 class Section(BaseModel):
-    """A frozen table of a recipe that refuses unknown keys and does not convert types."""
+    """A table of a recipe: frozen, refuses unknown keys, does not convert types."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -29,11 +29,13 @@ def repeated(section: type[BaseModel], name: str) -> Any:
 
 def step_probability(default: float) -> Any:
     """Return the field `probability` of a step of augmentation."""
-    return Field(default, ge=0, le=1, description="Part of the patches it is applied to.")
+    return Field(default, ge=0, le=1, description="Part of the patches that it is applied to.")
 
 
 def expand_path(value: str, info: ValidationInfo) -> str:
     """Return an absolute path: variables and ~ expanded, relative to the recipe's folder."""
+    if "\0" in value:
+        raise ValueError("a path has no NUL character")
     folder = (info.context or {}).get("folder", Path.cwd())
     text = os.path.expanduser(os.path.expandvars(value))
     if missing := re.search(r"\$(\w+|\{\w+\})", text):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, model_validator
 
+from metaphase.radii import MATCH_RADIUS_UM
 from metaphase.training.recipe.sections.base import PartOfCases, RecipePath, Section, expand_path
 
 BUILT_IN_SPLITS = ("midog21-official", "exercise", "exercise-as-handed-out", "stratified")
@@ -29,29 +30,31 @@ class Source(Section):
     name: str | None = Field(
         default=None, description="What to call the source; needed with several."
     )
-    mpp: float | None = Field(default=None, gt=0, description="um/px, where the files do not tell.")
-    scanner: str | None = Field(default=None, description="Scanner, where the labels do not tell.")
+    mpp: float | None = Field(
+        default=None, ge=0.001, le=100, description="um/px, where the files do not say."
+    )
+    scanner: str | None = Field(default=None, description="Scanner, where the labels do not say.")
     masked: RecipePath | None = Field(
         default=None,
-        description='JSON of places that must not be looked at: `{"painted": {"IMAGE.jpg": [[x1, '
-        "y1, x2, y2], ...]}}`, full-resolution pixels.",
+        description="JSON of places whose pixels must not be used: "
+        '`{"painted": {"IMAGE.jpg": [[x1, y1, x2, y2], ...]}}`, full-resolution pixels.',
     )
-    terms: str = Field(default="", description="Terms of use, told on the model's card.")
+    terms: str = Field(default="", description="Terms of use, for the model's card.")
     role: Literal["regions", "crops"] = Field(
         default="regions",
-        description="`regions`: labelled all over, so that what is unlabelled is negative. "
-        "`crops`: small pictures around a figure, which are pasted into patches of the regions.",
+        description="`regions`: every figure is labelled, so that the rest is negative. "
+        "`crops`: small images around a figure, which are pasted into patches of the regions.",
     )
     only: PartOfCases = Field(
         default=(),
-        description="Take these cases only: ids, patterns or domains as in a split, `name/` not "
-        "before them; `@list.txt` is a file of them. Empty: all.",
+        description="Take these cases only: ids, patterns or domains as in a split, without "
+        "`name/`; `@list.txt` is a file of them. Empty: all.",
     )
-    without: PartOfCases = Field(default=(), description="And leave these out.")
+    without: PartOfCases = Field(default=(), description="Leave these cases out.")
 
 
 class SplitTable(Section):
-    """A split written in the recipe itself."""
+    """A split given in the recipe."""
 
     training: PartOfCases = ()
     validation: PartOfCases = ()
@@ -67,7 +70,7 @@ SplitChoice = Annotated[
 
 
 class Data(Section):
-    """Labels, images and who is trained on."""
+    """Labels, images and the split."""
 
     sources: tuple[Source, ...] = Field(description="Where labels and images are.")
     split: SplitChoice = Field(
@@ -78,13 +81,15 @@ class Data(Section):
     box_um: float | None = Field(
         default=None,
         gt=0,
+        le=1000,
         description="Side of the box given to every figure, um. By default the labels' own box, or "
         "12.5 um where the labels are points.",
     )
     ignore_radius_um: float = Field(
-        default=7.5,
+        default=MATCH_RADIUS_UM,
         ge=0,
-        description="Mined places nearer than this to a mitotic figure are dropped, um.",
+        le=1000,
+        description="Mined places within this distance of a mitotic figure are dropped, um.",
     )
 
     @model_validator(mode="after")

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from metaphase.models.options import CompactOptions, RetinaNetOptions
+from metaphase.models.options import CompactOptions, RetinaNetOptions, Side
 from metaphase.training.recipe.sections.base import Section, path_unless, repeated
 
-Anchors = tuple[tuple[float, ...], ...]
+Anchors = tuple[tuple[Side, ...], ...]
 _SECOND_CLASS = "Learn hard negatives as a second class instead of as background."
 
 
@@ -34,7 +34,7 @@ class RetinaNetwork(RetinaNetOptions):
 
     kind: Literal["retinanet_resnet50_fpn_v2"] = Field(description="The network.")
     weights: Annotated[str, path_unless("coco", "none")] = repeated(RetinaNetOptions, "weights")
-    anchors: Anchors | Literal["from-labels"] = Field(  # type: ignore[assignment]  # one more word
+    anchors: Anchors | Literal["from-labels"] = Field(  # type: ignore[assignment]  # one more value
         default="from-labels",
         description="Anchor sides in px, one list a level, from stride 8 on; or measured on the "
         "labels of the training cases.",

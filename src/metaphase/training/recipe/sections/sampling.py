@@ -1,4 +1,4 @@
-"""The section `[sampling]`."""
+"""The section `[sampling]`: which patches a run sees."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from metaphase.training.recipe.sections.base import RecipePath, Section
 
 
 class Shares(Section):
-    """How the patches are parted between what they are drawn around."""
+    """Parts of the patches by what they are drawn around."""
 
-    mitotic: float = Field(default=0.4, ge=0, description="Around a mitotic figure.")
+    mitotic: float = Field(default=0.4, ge=0, le=1e6, description="Around a mitotic figure.")
     hard_negative: float = Field(
-        default=0.3, ge=0, description="Around a hard negative, labelled or mined."
+        default=0.3, ge=0, le=1e6, description="Around a hard negative, labelled or mined."
     )
-    random: float = Field(default=0.3, ge=0, description="Anywhere in a region.")
+    random: float = Field(default=0.3, ge=0, le=1e6, description="Anywhere in a region.")
 
     @model_validator(mode="after")
     def _some(self) -> Shares:
         if self.mitotic + self.hard_negative + self.random <= 0:
-            raise ValueError("one share at least must be positive")
+            raise ValueError("at least one share must be positive")
         return self
 
 
 class Sampling(Section):
-    """Which patches are seen."""
+    """Which patches a run sees."""
 
     patch_px: int = Field(
-        default=256, ge=32, description="Side of a patch at the network's resolution, px."
+        default=256, ge=32, le=4096, description="Side of a patch at the network's resolution, px."
     )
     patches_per_epoch: int | None = Field(
-        default=None, gt=0, description="Patches an epoch over all cases."
+        default=None, gt=0, le=10_000_000, description="Patches of an epoch over all cases."
     )
     patches_per_case: int | None = Field(
-        default=None, gt=0, description="Patches an epoch of every case, instead."
+        default=None, gt=0, le=1_000_000, description="Patches of an epoch for each case, instead."
     )
     scheme: Literal["mixture", "exercise"] = Field(
         default="mixture",
@@ -43,7 +43,8 @@ class Sampling(Section):
         "the region has any, else uniform.",
     )
     shares: Shares = Field(
-        default=Shares(), description="Parts of the mixture; kinds that are absent fall to random."
+        default=Shares(),
+        description="Parts of the mixture; a kind that a case lacks is replaced by random patches.",
     )
     offset: Literal["uniform", "centre", "corner-at-centre"] = Field(
         default="uniform",
@@ -51,7 +52,7 @@ class Sampling(Section):
         "box's top-left corner in the centre (the report's trap).",
     )
     rim_px: int = Field(
-        default=24, ge=0, description="With `uniform`, distance kept to the patch's rim, px."
+        default=24, ge=0, le=2048, description="With `uniform`, least distance to the border, px."
     )
     balance_by: Literal["scanner", "tumour", "species", "laboratory", "group", "none"] = Field(
         default="scanner", description="Domains that are drawn equally often."
@@ -60,21 +61,22 @@ class Sampling(Section):
         default=0.5,
         ge=0,
         le=1,
-        description="Within a domain: 0 every figure (or mm2) is as likely, 1 every case is.",
+        description="Within a domain, 0: every figure (or mm2) is equally likely, 1: every case.",
     )
     mined: RecipePath | None = Field(
         default=None,
-        description="CSV `case,x_px,y_px` of detections judged false, used as hard negatives.",
+        description="CSV `case,x_px,y_px` of false positives, used as hard negatives.",
     )
     mined_weight: float = Field(
         default=1.0,
         ge=0,
-        description="How likely a mined place is against a labelled hard negative.",
+        le=1000,
+        description="Weight of a mined place relative to a labelled hard negative.",
     )
     mine_at: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
         default=(),
-        description="Parts of the run after which the training regions are searched for false "
-        "positives, which become hard negatives (`[0.3, 0.6]`).",
+        description="Parts of the run after which false positives in the training regions are "
+        "mined as hard negatives (`[0.3, 0.6]`).",
     )
     mine_score: float = Field(
         default=0.1, ge=0, le=1, description="Lowest score of a false positive that is mined."
@@ -83,25 +85,26 @@ class Sampling(Section):
         default=0.3,
         ge=0,
         le=1,
-        description="Part of the patches that are composed of crops, where a source is of crops; "
-        "`shares` part the rest.",
+        description="Part of the patches that are composed of crops, if there is a source of "
+        "crops; `shares` divides the rest.",
     )
-    crops_decoys: float = Field(
+    crops_negatives: float = Field(
         default=1.0,
         ge=0,
-        description="Pieces without a mitotic figure that are pasted for every figure pasted, in "
-        "the same way, so that a paste tells nothing.",
+        le=100,
+        description="Pasted negatives (pieces without a mitotic figure) for each pasted figure, "
+        "pasted in the same way, so that the paste is no sign of a figure.",
     )
-    crops_quilts: float = Field(
+    crops_mosaics: float = Field(
         default=0.25,
         ge=0,
         le=1,
-        description="Part of those patches whose ground is sewn of figure-free strips of crops, "
-        "so that a scanner tells nothing; the ground of the rest is a region.",
+        description="Part of the composed patches whose background is a mosaic of figure-free "
+        "strips of crops, so that the scanner is no sign of a figure; the others lie on a region.",
     )
 
     @model_validator(mode="after")
-    def _how_many(self) -> Sampling:
+    def _consistent(self) -> Sampling:
         if (self.patches_per_epoch is None) == (self.patches_per_case is None):
             raise ValueError("give either patches_per_epoch or patches_per_case")
         if 2 * self.rim_px >= self.patch_px:
