@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from metaphase.counting.count import count_slide
+from metaphase.counting.count import SCORE_SHIFT_LIMIT, count_slide
 from metaphase.counting.interval import Validation
 from metaphase.counting.review import DecisionState, ReviewDecision
-from metaphase.counting.window import WindowShape
+from metaphase.counting.window import WindowShape, fields_area_mm2
 from metaphase.errors import DetectionsError
 from metaphase.figures import Detections
 from metaphase.provenance import Provenance
@@ -59,7 +59,11 @@ def test_a_person_replaces_the_machine():
     (best,) = result.hotspots
     assert best.count == 9
     assert (best.estimate.low, best.estimate.high) == (9, 9)
-    assert (best.seen.confirmed, best.seen.added, best.seen.unseen) == (8, 1, 0)
+    assert (best.composition.confirmed, best.composition.added, best.composition.unseen) == (
+        8,
+        1,
+        0,
+    )
 
 
 def test_a_slide_without_figures_has_a_count_of_zero():
@@ -83,6 +87,58 @@ def test_an_image_smaller_than_the_window_says_so():
     result = count_slide(slide(n=3, width_px=4000, height_px=4000))
     assert result.hotspots[0].hotspot.area_mm2 == pytest.approx(1.0)
     assert any("holds 1 of" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("side", "diameter", "scaled"), [(4000, 0.5, True), (20_000, 0.5, False), (4000, None, False)]
+)
+def test_a_score_of_a_scaled_count_says_so(side, diameter, scaled):
+    shape = WindowShape(area_mm2=fields_area_mm2(diameter)) if diameter else None
+    result = count_slide(
+        slide(n=3, width_px=side, height_px=side), shape, field_diameter_mm=diameter
+    )
+    assert any("times 1.96" in note for note in result.notes) is scaled
+    score = result.hotspots[0].score
+    if diameter:
+        assert score.scaled_by == pytest.approx(1.963 if scaled else 1.0, abs=0.01)
+
+
+def shifted(ratio, n=12, **more):
+    shift = {
+        "ratio": ratio,
+        "component": "stain",
+        "nearest": "Aperio XT",
+        "training_images": 28,
+        "shifted": ratio > 1,
+    }
+    return slide(n=n, parameters={"domain_shift": shift}, **more)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "warned", "withheld"),
+    [(0.9, False, False), (2.0, True, False), (SCORE_SHIFT_LIMIT + 0.1, True, True)],
+)
+def test_a_domain_shift_is_carried_along_and_withholds_the_score_above_a_limit(
+    ratio, warned, withheld
+):
+    result = count_slide(shifted(ratio))
+    assert any("differs from the training images" in text for text in result.warnings) is warned
+    assert result.score_withheld is withheld
+    assert (result.hotspots[0].score is None) is withheld
+    assert any("No mitotic score" in note for note in result.notes) is withheld
+    data = result.to_dict()
+    assert data["domain_shift"]["ratio"] == ratio
+    assert data["warnings"] == list(result.warnings)
+    assert data["score_withheld"] is withheld
+    assert result.hotspots[0].count == 12, "the count itself is always reported"
+
+
+def test_a_complete_review_by_a_reader_has_a_score_on_any_slide():
+    found = shifted(SCORE_SHIFT_LIMIT + 1)
+    decisions = [ReviewDecision(x, y, DecisionState.CONFIRMED) for x, y in found.points]
+    reviewed = count_slide(found, decisions=decisions, complete=True)
+    assert reviewed.hotspots[0].score.score == 2
+    assert count_slide(found, decisions=decisions).hotspots[0].score is None
 
 
 def test_without_a_resolution_nothing_is_counted():

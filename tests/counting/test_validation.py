@@ -45,25 +45,25 @@ def test_other_json_is_known_at_its_own_threshold(tmp_path):
     assert read_validation(str(path)).at(0.5) is None
 
 
-def test_a_model_file_tells_its_own_validation(tmp_path):
+def test_a_model_file_has_its_own_validation(tmp_path):
     card = {
         "network": "compact",
         "threshold": {"value": 0.42},
         "scores": {"validation": {"overall": {"tp": 5, "fp": 1, "fn": 2}}},
     }
     (tmp_path / "card.json").write_text(json.dumps(card))
-    for told in (tmp_path, tmp_path / "card.json"):
-        assert read_validation(str(told)).at(0.42) == Validation(5, 1, 2)
+    for source in (tmp_path, tmp_path / "card.json"):
+        assert read_validation(str(source)).at(0.42) == Validation(5, 1, 2)
         assert (
-            read_validation(str(told)).at(0.42).source.startswith(f"of the model {tmp_path.name}")
+            read_validation(str(source)).at(0.42).source.startswith(f"of the model {tmp_path.name}")
         )
-        assert read_validation(str(told)).at(0.43) is None
+        assert read_validation(str(source)).at(0.43) is None
 
 
-@pytest.mark.parametrize("told", ["1,2", "a,b,c", "0,0,0", "", "nowhere.json"])
-def test_what_tells_nothing_is_refused(told):
+@pytest.mark.parametrize("source", ["1,2", "a,b,c", "0,0,0", "", "nowhere.json"])
+def test_values_without_counts_are_refused(source):
     with pytest.raises(InputError):
-        read_validation(told)
+        read_validation(source)
 
 
 def test_a_file_of_something_else_is_refused(tmp_path):
@@ -74,12 +74,15 @@ def test_a_file_of_something_else_is_refused(tmp_path):
             read_validation(str(path))
 
 
-def test_detections_tell_of_their_model():
-    told = {"threshold": 0.4, "tp": 8, "fp": 2, "fn": 1}
-    made = Provenance("a", 1, 1, 1, parameters={"validation": told})
+def test_detections_hold_the_validation_of_their_model():
+    counts = {"threshold": 0.4, "tp": 8, "fp": 2, "fn": 1}
+    made = Provenance("a", 1, 1, 1, parameters={"validation": counts})
     assert validation_of(made).at(0.4) == Validation(8, 2, 1)
-    assert validation_of(made).at(0.4).source == "of the model that found them, its own validation"
-    told["protocol"] = "leave one slide out"
+    assert (
+        validation_of(made).at(0.4).source == "of the model of the detections: its own validation"
+    )
+    counts["protocol"] = "leave one slide out"
+    made = Provenance("a", 1, 1, 1, parameters={"validation": counts})
     assert validation_of(made).at(0.4).source.endswith("leave one slide out")
     for nothing in (None, {"threshold": 0.4, "tp": 0, "fp": 0, "fn": 0}):
         made = Provenance("a", 1, 1, 1, parameters={"validation": nothing})

@@ -1,4 +1,4 @@
-"""The mitotic count of a slide: hotspots, the count with its interval, densities and the score."""
+"""The mitotic count of a slide: hotspots, their counts with intervals, densities and scores."""
 
 from __future__ import annotations
 
@@ -9,49 +9,49 @@ from typing import Any, Literal
 import numpy as np
 
 from metaphase.counting.analysedregion import AnalysedRegion, analysed_box_px, analysed_mm2
-from metaphase.counting.hotspot import (
-    LEAST_TISSUE,
-    WITHIN_ROI,
-    Hotspot,
-    find_hotspots,
-    inside_mm2,
-)
+from metaphase.counting.countnotes import count_notes
+from metaphase.counting.hotspot import LEAST_TISSUE, Hotspot, find_hotspots, inside_mm2
 from metaphase.counting.interval import CountComposition, Estimate, Validation, estimate
 from metaphase.counting.nottingham import TABLE, MitoticScore, diameter_of, mitotic_score
 from metaphase.counting.review import ReviewDecision, ReviewedFigures, apply_review
-from metaphase.counting.window import (
-    Box,
-    Window,
-    WindowShape,
-    fields_area_mm2,
-    tissue_fraction,
-)
+from metaphase.counting.window import Box, Window, WindowShape, fields_area_mm2
 from metaphase.errors import DetectionsError
 from metaphase.figures import Detections, Label
-from metaphase.provenance import Provenance
+from metaphase.provenance import DomainShift, Provenance
+
+SCORE_SHIFT_LIMIT = 3.0
+"""A domain shift (``DomainShift.ratio``) above which a count gets no mitotic score: such an image
+has little in common with the training images of the model (ink on skin, another stain, another
+organ). Counts between 1 and this limit carry the warning of their detections."""
 
 
 @dataclass(frozen=True, slots=True)
 class CountedHotspot:
-    """A hotspot with what its count is made of, its interval and its score (None: not known)."""
+    """A hotspot with the composition of its count, its interval and its score.
+
+    ``estimate`` is None if precision and recall are unknown. ``score`` is None if there is no table
+    for the area, or if it was withheld (see ``MitoticCount.score_withheld``).
+    """
 
     hotspot: Hotspot
-    seen: CountComposition
+    composition: CountComposition
     estimate: Estimate | None
     score: MitoticScore | None
 
     @property
     def count(self) -> int:
-        """The figures in the window as they stand: people's where they judged, else detections."""
-        return self.seen.count
+        """The figures in the window, after review where there was one."""
+        return self.composition.count
 
 
 @dataclass(frozen=True, slots=True)
 class MitoticCount:
     """The count of one slide.
 
-    ``area_mm2`` is the tissue that was looked at, or without a mask the part of the image.
-    ``total`` counts the whole of it. ``validation`` is what the intervals are from.
+    ``area_mm2`` is the analysed tissue, or without a mask the analysed part of the image; ``total``
+    counts all of it. ``validation`` is the basis of the intervals. ``warnings`` are those of the
+    detections; ``domain_shift`` is how far the image is from the training images of the model
+    (None: unknown). ``score_withheld`` says that it is too far for a mitotic score.
     """
 
     image: str
@@ -66,14 +66,17 @@ class MitoticCount:
     hotspots: tuple[CountedHotspot, ...]
     notes: tuple[str, ...] = ()
     validation: Validation | None = None
+    warnings: tuple[str, ...] = ()
+    domain_shift: DomainShift | None = None
+    score_withheld: bool = False
 
     @property
     def per_mm2(self) -> float:
-        """Figures per mm2 over the whole slide."""
+        """Figures per mm2 of the analysed area."""
         return self.total / self.area_mm2 if self.area_mm2 > 0 else 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON; what is not known is null."""
+        """Return plain values for JSON; unknown values are null."""
         return {
             "image": self.image,
             "model": self.model,
@@ -89,6 +92,9 @@ class MitoticCount:
             },
             "interval_from": _plain(self.validation),
             "hotspots": [_hotspot_dict(hotspot) for hotspot in self.hotspots],
+            "domain_shift": None if self.domain_shift is None else self.domain_shift.to_json(),
+            "score_withheld": self.score_withheld,
+            "warnings": list(self.warnings),
             "notes": list(self.notes),
         }
 
@@ -106,19 +112,19 @@ def count_slide(
     field_diameter_mm: float | None = None,
     seed: int = 0,
 ) -> MitoticCount:
-    """Count the mitotic figures of one slide at and above the threshold of its detections.
+    """Count the mitotic figures of one slide with scores at or above the detections' threshold.
 
-    ``analysed`` is its tissue and the region of interest that detection was limited to.
-    ``decisions`` are people's and replace the machine's, ``complete`` tells that the windows were
-    looked at in full, so that nothing is missing. ``validation`` (true, false and missed figures
-    of this model at this threshold) gives the interval. The score is that of
-    ``field_diameter_mm``; by default of ten fields with the window's area, where the table has
-    them. Raises DetectionsError where the resolution is not known.
+    ``analysed`` is its tissue and the region of interest of the detection. ``decisions`` of readers
+    replace those of the detector; ``complete`` states that readers searched the windows in full, so
+    that no figure is missing. ``validation`` (true positives, false positives and missed figures
+    of this model at this threshold) gives the interval. The score is for ``field_diameter_mm``; by
+    default for ten fields with the area of the window, if the table has them. Raises
+    DetectionsError if the resolution is unknown.
     """
-    made = detections.provenance
+    provenance = detections.provenance
     return count_figures(
-        _reviewed(detections, decisions or (), made.image),
-        made,
+        _reviewed(detections, decisions or (), provenance.image),
+        provenance,
         shape,
         analysed=analysed,
         least_tissue=least_tissue,
@@ -132,7 +138,7 @@ def count_slide(
 
 def count_figures(
     figures: ReviewedFigures,
-    made: Provenance,
+    provenance: Provenance,
     shape: WindowShape | None = None,
     *,
     analysed: AnalysedRegion | None = None,
@@ -143,99 +149,117 @@ def count_figures(
     field_diameter_mm: float | None = None,
     seed: int = 0,
 ) -> MitoticCount:
-    """Count as ``count_slide`` does, but figures that a review has already been applied to.
-
-    ``made`` tells image, size, resolution, threshold and region.
-    """
-    if not made.mpp > 0:
+    """Count figures to which the review was applied already; otherwise as ``count_slide``."""
+    if not provenance.mpp > 0:
         raise DetectionsError.of(
-            made.image, "nothing can be counted per area: its um/px is unknown", way_out="--mpp"
+            provenance.image,
+            "nothing can be counted per area: its um/px is unknown",
+            way_out="give it with --mpp",
         )
     shape, analysed = shape or WindowShape(), analysed or AnalysedRegion()
-    within = analysed_box_px(made)
+    within = analysed_box_px(provenance)
     hotspots = find_hotspots(
         figures.points,
         shape,
-        made.mpp,
+        provenance.mpp,
         within_px=within,
         tissue=analysed.both,
         least_tissue=least_tissue,
         roi=analysed.roi,
         top=top,
-    )
-    hotspots = hotspots or [_nowhere(shape, made.mpp, within)]
-    seen_all = _seen(figures, None, complete=False)
+    ) or [_empty_hotspot(shape, provenance.mpp, within)]
+    everything = _composition(figures, None, complete=False)
+    shift = provenance.parameters.domain_shift
+    counted, withheld = [], False
+    for hotspot in hotspots:
+        composition = _composition(figures, hotspot.window, complete=complete)
+        interval = estimate(composition, validation, seed=seed)
+        score = _score(hotspot, composition, interval, field_diameter_mm)
+        if score is not None and _exceeds_limit(shift, composition):
+            score, withheld = None, True
+        counted.append(CountedHotspot(hotspot, composition, interval, score))
     return MitoticCount(
-        made.image,
-        made.mpp,
-        made.threshold,
-        made.model,
+        provenance.image,
+        provenance.mpp,
+        provenance.threshold,
+        provenance.model,
         shape,
-        analysed_mm2(analysed, within, made.mpp),
-        "tissue" if analysed.tissue else "region" if _is_part(made) else "image",
-        seen_all.count,
-        estimate(seen_all, validation, seed=seed),
-        tuple(
-            _counted(hotspot, figures, validation, complete, field_diameter_mm, seed)
-            for hotspot in hotspots
+        analysed_mm2(analysed, within, provenance.mpp),
+        _basis(analysed, provenance),
+        everything.count,
+        estimate(everything, validation, seed=seed),
+        tuple(counted),
+        count_notes(
+            provenance,
+            hotspots,
+            shape=shape,
+            analysed=analysed,
+            has_interval=validation is not None,
+            field_diameter_mm=field_diameter_mm,
+            withheld_above=SCORE_SHIFT_LIMIT if withheld else None,
         ),
-        tuple(_notes(made, hotspots, validation, field_diameter_mm, shape, analysed)),
         validation,
+        provenance.warnings,
+        shift,
+        withheld,
     )
+
+
+def _basis(
+    analysed: AnalysedRegion, provenance: Provenance
+) -> Literal["tissue", "region", "image"]:
+    if analysed.tissue:
+        return "tissue"
+    parameters = provenance.parameters
+    return "region" if parameters.region or parameters.roi_sha256 else "image"
+
+
+def _exceeds_limit(shift: DomainShift | None, composition: CountComposition) -> bool:
+    """Return whether the detector cannot be trusted with a score; readers' counts can."""
+    by_readers = composition.complete and composition.unseen == 0
+    return shift is not None and shift.ratio > SCORE_SHIFT_LIMIT and not by_readers
 
 
 def _reviewed(
     detections: Detections, decisions: Sequence[ReviewDecision], image: str
 ) -> ReviewedFigures:
     points = detections.above_threshold().with_label(Label.MITOTIC).points
-    mine = [decision for decision in decisions if decision.concerns(image)]
-    if not mine:
+    own = [decision for decision in decisions if decision.concerns(image)]
+    if not own:
         nobody = np.zeros(len(points), bool)
         return ReviewedFigures(points, nobody, nobody)
-    # A person may confirm a figure that the threshold leaves out: it counts as added.
-    return apply_review(points, mine, detections.provenance.mpp)
+    # A reader may confirm a figure below the threshold: it counts as added.
+    return apply_review(points, own, detections.provenance.mpp)
 
 
-def _seen(figures: ReviewedFigures, window: Window | None, *, complete: bool) -> CountComposition:
+def _composition(
+    figures: ReviewedFigures, window: Window | None, *, complete: bool
+) -> CountComposition:
     inside = (
         np.ones(len(figures.points), bool) if window is None else window.contains(figures.points)
     )
     certain, added = figures.certain[inside], figures.added[inside]
-    return CountComposition(
-        int((~certain).sum()), int((certain & ~added).sum()), int(added.sum()), complete
-    )
-
-
-def _counted(
-    hotspot: Hotspot,
-    figures: ReviewedFigures,
-    validation: Validation | None,
-    complete: bool,
-    field_diameter_mm: float | None,
-    seed: int,
-) -> CountedHotspot:
-    seen = _seen(figures, hotspot.window, complete=complete)
-    found = estimate(seen, validation, seed=seed)
-    return CountedHotspot(hotspot, seen, found, _score(hotspot, seen, found, field_diameter_mm))
+    sums = int((~certain).sum()), int((certain & ~added).sum()), int(added.sum())
+    return CountComposition(*sums, complete)
 
 
 def _score(
     hotspot: Hotspot,
-    seen: CountComposition,
-    found: Estimate | None,
+    composition: CountComposition,
+    interval: Estimate | None,
     field_diameter_mm: float | None,
 ) -> MitoticScore | None:
-    """Return the score of the count, in proportion where the area is not ten fields'."""
+    """Return the score of the count, scaled in proportion if the area is not that of ten fields."""
     diameter = field_diameter_mm or diameter_of(hotspot.area_mm2)
-    if field_diameter_mm is None and round(diameter * 100) not in TABLE:
+    if hotspot.area_mm2 <= 0 or (field_diameter_mm is None and round(diameter * 100) not in TABLE):
         return None
-    part = fields_area_mm2(diameter) / hotspot.area_mm2
-    interval = (found.low * part, found.high * part) if found else None
-    return mitotic_score(seen.count * part, diameter, interval)
+    factor = fields_area_mm2(diameter) / hotspot.area_mm2
+    limits = (interval.low * factor, interval.high * factor) if interval else None
+    return mitotic_score(composition.count * factor, diameter, limits, scaled_by=factor)
 
 
-def _nowhere(shape: WindowShape, mpp: float, within_px: Box | None) -> Hotspot:
-    """Return the window of a slide without figures: anywhere, so the middle, with a count of 0."""
+def _empty_hotspot(shape: WindowShape, mpp: float, within_px: Box | None) -> Hotspot:
+    """Return a window with a count of 0 in the middle, for a slide without figures."""
     width, height = shape.sizes_px(mpp)[0]
     x1, y1, x2, y2 = within_px or (0.0, 0.0, width, height)
     window = Window(shape.kind, (x1 + x2) / 2, (y1 + y2) / 2, width, height)
@@ -243,47 +267,12 @@ def _nowhere(shape: WindowShape, mpp: float, within_px: Box | None) -> Hotspot:
     return Hotspot(window, 0, area, area)
 
 
-def _is_part(made: Provenance) -> bool:
-    """Tell whether only a part of the slide was looked at."""
-    return bool(made.parameters.region or made.parameters.roi_sha256)
-
-
-def _notes(
-    made: Provenance,
-    hotspots: Sequence[Hotspot],
-    validation: Validation | None,
-    field_diameter_mm: float | None,
-    shape: WindowShape,
-    analysed: AnalysedRegion,
-) -> list[str]:
-    notes = []
-    if any(hotspot.mostly_glass for hotspot in hotspots):
-        notes.append("No window has enough tissue; the fullest of all was taken.")
-    if hotspots[0].area_mm2 < 0.99 * shape.area_mm2:
-        what = "region that was looked at" if made.parameters.region else "image"
-        notes.append(
-            f"The {what} holds {hotspots[0].area_mm2:.3g} of the window's {shape.area_mm2:g} mm2."
-        )
-    if validation is None:
-        notes.append("No interval: precision and recall at this threshold are not known.")
-    if field_diameter_mm is None and round(diameter_of(shape.area_mm2) * 100) not in TABLE:
-        notes.append("No mitotic score: it needs a field diameter from 0.40 to 0.69 mm.")
-    if _is_part(made):
-        notes.append("Only a part of the slide was looked at.")
-    window = hotspots[0].window
-    if analysed.roi and tissue_fraction(analysed.roi, window, [window.centre])[0] < WITHIN_ROI:
-        notes.append("No window fits into the region of interest, so this one reaches out of it.")
-    if made.parameters.roi_sha256 and analysed.roi is None:
-        notes.append("Its region of interest is not there, so the window may reach out of it.")
-    return notes
-
-
 def _plain(value: Any) -> Any:
     return None if value is None else asdict(value)
 
 
 def _hotspot_dict(counted: CountedHotspot) -> dict[str, Any]:
-    hotspot, found, score = counted.hotspot, counted.estimate, counted.score
+    hotspot, interval, score = counted.hotspot, counted.estimate, counted.score
     return {
         "count": counted.count,
         "per_mm2": hotspot.per_mm2,
@@ -291,10 +280,10 @@ def _hotspot_dict(counted: CountedHotspot) -> dict[str, Any]:
         "tissue_mm2": hotspot.tissue_mm2,
         "mostly_glass": hotspot.mostly_glass,
         "window": asdict(hotspot.window),
-        "made_of": asdict(counted.seen),
-        "estimate": _plain(found),
+        "made_of": asdict(counted.composition),
+        "estimate": _plain(interval),
         "estimate_per_mm2": None
-        if found is None or hotspot.tissue_mm2 <= 0
-        else [value / hotspot.tissue_mm2 for value in (found.low, found.expected, found.high)],
+        if interval is None or hotspot.tissue_mm2 <= 0
+        else [v / hotspot.tissue_mm2 for v in (interval.low, interval.expected, interval.high)],
         "mitotic_score": None if score is None else {**asdict(score), "could_tip": score.could_tip},
     }

@@ -1,4 +1,4 @@
-"""Where figures are many: a map of figures per mm2, for pictures. Counts never come from it."""
+"""A map of figures per mm2, for display. Counts are never computed from it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BANDWIDTH_UM = 400.0
 
 @dataclass(frozen=True, eq=False)
 class DensityMap:
-    """Figures per mm2 in cells of ``cell_px``; row i, column j starts at (j, i) * cell_px."""
+    """Figures per mm2 in cells of ``cell_px``; row i, column j begins at (j, i) * cell_px."""
 
     per_mm2: FloatArray
     cell_px: float
@@ -38,9 +38,9 @@ def density_map(
 ) -> DensityMap:
     """Return the density of points [n, 2] over an image of ``size_px`` (width, height).
 
-    ``bandwidth_um`` is the standard deviation of a Gaussian kernel; None counts in cells. A cell is
-    divided by the part of the kernel that lies on the image, so that borders are not paler than
-    they should be. Cells that the border cuts count by the part inside.
+    ``bandwidth_um`` is the standard deviation of a Gaussian kernel; None counts without smoothing.
+    Each cell is divided by the part of the kernel inside the image, so that densities are correct
+    at the border.
     """
     cell = cell_um / mpp
     width, height = size_px

@@ -23,23 +23,22 @@ from metaphase.counting.window import (
 from metaphase.errors import InputError
 
 LEAST_TISSUE = 0.5
-"""A window may not be mostly glass."""
+"""Least share of tissue in a window."""
 
 WITHIN_ROI = 0.98
-"""Part of a window inside the region of interest; the rest is for the steps of its mask."""
+"""Least share of a window inside the region of interest; less than 1 because masks have steps."""
 
 Needs = Sequence[tuple[Tissue, float]]
-"""Masks, and the least part of a window that must lie in each."""
+"""Masks, and the least share of a window that must lie in each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hotspot:
-    """A window and what it holds.
+    """A window and its count.
 
-    ``area_mm2`` is the part of the window inside the image (or the region that was looked at),
+    ``area_mm2`` is the part of the window inside the image (or the analysed region),
     ``tissue_mm2`` the part of it that is tissue (the same without a tissue mask).
-    ``mostly_glass`` tells that no window with enough tissue exists, so that less than was asked
-    of the part inside is tissue.
+    ``mostly_glass`` says that no window with a figure has the least share of tissue.
     """
 
     window: Window
@@ -50,7 +49,7 @@ class Hotspot:
 
     @property
     def per_mm2(self) -> float:
-        """Figures per mm2 of tissue; 0 where there is none."""
+        """Figures per mm2 of tissue; 0 without tissue."""
         return self.count / self.tissue_mm2 if self.tissue_mm2 > 0 else 0.0
 
 
@@ -65,44 +64,44 @@ def find_hotspots(
     roi: Tissue | None = None,
     top: int = 1,
 ) -> list[Hotspot]:
-    """Return up to ``top`` windows that hold the most of the points [n, 2], fullest first.
+    """Return up to ``top`` windows with the most of the points [n, 2], largest count first.
 
-    The first is exact: no window of the shape, wherever it is put, holds more (closed windows: a
-    figure on the edge counts). Each next is exact among the windows that do not overlap those
-    before. With ``within_px`` (x1, y1, x2, y2: the image, or the region that was looked at) windows
-    lie inside of it; where it is narrower than the window, the window is centred across it and
-    sticks out on both sides. With ``tissue``, at least the part ``least_tissue`` of a window is
-    tissue, unless no such window holds a figure. With ``roi``, windows lie in that region of
-    interest; if none fits, they only have to have ``least_tissue`` of tissue, which then must be
-    the tissue inside of it. A place without any figure is no hotspot, so the list may be shorter.
-    The window is centred on its figures as far as all this allows.
+    The first is exact: no window of the shape at any position holds more (windows are closed: a
+    figure on the edge counts). Each next one is exact among the windows that do not overlap those
+    before. With ``within_px`` (x1, y1, x2, y2: the image, or the analysed region) windows lie
+    inside it; if it is narrower than the window, the window is centred on it and reaches out on
+    both sides. With ``tissue``, at least the share ``least_tissue`` of a window is tissue, unless
+    no such window holds a figure. With ``roi``, windows lie in that region of interest; if none
+    fits, the requirement on tissue remains, where ``tissue`` must be that inside the region. A
+    window without figures is no hotspot, so that the list may be shorter than ``top``. Each window
+    is centred on its figures as far as these conditions allow.
     """
     if not (math.isfinite(mpp) and mpp > 0):
         raise InputError.of("count", f"the resolution is {mpp} um/px", way_out="give it with --mpp")
     remaining = as_points(points)
-    found: list[Hotspot] = []
+    hotspots: list[Hotspot] = []
     stages = _stages(tissue, least_tissue, roi)
-    asked = bool(stages[0])
-    while len(remaining) and len(found) < top:
-        taken = [hotspot.window for hotspot in found]
+    required = bool(stages[0])
+    while len(remaining) and len(hotspots) < top:
+        taken = [hotspot.window for hotspot in hotspots]
         best = _fullest(remaining, shape, mpp, within_px, taken, stages[0])
-        while best is None and not found and len(stages) > 1:
-            # A slide of small crumbs: better a told exception than no count.
+        while best is None and not hotspots and len(stages) > 1:
+            # Tissue in small fragments: count without the requirement and say so.
             stages = stages[1:]
             best = _fullest(remaining, shape, mpp, within_px, taken, stages[0])
         if best is None:
             break
         inside = best.contains(remaining)
         hotspot = _hotspot(best, int(inside.sum()), mpp, within_px, tissue)
-        dropped = asked and not stages[0]
+        dropped = required and not stages[0]
         glass = dropped and hotspot.tissue_mm2 < least_tissue * hotspot.area_mm2
-        found.append(replace(hotspot, mostly_glass=glass))
+        hotspots.append(replace(hotspot, mostly_glass=glass))
         remaining = remaining[~inside]
-    return sorted(found, key=lambda hotspot: -hotspot.count)
+    return sorted(hotspots, key=lambda hotspot: -hotspot.count)
 
 
 def _stages(tissue: Tissue | None, least: float, roi: Tissue | None) -> list[Needs]:
-    """Return what is asked of a window, and what is asked instead if no window has it."""
+    """Return the requirements on a window, followed by weaker ones if no window meets them."""
     glass = [] if tissue is None or least <= 0 else [(tissue, least)]
     stages: list[Needs] = [] if roi is None else [[*glass, (roi, WITHIN_ROI)]]
     if glass:
@@ -118,7 +117,7 @@ def _fullest(
     taken: list[Window],
     needs: Needs,
 ) -> Window | None:
-    """Return the fullest window over all the ways that the shape may lie."""
+    """Return the window with the most points over all orientations of the shape."""
     best: tuple[int, Window] | None = None
     for width, height in shape.sizes_px(mpp):
         task = _Task(points, shape, (width, height), within_px, taken, needs)
@@ -131,7 +130,7 @@ def _fullest(
 
 
 class _Task:
-    """The search for a window of one size, scaled so that a rectangle is a square."""
+    """The search for a window of one size, with y scaled so that a rectangle is a square."""
 
     def __init__(
         self,
@@ -162,7 +161,7 @@ class _Task:
         return Window(self.kind, float(x), float(y / self.scale[1]), *self.side)
 
     def _spare(self, centres: FloatArray) -> FloatArray:
-        """Return by how much windows (scaled centres [n, 2]) fulfil what is asked of them."""
+        """Return by how much windows at scaled centres [n, 2] exceed the requirements."""
         window, places = self._window(0, 0), centres / self.scale
         parts = [tissue_fraction(mask, window, places) - least for mask, least in self.needs]
         return np.asarray(np.min(parts, axis=0))
@@ -189,7 +188,7 @@ class _Task:
         return np.asarray(np.array(rows, np.float64).reshape(-1, 4) * np.tile(self.scale, 2))
 
     def _centred(self, window: Window, placement: Placement) -> Window:
-        """Move the window over the middle of its figures if nothing is lost by it."""
+        """Centre the window on its figures if it loses none of them."""
         inside = self.points[window.contains(self.points)]
         middle = (inside.min(axis=0) + inside.max(axis=0)) / 2
         if self.kind == "circle":
@@ -232,7 +231,7 @@ def _hotspot(
 
 
 def inside_mm2(window: Window, within_px: Box, mpp: float) -> float:
-    """Return the area of the part of a window that lies inside a box."""
+    """Return the area of the part of a window inside a box."""
     left, top, right, bottom = within_px
     x1, y1, x2, y2 = window.box
     if x1 >= left and y1 >= top and x2 <= right and y2 <= bottom:

@@ -1,20 +1,20 @@
-"""How many figures there truly are, given how many were detected and how good the detector is.
+"""The interval of the true count, from the detected count and the precision and recall.
 
-The model. True figures fall as a Poisson process; the detector finds each with probability R
-(recall) and adds false ones, so that a detection is true with probability P (precision). From a
-validation at the same threshold with tp true, fp false and fn missed figures, with Jeffreys' prior
-(Brown, Cai and DasGupta, Stat. Sci. 16:101, 2001):
+The model. True figures follow a Poisson process; the detector finds each with probability R
+(recall) and adds false positives, so that a detection is true with probability P (precision). From
+a validation at the same threshold, with tp true, fp false and fn missed figures and Jeffreys'
+prior (Brown, Cai and DasGupta, Stat. Sci. 16:101, 2001):
 
     P ~ Beta(tp + 1/2, fp + 1/2),    R ~ Beta(tp + 1/2, fn + 1/2).
 
-Of n detections that nobody looked at, k ~ Binomial(n, P) are true. Poisson figures that are kept
-and lost at random are independent, and with Jeffreys' prior for their rate the lost ones are
-lost ~ Poisson(rate * (1 - R)), rate * R ~ Gamma(k + 1/2): a negative binomial. The count is k plus
-the lost ones. The point estimate is n P / R, the estimate of the expected count.
+Of n detections that were not reviewed, k ~ Binomial(n, P) are true. Detected and missed figures of
+a Poisson process are independent. With Jeffreys' prior for the rate, the missed ones are
+missed ~ Poisson(rate * (1 - R)) with rate * R ~ Gamma(k + 1/2): a negative binomial. The count is
+k plus the missed figures. The point estimate is n P / R, the estimate of the expected count.
 
-What it leaves out: precision and recall are taken to be those of the validation, so it holds as far
-as the slide is like the cases there; precision is higher where figures are many, and a hotspot is
-where they are many; and a maximum over the slide is a little high for what was looked for there.
+Limits of the model: precision and recall are those of the validation, so that the interval holds
+only for slides like the cases there; precision is higher where figures are frequent, as in a
+hotspot; and the count of a hotspot, a maximum over the slide, is biased upwards.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ LEVEL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """True, false and missed figures of the detector at its threshold, on data of its own.
+    """True positives, false positives and missed figures of the detector at its threshold.
 
-    ``source`` tells in words who counted them; it is nothing that counts are compared by.
+    ``source`` describes where they were counted; it is ignored by comparisons.
     """
 
     tp: int
@@ -45,8 +45,8 @@ class Validation:
         if min(self.tp, self.fp, self.fn) < 0 or self.tp == 0:
             raise InputError.of(
                 "validation",
-                f"tp = {self.tp}, fp = {self.fp}, fn = {self.fn} tell nothing of the detector",
-                way_out="give counts of at least one true figure, none below zero",
+                f"tp = {self.tp}, fp = {self.fp}, fn = {self.fn} give no precision and recall",
+                way_out="give counts with at least one true positive and none below zero",
             )
 
     @property
@@ -60,20 +60,20 @@ class Validation:
         return self.tp / (self.tp + self.fn)
 
     def __str__(self) -> str:
-        told = f" ({self.source})" if self.source else ""
+        source = f" ({self.source})" if self.source else ""
         return (
             f"precision {self.precision:.3f} and recall {self.recall:.3f}, from {self.tp} true, "
-            f"{self.fp} false and {self.fn} missed figures{told}"
+            f"{self.fp} false and {self.fn} missed figures{source}"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class CountComposition:
-    """What a count is made of. Without a review everything is ``unseen``.
+    """The parts of a count. Without a review everything is ``unseen``.
 
-    ``unseen`` detections nobody judged; ``confirmed`` ones somebody did; ``added`` figures were
-    missed by the detector and found by a person; ``complete`` tells that a person looked at all of
-    the window, so that nothing is missing any more.
+    ``unseen`` detections were not reviewed, ``confirmed`` ones were; ``added`` figures were missed
+    by the detector and marked by a reader. ``complete`` states that a reader searched all of the
+    window, so that no figure is missing.
     """
 
     unseen: int
@@ -83,7 +83,7 @@ class CountComposition:
 
     @property
     def count(self) -> int:
-        """The figures as they stand."""
+        """The sum of the parts."""
         return self.unseen + self.confirmed + self.added
 
 
@@ -98,41 +98,41 @@ class Estimate:
 
 
 def estimate(
-    seen: CountComposition,
+    composition: CountComposition,
     validation: Validation | None,
     *,
     level: float = LEVEL,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Estimate | None:
-    """Return the true count by Monte Carlo, the same for the same seed.
+    """Return the true count by Monte Carlo simulation, the same for the same seed.
 
-    None where nothing is known of the detector and something was left to it.
+    None if precision and recall are unknown and the count depends on the detector.
     """
-    firm = seen.confirmed + seen.added
-    if seen.complete and seen.unseen == 0:
-        return Estimate(float(firm), firm, firm, level)
+    reviewed = composition.confirmed + composition.added
+    if composition.complete and composition.unseen == 0:
+        return Estimate(float(reviewed), reviewed, reviewed, level)
     if validation is None:
         return None
     rng = np.random.default_rng(seed)
     half = 0.5
     precision = rng.beta(validation.tp + half, validation.fp + half, draws)
     recall = rng.beta(validation.tp + half, validation.fn + half, draws)
-    found = seen.confirmed + rng.binomial(seen.unseen, precision)
-    lost = np.zeros(draws, np.int64)
-    if not seen.complete:
-        rate = rng.gamma(found + half) / recall
-        lost = np.maximum(rng.poisson(rate * (1 - recall)), seen.added)
+    detected = composition.confirmed + rng.binomial(composition.unseen, precision)
+    missed = np.zeros(draws, np.int64)
+    if not composition.complete:
+        rate = rng.gamma(detected + half) / recall
+        missed = np.maximum(rng.poisson(rate * (1 - recall)), composition.added)
     else:
-        lost += seen.added
-    total = found + lost
+        missed += composition.added
+    total = detected + missed
     tail = (1 - level) / 2
     low, high = np.quantile(total, [tail, 1 - tail], method="inverted_cdf")
-    return Estimate(_expected(seen, validation), int(low), int(high), level)
+    return Estimate(_expected(composition, validation), int(low), int(high), level)
 
 
-def _expected(seen: CountComposition, validation: Validation) -> float:
-    found = seen.confirmed + seen.unseen * validation.precision
-    if seen.complete:
-        return found + seen.added
-    return max(found / validation.recall, found + seen.added)
+def _expected(composition: CountComposition, validation: Validation) -> float:
+    detected = composition.confirmed + composition.unseen * validation.precision
+    if composition.complete:
+        return detected + composition.added
+    return max(detected / validation.recall, detected + composition.added)

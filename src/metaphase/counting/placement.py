@@ -1,16 +1,16 @@
-"""The placement of a disc or a square that holds the most points, exactly.
+"""The exact placement of a disc or a square that holds the most points.
 
 Branch and bound over the centre of the window. A node is a square of centres; no window centred in
-it can hold more than the points within its radius plus the node's own, counted with a k-d tree, so
-most of the slide is discarded at once. Where few points are left whose membership differs within a
-node, the critical centres are enumerated: any best window can be pushed, without losing a point,
-until it is fixed by the points on its edge (two circles that cross, one point for each side of a
-square) or by the border of what is allowed. The answer is that of the classical sweeps (Imai and
-Asano 1983 for rectangles with a segment tree, Chazelle and Lee 1986 for discs), but it allows for
-borders, for places already taken and for a least part of tissue.
+it can hold more than the points within its radius plus that of the node, counted with a k-d tree,
+so that most of the slide is discarded at once. If few points remain whose membership differs within
+a node, the critical centres are enumerated: any best window can be moved, without losing a point,
+until it is fixed by points on its edge (two circles that cross, one point for each side of a
+square) or by a border. The result is that of the classical sweeps (Imai and Asano 1983 for
+rectangles with a segment tree, Chazelle and Lee 1986 for discs), but borders, windows already
+placed and a least share of tissue are respected.
 
-Everything here is in one unit, and a square of half side ``radius`` is a ball of the maximum norm;
-other rectangles are squares after scaling y.
+All values have one unit. A square with half side ``radius`` is a ball of the maximum norm; other
+rectangles are squares after scaling y.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
 _RING = {2.0: 48, np.inf: 96}  # points on the edge of a node for which enumeration is cheaper
-_PROBES = 128  # nodes a level whose centre is tried as it is
-_FIRST_NODE = 4.0  # the first nodes of few points have half a side of radius / 4
-_FINE, _CELLS, _MANY = 64, 4e6, 2000  # of the grid that many points begin with
-_TOO_MANY = 4000  # nodes to begin with, if fewer and larger ones would do
+_PROBES = 128  # nodes of a level whose centre is tried
+_FIRST_NODE = 4.0  # with few points the first nodes have half a side of radius / 4
+_FINE, _CELLS, _MANY = 64, 4e6, 2000  # of the first grid with many points
+_TOO_MANY = 4000  # first nodes, above which they are joined to larger ones
 _SMALLEST_NODE = 2.0**-20
-_SMALL_NODE = 2.0**-8  # from here on figures in line or in one place are looked for
-_WORK = 5e6  # products of numbers that one solution may cost
-_SMALLEST_UNSURE_NODE = 2.0**-8  # tissue is not known finer than this part of the radius
+_SMALL_NODE = 2.0**-8  # from here on points in line or at one position are expected
+_WORK = 5e6  # multiplications for one node
+_SMALLEST_UNSURE_NODE = 2.0**-8  # of the radius; tissue masks are no finer
 
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Where the centre of a window may be.
+    """The allowed centres of a window.
 
     ``region`` x1, y1, x2, y2 is closed. ``taken`` [k, 4] are centres x, y and half extents of
-    places whose inside is forbidden: boxes in the maximum norm, discs in the Euclidean one.
-    ``fraction`` (tissue at centres [n, 2]) must reach ``least``; it may not change faster than
-    the shift of the centre over the radius, as the covered part of any window does.
+    windows already placed; centres inside are forbidden (boxes in the maximum norm, discs in the
+    Euclidean one). ``fraction`` (the tissue at centres [n, 2]) must reach ``least``; it may not
+    change faster than the shift of the centre over the radius, as the covered share of a window.
     """
 
     region: tuple[float, float, float, float]
@@ -56,7 +56,7 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A centre and how many points its window holds."""
+    """A centre and the number of points in its window."""
 
     x: float
     y: float
@@ -64,7 +64,7 @@ class Placement:
 
 
 class Search:
-    """One search. ``norm`` is 2 (discs) or infinity (squares)."""
+    """A search. ``norm`` is 2 (discs) or infinity (squares)."""
 
     def __init__(
         self, points: FloatArray, radius: float, norm: float, space: Space, tolerance: float
@@ -94,9 +94,9 @@ class Search:
         return self.best
 
     def _first_nodes(self) -> tuple[FloatArray, float]:
-        """Return the nodes to begin with and half their side.
+        """Return the centres of the first nodes and half their side.
 
-        Of many points, those nodes of a fine grid that can beat the fullest of them.
+        With many points these are the nodes of a fine grid that can exceed the best of its centres.
         """
         low = np.minimum(self.points.min(axis=0), self.space.region[:2])
         size = np.maximum(self.points.max(axis=0), self.space.region[2:]) - low
@@ -112,19 +112,19 @@ class Search:
         self._probe(low + (_places(order, shape) + 0.5) * cell)
         places = _places(np.flatnonzero(upper > self.bar), shape)
         block = self._block(cell) if len(places) > _TOO_MANY else 1
-        if block > 1:  # even fields: small nodes discard little, and larger ones are solved as well
+        if block > 1:  # evenly spread points: small nodes discard little
             places, cell = np.unique(places // block, axis=0), cell * block
         return low + (places + 0.5) * cell, cell / 2
 
     def _block(self, cell: float) -> int:
-        """Return how many cells a side a node may have and still be solved at once."""
+        """Return the side, in cells, of a node that can still be solved at once."""
         side = self.radius * min(_RING[self.norm] / (2 * max(self.bar, 1)), 2 / _FIRST_NODE)
         return int(2 ** max(0.0, np.floor(np.log2(side / cell))))
 
     def _bounds(self, low: FloatArray, cell: float, shape: IntArray) -> FloatArray:
-        """Return for each cell [nx, ny] how many points a window centred in it can hold at most.
+        """Return for each cell [nx, ny] the most points of a window centred in it.
 
-        That is the points of all cells that come near enough, by a convolution.
+        These are the points of all cells that are near enough, by a convolution.
         """
         from scipy.signal import fftconvolve
 
@@ -145,7 +145,7 @@ class Search:
     def _level(
         self, centres: FloatArray, sure: BoolArray, half: float
     ) -> tuple[FloatArray, BoolArray]:
-        """Bound, try and solve the nodes of one size; return those to be divided."""
+        """Bound, try and solve the nodes of one size; return those to divide."""
         reach = half if np.isinf(self.norm) else half * np.sqrt(2)
         keep = self._free(centres, half)
         centres, sure = centres[keep], sure[keep]
@@ -169,7 +169,7 @@ class Search:
         return centres[left], sure[left]
 
     def _few(self, centres: FloatArray, upper: IntArray, half: float, reach: float) -> BoolArray:
-        """Tell which nodes have few points whose membership differs within the node."""
+        """Return which nodes have few points whose membership differs within the node."""
         few = np.full(len(centres), half < self.radius * _SMALL_NODE)
         part = 4 * reach / self.radius  # of the area of a window, that its edge sweeps
         likely = ~few & (upper * min(part, 1.0) < 3 * _RING[self.norm])
@@ -180,11 +180,11 @@ class Search:
     def _counts(self, centres: FloatArray, radius: float) -> IntArray:
         if radius < 0 or not len(centres):
             return np.zeros(len(centres), np.int64)
-        found = self.tree.query_ball_point(centres, radius, p=self.norm, return_length=True)
-        return np.asarray(found, dtype=np.int64)
+        counts = self.tree.query_ball_point(centres, radius, p=self.norm, return_length=True)
+        return np.asarray(counts, dtype=np.int64)
 
     def _free(self, centres: FloatArray, half: float) -> BoolArray:
-        """Drop nodes of which every centre lies inside a place that is taken, or out of bounds."""
+        """Return which nodes have a centre that may be allowed."""
         x1, y1, x2, y2 = self.space.region
         x, y = centres[:, 0], centres[:, 1]
         free = (x - half <= x2) & (x + half >= x1) & (y - half <= y2) & (y + half >= y1)
@@ -194,7 +194,7 @@ class Search:
         return np.asarray(free)
 
     def _allowed(self, centres: FloatArray) -> BoolArray:
-        """Tell which centres are in the region and not inside a place that is taken."""
+        """Return which centres are in the region and not inside a window already placed."""
         x1, y1, x2, y2 = self.space.region
         t = self.tolerance / 4
         x, y = centres[:, 0], centres[:, 1]
@@ -213,7 +213,7 @@ class Search:
         return bool(self.space.fraction(np.array([[x, y]]))[0] >= self.space.least)
 
     def _probe(self, centres: FloatArray) -> None:
-        """Try the centres as they are, to raise the bar early."""
+        """Try some centres, to raise the count to beat early."""
         x1, y1, x2, y2 = self.space.region
         tries = np.clip(centres, (x1, y1), (x2, y2))
         tries = tries[self._allowed(tries)]
@@ -221,7 +221,7 @@ class Search:
         self._offer(tries, counts)
 
     def _offer(self, centres: FloatArray, counts: IntArray, sure: bool = False) -> None:
-        """Take the first of the fullest centres that beats the bar and has its tissue."""
+        """Keep the first centre with the highest count above the bar and enough tissue."""
         for i in np.argsort(-counts, kind="stable"):
             if counts[i] <= self.bar:
                 return
@@ -233,19 +233,19 @@ class Search:
     def _tissue(
         self, centres: FloatArray, sure: BoolArray, half: float
     ) -> tuple[BoolArray, BoolArray]:
-        """Drop nodes that cannot hold enough tissue; note those that cannot but hold it."""
+        """Return which nodes may have enough tissue, and which surely have it."""
         fraction = self.space.fraction
         assert fraction is not None
         change = half / self.radius
         keep = sure.copy()
-        found = fraction(centres[~sure])
-        keep[~sure] = found + change >= self.space.least
+        share = fraction(centres[~sure])
+        keep[~sure] = share + change >= self.space.least
         now = sure.copy()
-        now[~sure] = found - change >= self.space.least
+        now[~sure] = share - change >= self.space.least
         return keep, now
 
     def _solve(self, centre: FloatArray, half: float, reach: float, sure: bool) -> bool:
-        """Enumerate the critical centres of one node; False if they are too many."""
+        """Enumerate the critical centres of one node; return False if there are too many."""
         near = self.tree.query_ball_point(
             centre, self.radius + reach + 2 * self.tolerance, p=self.norm
         )
@@ -279,7 +279,7 @@ class Search:
     def _squares(
         self, ring: FloatArray, weight: IntArray, stops: list[FloatArray]
     ) -> tuple[FloatArray, IntArray]:
-        """Return the critical centres [k, 2] in a box, and how many of the ring each holds."""
+        """Return the critical centres [k, 2], and how many points of the ring each holds."""
         limit = self.radius + self.tolerance / 2
         x, y = (
             (np.abs(stop[:, None] - ring[None, :, axis]) <= limit).astype(np.float32)

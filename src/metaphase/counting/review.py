@@ -1,8 +1,8 @@
-"""What a person decided about detections: it replaces what the machine says.
+"""Decisions of a reader about detections, which replace those of the detector.
 
-A review file is a CSV with a header and the columns ``x_px, y_px, state``, and ``image`` where it
-holds several slides. The state is ``confirmed`` (a mitotic figure), ``rejected`` (none) or
-``added`` (missed by the detector). Other columns (score, reader, time) are left alone.
+A review file is a CSV with a header and the columns ``x_px, y_px, state``, and ``image`` if it
+concerns several slides. The state is ``confirmed`` (a mitotic figure), ``rejected`` (not a mitotic
+figure) or ``added`` (missed by the detector). Other columns (score, reader, time) are ignored.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ COLUMNS = ("x_px", "y_px", "state")
 
 
 class DecisionState(StrEnum):
-    """A person's decision."""
+    """The state of a figure after review."""
 
     CONFIRMED = "confirmed"
     REJECTED = "rejected"
@@ -33,7 +33,7 @@ class DecisionState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReviewDecision:
-    """One decision, at a place in full-resolution pixels. ``image`` is empty for any slide."""
+    """One decision, at a position in full-resolution pixels. ``image`` is empty for any slide."""
 
     x_px: float
     y_px: float
@@ -41,13 +41,13 @@ class ReviewDecision:
     image: str = ""
 
     def concerns(self, image: str) -> bool:
-        """Tell whether this is about an image, named with or without ending."""
+        """Return whether this is about an image, named with or without extension."""
         return not self.image or Path(self.image).stem == Path(image).stem
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewedFigures:
-    """Points [n, 2] after review and, for each, whether it is certain and whether it was added."""
+    """Points [n, 2] after review; whether each is ``certain`` (reviewed) and whether ``added``."""
 
     points: FloatArray
     certain: BoolArray
@@ -87,18 +87,18 @@ def load_review(path: str | Path) -> list[ReviewDecision]:
 def apply_review(
     points: FloatArray, decisions: Sequence[ReviewDecision], mpp: float, *, radius_um: float = 1.0
 ) -> ReviewedFigures:
-    """Return detections [n, 2] as a person left them.
+    """Return detections [n, 2] after review.
 
-    A decision is about the nearest detection within ``radius_um`` (each detection has one at most,
-    nearest pairs first). Where there is none, a confirmed one is a figure of its own and a
-    rejected one changes nothing.
+    A decision concerns the nearest detection within ``radius_um`` (at most one decision for each
+    detection, nearest pairs first). Without such a detection, a confirmed figure is added and a
+    rejected one has no effect.
     """
     p = as_points(points)
-    judged = [d for d in decisions if d.state != DecisionState.ADDED]
-    pairs = _pairs(p, _places(judged), um_to_px(radius_um, mpp))
+    reviewed = [d for d in decisions if d.state != DecisionState.ADDED]
+    pairs = _pairs(p, _places(reviewed), um_to_px(radius_um, mpp))
     keep, certain = np.ones(len(p), bool), np.zeros(len(p), bool)
     new = [d for d in decisions if d.state == DecisionState.ADDED]
-    for j, decision in enumerate(judged):
+    for j, decision in enumerate(reviewed):
         i = pairs.get(j)
         if i is None:
             if decision.state == DecisionState.CONFIRMED:
@@ -150,10 +150,10 @@ def _decision(row: dict[str, str]) -> ReviewDecision | None:
 
 
 def _problem(path: Path, line: int, row: dict[str, str]) -> Problem:
-    told = ", ".join(f"{name} = {row.get(name)!r}" for name in COLUMNS)
+    values = ", ".join(f"{name} = {row.get(name)!r}" for name in COLUMNS)
     return Problem(
         str(path),
         f"line {line}",
-        f"cannot read {told}",
+        f"cannot read {values}",
         f"state is one of {', '.join(DecisionState)}",
     )

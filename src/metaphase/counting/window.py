@@ -1,4 +1,4 @@
-"""The window that a mitotic count is made in: its shape, its area, its place."""
+"""The window of a mitotic count: its shape, area and position."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Cree et al. (Mod. Pathol. 34:1651, 2021) and the WHO classification ask; also MI
 
 FIELDS = 10
 TOLERANCE_PX = 1e-6
-"""Windows are closed: a figure on the edge is inside. This much is allowed for rounding."""
+"""Windows are closed: a figure on the edge is inside, with this tolerance for rounding."""
 
 _OUTLINE_POINTS = 72
 _STRIPS = 16
@@ -30,9 +30,9 @@ _STRIPS = 16
 
 @dataclass(frozen=True, slots=True)
 class WindowShape:
-    """What is moved over the slide: a circle, or a rectangle of ``aspect`` = width / height.
+    """The shape of the window: a circle, or a rectangle with ``aspect`` = width / height.
 
-    ``either_way`` lets a rectangle lie down or stand up, whichever holds more figures.
+    ``either_way`` also tries a rectangle turned by 90 degrees.
     """
 
     kind: Kind = "rectangle"
@@ -66,7 +66,7 @@ class WindowShape:
             ) from None
 
     def sizes_px(self, mpp: float) -> list[tuple[float, float]]:
-        """Return the width and height in pixels of each way that the shape may lie."""
+        """Return the width and height in pixels for each orientation of the shape."""
         area_px = self.area_mm2 * 1e6 / mpp**2
         if self.kind == "circle":
             diameter = 2 * math.sqrt(area_px / math.pi)
@@ -84,14 +84,14 @@ class WindowShape:
 def fields_area_mm2(diameter_mm: float, fields: int = FIELDS) -> float:
     """Return the area of ``fields`` circular high-power fields of a diameter.
 
-    The window stands for them as one connected region of the same area.
+    The window replaces them by one connected region of the same area.
     """
     return fields * math.pi * diameter_mm**2 / 4
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A placed window: its centre and sides in full-resolution pixels."""
+    """A window at a position: its centre and sides in full-resolution pixels."""
 
     kind: Kind
     x_px: float
@@ -111,12 +111,12 @@ class Window:
         return self.x_px - w, self.y_px - h, self.x_px + w, self.y_px + h
 
     def area_mm2(self, mpp: float) -> float:
-        """Return the window's own area, whatever lies under it."""
+        """Return the area of the window, including parts outside the image."""
         box = self.width_px * self.height_px * mpp**2 * 1e-6
         return box * math.pi / 4 if self.kind == "circle" else box
 
     def contains(self, points: ArrayLike) -> BoolArray:
-        """Tell for each of the points [n, 2] whether it lies in the closed window."""
+        """Return for each of the points [n, 2] whether it lies in the closed window."""
         p = as_points(points) - (self.x_px, self.y_px)
         if self.kind == "circle":
             return np.asarray(np.hypot(p[:, 0], p[:, 1]) <= self.width_px / 2 + TOLERANCE_PX)
@@ -124,7 +124,7 @@ class Window:
         return np.asarray((np.abs(p) <= half).all(axis=1))
 
     def overlaps(self, other: Window) -> bool:
-        """Tell whether two windows share more than a border. Both must be of one kind."""
+        """Return whether two windows of the same kind share more than a border."""
         dx, dy = abs(self.x_px - other.x_px), abs(self.y_px - other.y_px)
         if self.kind == "circle" and other.kind == "circle":
             return math.hypot(dx, dy) < (self.width_px + other.width_px) / 2 - TOLERANCE_PX
@@ -134,7 +134,7 @@ class Window:
         )
 
     def outline(self) -> FloatArray:
-        """Return a closed polygon [n, 2] around the window, to draw it."""
+        """Return a closed polygon [n, 2] around the window, for drawing."""
         if self.kind == "rectangle":
             x1, y1, x2, y2 = self.box
             return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2], [x1, y1]])
@@ -146,8 +146,7 @@ class Window:
     def strips(self, n: int = _STRIPS) -> FloatArray:
         """Return rows x1, y1, x2, y2 that cover the window: itself, or ``n`` strips of a circle.
 
-        The strips of a circle together have its area within 1 in 200 for ``n`` = 16: enough to
-        measure tissue with.
+        The strips have the area of the circle within 0.5 % for ``n`` = 16.
         """
         if self.kind == "rectangle":
             return np.array([self.box])
@@ -163,7 +162,7 @@ class Window:
 
 
 class Tissue(Protocol):
-    """What counting asks of a tissue mask; ``metaphase.slides.mask.TissueMask`` is one."""
+    """The tissue mask that counting needs; ``metaphase.slides.mask.TissueMask`` is one."""
 
     @property
     def area_mm2(self) -> float:
@@ -173,15 +172,15 @@ class Tissue(Protocol):
     def fraction(
         self, x_px: ArrayLike, y_px: ArrayLike, width_px: ArrayLike, height_px: ArrayLike
     ) -> FloatArray:
-        """Return how much of each rectangle is tissue, in [0, 1]; outside the image is none."""
+        """Return the share of tissue in each rectangle, 0 to 1; outside the image there is none."""
         ...
 
 
 def tissue_fraction(tissue: Tissue, window: Window, centres: ArrayLike) -> FloatArray:
-    """Return which part of a window is tissue when it is put on each of the centres [n, 2]."""
+    """Return the share of tissue in a window at each of the centres [n, 2]."""
     strips = window.at(0.0, 0.0).strips()
     size = strips[:, 2:] - strips[:, :2]
     corner = as_points(centres)[:, None, :] + strips[None, :, :2]
-    found = tissue.fraction(corner[..., 0], corner[..., 1], size[:, 0], size[:, 1])
+    shares = tissue.fraction(corner[..., 0], corner[..., 1], size[:, 0], size[:, 1])
     areas = size[:, 0] * size[:, 1]
-    return np.asarray(found @ (areas / areas.sum()))
+    return np.asarray(shares @ (areas / areas.sum()))

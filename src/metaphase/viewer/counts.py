@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from metaphase.counting.analysedregion import AnalysedRegion, load_analysed_region
+from metaphase.counting.analysedregion import AnalysedRegion, analysed_region
 from metaphase.counting.count import MitoticCount, count_figures
 from metaphase.counting.interval import Validation
 from metaphase.counting.validation import FixedValidation, ValidationSource, validation_of
@@ -84,14 +85,9 @@ class SlideCounter:
 
 
 def _analysed_region(entry: CatalogueEntry, pixels: Slide) -> AnalysedRegion:
-    from metaphase.slides.tissue import find_tissue
-
-    analysed = AnalysedRegion()
-    if entry.folder is not None and entry.provenance is not None:
-        analysed = load_analysed_region(entry.folder, entry.provenance)
-    return (
-        analysed if analysed.tissue is not None else replace(analysed, tissue=find_tissue(pixels))
-    )
+    provenance = entry.provenance or _provenance(entry, pixels, 0.0)
+    folder = entry.folder if entry.provenance is not None else None
+    return analysed_region(provenance, folder, lambda: nullcontext(pixels))
 
 
 def _provenance(entry: CatalogueEntry, pixels: Slide, threshold: float) -> Provenance:
@@ -118,6 +114,8 @@ def count_as_json(result: MitoticCount) -> dict[str, Any]:
         "area_is": result.area_is,
         "per_mm2": result.per_mm2,
         "notes": list(result.notes),
+        "warnings": list(result.warnings),
+        "score_withheld": result.score_withheld,
         "interval_from": None if result.validation is None else str(result.validation),
         "window_mm2": result.shape.area_mm2,
         "hotspot": None if best.count == 0 else {

@@ -1,0 +1,143 @@
+"""The counts of many slides, with the same options; slides that fail do not stop the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from metaphase.counting.analysedregion import OpenPixels, analysed_region
+from metaphase.counting.count import MitoticCount, count_slide
+from metaphase.counting.hotspot import LEAST_TISSUE
+from metaphase.counting.review import ReviewDecision
+from metaphase.counting.validation import ValidationSource, validation_of
+from metaphase.counting.window import WindowShape
+from metaphase.errors import MetaphaseError, SlideError
+from metaphase.figures import Detections, points_of
+from metaphase.labels.dataset import Dataset
+from metaphase.labels.reading import case_id
+from metaphase.provenance import Provenance
+from metaphase.slides.open import open_slide
+from metaphase.slides.slide import Slide
+
+
+@dataclass(frozen=True, slots=True)
+class SlideDetections:
+    """The detections of one slide, read when ``load`` is called.
+
+    ``folder`` is that of ``metaphase detect``, with the masks of tissue and region of interest.
+    """
+
+    name: str
+    load: Callable[[], Detections]
+    folder: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CountOptions:
+    """The options of all counts of a run; see ``count_slide``.
+
+    ``threshold`` None is that of the detections. ``validation`` None is that of their model.
+    ``images`` is the folder of the images, for tissue that is not beside the detections. ``labels``
+    are counted in the same windows.
+    """
+
+    shape: WindowShape = field(default_factory=WindowShape)
+    least_tissue: float = LEAST_TISSUE
+    top: int = 1
+    threshold: float | None = None
+    validation: ValidationSource | None = None
+    decisions: Sequence[ReviewDecision] | None = None
+    complete: bool = False
+    field_diameter_mm: float | None = None
+    images: Path | None = None
+    labels: Dataset | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CountedSlide:
+    """The count of one slide, and how many labelled figures its first window holds (None:
+    unlabelled)."""
+
+    name: str
+    result: MitoticCount
+    labelled: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CountFailure:
+    """A slide that could not be counted, and why."""
+
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}"
+
+
+def count_slides(
+    slides: Iterable[SlideDetections],
+    options: CountOptions,
+    write: Callable[[CountedSlide, Detections], None] | None = None,
+) -> tuple[list[CountedSlide], list[CountFailure]]:
+    """Count every slide; return the counts and the failures, each in the order of the slides.
+
+    ``write`` is called with each count and its detections, which are then released.
+    """
+    counted: list[CountedSlide] = []
+    failures: list[CountFailure] = []
+    for slide in slides:
+        try:
+            detections = slide.load()
+            if options.threshold is not None:
+                detections = detections.with_provenance(threshold=options.threshold)
+            result = _count(detections, slide.folder, options)
+            one = CountedSlide(slide.name, result, _labelled(slide.name, result, options.labels))
+            if write is not None:
+                write(one, detections)
+            counted.append(one)
+        except MetaphaseError as error:
+            failures.append(CountFailure(slide.name, str(error)))
+    return counted, failures
+
+
+def _count(detections: Detections, folder: Path | None, options: CountOptions) -> MitoticCount:
+    provenance = detections.provenance
+    source = options.validation or validation_of(provenance)
+    return count_slide(
+        detections,
+        options.shape,
+        analysed=analysed_region(provenance, folder, _pixels(provenance, options.images)),
+        least_tissue=options.least_tissue,
+        top=options.top,
+        validation=source.at(provenance.threshold) if source else None,
+        decisions=options.decisions,
+        complete=options.complete,
+        field_diameter_mm=options.field_diameter_mm,
+        seed=options.seed,
+    )
+
+
+def _pixels(provenance: Provenance, images: Path | None) -> OpenPixels | None:
+    if images is None:
+        return None
+
+    def opened() -> AbstractContextManager[Slide]:
+        path = images / provenance.image
+        if not path.is_file():
+            raise SlideError.of(path, "is missing, so that its tissue is unknown")
+        return open_slide(path, mpp=provenance.mpp)
+
+    return opened
+
+
+def _labelled(name: str, result: MitoticCount, labels: Dataset | None) -> int | None:
+    if labels is None:
+        return None
+    for key in (name, case_id(result.image)):
+        if key in labels and labels[key].labelled:
+            points = points_of(labels[key].figures)
+            return int(result.hotspots[0].hotspot.window.contains(points).sum())
+    return None

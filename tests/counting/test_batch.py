@@ -1,0 +1,66 @@
+from functools import partial
+
+import numpy as np
+
+from metaphase.counting.batch import CountOptions, SlideDetections, count_slides
+from metaphase.counting.interval import Validation
+from metaphase.counting.validation import FixedValidation
+from metaphase.detectionfile import load_detections
+from metaphase.figures import Detections, Figure
+from metaphase.labels.dataset import Case, Dataset
+from metaphase.provenance import Provenance
+
+
+def found(name, n):
+    step = np.arange(n) * 50.0 + 4000
+    provenance = Provenance(f"{name}.tiff", 10_000, 10_000, 0.25, threshold=0.5)
+    return Detections(step, step, np.full(n, 0.8), provenance=provenance)
+
+
+def slides(*names):
+    return [SlideDetections(name, partial(found, name, 12)) for name in names]
+
+
+def test_every_slide_is_counted_and_written_before_the_next():
+    order = []
+
+    def load(name):
+        order.append(f"load {name}")
+        return found(name, 12)
+
+    given = [SlideDetections(name, partial(load, name)) for name in ("a", "b")]
+    counted, failures = count_slides(
+        given, CountOptions(), lambda slide, _: order.append(f"write {slide.name}")
+    )
+    assert order == ["load a", "write a", "load b", "write b"]
+    assert [slide.result.total for slide in counted] == [12, 12]
+    assert failures == []
+
+
+def test_a_slide_that_fails_does_not_stop_the_others(tmp_path):
+    broken = SlideDetections("broken", partial(load_detections, tmp_path / "nothing"))
+    counted, failures = count_slides([*slides("a"), broken, *slides("b")], CountOptions())
+    assert [slide.name for slide in counted] == ["a", "b"]
+    assert str(failures[0]).startswith("broken: ")
+    assert "nothing" in failures[0].reason
+
+
+def test_labels_are_counted_in_the_same_window():
+    figures = tuple(Figure(str(i), 4100.0 + i, 4100.0) for i in range(3))
+    labels = Dataset([Case("a", figures=figures), Case("b", labelled=False)])
+    counted, _ = count_slides(slides("a", "b", "c"), CountOptions(labels=labels))
+    assert [slide.labelled for slide in counted] == [3, None, None]
+
+
+def test_options_reach_the_count():
+    options = CountOptions(threshold=0.9, validation=FixedValidation(Validation(80, 20, 20)), top=2)
+    (counted,), _ = count_slides(slides("a"), options)
+    assert counted.result.total == 0
+    assert counted.result.validation == Validation(80, 20, 20)
+    (counted,), _ = count_slides(slides("a"), CountOptions())
+    assert counted.result.validation is None
+
+
+def test_images_that_are_missing_fail_the_slide(tmp_path):
+    _, failures = count_slides(slides("a"), CountOptions(images=tmp_path))
+    assert "a.tiff" in failures[0].reason
