@@ -50,6 +50,10 @@ class CaseScore:
     mistakes: dict[str, int]
     hard_negatives: int
 
+    def domain(self, by: str) -> str:
+        """Return the scanner, tumour, species, laboratory or group of the case."""
+        return self.group if by == "group" else self.domains[by]
+
 
 @dataclass(frozen=True, slots=True)
 class CaseOutcome:

@@ -21,12 +21,16 @@ from metaphase.evaluation.bootstrap import (
 from metaphase.evaluation.intervals import STRATA, score_steps, statistics, units_of
 from metaphase.evaluation.scores import Scores
 
+COMPARED = ("f1", "precision", "recall", "average_precision", "false_positives_per_mm2")
+LOWER_IS_BETTER = ("false_positives_per_mm2",)
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A score of two models on the same cases, and second minus first with its interval.
 
-    ``share_better`` is the share of resamples in which the second is better.
+    ``share_better`` is the share of resamples in which the second is better: higher, or lower for
+    false positives.
     """
 
     first: float | None
@@ -58,14 +62,19 @@ def compare(
     left, right = (units_of(scores.outcomes, steps, strata) for scores in (first, second))
     width = left.sums.shape[1]
     units = Units(np.hstack([left.sums, right.sums]), left.stratum)
-    differences = {name: _minus(statistic, width) for name, statistic in statistics().items()}
+    differences = {
+        name: _minus(statistic, width)
+        for name, statistic in statistics().items()
+        if name in COMPARED
+    }
     values = bootstrap(units, differences, resamples, seed) if len(units) > 1 else {}
     result = {}
     for name, statistic in differences.items():
         low = high = share = None
         if name in values:
             low, high = interval_of(values[name], units, statistic, method, LEVEL)
-            share = float(np.mean(values[name] > 0))
+            better = values[name] < 0 if name in LOWER_IS_BETTER else values[name] > 0
+            share = float(np.mean(better))
         a, b = getattr(first, name), getattr(second, name)
         result[name] = Difference(
             first=a,

@@ -15,7 +15,7 @@ from metaphase.evaluation.bootstrap import (
     Units,
     intervals,
 )
-from metaphase.evaluation.casescore import CaseOutcome
+from metaphase.evaluation.casescore import CaseOutcome, Mistake
 from metaphase.evaluation.scores import GroupScore, Scores, by_domain
 
 STRATA = "scanner"
@@ -23,7 +23,7 @@ FEW_UNITS = 10
 """With fewer independent units than this the intervals are shown with a note of caution."""
 
 _STEPS = 256  # thresholds at which average precision is resampled
-_COUNTS = 3  # columns: tp, fp, labelled
+_COUNTS = 5  # columns: tp, fp, labelled, area, false positives on hard negatives
 
 
 def with_intervals(
@@ -36,15 +36,15 @@ def with_intervals(
 ) -> Scores:
     """Return the same scores with 95 % intervals, overall and for each domain.
 
-    F1, precision, recall and average precision get one each. Resampling is stratified by the kind
-    of domain ``strata``. Average precision is resampled at 256 thresholds (quantiles of the
-    scores); the other three are exact.
+    Every score of ``statistics`` gets one. Resampling is stratified by the kind of domain
+    ``strata``. Average precision is resampled at 256 thresholds (quantiles of the scores); the
+    others are exact.
     """
 
     def of(outcomes: Sequence[CaseOutcome], group: GroupScore) -> GroupScore:
-        units = units_of(outcomes, score_steps(outcomes), strata)
-        computed = intervals(units, statistics(), resamples=resamples, method=method, seed=seed)
-        return replace(group, intervals=computed)
+        return group_with_intervals(
+            outcomes, group, resamples=resamples, method=method, strata=strata, seed=seed
+        )
 
     parts = by_domain(scores.outcomes)
     overall = of(scores.outcomes, scores.overall)
@@ -66,13 +66,30 @@ def with_intervals(
     )
 
 
+def group_with_intervals(
+    outcomes: Sequence[CaseOutcome],
+    group: GroupScore,
+    *,
+    resamples: int = RESAMPLES,
+    method: Method = "bca",
+    strata: str = STRATA,
+    seed: int = 0,
+) -> GroupScore:
+    """Return the score of some cases with its intervals."""
+    units = units_of(outcomes, score_steps(outcomes), strata)
+    computed = intervals(units, statistics(), resamples=resamples, method=method, seed=seed)
+    return replace(group, intervals=computed)
+
+
 def statistics() -> dict[str, Statistic]:
-    """Return each score as a function of the sums [r, 3 + 2 * steps] that ``units_of`` makes."""
+    """Return each score as a function of the sums [r, 5 + 2 * steps] that ``units_of`` makes."""
     return {
         "f1": lambda s: _ratio(2 * s[:, 0], s[:, 0] + s[:, 1] + s[:, 2]),
         "precision": lambda s: _ratio(s[:, 0], s[:, 0] + s[:, 1]),
         "recall": lambda s: _ratio(s[:, 0], s[:, 2]),
         "average_precision": _average_precision,
+        "false_positives_per_mm2": lambda s: _ratio(s[:, 1], s[:, 3]),
+        "share_hard_negative": lambda s: _ratio(s[:, 4], s[:, 1]),
     }
 
 
@@ -95,7 +112,7 @@ def units_of(outcomes: Sequence[CaseOutcome], steps: FloatArray, strata: str) ->
 
 
 def _row(outcome: CaseOutcome, steps: FloatArray) -> FloatArray:
-    """Return tp, fp and labelled, then the tp and the fp gained at each step, by falling score."""
+    """Return the counts, then the tp and the fp gained at each step, by falling score."""
     case = outcome.case
     size = len(steps)
     bin_ = size - np.searchsorted(steps, outcome.score, side="right")
@@ -103,7 +120,9 @@ def _row(outcome: CaseOutcome, steps: FloatArray) -> FloatArray:
         np.bincount(bin_, weights, size) if size else np.zeros(0)
         for weights in (outcome.gains.tp, outcome.gains.fp)
     ]
-    return np.concatenate([[case.counts.tp, case.counts.fp, case.labelled], *gained])
+    on_hard_negatives = case.mistakes[str(Mistake.HARD_NEGATIVE)]
+    counts = [case.counts.tp, case.counts.fp, case.labelled, case.area_mm2, on_hard_negatives]
+    return np.concatenate([counts, *gained])
 
 
 def _average_precision(sums: FloatArray) -> FloatArray:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from metaphase.evaluation.bootstrap import Interval
 from metaphase.evaluation.calibration import Calibration, calibration
-from metaphase.evaluation.casescore import MISTAKES, CaseOutcome, CaseScore
+from metaphase.evaluation.casescore import MISTAKES, CaseOutcome, CaseScore, Mistake
 from metaphase.evaluation.countagreement import CountAgreement, count_agreement
 from metaphase.evaluation.curves import (
     Counts,
@@ -17,6 +17,7 @@ from metaphase.evaluation.curves import (
     average_precision,
     froc,
     pooled_curve,
+    ratio,
 )
 from metaphase.evaluation.matching import Rule
 from metaphase.evaluation.protocols import ExerciseScore
@@ -27,8 +28,8 @@ from metaphase.labels.dataset import DOMAINS
 class GroupScore:
     """The numbers of a set of cases: all of them, or one domain.
 
-    Counts are pooled over the cases, as in the MIDOG challenges. ``intervals`` are 95 % and empty
-    where none were computed.
+    Counts are pooled over the cases, as in the MIDOG challenges. ``hard_negatives`` are labelled
+    ones. ``intervals`` are 95 % and empty where none were computed.
     """
 
     cases: int
@@ -39,6 +40,19 @@ class GroupScore:
     area_mm2: float
     mistakes: dict[str, int]
     intervals: dict[str, Interval] = field(default_factory=dict)
+    hard_negatives: int = 0
+
+    @property
+    def false_positives_per_mm2(self) -> float | None:
+        """False positives per mm2 of analysed image, or None without an area."""
+        return ratio(self.counts.fp, self.area_mm2)
+
+    @property
+    def share_hard_negative(self) -> float | None:
+        """The share of false positives on labelled hard negatives; None without either."""
+        if not self.hard_negatives:
+            return None
+        return ratio(self.mistakes[str(Mistake.HARD_NEGATIVE)], self.counts.fp)
 
     @property
     def f1(self) -> float | None:
@@ -70,6 +84,9 @@ class GroupScore:
             "average_precision": self.average_precision,
             "area_mm2": self.area_mm2,
             "false_positives": self.mistakes,
+            "false_positives_per_mm2": self.false_positives_per_mm2,
+            "hard_negatives": self.hard_negatives,
+            "share_hard_negative": self.share_hard_negative,
             "intervals": {name: interval.to_dict() for name, interval in self.intervals.items()},
         }
 
@@ -135,6 +152,16 @@ class Scores:
     def average_precision(self) -> float | None:
         """Average precision over all cases, or None."""
         return self.overall.average_precision
+
+    @property
+    def false_positives_per_mm2(self) -> float | None:
+        """False positives per mm2 over all cases, or None."""
+        return self.overall.false_positives_per_mm2
+
+    @property
+    def share_hard_negative(self) -> float | None:
+        """The share of false positives on labelled hard negatives over all cases, or None."""
+        return self.overall.share_hard_negative
 
     @property
     def cases(self) -> tuple[CaseScore, ...]:
@@ -212,9 +239,16 @@ def summarise(
     )
 
 
-def worst_of(groups: dict[str, GroupScore]) -> Worst | None:
-    """Return the domain of lowest F1 (ties: the first), None with fewer than two."""
-    f1 = {name: group.f1 for name, group in groups.items() if group.f1 is not None}
+def worst_of(groups: Mapping[str, GroupScore], *, least_labelled: int = 0) -> Worst | None:
+    """Return the group of lowest F1 (ties: the first), None with fewer than two.
+
+    Groups with fewer than ``least_labelled`` figures are not considered: their F1 is uncertain.
+    """
+    f1 = {
+        name: group.f1
+        for name, group in groups.items()
+        if group.f1 is not None and group.labelled >= least_labelled
+    }
     if len(f1) < 2:
         return None
     name = min(f1, key=lambda n: f1[n])
@@ -233,6 +267,7 @@ def group_score(outcomes: Sequence[CaseOutcome]) -> GroupScore:
         average_precision=average_precision(curve_over(outcomes)),
         area_mm2=sum(case.area_mm2 for case in cases),
         mistakes={str(kind): sum(case.mistakes[kind] for case in cases) for kind in MISTAKES},
+        hard_negatives=sum(case.hard_negatives for case in cases),
     )
 
 
@@ -252,15 +287,21 @@ def by_domain(outcomes: Sequence[CaseOutcome]) -> dict[str, dict[str, list[CaseO
     """
     table: dict[str, dict[str, list[CaseOutcome]]] = {}
     for by in DOMAINS:
-        groups: dict[str, list[CaseOutcome]] = {}
-        for outcome in outcomes:
-            case = outcome.case
-            name = case.group if by == "group" else case.domains[by]
-            groups.setdefault(name, []).append(outcome)
+        groups = by_key(outcomes, lambda case, by=by: case.domain(by))  # type: ignore[misc]
         shared = len(groups) < len(outcomes)
         if shared if by == "group" else set(groups) != {"unknown"}:
             table[by] = groups
     return table
+
+
+def by_key(
+    outcomes: Sequence[CaseOutcome], key: Callable[[CaseScore], str]
+) -> dict[str, list[CaseOutcome]]:
+    """Return the outcomes by any property of their case, in order of first appearance."""
+    groups: dict[str, list[CaseOutcome]] = {}
+    for outcome in outcomes:
+        groups.setdefault(key(outcome.case), []).append(outcome)
+    return groups
 
 
 def froc_over(outcomes: Sequence[CaseOutcome], curve: Curve) -> Froc:

@@ -20,6 +20,7 @@ NAMES = {
     "precision": "precision",
     "recall": "recall",
     "average_precision": "AP",
+    "false_positives_per_mm2": "FP per mm2",
 }
 
 
@@ -62,7 +63,9 @@ def summary_lines(scores: Scores) -> list[str]:
     total = scores.overall.counts.fp
     if total:
         kinds = ", ".join(f"{n} {kind}" for kind, n in scores.overall.mistakes.items())
-        lines.append(f"False positives: {total} ({kinds}).")
+        share = scores.share_hard_negative
+        on_negatives = "" if share is None else f"; {share:.0%} lie on labelled hard negatives"
+        lines.append(f"False positives: {total} ({kinds}){on_negatives}.")
     if scores.froc.sensitivity:
         parts = ", ".join(
             f"{value:.3f} at {rate:g}{'' if scores.froc.reached[rate] else '*'}"
@@ -120,7 +123,7 @@ def _overall(scores: Scores) -> Table:
         share = f"{exercise.share:.0%} of the area"
         table.add_column(f"patches placed by labels\n{share}: not comparable", justify="right")
         counts = exercise.counts
-        on_patches = [number(v) for v in (counts.f1, counts.precision, counts.recall, None)]
+        on_patches = [number(v) for v in (counts.f1, counts.precision, counts.recall, None, None)]
     for (name, title), other in zip(NAMES.items(), on_patches, strict=True):
         value = number(getattr(scores, name))
         table.add_row(title, value, interval_text(scores.overall.intervals.get(name)), other)
@@ -132,13 +135,14 @@ def _overall(scores: Scores) -> Table:
 
 
 def _domains(scores: Scores, by: str) -> Table:
-    columns = ("cases", "labelled", "F1", "95 %", "precision", "recall", "AP")
+    columns = ("cases", "labelled", "F1", "95 %", "precision", "recall", "AP", "FP per mm2")
     table = _table(f"By {by}", by, *columns)
     for name, group in scores.domains[by].items():
         interval = interval_text(group.intervals.get("f1"))
         others = (group.precision, group.recall, group.average_precision)
+        rate = number(group.false_positives_per_mm2, 2)
         sizes = (str(group.cases), str(group.labelled))
-        table.add_row(name, *sizes, number(group.f1), interval, *map(number, others))
+        table.add_row(name, *sizes, number(group.f1), interval, *map(number, others), rate)
     return table
 
 
