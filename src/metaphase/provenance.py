@@ -113,6 +113,7 @@ class Parameters(Frozen):
     precision: str | None = Field(None, description="In which the network was computed.")
     capped_tiles: int | None = Field(None, description="Tiles with more candidates than are kept.")
     domain_shift: DomainShift | None = None
+    trained_on: bool | None = Field(None, description="Whether it is a training image.")
     read_from: str | None = Field(None, description="File of another tool that was read.")
     format: str | None = Field(None, description="Its format.")
     merged: int | None = Field(None, description="Detections that were merged after reading it.")
@@ -176,7 +177,12 @@ class Provenance:
     def warnings(self) -> tuple[str, ...]:
         """What a reader of any number made from these detections should know, in sentences."""
         shift = self.parameters.domain_shift
-        found = (self._resolution_warning(), shift and shift.warning, self._cap_warning())
+        found = (
+            self._resolution_warning(),
+            shift and shift.warning,
+            self._cap_warning(),
+            _TRAINED_ON if self.parameters.trained_on else None,
+        )
         return tuple(text for text in found if text)
 
     def _resolution_warning(self) -> str | None:
@@ -197,6 +203,10 @@ class Provenance:
         )
 
 
+_TRAINED_ON = (
+    "The model was trained on this image. Its detections here are better than on new images, and "
+    "scores on it say nothing about new images."
+)
 _ADAPTER = TypeAdapter(Provenance)
 
 

@@ -28,6 +28,7 @@ from metaphase.detection.secondstage import CandidateClassifier, rescore
 from metaphase.figures import POSITION_DECIMALS, SCORE_DECIMALS, Detections
 from metaphase.files import sha256_of_file
 from metaphase.models.modelfile import DEFAULT_NAME, Model, load_model
+from metaphase.models.trainingimages import was_trained_on
 from metaphase.provenance import Parameters, Provenance
 from metaphase.slides.slide import Pixels, Slide
 from metaphase.units import area_mm2
@@ -181,9 +182,19 @@ def provenance(
         runtime=runtime.name,
         metaphase=__version__,
         parameters=Parameters.model_validate(
-            {**plan.parameters, "precision": runtime_precision(runtime)}
+            {
+                **plan.parameters,
+                "precision": runtime_precision(runtime),
+                **_training_note(model, image_sha256),
+            }
         ),
     )
+
+
+def _training_note(model: Model, image_sha256: str) -> dict[str, bool]:
+    """Return whether the model was trained on the image, if that is known."""
+    known = was_trained_on(model.card, image_sha256)
+    return {} if known is None else {"trained_on": known}
 
 
 def fingerprint_of_image(slide: Slide) -> str:

@@ -11,6 +11,7 @@ from metaphase.evaluation.matching import Rule
 from metaphase.evaluation.pairing import Pair, pair_cases
 from metaphase.evaluation.protocols import ExerciseScore, Protocol, exercise_score
 from metaphase.evaluation.scores import Scores, summarise
+from metaphase.evaluation.trainingoverlap import trained_on
 from metaphase.figures import Detections, Label
 from metaphase.labels.dataset import Dataset
 from metaphase.radii import MATCH_RADIUS_UM
@@ -56,6 +57,7 @@ def evaluate(
         hard_negative_class=_hard_negative_class(pairs, outcomes),
         notes=_notes(pairs, dataset, outcomes),
         exercise=_exercise(protocol, pairs, outcomes, radius_um, rule, seed),
+        trained_on=trained_on(pairs, dataset.source),
     )
 
 

@@ -108,8 +108,9 @@ class Scores:
     ``overall`` pools all cases, ``domains[by][name]`` those of a scanner, tumour and so on (only
     kinds of domain that the labels name). ``threshold`` is None where cases were scored at
     different ones, as after a cross-validation. ``notes`` are sentences to be shown with the
-    numbers. ``exercise`` is present if it was requested (see ``protocols``). ``outcomes`` hold
-    every position, for pictures and comparisons.
+    numbers. ``exercise`` is present if it was requested (see ``protocols``). ``trained_on`` are the
+    ids of cases that the model was trained on, as far as is known. ``outcomes`` hold every
+    position, for pictures and comparisons.
     """
 
     dataset: str
@@ -127,6 +128,7 @@ class Scores:
     outcomes: tuple[CaseOutcome, ...] = field(repr=False, default=())
     notes: tuple[str, ...] = ()
     exercise: ExerciseScore | None = None
+    trained_on: tuple[str, ...] = ()
 
     @property
     def model_ids(self) -> tuple[str, ...]:
@@ -184,6 +186,7 @@ class Scores:
             "threshold": self.threshold,
             "radius_um": self.radius_um,
             "rule": self.rule,
+            "trained_on": list(self.trained_on),
             **self.overall.to_dict(),
             "froc": {
                 "per_mm2": list(self.froc.sensitivity),
@@ -202,6 +205,17 @@ class Scores:
             "notes": list(self.notes),
         }
 
+    @property
+    def training_warning(self) -> str | None:
+        """The sentence to show with the scores if the model was trained on some of the cases."""
+        if not self.trained_on:
+            return None
+        shown = ", ".join(self.trained_on[:5]) + (", ..." if len(self.trained_on) > 5 else "")
+        return (
+            f"The model was trained on {len(self.trained_on)} of these {self.overall.cases} cases "
+            f"({shown}). These scores say nothing about new images."
+        )
+
 
 def summarise(
     outcomes: Sequence[CaseOutcome],
@@ -212,6 +226,7 @@ def summarise(
     hard_negative_class: dict[str, int] | None = None,
     notes: Sequence[str] = (),
     exercise: ExerciseScore | None = None,
+    trained_on: Sequence[str] = (),
 ) -> Scores:
     """Pool the outcomes of single cases into Scores."""
     curve = curve_over(outcomes)
@@ -236,6 +251,7 @@ def summarise(
         outcomes=tuple(outcomes),
         notes=tuple(notes),
         exercise=exercise,
+        trained_on=tuple(trained_on),
     )
 
 

@@ -81,6 +81,7 @@ def _scores(data: dict[str, Any]) -> Scores:
         hard_negative_class=data["hard_negative_class"],
         notes=data["notes"],
         exercise=None if exercise is None else _exercise(exercise),
+        trained_on=data.get("trained_on", ()),
     )
     return replace(
         scores,

@@ -40,6 +40,8 @@ def print_scores(
     scores: Scores, console: Console, *, by: str | None = None, per_case: bool = False
 ) -> None:
     """Print the scores, their intervals, the domains and the notes."""
+    if scores.training_warning is not None:
+        console.print(f"Warning: {scores.training_warning}", style="bold red", highlight=False)
     console.print(_overall(scores))
     for kind, groups in scores.domains.items():
         if by in (None, kind) and (len(groups) > 1 or kind == by):
@@ -148,10 +150,12 @@ def _domains(scores: Scores, by: str) -> Table:
 
 def _cases(scores: Scores) -> Table:
     table = _table("By case", "case", "labelled", "predicted", "F1", "TP", "FP", "FN")
+    trained_on = set(scores.trained_on)
     for case in scores.cases:
         counts = case.counts
         cells = (case.labelled, case.predicted, number(counts.f1), counts.tp, counts.fp, counts.fn)
-        table.add_row(case.id, *map(str, cells))
+        name = f"{case.id} (training image)" if case.id in trained_on else case.id
+        table.add_row(name, *map(str, cells))
     return table
 
 

@@ -251,6 +251,9 @@ class ModelCard(Strict):
     domains: DomainStatistics | None = Field(
         default=None, description="The training domains, for the domain shift of an image."
     )
+    training_images: tuple[str, ...] = Field(
+        default=(), description="First 16 digits of the SHA-256 of each training image."
+    )
     weights_sha256: dict[str, str] = Field(
         default_factory=dict, description="SHA-256 of each weights file beside the card."
     )

@@ -39,7 +39,7 @@ DEFAULT_NAME = "compact"
 """The bundled model that is used where none is named."""
 
 _MAX_CARD_BYTES = 16 << 20
-_LATER_FIELDS = ("command", "limitations", "second_stage", "domains")
+_LATER_FIELDS = ("command", "limitations", "second_stage", "domains", "training_images")
 _LATER_FIELDS_OF_SECOND_STAGE = ("floor", "stain")
 _COPY_AGAIN = "copy the whole folder again from where it came"
 

@@ -87,19 +87,23 @@ def write_report(
         series=series,
         markup=markup,
         methods=methods(models, names) if models else [],
-        notes=_notes(models, names),
+        warnings=_by_model(models, names, [[s.training_warning] for s in models]),
+        notes=_by_model(models, names, [s.notes for s in models]),
         problems=pictures.problems,
     )
     write_text(out, page)
     return pictures.problems
 
 
-def _notes(models: Sequence[Scores], names: Sequence[str]) -> list[str]:
-    """Return the notes, with the names of the models where they do not concern all."""
+def _by_model(
+    models: Sequence[Scores], names: Sequence[str], texts: Sequence[Sequence[str | None]]
+) -> list[str]:
+    """Return the texts of all models, with the names of the models if not all have them."""
     names_of: dict[str, list[str]] = {}
-    for scores, name in zip(models, names, strict=True):
-        for note in scores.notes:
-            names_of.setdefault(note, []).append(name)
+    for notes, name in zip(texts, names, strict=True):
+        for note in notes:
+            if note is not None:
+                names_of.setdefault(note, []).append(name)
     return [
         note if len(owners) == len(models) else f"{', '.join(owners)}: {note}"
         for note, owners in names_of.items()

@@ -36,6 +36,7 @@ from metaphase.models.modelfile import (
     save_model,
     save_second_stage,
 )
+from metaphase.models.trainingimages import training_images
 from metaphase.training.fit.card import UNDECIDED, network_card
 from metaphase.training.recipe.recipe import Recipe, load_recipe, load_run_recipe, resolved
 
@@ -205,6 +206,9 @@ def _card(recipe: Recipe, network: Network, data: TrainingData) -> ModelCard:
         network,
         metaphase=_version("metaphase"),
         training_data=_told_all(recipe, data),
+        training_images=training_images(
+            case.image for part in (data.training, data.crops) for case in part
+        ),
         recipe=recipe.model_dump(mode="json"),
         versions=_versions(),
     )
