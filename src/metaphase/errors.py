@@ -10,6 +10,7 @@ MetaphaseError                  everything metaphase raises on purpose; the comm
 |   +-- RecipeError             ... a training recipe
 |   +-- ModelFileError          ... a model file
 |   +-- DetectionsError         ... a file of detections
+|   +-- FolderInUseError        ... a folder for results that another command writes to
 +-- MissingExtraError           an optional part of metaphase is not installed
 +-- InterruptedRunError         a long job was stopped; it says how to go on
 """
@@ -88,6 +89,10 @@ class ModelFileError(InputError):
 
 class DetectionsError(InputError):
     """A file of detections cannot be used."""
+
+
+class FolderInUseError(InputError):
+    """Another command writes to the folder for results."""
 
 
 class MissingExtraError(MetaphaseError):
