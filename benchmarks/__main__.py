@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from metaphase import __version__
-from metaphase.detection.runtime import physical_cores
+from metaphase.detection.cores import physical_cores
 from metaphase.files import write_json
 
 SMALL = (

@@ -19,7 +19,7 @@ from benchmarks.scene import Row, cpu_seconds_of, run_all, seconds_of, the_model
 from metaphase.detection.decode import decode
 from metaphase.detection.detect import detect
 from metaphase.detection.plan import Plan, Settings, make_plan
-from metaphase.detection.runtime import Runtime, open_runtime, runtime_precision, streams_of
+from metaphase.detection.runtime import Runtime, open_runtime
 from metaphase.models.modelfile import Model
 from metaphase.slides.open import open_slide
 from metaphase.slides.slide import Slide
@@ -29,12 +29,12 @@ TARGET = 1.10
 _DIFFERENT = 64  # tiles that are kept in memory
 
 
-class Counted:
-    """A runtime that remembers what it was given: the sizes of batches, and some windows."""
+class Counted(Runtime):
+    """A runtime that keeps the sizes of its batches and some of its windows."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime, self.name = runtime, runtime.name
-        self.streams, self.precision = streams_of(runtime), runtime_precision(runtime)
+        self.streams, self.precision, self.batch = runtime.streams, runtime.precision, runtime.batch
         self.sizes: list[int] = []
         self.kept: list[np.ndarray] = []
 
@@ -58,7 +58,7 @@ def rows(size: str = "small", model: str | None = None) -> Iterator[Row]:
         with open_slide(path) as slide:
             yield from _measured(slide, opened, runtime)
             exact = open_runtime(opened, precision="fp32")
-            if runtime_precision(runtime) != "fp32":
+            if runtime.precision != "fp32":
                 yield from _ratios(slide, opened, exact, make_plan(slide, opened, Settings()))[0]
 
 
@@ -82,10 +82,10 @@ def _measured(slide: Slide, model: Model, runtime: Runtime) -> Iterator[Row]:
 def _ratios(slide: Slide, model: Model, runtime: Runtime, plan: Plan) -> tuple[list[Row], float]:
     """Return the rows of one runtime, and the seconds of its detector alone."""
     tiles, count = _read(slide, plan), len(plan.tiles)
-    second = getattr(runtime, "second_stage", None)
+    second = runtime.second_stage
     counted = None if second is None else Counted(second)
     if counted is not None:
-        runtime.second_stage = counted  # type: ignore[attr-defined]
+        runtime.second_stage = counted
     _network(runtime, tiles, min(8, count))  # the first calls pay for set-up
     cpu: dict[str, float] = {}
 
@@ -133,6 +133,6 @@ def _read(slide: Slide, plan: Plan, *, everything: bool = False) -> np.ndarray:
 
 
 def _network(runtime: Runtime, tiles: np.ndarray, count: int) -> None:
-    batch = int(getattr(runtime, "batch", 1))
+    batch = runtime.batch
     starts = range(0, count, batch)
     run_all(runtime, (tiles[np.arange(s, min(s + batch, count)) % len(tiles)] for s in starts))

@@ -19,9 +19,10 @@ import numpy as np
 
 from benchmarks.runtimes import open_all, some_tiles
 from benchmarks.scene import Row, seconds_of, the_model
+from metaphase.detection.cores import physical_cores
 from metaphase.detection.decode import decode
 from metaphase.detection.prefetch import prefetch
-from metaphase.detection.runtime import Runtime, physical_cores, streams_of
+from metaphase.detection.runtime import Runtime
 from metaphase.models.modelfile import Model
 
 ROUNDS = {"tiny": 1, "small": 3, "large": 10}
@@ -66,7 +67,7 @@ def _ours(runtime: Runtime, model: Model) -> Call:
     def one(tile: np.ndarray) -> Any:
         return decode(runtime.run(tile[None]), head, min_score=0.05)
 
-    streams = streams_of(runtime)
+    streams = runtime.streams
     return lambda tiles: list(prefetch(one, tiles, workers=streams, depth=2 * streams))
 
 

@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from benchmarks.scene import Row, run_all, seconds_of, the_model, tissue
-from metaphase.detection.runtime import Runtime, open_runtime, physical_cores
+from metaphase.detection.cores import physical_cores
+from metaphase.detection.runtime import Runtime, open_runtime
 from metaphase.errors import MetaphaseError
 from metaphase.models.modelfile import Model
 from metaphase.models.precision import Precision
@@ -94,6 +95,6 @@ def in_turns(opened: dict[str, Runtime], tiles: np.ndarray, rounds: int) -> dict
 
 def once(runtime: Runtime, tiles: Sequence[np.ndarray] | np.ndarray) -> float:
     """Return the seconds a tile, in the batches that a runtime likes and side by side."""
-    batch = int(getattr(runtime, "batch", 1))
+    batch = runtime.batch
     batches = (np.asarray(tiles[start : start + batch]) for start in range(0, len(tiles), batch))
     return seconds_of(lambda: run_all(runtime, batches)) / len(tiles)

@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.scene import Row, in_a_process, the_model, the_slide
-from metaphase.detection.runtime import physical_cores
+from metaphase.detection.cores import physical_cores
 
 TISSUE_MM2 = {"tiny": 0.2, "small": 4.0, "large": 20.0}
 SLIDES = {"tiny": (1, 2), "small": (1, 2, 4), "large": (1, 4, 8)}

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from metaphase.detection.prefetch import prefetch
-from metaphase.detection.runtime import Runtime, streams_of
+from metaphase.detection.runtime import Runtime
 from metaphase.models.modelfile import Model, load_model, zoo_names
 
 MPP = 0.25
@@ -131,7 +131,7 @@ def seconds_of(call: Callable[[], Any]) -> float:
 
 def run_all(runtime: Runtime, batches: Iterable[np.ndarray]) -> None:
     """Run batches as fast as a runtime goes: from as many threads at once as it likes."""
-    streams = streams_of(runtime)
+    streams = runtime.streams
     for _ in prefetch(runtime.run, batches, workers=streams, depth=2 * streams):
         pass
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.scene import Row, in_a_process, the_model, the_slide
-from metaphase.detection.runtime import physical_cores
+from metaphase.detection.cores import physical_cores
 from metaphase.detectionfile import load_detections
 
 TISSUE_MM2 = {"tiny": 0.3, "small": 100.0, "large": 100.0}

@@ -213,7 +213,7 @@ def look(pixels: Pixels, mpp: float, subject: Subject, runtime: Runtime) -> Dete
 
 
 def look_at(
-    slide: Slide, subject: Subject, runtime: Runtime, *, own_stains: bool = False
+    slide: Slide, subject: Subject, runtime: Runtime, *, keep_stains: bool = False
 ) -> Detections:
     """Detect in a slide as a user would, all over it."""
     return detect(
@@ -221,7 +221,7 @@ def look_at(
         subject.model,
         threshold=subject.threshold,
         min_score=MIN_SCORE,
-        own_stains=own_stains,
+        keep_stains=keep_stains,
         runtime=runtime,
         tissue=False,
     )

@@ -66,7 +66,7 @@ def counted(subject: Subject, folder: Path) -> Iterator[tuple[str, int, float]]:
             area = area_mm2(slide.width_px, slide.height_px, slide.mpp)
             radius = um_to_px(MATCH_RADIUS_UM, slide.mpp)
             for way, own in (("painted", False), ("its own stains", True)):
-                seen = look_at(slide, subject, runtime, own_stains=own)
+                seen = look_at(slide, subject, runtime, keep_stains=own)
                 points = seen.with_label().above_threshold().points
                 yield (
                     f"NanoZoomer, {way}",

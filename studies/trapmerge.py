@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from metaphase.boxes import as_points
-from metaphase.detection.checkpoint import Candidates
+from metaphase.detection.candidates import Candidates
 from metaphase.detection.decode import decode
-from metaphase.detection.detect import found_in_tile
 from metaphase.detection.merge import merge
+from metaphase.detection.pipeline import candidates_of_tile
 from metaphase.detection.plan import Settings, make_plan
 from metaphase.detection.runtime import open_runtime
 from metaphase.evaluation.curves import Counts
@@ -50,7 +50,7 @@ def merging_table(folder: Path, cases: Dataset) -> str:
                 pixels = slide.read(x * scale, y * scale, side, side, plan.mpp)
                 maps = runtime.run(pixels[None])
                 (found,) = decode(maps, model.card.head, min_score=MIN_SCORE)
-                parts.append(found_in_tile(plan, number, found))
+                parts.append(candidates_of_tile(plan, number, found))
             rows = Candidates.join(parts).rows
             radius = um_to_px(MATCH_RADIUS_UM, slide.mpp)
         for name, way in WAYS.items():

@@ -184,7 +184,7 @@ def command(images, model, out, pause=0.0):
         # A shell's background jobs start with Ctrl-C ignored; so may the tests.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from metaphase.cli import main\n"
-        "from metaphase.detection.runtime import OnnxRuntime\n"
+        "from metaphase.detection.runtimeonnx import OnnxRuntime\n"
         "run = OnnxRuntime.run\n"
         f"OnnxRuntime.run = lambda self, tiles: (time.sleep({pause}), run(self, tiles))[1]\n"
         "main(sys.argv[1:])"

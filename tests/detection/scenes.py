@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+from metaphase.detection.runtime import Runtime
 from metaphase.errors import SlideError
 from metaphase.figures import Label
 from metaphase.models.card import HeadSpec, InputSpec, Level, ModelCard, Threshold
@@ -52,7 +53,7 @@ class DotSlide(Slide):
         raise SlideError.of(self.path, "is closed")
 
 
-class DotRuntime:
+class DotRuntime(Runtime):
     """Gives the maps of a network that finds every dot in a tile at its centre of mass."""
 
     name = "dots"

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from metaphase.detection.batch import Watcher, detect_many
+from metaphase.detection import pipeline
+from metaphase.detection.batch import BatchEvents, BatchOptions, default_marks, detect_batch
+from metaphase.detection.executor import LocalExecutor
 from metaphase.detection.inputs import jobs_for_paths
 from metaphase.detection.overlay import marks_of
 from metaphase.detection.plan import Settings
@@ -37,11 +39,26 @@ def folder(tmp_path):
     return tmp_path / "in"
 
 
-def go(folder, out, *, settings=None, model=None, runtime=None, mpp=0.25, **options):
+def go(
+    folder,
+    out,
+    *,
+    settings=None,
+    model=None,
+    runtime=None,
+    mpp=0.25,
+    batch=None,
+    again=False,
+    overlay=True,
+    marks=default_marks,
+    events=None,
+):
     model = model or make_model()
     runtime = runtime or DotRuntime(model.card.head)
-    jobs = jobs_for_paths([folder], mpp=mpp)
-    return detect_many(jobs, model, out, runtime, settings or Settings(), **options)
+    jobs = jobs_for_paths([folder], mpp=mpp, out=out)
+    executor = LocalExecutor(model, runtime, settings or Settings(), batch)
+    how = BatchOptions(again, overlay, marks=marks)
+    return detect_batch(executor, jobs, model, out, executor.settings, how, events)
 
 
 def contents(folder):
@@ -172,7 +189,8 @@ def test_old_files_do_not_survive_beside_new_ones(folder, tmp_path):
     assert {p.name for p in (out / "a").iterdir()} == FILES - {"overlay.png"}
 
 
-def test_interruption_passes_through_and_blocks_stay(tmp_path):
+def test_an_interruption_passes_through_and_finished_parts_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline, "SAVE_EVERY_S", 0.0)
     random = np.random.default_rng(0)
     dots = random.uniform(20, 880, (30, 2))
     save_dots(tmp_path / "in" / "a.png", dots, (900, 900))
@@ -195,18 +213,18 @@ def test_interruption_passes_through_and_blocks_stay(tmp_path):
     assert again.tiles == tiles - 128
 
 
-def test_what_happens_is_told(folder, tmp_path):
-    told = []
-    watcher = Watcher(
-        begins=lambda job: told.append(job.name),
-        progress=lambda done, total: told.append(done <= total),
-        ends=lambda outcome: told.append(outcome.status),
+def test_events_are_called(folder, tmp_path):
+    calls = []
+    events = BatchEvents(
+        started=lambda job: calls.append(job.name),
+        progress=lambda done, total: calls.append(done <= total),
+        finished=lambda outcome: calls.append(outcome.status),
     )
-    go(folder, tmp_path / "out", watcher=watcher)
-    assert told[0] == "a"
-    assert told[-1] == "done"
-    assert True in told
-    assert False not in told
+    go(folder, tmp_path / "out", events=events)
+    assert calls[0] == "a"
+    assert calls[-1] == "done"
+    assert True in calls
+    assert False not in calls
 
 
 def test_where_a_slide_tells_bounds_all_geojson_counts_from_their_corner(
@@ -231,8 +249,10 @@ def test_where_a_slide_tells_bounds_all_geojson_counts_from_their_corner(
     plain, moved = tmp_path / "plain", tmp_path / "moved"
     settings = Settings(roi=polygon("plain.json", 0, 0), tissue=True)
     go(folder, plain, settings=settings)
-    for module in ("plan", "batch", "geojson"):
-        monkeypatch.setattr(f"metaphase.detection.{module}.bounds_offset", lambda told: (40.0, 8.0))
+    for module in ("plan", "resultfolder", "geojson"):
+        monkeypatch.setattr(
+            f"metaphase.detection.{module}.bounds_offset", lambda properties: (40.0, 8.0)
+        )
     go(folder, moved, settings=replace(settings, roi=polygon("moved.json", 40, 8)))
     for name in ("tissue.geojson", "roi.geojson"):
         ours, theirs = ring_of(moved / "c" / name), ring_of(plain / "c" / name)

@@ -22,8 +22,7 @@ import distributed
 
 from metaphase.cli import main
 from metaphase.detection import daskexecutor, dasktasks
-from metaphase.detection.checkpoint import BLOCK_TILES
-from metaphase.detection.dasktasks import Orders
+from metaphase.detection.dasktasks import WorkerSetup
 from metaphase.detection.plan import Settings, make_plan
 from metaphase.detectionfile import load_detections
 from metaphase.errors import InputError, MetaphaseError, MissingExtraError, Problem, SlideError
@@ -113,7 +112,7 @@ def worker(file, name, pause=0.0):
     code = (
         "import sys, time\n"
         "from distributed.cli.dask_worker import main\n"
-        "from metaphase.detection.runtime import OnnxRuntime\n"
+        "from metaphase.detection.runtimeonnx import OnnxRuntime\n"
         "run = OnnxRuntime.run\n"
         f"OnnxRuntime.run = lambda self, tiles: (time.sleep({pause}), run(self, tiles))[1]\n"
         "main(sys.argv[1:])"
@@ -241,7 +240,7 @@ def test_trouble_at_a_worker_is_tried_again_and_then_told(
     local, images, model, tmp_path, capsys, monkeypatch
 ):
     tries = []
-    real = dasktasks.find
+    real = dasktasks.find_candidates
 
     def shaky(*given, **options):
         tries.append(1)
@@ -249,7 +248,7 @@ def test_trouble_at_a_worker_is_tried_again_and_then_told(
             raise SlideError.of("a.png", "went away for a moment")
         return real(*given, **options)
 
-    monkeypatch.setattr(dasktasks, "find", shaky)
+    monkeypatch.setattr(dasktasks, "find_candidates", shaky)
     failures = daskexecutor.RETRIES
     assert call(images / "small.png", model, tmp_path / "one", "--cluster", local) == 0
     assert len(tries) == 1 + daskexecutor.RETRIES
@@ -262,8 +261,8 @@ def test_trouble_at_a_worker_is_tried_again_and_then_told(
 
 def test_workers_that_would_round_differently_are_refused(model):
     known = load_model(model)
-    here = Orders(str(model), known.id, "onnx", 1)
-    name, _, precision = dasktasks.describe(here)
+    here = WorkerSetup(str(model), known.id, "onnx", 1)
+    name, _, precision = dasktasks.describe_runtime(here)
     assert precision == "fp32"
     for change, message in (
         ({"runtime": "openvino 1 cpu"}, name),
@@ -271,32 +270,32 @@ def test_workers_that_would_round_differently_are_refused(model):
         ({"model_id": "another"}, "another"),
     ):
         with pytest.raises(MetaphaseError, match="install the same"):
-            dasktasks.opened(Orders(**{**vars(here), **change}))
+            dasktasks.open_model(WorkerSetup(**{**vars(here), **change}))
         with pytest.raises(MetaphaseError, match=message):
-            dasktasks.opened(Orders(**{**vars(here), **change}))
+            dasktasks.open_model(WorkerSetup(**{**vars(here), **change}))
 
 
 def test_the_first_worker_settles_the_precision(model, monkeypatch):
     pytest.importorskip("openvino")
     monkeypatch.setattr(dasktasks, "_opened", {})
     known = load_model(model)
-    here = Orders(str(model), known.id, "auto", 1)
-    name, _, precision = dasktasks.describe(here)
+    here = WorkerSetup(str(model), known.id, "auto", 1)
+    name, _, precision = dasktasks.describe_runtime(here)
     opened = dict(dasktasks._opened)
-    settled = Orders(**{**vars(here), "runtime": name, "precision": precision})
-    _, runtime = dasktasks.opened(settled)
+    settled = WorkerSetup(**{**vars(here), "runtime": name, "precision": precision})
+    _, runtime = dasktasks.open_model(settled)
     assert runtime.precision == precision
     assert dasktasks._opened == opened  # not opened again
-    other = Orders(**{**vars(here), "precision": "fp32"})
-    assert dasktasks.opened(other)[1].precision == "fp32"
+    other = WorkerSetup(**{**vars(here), "precision": "fp32"})
+    assert dasktasks.open_model(other)[1].precision == "fp32"
 
 
 def test_a_block_is_sent_small(images, model):
     with open_slide(images / "a.png", mpp=0.25) as slide:
         plan = make_plan(slide, load_model(model), Settings(tissue=True))
     plan.area_px()  # fills the cache of the grid
-    part = daskexecutor._part(plan, plan.tiles[:BLOCK_TILES])
-    assert len(pickle.dumps(part)) < 8 * BLOCK_TILES + 2000
+    part = daskexecutor.part_of_plan(plan, plan.tiles[:64])
+    assert len(pickle.dumps(part)) < 8 * 64 + 4000
     assert part.grid.corner(5) == plan.grid.corner(5)
 
 

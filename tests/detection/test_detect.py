@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metaphase.detection import pipeline
 from metaphase.detection.detect import detect
 from metaphase.detection.plan import BAND_TILES, Settings, make_plan
 from metaphase.errors import InputError, SlideError
@@ -16,7 +17,7 @@ from tests.detection.scenes import DotRuntime, DotSlide, make_model
 BOTH = (Label.MITOTIC, Label.HARD_NEGATIVE)
 
 
-def look(slide, model, **options):
+def found_in(slide, model, **options):
     return detect(slide, model, runtime=DotRuntime(model.card.head), **options)
 
 
@@ -36,7 +37,7 @@ def test_a_dot_anywhere_is_found_exactly_once(width, height, slide_mpp, stride, 
     y = data.draw(st.floats(min(reach, height / 2), max(height - reach, height / 2)))
     model = make_model(stride=stride, margin=margin, classes=BOTH)
     slide = DotSlide(width, height, slide_mpp, [(x, y)], [label])
-    found = look(slide, model)
+    found = found_in(slide, model)
     assert len(found) == 1
     assert found.labels == [label]
     if reach <= min(width, height) / 2:  # else the border cuts the dot
@@ -64,7 +65,7 @@ def test_along_every_tile_border(margin, radius, outwards):
 
 @pytest.mark.parametrize("corner", [(0, 0), (300, 0), (0, 200), (300, 200)])
 def test_a_dot_cut_by_a_corner_of_the_image_is_found_inside_it(corner):
-    found = look(DotSlide(300, 200, 0.25, [corner]), make_model())
+    found = found_in(DotSlide(300, 200, 0.25, [corner]), make_model())
     assert len(found) == 1
     assert 0 <= found.x_px[0] <= 300
     assert 0 <= found.y_px[0] <= 200
@@ -80,7 +81,7 @@ def many_dots(seed=0, size=900, n=60):
 
 def test_many_dots_are_each_found_once():
     slide, model = many_dots(), make_model(classes=BOTH)
-    found = look(slide, model)
+    found = found_in(slide, model)
     assert len(found) == len(slide.dots)
     for dot, label in zip(slide.dots, slide.labels, strict=True):
         nearest = np.hypot(*(found.points - dot).T).argmin()
@@ -90,10 +91,10 @@ def test_many_dots_are_each_found_once():
 
 def test_the_batch_and_the_interruption_change_nothing(tmp_path):
     slide, model = many_dots(), make_model(classes=BOTH)
-    whole = look(slide, model)
+    whole = found_in(slide, model)
     for batch in (1, 3, 64):
-        assert look(slide, model, batch=batch) == whole
-    assert look(slide, model, blocks=tmp_path / "blocks") == whole
+        assert found_in(slide, model, batch=batch) == whole
+    assert found_in(slide, model, checkpoint=tmp_path / "parts") == whole
 
 
 class Interrupted(DotRuntime):
@@ -103,40 +104,41 @@ class Interrupted(DotRuntime):
         return super().run(tiles)
 
 
-def test_finished_blocks_are_not_looked_at_again(tmp_path):
+def test_finished_parts_are_not_computed_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline, "SAVE_EVERY_S", 0.0)
     slide, model = many_dots(), make_model(classes=BOTH)
-    whole = look(slide, model)
+    whole = found_in(slide, model)
     tiles = whole.provenance.parameters.tiles
     assert tiles > 140
     with pytest.raises(KeyboardInterrupt):
-        detect(slide, model, runtime=Interrupted(model.card.head), blocks=tmp_path / "b")
+        detect(slide, model, runtime=Interrupted(model.card.head), checkpoint=tmp_path / "b")
     again = DotRuntime(model.card.head)
-    assert detect(slide, model, runtime=again, blocks=tmp_path / "b") == whole
+    assert detect(slide, model, runtime=again, checkpoint=tmp_path / "b") == whole
     assert again.tiles == tiles - 128
     once_more = DotRuntime(model.card.head)
-    assert detect(slide, model, runtime=once_more, blocks=tmp_path / "b") == whole
+    assert detect(slide, model, runtime=once_more, checkpoint=tmp_path / "b") == whole
     assert once_more.tiles == 0
 
 
-def test_blocks_of_other_parameters_or_damaged_ones_are_not_used(tmp_path):
+def test_parts_of_other_parameters_and_damaged_parts_are_not_used(tmp_path):
     slide, model = many_dots(), make_model(classes=BOTH)
-    look(slide, model, blocks=tmp_path / "b")
+    found_in(slide, model, checkpoint=tmp_path / "b")
     other = DotRuntime(model.card.head)
-    changed = detect(slide, model, runtime=other, blocks=tmp_path / "b", min_score=0.2)
+    changed = detect(slide, model, runtime=other, checkpoint=tmp_path / "b", min_score=0.2)
     assert other.tiles == changed.provenance.parameters.tiles
     for path in (tmp_path / "b").glob("*.npz"):
         path.write_bytes(path.read_bytes()[:50])
     again = DotRuntime(model.card.head)
-    assert detect(slide, model, runtime=again, blocks=tmp_path / "b", min_score=0.2) == changed
+    assert detect(slide, model, runtime=again, checkpoint=tmp_path / "b", min_score=0.2) == changed
     assert again.tiles == other.tiles
 
 
 def test_a_region_gives_what_the_whole_image_gives_there():
     slide, model = many_dots(), make_model(classes=BOTH)
-    whole = look(slide, model)
+    whole = found_in(slide, model)
     x, y, w, h = region = (137.0, 210.5, 333.0, 290.0)
     inside = (whole.x_px >= x) & (whole.x_px <= x + w) & (whole.y_px >= y) & (whole.y_px <= y + h)
-    part = look(slide, model, region=region)
+    part = found_in(slide, model, region=region)
     assert part.points.tolist() == whole.where(inside).points.tolist()
     assert 0 < len(part) < len(whole)
     assert part.provenance.parameters.tiles < whole.provenance.parameters.tiles
@@ -146,7 +148,7 @@ def test_the_provenance_says_everything(tmp_path):
     path = tmp_path / "case.tif"
     path.write_bytes(b"pixels")
     slide, model = DotSlide(300, 200, 0.3, [(50, 50)], path=path), make_model()
-    made = look(slide, model, threshold=0.25, min_score=0.3).provenance
+    made = found_in(slide, model, threshold=0.25, min_score=0.3).provenance
     assert (made.image, made.width_px, made.height_px, made.mpp) == ("case.tif", 300, 200, 0.3)
     assert made.mpp_source == "user"
     assert made.image_sha256 == __import__("hashlib").sha256(b"pixels").hexdigest()
@@ -155,25 +157,25 @@ def test_the_provenance_says_everything(tmp_path):
     assert made.parameters.min_score == 0.25  # lowered to the threshold
     assert made.parameters.resampled is True
     assert made.parameters.network_mpp == 0.25
-    assert look(slide, model).provenance.threshold == 0.5
+    assert found_in(slide, model).provenance.threshold == 0.5
 
 
 @pytest.mark.parametrize(("mpp", "resampled"), [(0.25, False), (0.2456, False), (0.2268, True)])
 def test_near_the_models_mpp_the_slide_is_read_as_it_is(mpp, resampled):
-    made = look(DotSlide(300, 200, mpp, [(50, 50)]), make_model()).provenance
+    made = found_in(DotSlide(300, 200, mpp, [(50, 50)]), make_model()).provenance
     assert made.parameters.resampled is resampled
     assert made.parameters.network_mpp == (0.25 if resampled else mpp)
 
 
-def test_nothing_to_find_is_a_result_too():
-    found = look(DotSlide(300, 200, 0.25, []), make_model())
+def test_an_empty_result_is_a_result():
+    found = found_in(DotSlide(300, 200, 0.25, []), make_model())
     assert len(found) == 0
     assert found.provenance.parameters.capped_tiles == 0
 
 
-def test_progress_is_told_in_mm2():
+def test_progress_is_in_mm2():
     told = []
-    look(DotSlide(1000, 500, 0.25, []), make_model(), progress=lambda *a: told.append(a))
+    found_in(DotSlide(1000, 500, 0.25, []), make_model(), progress=lambda *a: told.append(a))
     assert told[0] == (0, pytest.approx(0.25 * 0.125))
     assert told[-1][0] == pytest.approx(told[-1][1])
     assert [done for done, _ in told] == sorted(done for done, _ in told)
@@ -191,19 +193,19 @@ def test_progress_is_told_in_mm2():
 )
 def test_settings_that_make_no_sense_are_refused(options, message):
     with pytest.raises(InputError, match=message):
-        look(DotSlide(300, 200, 0.25, []), make_model(), **options)
+        found_in(DotSlide(300, 200, 0.25, []), make_model(), **options)
 
 
 def test_an_error_while_reading_ends_it_cleanly():
     slide = DotSlide(900, 900, 0.25, [])
     slide.close()
     with pytest.raises(SlideError, match="closed"):
-        look(slide, make_model())
+        found_in(slide, make_model())
 
 
 def test_an_open_slide_knows_its_own_mpp():
     with pytest.raises(ValueError, match="open slide"):
-        look(DotSlide(300, 200, 0.25, []), make_model(), mpp=0.25)
+        found_in(DotSlide(300, 200, 0.25, []), make_model(), mpp=0.25)
 
 
 @pytest.mark.needs_data
@@ -221,18 +223,18 @@ def test_a_real_slide_from_its_path(data_dir):
 
 
 def test_a_folder_of_pixels_beside_the_file_is_in_the_hash(tmp_path):
-    from metaphase.detection.detect import fingerprint_of_image
+    from metaphase.detection.detect import hash_image
 
     slide = DotSlide(10, 10, 0.25, [], path=tmp_path / "a.mrxs")
     slide.path.write_bytes(b"index")
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "Data0000.dat").write_bytes(b"one")
-    before = fingerprint_of_image(slide)
+    before = hash_image(slide)
     (tmp_path / "a" / "Data0000.dat").write_bytes(b"two")
-    assert fingerprint_of_image(slide) != before
+    assert hash_image(slide) != before
 
 
-def test_tiles_are_looked_at_in_bands_so_that_rows_follow_each_other_soon():
+def test_tiles_are_ordered_in_bands_so_that_rows_follow_each_other_soon():
     slide = DotSlide(3000, 500, 0.25, [])
     plan = make_plan(slide, make_model(), Settings())
     row, column = np.divmod(plan.tiles, len(plan.grid.starts_x))

@@ -11,13 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from metaphase.detection import runtime as runtime_module
+from metaphase.detection import runtimeopenvino
+from metaphase.detection.cores import physical_cores
 from metaphase.detection.decode import decode
-from metaphase.detection.runtime import computes_bf16, open_runtime, physical_cores
+from metaphase.detection.runtime import open_runtime
+from metaphase.detection.runtimebase import MAX_STREAMS
+from metaphase.detection.runtimeopenvino import computes_bf16
 from metaphase.errors import MetaphaseError, MissingExtraError, ModelFileError
 from metaphase.figures import Label
 from metaphase.models.card import SecondStage
-from metaphase.models.modelfile import load_model, save_model, save_second_stage
+from metaphase.models.modelfile import load_model, load_network, save_model, save_second_stage
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
@@ -49,7 +52,7 @@ def test_runtimes_agree_and_say_who_they_are(folder, device, monkeypatch):
         pytest.importorskip("openvino")
     tiny.register(monkeypatch)
     model = load_model(folder)
-    network = runtime_module.load_network(model)
+    network = load_network(model)
     with torch.inference_mode():
         wanted = [m.numpy() for m in network(torch.from_numpy(tiles()))]
     runtime = open_runtime(model, device, threads=1, precision="fp32")
@@ -104,7 +107,7 @@ def test_auto_rounds_only_where_the_cpu_computes_so(folder, monkeypatch):
     for able, precision in ((True, "bf16"), (False, "fp32")):
         if able and not computes_bf16():
             continue
-        monkeypatch.setattr(runtime_module, "computes_bf16", lambda able=able: able)
+        monkeypatch.setattr(runtimeopenvino, "computes_bf16", lambda able=able: able)
         for device in ("auto", "openvino"):
             assert open_runtime(model, device).precision == precision
         assert open_runtime(model, "auto", precision="fp32").precision == "fp32"
@@ -126,7 +129,7 @@ def test_a_precision_that_cannot_be_is_refused(folder, tmp_path):
     model = load_model(folder)
     for device, precision, message in (
         ("auto", "fp8", "choose one of auto, fp32"),
-        ("onnx", "bf16", "take --device auto or openvino or torch"),
+        ("onnx", "bf16", "use --device auto or openvino or torch"),
         ("auto", "int8", "metaphase export --weights int8"),
     ):
         with pytest.raises(ModelFileError, match=message):
@@ -161,19 +164,20 @@ def test_an_extra_that_is_missing_is_named(folder, tmp_path, monkeypatch):
 
 def test_a_graph_that_is_none_is_told(folder, tmp_path):
     broken = save_model(tmp_path / "b", load_model(folder).card, onnx=b"not a graph")
-    with pytest.raises(ModelFileError, match="cannot load it"):
+    with pytest.raises(ModelFileError, match="is not an ONNX graph"):
         open_runtime(broken, "onnx")
 
 
 def test_processes_side_by_side_do_not_pin_their_threads_to_the_same_core(folder):
     pytest.importorskip("openvino")
     runtime = open_runtime(load_model(folder), "openvino", threads=1)
-    assert runtime._compiled.get_property("ENABLE_CPU_PINNING") is False
+    assert runtime.compiled.get_property("ENABLE_CPU_PINNING") is False
 
 
 SIGNALLED = """
 import faulthandler, gc, signal, subprocess, sys
-from metaphase.detection.runtime import computes_bf16, open_runtime
+from metaphase.detection.runtime import open_runtime
+from metaphase.detection.runtimeopenvino import computes_bf16
 from metaphase.models.modelfile import load_model
 
 faulthandler.enable()
@@ -246,6 +250,4 @@ def test_called_from_many_threads_it_gives_what_it_gives_one(folder, device):
 
 
 def test_many_cores_work_together_on_a_tile(folder):
-    assert (
-        open_runtime(load_model(folder), "onnx", threads=64).streams == runtime_module.MAX_STREAMS
-    )
+    assert open_runtime(load_model(folder), "onnx", threads=64).streams == MAX_STREAMS

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
+from metaphase.detection import pipeline
 from metaphase.detection.decode import sigmoid
 from metaphase.detection.detect import detect
+from metaphase.detection.runtime import Runtime
 from metaphase.detection.secondstage import CandidateClassifier, read_window, rescore, turn
 from metaphase.figures import Detections, Label
 from metaphase.models.card import HeadSpec, Level, SecondStage, StainReference
@@ -19,13 +21,14 @@ from metaphase.models.modelfile import Model
 from metaphase.provenance import Provenance
 from metaphase.slides.array import ArraySlide
 from metaphase.slides.mpp import MppHints
-from metaphase.slides.stain import Macenko, slide_stain
+from metaphase.slides.slidestain import slide_stain
+from metaphase.stain.macenko import Macenko
 from tests.detection.scenes import DotRuntime, DotSlide, make_card, make_model
 
 LOOK = SecondStage(id="two", min_score=0.2, weight=0.5, symmetries=4, floor=0.0)
 
 
-class DarkRuntime:
+class DarkRuntime(Runtime):
     """The darker the middle of a window, the higher its logit."""
 
     name = "dark"
@@ -122,7 +125,7 @@ def test_hard_negatives_stay_as_they_are():
     assert kept.score.tolist() == [0.1]
 
 
-def test_every_symmetry_is_looked_at_and_no_candidates_are_no_work():
+def test_every_symmetry_is_scored_and_no_candidates_are_no_work():
     slide = DotSlide(400, 300, 0.25, [(100, 100)])
     runtime = DarkRuntime()
     points = np.array([(105.0, 98.0)] * 20)
@@ -145,7 +148,7 @@ class LeftRuntime(DarkRuntime):
         return [dark.astype(np.float32).reshape(-1, 1, 1, 1)]
 
 
-def test_what_one_window_makes_improbable_is_not_turned():
+def test_an_improbable_candidate_gets_one_window():
     slide = DotSlide(400, 300, 0.25, [(100, 100), (95, 100)])
     points = np.array([(300.0, 200.0), (110.0, 100.0), (300.0, 100.0)])
     runtime = LeftRuntime()
@@ -161,7 +164,7 @@ def test_what_one_window_makes_improbable_is_not_turned():
 
 
 @given(parts=st.lists(st.integers(1, 40), min_size=1, max_size=4))
-def test_a_score_does_not_depend_on_what_is_looked_at_with_it(parts):
+def test_a_score_does_not_depend_on_the_other_candidates(parts):
     slide = DotSlide(400, 300, 0.25, [(100, 100), (200, 150)])
     rng = np.random.default_rng(sum(parts))
     points, first = rng.uniform(60, 240, (sum(parts), 2)), rng.uniform(0.2, 1, sum(parts))
@@ -174,7 +177,7 @@ def test_a_score_does_not_depend_on_what_is_looked_at_with_it(parts):
     np.testing.assert_array_equal(np.concatenate(apart), whole)
 
 
-def test_what_was_seen_before_is_not_looked_at_again():
+def test_known_second_scores_are_not_computed_again():
     slide = DotSlide(400, 300, 0.25, [(100, 100)])
     first = found([(100, 100), (200, 200)], [0.9, 0.64])
     runtime = DarkRuntime()
@@ -213,13 +216,13 @@ def test_windows_have_the_stains_of_the_training(stained_slide):
         made = CandidateClassifier(stained_slide, settings, second_model(), runtime, stain)
         made.scores(points, np.ones(1))
     (before,), (after,), (same,) = (r.windows[0][:1] for r in (plain, changed, untold))
-    wanted = Macenko.told(WANTED.vectors, WANTED.amounts)
-    assert np.array_equal(after, wanted.instead_of(own, before))
+    wanted = Macenko.from_values(WANTED.vectors, WANTED.amounts)
+    assert np.array_equal(after, wanted.transfer(before, own))
     assert not np.array_equal(after, before)
     assert np.array_equal(same, before)
 
 
-def test_stains_are_those_of_the_whole_image_and_told(stained_slide, monkeypatch):
+def test_stains_are_those_of_the_whole_image_and_in_the_provenance(stained_slide, monkeypatch):
     plain = make_model()
     card = plain.card.model_copy(update={"second_stage": LOOK.model_copy(update={"stain": WANTED})})
     model = Model(card, plain.folder, "an id")
@@ -234,13 +237,13 @@ def test_stains_are_those_of_the_whole_image_and_told(stained_slide, monkeypatch
     glass = detect(DotSlide(400, 300, 0.25, [(100, 100)]), model, runtime=runtime)
     assert glass.provenance.parameters.stain is None
     assert len(glass) == 1
-    kept = detect(stained_slide, model, runtime=runtime, own_stains=True)
+    kept = detect(stained_slide, model, runtime=runtime, keep_stains=True)
     assert kept.provenance.parameters.stain is None
     assert kept.provenance.parameters.second_stage["stain"] is None
     assert detect(stained_slide, plain, runtime=runtime).provenance.parameters.stain is None
 
 
-def test_detect_looks_twice_where_the_model_does(monkeypatch):
+def test_detect_uses_the_second_stage_of_the_model(monkeypatch):
     slide = DotSlide(400, 300, 0.25, [(100, 100), (300, 200)])
     plain = make_model()
     once = detect(slide, plain, runtime=DotRuntime(plain.card.head))
@@ -257,7 +260,8 @@ def test_detect_looks_twice_where_the_model_does(monkeypatch):
     assert not np.allclose(once.score, twice.score)
 
 
-def test_what_was_looked_at_again_is_kept_with_the_blocks(monkeypatch, tmp_path):
+def test_second_scores_are_kept_with_the_checkpoint(monkeypatch, tmp_path):
+    monkeypatch.setattr(pipeline, "SAVE_EVERY_S", 0.0)
     rng = np.random.default_rng(0)
     slide = DotSlide(1000, 900, 0.25, rng.uniform(20, 880, (60, 2)))
     card = make_model().card.model_copy(update={"second_stage": LOOK})
@@ -278,7 +282,7 @@ def test_what_was_looked_at_again_is_kept_with_the_blocks(monkeypatch, tmp_path)
     whole, windows = look(DotRuntime(card.head))
     assert len(whole) > 50
     with pytest.raises(KeyboardInterrupt):
-        look(Interrupted(card.head), blocks=tmp_path / "blocks")
-    again, fewer = look(DotRuntime(card.head), blocks=tmp_path / "blocks")
+        look(Interrupted(card.head), checkpoint=tmp_path / "parts")
+    again, fewer = look(DotRuntime(card.head), checkpoint=tmp_path / "parts")
     assert again == whole
     assert fewer < windows / 2

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,17 +11,12 @@ from metaphase.cli.commandclass import command_class
 from metaphase.cli.options import argument, option
 
 if TYPE_CHECKING:
-    from metaphase.detection.batch import Marks, Outcome, Watcher
-    from metaphase.detection.executor import Executor
-    from metaphase.detection.inputs import Job
-    from metaphase.detection.plan import Settings
+    from metaphase.detection.batch import Outcome
     from metaphase.labels.dataset import Dataset
-    from metaphase.models.modelfile import Model
 
 app = typer.Typer(add_completion=False)
 
 _INPUT, _REGION, _RESULT, _MACHINE = "Input", "Region of the slide", "Result", "Execution"
-_LOG_EVERY_S = 30.0  # where no bar can be drawn, a line now and then shows that it lives
 
 
 def _cases_as_labels(values: dict[str, Any], rest: list[str]) -> str | None:
@@ -82,14 +73,17 @@ def detect(
 
     Each image gets a folder in OUT with detections.csv, detections.json, detections.geojson (for
     QuPath) and overlay.png. Finished images are skipped. Images that fail are listed in
-    OUT/failures.csv and the others go on.
+    OUT/failures.csv; the others continue.
 
-    Exit code: 0 all is well, 1 some images failed, 2 wrong usage, 130 interrupted (the same
-    command goes on where it was).
+    Exit code: 0 success, 1 some images failed, 2 wrong usage, 130 interrupted (the same command
+    resumes).
     """
-    from metaphase.detection.batch import How, detect_batch
+    from metaphase.cli.detectprogress import show_progress
+    from metaphase.detection.batch import BatchOptions, default_marks, detect_batch
+    from metaphase.detection.detectimages import jobs_for, open_executor
     from metaphase.detection.plan import Settings, parse_region
     from metaphase.errors import InterruptedRunError
+    from metaphase.evaluation.overlaymarks import label_marks
     from metaphase.models.modelfile import default_model, load_model
     from metaphase.slides.mask import read_polygons
 
@@ -99,65 +93,42 @@ def detect(
         region=None if region is None else parse_region(region),
         roi=roi,
         tissue=tissue,
-        own_stains=keep_stains,
+        keep_stains=keep_stains,
     )
     if roi is not None:
-        read_polygons(roi)  # to be told of a wrong file once, not once an image
+        read_polygons(roi)  # report a wrong file once, not for every image
+    if images and split is not None:
+        raise typer.BadParameter("--split has no effect where images are named")
     dataset = _dataset(labels, image_folder)
-    jobs = _jobs(images or [], dataset, split, part, mpp, scanner, force_mpp)
+    named = images or _cases(dataset, split, part, scanner)
+    jobs = jobs_for(named, out, mpp=mpp, scanner=scanner, force_mpp=force_mpp)
     opened = load_model(model or default_model())
-    how = How(overwrite, overlay, redraw=labels is not None and bool(images), marks=_marks(dataset))
+    marks = default_marks if dataset is None else label_marks(dataset)
+    options = BatchOptions(overwrite, overlay, bool(images) and dataset is not None, marks)
     try:
         with (
-            _engine(cluster, opened, settings, (device, precision), threads, batch) as executor,
-            _watching(len(jobs), together=executor.at_once > 1) as watcher,
+            open_executor(
+                opened,
+                settings,
+                cluster=cluster,
+                device=device,
+                precision=precision,
+                threads=threads,
+                batch=batch,
+                report=_report,
+            ) as executor,
+            show_progress(len(jobs), together=executor.images_at_once > 1) as events,
         ):
-            outcomes = detect_batch(executor, jobs, opened, out, settings, how, watcher)
+            outcomes = detect_batch(executor, jobs, opened, out, settings, options, events)
     except KeyboardInterrupt:
         raise InterruptedRunError(
-            f"interrupted; finished work is kept in {out}: the same command goes on from there"
+            f"interrupted; finished work is kept in {out}: the same command resumes"
         ) from None
-    _sum_up(outcomes, out)
+    _finish(outcomes, out)
 
 
-@contextmanager
-def _engine(
-    cluster: str | None,
-    model: Model,
-    settings: Settings,
-    how: tuple[str, str],
-    threads: int | None,
-    batch: int | None,
-) -> Iterator[Executor]:
-    """Open what does the work, and say what it is. ``how`` is the device and the precision."""
-    device, precision = how
-    name = f"{model.card.name} ({model.id[:12]})"
-    if cluster is None:
-        from metaphase.detection.executor import LocalExecutor
-        from metaphase.detection.runtime import open_runtime
-
-        runtime = open_runtime(model, device, threads=threads, precision=precision)
-        typer.echo(f"{name} on {runtime.name}", err=True)
-        yield LocalExecutor(model, runtime, settings, batch)
-        return
-    from metaphase.detection.daskexecutor import open_cluster
-
-    def tell(text: str) -> None:
-        typer.echo(text, err=True)
-
-    with open_cluster(
-        cluster,
-        model,
-        settings,
-        device=device,
-        threads=threads,
-        precision=precision,
-        batch=batch,
-        tell=tell,
-    ) as executor:
-        workers = f"{executor.workers} worker{'s' * (executor.workers != 1)} of {cluster}"
-        tell(f"{name} on {executor.runtime.name}, by {workers}")
-        yield executor
+def _report(text: str) -> None:
+    typer.echo(text, err=True)
 
 
 def _dataset(labels: Path | None, image_folder: Path | None) -> Dataset | None:
@@ -166,28 +137,15 @@ def _dataset(labels: Path | None, image_folder: Path | None) -> Dataset | None:
     return None if labels is None else load_dataset(labels, images=image_folder)
 
 
-def _jobs(
-    images: list[Path],
-    dataset: Dataset | None,
-    split: Path | None,
-    part: str | None,
-    mpp: float | None,
-    scanner: str | None,
-    force_mpp: bool,
-) -> list[Job]:
-    from metaphase.detection.inputs import jobs_for_cases, jobs_for_paths
-
-    if images:
-        if split is not None:
-            raise typer.BadParameter("--split has no effect where images are named")
-        return jobs_for_paths(images, mpp=mpp, scanner=scanner, force_mpp=force_mpp)
+def _cases(
+    dataset: Dataset | None, split: Path | None, part: str | None, scanner: str | None
+) -> Dataset:
+    """Return the cases to analyse where no images are named."""
     if dataset is None:
         raise typer.BadParameter("name images, or the labels of a data set with --labels")
     if scanner is not None:
         raise typer.BadParameter("--scanner has no effect: the labels state the scanners")
-    if split is not None:
-        dataset = dataset.select(_part(split, part or "test"))
-    return jobs_for_cases(dataset, mpp=mpp, force_mpp=force_mpp)
+    return dataset if split is None else dataset.select(_part(split, part or "test"))
 
 
 def _part(path: Path, part: str) -> tuple[str, ...]:
@@ -202,106 +160,11 @@ def _part(path: Path, part: str) -> tuple[str, ...]:
     return ids
 
 
-def _marks(dataset: Dataset | None) -> Marks:
-    """Return what overlays show: agreement with the labels where there are any."""
-    from metaphase.detection.overlay import marks_against, marks_of
-    from metaphase.figures import Detections, Label, points_of
-    from metaphase.units import MATCH_RADIUS_UM, um_to_px
+def _finish(outcomes: list[Outcome], out: Path) -> None:
+    """Print the summary. Exits with 1 where images failed."""
+    from metaphase.cli.detectprogress import summary_line
 
-    def marks(job: Job, detections: Detections) -> list:  # type: ignore[type-arg]
-        case = job.case or (
-            dataset[job.image.stem] if dataset and job.image.stem in dataset else None
-        )
-        if case is None or not case.labelled:
-            return marks_of(detections)
-        from metaphase.evaluation.matching import match
-
-        found = detections.above_threshold().with_label(Label.MITOTIC)
-        truth = points_of(case.figures)
-        radius = um_to_px(MATCH_RADIUS_UM, detections.provenance.mpp)
-        matching = match(truth, found.points, found.score, radius)
-        missed = truth[matching.point_of_truth < 0]
-        return marks_against(found, matching.truth_of_point >= 0, missed)
-
-    return marks
-
-
-@contextmanager
-def _watching(images: int, *, together: bool = False) -> Iterator[Watcher]:
-    """Show progress on stderr and print a line an image on stdout.
-
-    ``together``: several images are in work at once, and progress is that of all.
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from metaphase.detection.batch import Watcher
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:.2f}/{task.total:.2f} mm2  {task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    with Progress(
-        *columns,
-        console=console,
-        transient=True,
-        redirect_stdout=sys.stdout.isatty(),
-        disable=not console.is_terminal,
-    ) as bar:
-        task = bar.add_task("", total=None, rate="", visible=False)
-        count, ended, name, told = 0, 0, "", 0.0
-
-        def begins(job: Job) -> None:
-            nonlocal count, name, told
-            count, told = count + 1, time.monotonic()
-            if not together:
-                name = f"{count}/{images} {job.name}"
-                bar.reset(task, description=name, total=0, rate="", visible=True)
-            elif count == 1:
-                name = f"0/{images} images"
-                bar.reset(task, description=name, total=0, rate="", visible=True)
-
-        def progress(done: float, total: float) -> None:
-            nonlocal told
-            if not console.is_terminal and time.monotonic() - told > _LOG_EVERY_S:
-                told = time.monotonic()
-                typer.echo(f"{name}: {done:.2f} of {total:.2f} mm2", err=True)
-            speed = bar.tasks[0].speed
-            rate = f"{speed:.2f} mm2/s" if speed else ""
-            bar.update(task, completed=done, total=total, rate=rate)
-
-        def ends(outcome: Outcome) -> None:
-            nonlocal ended, name
-            ended += 1
-            if together:
-                name = f"{ended}/{images} images"
-            bar.update(task, visible=together and ended < images, description=name)
-            for note in outcome.notes:
-                typer.echo(f"note: {note}", err=True)
-            typer.echo(_line(outcome), err=outcome.status == "failed")
-
-        yield Watcher(begins, progress, ends)
-
-
-def _line(outcome: Outcome) -> str:
-    if outcome.status == "failed":
-        return f"{outcome.job.name}: failed: {outcome.reason}"
-    figures = f"{outcome.figures} mitotic figure{'s' * (outcome.figures != 1)}"
-    if outcome.status == "skipped":
-        return f"{outcome.job.name}: {figures} (finished before)"
-    return f"{outcome.job.name}: {figures} in {outcome.area_mm2:.2f} mm2, {outcome.seconds:.1f} s"
-
-
-def _sum_up(outcomes: list[Outcome], out: Path) -> None:
-    counts = {status: sum(o.status == status for o in outcomes) for status in _WORDS}
-    said = ", ".join(f"{n} {_WORDS[status]}" for status, n in counts.items() if n)
-    typer.echo(f"{len(outcomes)} image{'s' * (len(outcomes) != 1)}: {said}; see {out}")
-    if counts["failed"]:
+    typer.echo(f"{summary_line(outcomes)}; see {out}")
+    if any(outcome.status == "failed" for outcome in outcomes):
         typer.echo(f"the reasons are in {out / 'failures.csv'}", err=True)
         raise typer.Exit(1)
-
-
-_WORDS = {"done": "done", "skipped": "finished before", "failed": "failed"}

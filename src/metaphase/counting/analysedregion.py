@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from metaphase.counting.window import Box
-from metaphase.detection.batch import ROI_NAME, TISSUE_NAME
+from metaphase.detection.resultfolder import ROI_NAME, TISSUE_NAME
 from metaphase.errors import InputError
 from metaphase.provenance import Provenance
 from metaphase.slides.mask import ROI_MPP, TissueMask

@@ -1,9 +1,9 @@
-"""Many machines: slides, and the blocks of large slides, as tasks on Dask Distributed.
+"""Detection on many machines: blocks of slides as tasks of Dask Distributed.
 
-Workers read the images by the same paths as this process and open the model once each. What they
-find comes back and is kept here block by block, so that neither the death of a worker nor that of
-this process costs more than the blocks in work. Blocks are those of a run on one machine, looked at
-by the same code: the result is the same to the byte.
+Workers read the images by the same paths as this process and open the model once each. Their
+candidates come back and are saved here block by block, so that the death of a worker or of this
+process costs only the blocks in work. The groups of tiles and the code are those of a run on one
+machine: the result is identical to the byte.
 """
 
 from __future__ import annotations
@@ -14,27 +14,25 @@ from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from metaphase.arrays import IntArray, Pixels
 from metaphase.detection import dasktasks as tasks
-from metaphase.detection.checkpoint import Candidates, Checkpoint
-from metaphase.detection.dasktasks import Orders
-from metaphase.detection.detect import (
-    Progress,
-    Teller,
-    block_store,
-    blocks_of,
-    finish,
-    provenance,
-)
+from metaphase.detection.candidates import Candidates
+from metaphase.detection.checkpoint import Checkpoint
+from metaphase.detection.dasktasks import WorkerSetup
+from metaphase.detection.detect import merge_candidates, open_checkpoint, provenance_of
 from metaphase.detection.grid import Grid
 from metaphase.detection.inputs import Job
+from metaphase.detection.pipeline import AreaProgress, Progress, tile_groups
 from metaphase.detection.plan import Plan, Settings
+from metaphase.detection.runtimebase import Maps, Runtime
 from metaphase.errors import InputError, InterruptedRunError, MetaphaseError, MissingExtraError
 from metaphase.figures import Detections
 from metaphase.models.modelfile import ZOO, Model
+from metaphase.provenance import Parameters
 from metaphase.slides.slide import Slide
 
 if TYPE_CHECKING:
@@ -42,71 +40,93 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+BLOCK_GROUPS = 4
+"""Groups of tiles in a task."""
+
 CONNECT_S = 30.0
 WORKERS_S = 600.0
-"""How long the first worker is waited for: a queue may be before it."""
+"""Seconds to wait for the first worker, which may have to queue."""
 
 RETRIES = 2
-"""Times that a task is tried again after an error. How many workers a task may lose is Dask's
+"""Further attempts at a task after an error. The number of workers that a task may lose is Dask's
 ``distributed.scheduler.allowed-failures`` (3): a slide that kills its workers fails alone."""
 
-_IMAGES_AT_LEAST, _IMAGES_AT_MOST = 8, 64
-_FIRST = 10  # priority of what the blocks of an image wait for
+_MIN_IMAGES, _MAX_IMAGES = 8, 64
+_BEFORE_BLOCKS = 10  # priority of the tasks for which the blocks of an image wait
 
 
-@dataclass
-class _Elsewhere:
-    """Stands for the workers' runtime in the provenance."""
+@dataclass(frozen=True)
+class Block:
+    """Consecutive groups of tiles of an image: the first group, their number and all tiles."""
 
-    name: str
-    batch: int
-    precision: str
+    first: int
+    count: int
+    tiles: IntArray
 
-    def run(self, tiles: Any) -> NoReturn:
-        raise RuntimeError("tiles are looked at by the workers")
+
+class RemoteRuntime(Runtime):
+    """Stands for the runtime of the workers in the provenance."""
+
+    def __init__(self, name: str, batch: int, precision: str) -> None:
+        self.name, self.batch, self.precision = name, batch, precision
+
+    def run(self, tiles: Pixels) -> Maps:
+        """Raise RuntimeError: tiles are computed by the workers."""
+        raise RuntimeError("tiles are computed by the workers")
 
 
 class DaskExecutor:
     """An executor (``executor.py``) whose work is done by the workers of a Dask scheduler."""
 
     def __init__(
-        self, client: Client, orders: Orders, model: Model, settings: Settings, batch: int | None
+        self,
+        client: Client,
+        setup: WorkerSetup,
+        model: Model,
+        settings: Settings,
+        batch: int | None,
     ) -> None:
         self.client, self.model = client, model
         self.settings = replace(settings, roi=settings.roi and settings.roi.resolve())
         self.workers = len(client.nthreads())
-        self.at_once = min(_IMAGES_AT_MOST, max(_IMAGES_AT_LEAST, 2 * self.workers))
+        self.images_at_once = min(_MAX_IMAGES, max(_MIN_IMAGES, 2 * self.workers))
         self._stopped = False
         self._waiting: set[Future[Any]] = set()
         self._lock = threading.Lock()
-        name, best, precision = self._call(tasks.describe, orders)
-        self.orders = replace(orders, runtime=name, precision=precision)
-        self.runtime = _Elsewhere(name, batch or best, precision)
+        name, best, precision = self._call(tasks.describe_runtime, setup)
+        self.setup = replace(setup, runtime=name, precision=precision)
+        self.runtime = RemoteRuntime(name, batch or best, precision)
 
     @property
     def precision(self) -> str:
         """The precision in which the network is computed."""
         return self.runtime.precision
 
-    def fingerprint(self, job: Job, slide: Slide) -> str:
+    def hash(self, job: Job, slide: Slide) -> str:
         """Return the SHA-256 of the image."""
-        return self._call(tasks.fingerprint, _located(job))
+        return self._call(tasks.hash_of_image, absolute(job))
 
     def plan(self, job: Job, slide: Slide) -> Plan:
-        """Settle how the image is looked at."""
-        return self._call(tasks.plan, self.orders, _located(job), self.settings)
+        """Return the plan of the image."""
+        return self._call(tasks.plan_image, self.setup, absolute(job), self.settings)
 
-    def carry_out(
-        self, job: Job, slide: Slide, plan: Plan, image_sha256: str, blocks: Path, tell: Progress
+    def run(
+        self,
+        job: Job,
+        slide: Slide,
+        plan: Plan,
+        image_sha256: str,
+        checkpoint: Path,
+        progress: Progress,
     ) -> Detections:
-        """Do what the plan says, and keep what is finished in the folder ``blocks``."""
-        job = _located(job)
-        made = provenance(slide, self.model, plan, image_sha256, self.runtime)
-        store = block_store(blocks, plan, made, self.runtime.batch)
-        parts = self._blocks(job, plan, store, Teller(plan, slide.mpp, tell))
-        whole = Candidates.join(parts)
-        found = finish(whole, plan, made)
-        return self._call(tasks.complete, self.orders, job, plan, found, whole.seen)
+        """Carry out the plan. Finished parts are kept in the folder ``checkpoint``."""
+        job = absolute(job)
+        provenance = provenance_of(slide, self.model, plan, image_sha256, self.runtime)
+        parts = open_checkpoint(checkpoint, plan, provenance, self.runtime.batch)
+        area = AreaProgress(plan, slide.mpp, progress)
+        candidates = self._candidates(job, plan, parts, area)
+        merged = merge_candidates(candidates, plan, provenance)
+        return self._call(tasks.finish_image, self.setup, job, plan, merged, candidates.rescored)
 
     def close(self) -> None:
         """Give up what is not finished and leave the cluster."""
@@ -117,41 +137,40 @@ class DaskExecutor:
             self.client.cancel(waiting)
         self.client.close()
 
-    def _blocks(self, job: Job, plan: Plan, store: Checkpoint, tell: Teller) -> list[Candidates]:
-        """Return what is in the blocks, those that are stored and those that workers look at."""
+    def _candidates(
+        self, job: Job, plan: Plan, checkpoint: Checkpoint, area: AreaProgress
+    ) -> Candidates:
+        """Return the candidates of all groups: those that are saved, the others from workers."""
         from distributed import as_completed
 
-        found: list[Candidates | None] = []
-        missing: dict[Future[Candidates], int] = {}
-        blocks = blocks_of(plan)
-        with self._awaited() as submit:
-            for number, tiles in enumerate(blocks):
-                found.append(store.load(number))
-                if found[number] is None:
-                    part = _part(plan, tiles)
-                    future = submit(tasks.look, self.orders, job, part, self.runtime.batch)
-                    missing[future] = number
-                else:
-                    tell(tiles)
-            for future in as_completed(list(missing), loop=self.client.loop):
-                number = missing.pop(future)
-                here = found[number] = future.result()
+        groups = tile_groups(plan, self.runtime.batch)
+        parts = checkpoint.load(len(groups))
+        results = {first: candidates for first, (_, candidates) in parts.items()}
+        for first, (count, _) in parts.items():
+            area.add(np.concatenate(groups[first : first + count]).tolist())
+        futures: dict[Future[Candidates], Block] = {}
+        with self._tasks() as submit:
+            for block in missing_blocks(groups, {f: count for f, (count, _) in parts.items()}):
+                part = part_of_plan(plan, block.tiles)
+                future = submit(tasks.compute_block, self.setup, job, part, self.runtime.batch)
+                futures[future] = block
+            for future in as_completed(list(futures), loop=self.client.loop):
+                block = futures.pop(future)
+                results[block.first] = future.result()
                 future.release()
-                store.save(number, here)
-                tell(blocks[number])
-        return [part for part in found if part is not None]
+                checkpoint.save(block.first, block.count, results[block.first])
+                area.add(block.tiles.tolist())
+        return Candidates.join(results[first] for first in sorted(results))
 
     def _call(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run a function on any worker, before the blocks that wait, and return its result."""
-        with self._awaited(priority=_FIRST) as submit:
+        with self._tasks(priority=_BEFORE_BLOCKS) as submit:
             result: T = submit(function, *arguments).result()
             return result
 
     @contextmanager
-    def _awaited(self, priority: int = 0) -> Iterator[Callable[..., Future[Any]]]:
-        """Give a function that submits tasks, forget them at the end, and put errors in words."""
-        from distributed.scheduler import KilledWorker
-
+    def _tasks(self, priority: int = 0) -> Iterator[Callable[..., Future[Any]]]:
+        """Give a function that submits tasks; release them at the end, and translate errors."""
         mine: list[Future[Any]] = []
 
         def submit(function: Callable[..., Any], *arguments: Any) -> Future[Any]:
@@ -164,26 +183,11 @@ class DaskExecutor:
             return future
 
         try:
-            self._go_on()
+            self._check_running()
             yield submit
-            self._go_on()
-        except KilledWorker as error:
-            raise MetaphaseError(
-                f"its workers died, one after the other ({error.last_worker.address} at last): "
-                "perhaps they have too little memory (2 GB each are enough)"
-            ) from error
-        except InputError as error:
-            raise MetaphaseError(
-                f"{error} (a worker said so: workers read images and models by the same paths)"
-            ) from error
-        except MetaphaseError:
-            raise
-        except CancelledError as error:
-            raise self._interrupted() from error
+            self._check_running()
         except Exception as error:
-            if self._stopped or self.client.status != "running":
-                raise self._interrupted() from error
-            raise
+            raise self._translated(error) from error
         finally:
             with self._lock:
                 self._waiting.difference_update(mine)
@@ -191,13 +195,31 @@ class DaskExecutor:
                 for future in mine:
                     future.release()
 
-    def _go_on(self) -> None:
+    def _translated(self, error: Exception) -> Exception:
+        """Return the error of a task in words for the user."""
+        from distributed.scheduler import KilledWorker
+
+        if isinstance(error, KilledWorker):
+            return MetaphaseError(
+                f"its workers died one after the other, {error.last_worker.address} last: perhaps "
+                "they have too little memory (2 GB each are enough)"
+            )
+        if isinstance(error, InputError):
+            return MetaphaseError(
+                f"{error} (reported by a worker: workers read images and models by the same paths)"
+            )
+        if isinstance(error, MetaphaseError):
+            return error
+        gone = self._stopped or self.client.status != "running"
+        return self._interrupted() if gone or isinstance(error, CancelledError) else error
+
+    def _check_running(self) -> None:
         if self._stopped:
             raise self._interrupted()
 
     def _interrupted(self) -> InterruptedRunError:
         why = "interrupted" if self._stopped else "the scheduler is gone"
-        return InterruptedRunError(f"{why}; finished work is kept: the same command goes on")
+        return InterruptedRunError(f"{why}; finished work is kept: the same command resumes")
 
 
 @contextmanager
@@ -210,35 +232,65 @@ def open_cluster(
     threads: int | None = None,
     precision: str = "auto",
     batch: int | None = None,
-    tell: Callable[[str], None] = lambda text: None,
+    report: Callable[[str], None] = lambda text: None,
 ) -> Iterator[DaskExecutor]:
     """Connect to a Dask scheduler and wait for its first worker.
 
     ``address`` is that of the scheduler (``tcp://host:8786``, ``tls://...``) or the path of a
     scheduler file. ``device``, ``precision`` and ``threads`` are those of each worker (threads
-    unasked: as many as it was started with; a precision of "auto" is settled by the first one).
-    ``tell`` is told what is waited for. Raises MissingExtraError, or MetaphaseError where nobody
+    None: as many as it was started with; precision "auto": chosen by the first worker). ``report``
+    gets a message while it waits. Raises MissingExtraError, or MetaphaseError where no scheduler
     answers.
     """
     client = _connect(address)
-    cluster = None
+    executor = None
     try:
         if not client.nthreads():
-            tell(f"waiting for workers of {address}")
+            report(f"waiting for workers of {address}")
         try:
             client.wait_for_workers(1, timeout=WORKERS_S)
         except TimeoutError:
             raise MetaphaseError(
                 f"{address} has no workers: start some with 'dask worker {address}'"
             ) from None
-        orders = Orders(_name_of(model), model.id, device, threads, precision=precision)
-        cluster = DaskExecutor(client, orders, model, settings, batch)
-        yield cluster
+        setup = WorkerSetup(_model_name(model), model.id, device, threads, precision=precision)
+        executor = DaskExecutor(client, setup, model, settings, batch)
+        yield executor
     finally:
-        if cluster is not None:
-            cluster.close()
+        if executor is not None:
+            executor.close()
         else:
             client.close()
+
+
+def missing_blocks(groups: list[IntArray], saved: dict[int, int]) -> Iterator[Block]:
+    """Yield blocks of at most ``BLOCK_GROUPS`` consecutive groups that are not saved.
+
+    ``saved`` has the number of groups of each saved part by its first group.
+    """
+    first = 0
+    while first < len(groups):
+        if first in saved:
+            first += saved[first]
+            continue
+        end = min([first + BLOCK_GROUPS, len(groups), *(f for f in saved if f > first)])
+        yield Block(first, end - first, np.concatenate(groups[first:end]))
+        first = end
+
+
+def part_of_plan(plan: Plan, tiles: IntArray) -> Plan:
+    """Return a plan of some tiles, small enough to be sent with every block."""
+    grid = plan.grid
+    bare = Grid(grid.width_px, grid.height_px, grid.scale, grid.tile, grid.margin)
+    return replace(plan, grid=bare, tiles=tiles, roi=None, tissue=None, parameters=Parameters())
+
+
+def absolute(job: Job) -> Job:
+    """Return a job whose paths are the same on every machine."""
+    case = job.case
+    if case is not None and case.image is not None:
+        case = replace(case, image=case.image.resolve(), figures=())
+    return replace(job, image=job.image.resolve(), case=case)
 
 
 def _connect(address: str) -> Client:
@@ -259,22 +311,7 @@ def _connect(address: str) -> Client:
         ) from error
 
 
-def _name_of(model: Model) -> str:
-    """Return what a worker finds a model by: models in the package by name."""
+def _model_name(model: Model) -> str:
+    """Return the path by which a worker finds a model; bundled models are found by name."""
     folder = model.folder.resolve()
     return folder.name if folder.parent == ZOO.resolve() else str(folder)
-
-
-def _located(job: Job) -> Job:
-    """Return a job whose paths mean the same wherever they are read."""
-    case = job.case
-    if case is not None and case.image is not None:
-        case = replace(case, image=case.image.resolve(), figures=())
-    return replace(job, image=job.image.resolve(), case=case)
-
-
-def _part(plan: Plan, tiles: np.ndarray[Any, np.dtype[np.int64]]) -> Plan:
-    """Return what looking at some tiles takes, small enough to be sent with every block."""
-    grid = plan.grid
-    bare = Grid(grid.width_px, grid.height_px, grid.scale, grid.tile, grid.margin)
-    return replace(plan, grid=bare, tiles=tiles, roi=None, tissue=None, parameters={})

@@ -1,7 +1,7 @@
-"""What a worker of a cluster does: it opens the model once, and looks at blocks of slides.
+"""The tasks of a cluster's workers. A worker opens the model once and computes blocks of slides.
 
-One block is looked at in a process at a time, with all threads of the worker: the network shares
-them better than two networks would.
+A process computes one block at a time, with all threads of the worker: one network uses them better
+than two.
 """
 
 from __future__ import annotations
@@ -13,31 +13,29 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from metaphase import __version__
-from metaphase.detection import detect
-from metaphase.detection.checkpoint import Candidates
-from metaphase.detection.detect import find, fingerprint_of_image
+from metaphase.arrays import FloatArray
+from metaphase.detection.candidates import Candidates
+from metaphase.detection.detect import finish_detections, hash_image
 from metaphase.detection.inputs import Job
+from metaphase.detection.pipeline import find_candidates
 from metaphase.detection.plan import Plan, Settings, make_plan
-from metaphase.detection.runtime import Runtime, open_runtime, runtime_precision
+from metaphase.detection.runtime import Runtime, open_runtime
 from metaphase.errors import MetaphaseError
 from metaphase.figures import Detections
 from metaphase.models.modelfile import Model, load_model
 from metaphase.slides.slide import Slide
 
-_SLIDES = 2  # kept open, since the next block is mostly of the same slide
+_MAX_SLIDES = 2  # kept open, since the next block is mostly of the same slide
 
 
 @dataclass(frozen=True)
-class Orders:
-    """How workers run a model. ``model`` is its folder, or its name inside the package.
+class WorkerSetup:
+    """How workers run a model. ``model`` is its folder, or the name of a bundled model.
 
-    ``precision`` is "auto" for the first worker alone: the others are told what that one took.
-    ``runtime`` is the name of the runtime that all have to have ("": any): rounding differs from
-    one to the other, and half a slide each would be no result.
+    ``precision`` is "auto" for the first worker only; the others get the one that it chose.
+    ``runtime`` is the name of the runtime that all workers must have ("": any). Runtimes round
+    differently, and half a slide of each would be no result.
     """
 
     model: str
@@ -50,89 +48,89 @@ class Orders:
 
 
 _opened: dict[tuple[str, str, str, int | None, str], tuple[Model, Runtime]] = {}
-_opening, _looking = threading.Lock(), threading.Lock()
+_open_lock, _compute_lock = threading.Lock(), threading.Lock()
 _slides: OrderedDict[Any, Slide] = OrderedDict()
 
 
-def opened(orders: Orders) -> tuple[Model, Runtime]:
-    """Return the model and what runs it, opened at the first call in this process.
+def open_model(setup: WorkerSetup) -> tuple[Model, Runtime]:
+    """Return the model and its runtime, opened by the first call in this process.
 
-    Raises MetaphaseError where this worker would not give what the others give.
+    Raises MetaphaseError where this worker would not compute what the others compute.
     """
-    who = orders.model, orders.model_id, orders.device, orders.threads
-    key = *who, orders.precision
-    with _opening:
+    common = setup.model, setup.model_id, setup.device, setup.threads
+    key = *common, setup.precision
+    with _open_lock:
         if key not in _opened:
-            _check("metaphase", __version__, orders.metaphase)
-            model = load_model(orders.model)
-            _check("the model's id", model.id, orders.model_id)
+            _check("metaphase", __version__, setup.metaphase)
+            model = load_model(setup.model)
+            _check("the model's id", model.id, setup.model_id)
             runtime = open_runtime(
-                model, orders.device, threads=_threads(orders), precision=orders.precision
+                model, setup.device, threads=_threads(setup), precision=setup.precision
             )
-            _opened[key] = _opened[*who, runtime_precision(runtime)] = model, runtime
+            _opened[key] = _opened[*common, runtime.precision] = model, runtime
     model, runtime = _opened[key]
-    _check("the runtime", runtime.name, orders.runtime or runtime.name)
+    _check("the runtime", runtime.name, setup.runtime or runtime.name)
     return model, runtime
 
 
-def describe(orders: Orders) -> tuple[str, int, str]:
-    """Return the name of the runtime here, the tiles that it takes at a time, its precision."""
-    _, runtime = opened(orders)
-    return runtime.name, int(getattr(runtime, "batch", 1)), runtime_precision(runtime)
+def describe_runtime(setup: WorkerSetup) -> tuple[str, int, str]:
+    """Return name, batch and precision of the runtime of this worker."""
+    _, runtime = open_model(setup)
+    return runtime.name, runtime.batch, runtime.precision
 
 
-def fingerprint(job: Job) -> str:
+def hash_of_image(job: Job) -> str:
     """Return the SHA-256 of an image."""
     with job.open() as slide:
-        return fingerprint_of_image(slide)
+        return hash_image(slide)
 
 
-def plan(orders: Orders, job: Job, settings: Settings) -> Plan:
-    """Settle how an image is looked at."""
-    model, _ = opened(orders)
+def plan_image(setup: WorkerSetup, job: Job, settings: Settings) -> Plan:
+    """Return the plan of an image."""
+    model, _ = open_model(setup)
     with job.open() as slide:
         return make_plan(slide, model, settings)
 
 
-def look(orders: Orders, job: Job, part: Plan, batch: int) -> Candidates:
+def compute_block(setup: WorkerSetup, job: Job, part: Plan, batch: int) -> Candidates:
     """Return the candidates of one block: of all tiles of ``part``."""
-    model, runtime = opened(orders)
-    with _looking:
-        return find(_slide(job), model, part, runtime, batch=batch)
+    model, runtime = open_model(setup)
+    with _compute_lock:
+        return find_candidates(_slide(job), model, part, runtime, batch=batch)
 
 
-def complete(
-    orders: Orders, job: Job, plan: Plan, found: Detections, seen: NDArray[np.float64]
+def finish_image(
+    setup: WorkerSetup, job: Job, plan: Plan, detections: Detections, rescored: FloatArray
 ) -> Detections:
-    """Do what is left when the blocks are merged; see ``detect.complete``."""
-    model, runtime = opened(orders)
-    with _looking:
-        return detect.complete(found, seen, _slide(job), plan, model, runtime)
+    """Apply what follows the merging; see ``detect.finish_detections``."""
+    model, runtime = open_model(setup)
+    with _compute_lock:
+        return finish_detections(detections, rescored, _slide(job), plan, model, runtime)
 
 
 def _slide(job: Job) -> Slide:
-    """Return an image, kept open for the next block. A file that was changed is opened anew."""
-    told = job.image.stat() if job.image.exists() else None
-    key = pickle.dumps(job), told and (told.st_mtime_ns, told.st_size, told.st_ino)
+    """Return an image, kept open for the next block. A file that has changed is opened again."""
+    stat = job.image.stat() if job.image.exists() else None
+    key = pickle.dumps(job), stat and (stat.st_mtime_ns, stat.st_size, stat.st_ino)
     if key not in _slides:
-        while len(_slides) >= _SLIDES:
+        while len(_slides) >= _MAX_SLIDES:
             _slides.popitem(last=False)[1].close()
         _slides[key] = job.open()
     _slides.move_to_end(key)
     return _slides[key]
 
 
-def _threads(orders: Orders) -> int:
-    if orders.threads is not None:
-        return orders.threads
+def _threads(setup: WorkerSetup) -> int:
+    if setup.threads is not None:
+        return setup.threads
     from distributed import get_worker
 
     return int(get_worker().state.nthreads)
 
 
-def _check(what: str, here: str, wanted: str) -> None:
-    if here != wanted:
+def _check(what: str, here: str, expected: str) -> None:
+    if here != expected:
         raise MetaphaseError(
-            f"on the worker {socket.gethostname()} {what} is {here}, elsewhere {wanted}: install "
+            f"on the worker {socket.gethostname()} {what} is {here}, elsewhere {expected}: install "
             "the same everywhere, or name a --device that all have"
         )

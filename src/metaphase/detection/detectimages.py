@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from metaphase.detection.batch import How, Outcome, Watcher, detect_batch
+from metaphase.detection.batch import (
+    BatchEvents,
+    BatchOptions,
+    Marks,
+    Outcome,
+    default_marks,
+    detect_batch,
+)
 from metaphase.detection.executor import Executor, LocalExecutor
 from metaphase.detection.inputs import Job, jobs_for_cases, jobs_for_paths
 from metaphase.detection.plan import Region, Settings
@@ -14,9 +21,11 @@ from metaphase.detection.runtime import Runtime, open_runtime
 from metaphase.labels.dataset import Dataset
 from metaphase.models.modelfile import DEFAULT_NAME, Model, load_model
 
+Images = Dataset | Iterable[str | Path] | str | Path
+
 
 def detect_images(
-    images: Dataset | Iterable[str | Path] | str | Path,
+    images: Images,
     out: str | Path,
     model: Model | str | Path = DEFAULT_NAME,
     *,
@@ -37,6 +46,8 @@ def detect_images(
     cluster: str | None = None,
     overlay: bool = True,
     overwrite: bool = False,
+    redraw: bool = False,
+    marks: Marks | None = None,
     on_finished: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
     """Find mitotic figures in many images and write one folder for each into ``out``.
@@ -44,9 +55,11 @@ def detect_images(
     ``images`` is an image, a folder, a ``.txt`` list, several of these, or a data set. Finished
     images are skipped unless ``overwrite``. An image that fails is listed in ``failures.csv``; the
     others continue. After an interruption the same call resumes. The other options are those of
-    ``detect``; ``cluster`` is the address of a Dask scheduler, ``on_finished`` is called after each
-    image. Returns the outcomes in the order of the images; ``load_detections(out / name)`` reads a
-    result. Raises InputError or MissingExtraError for what concerns all images.
+    ``detect``. ``cluster`` is the address of a Dask scheduler. ``marks`` chooses what overlays show
+    (``redraw``: those of finished images too). ``on_finished`` is called after each image.
+
+    Returns the outcomes in the order of the images; ``load_detections(out / name)`` reads a result.
+    Raises InputError or MissingExtraError for what concerns all images.
     """
     model = model if isinstance(model, Model) else load_model(model)
     settings = Settings(
@@ -55,42 +68,42 @@ def detect_images(
         region=region,
         roi=None if roi is None else Path(roi),
         tissue=tissue,
-        own_stains=keep_stains,
+        keep_stains=keep_stains,
     )
-    jobs = _jobs(images, mpp=mpp, scanner=scanner, force_mpp=force_mpp)
-    how = How(again=overwrite, overlay=overlay)
-    with _executor(
-        model, settings, runtime, cluster, device, precision, threads, batch
+    jobs = jobs_for(images, out, mpp=mpp, scanner=scanner, force_mpp=force_mpp)
+    options = BatchOptions(overwrite, overlay, redraw, marks or default_marks)
+    events = BatchEvents(finished=on_finished)
+    with open_executor(
+        model,
+        settings,
+        runtime=runtime,
+        cluster=cluster,
+        device=device,
+        precision=precision,
+        threads=threads,
+        batch=batch,
     ) as executor:
-        return detect_batch(executor, jobs, model, out, settings, how, Watcher(ends=on_finished))
-
-
-def _jobs(
-    images: Dataset | Iterable[str | Path] | str | Path,
-    *,
-    mpp: float | None,
-    scanner: str | None,
-    force_mpp: bool,
-) -> list[Job]:
-    if isinstance(images, Dataset):
-        return jobs_for_cases(images, mpp=mpp, force_mpp=force_mpp)
-    paths = [images] if isinstance(images, str | Path) else images
-    return jobs_for_paths([Path(p) for p in paths], mpp=mpp, scanner=scanner, force_mpp=force_mpp)
+        return detect_batch(executor, jobs, model, out, settings, options, events)
 
 
 @contextmanager
-def _executor(
+def open_executor(
     model: Model,
     settings: Settings,
-    runtime: Runtime | None,
-    cluster: str | None,
-    device: str,
-    precision: str,
-    threads: int | None,
-    batch: int | None,
+    *,
+    runtime: Runtime | None = None,
+    cluster: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    batch: int | None = None,
+    report: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Executor]:
+    """Open this process, or a Dask cluster, as an executor. ``report`` gets a line about it."""
+    name = f"{model.card.name} ({model.id[:12]})"
     if cluster is None:
         runtime = runtime or open_runtime(model, device, threads=threads, precision=precision)
+        report(f"{name} on {runtime.name}")
         yield LocalExecutor(model, runtime, settings, batch)
         return
     from metaphase.detection.daskexecutor import open_cluster
@@ -103,5 +116,23 @@ def _executor(
         threads=threads,
         precision=precision,
         batch=batch,
+        report=report,
     ) as executor:
+        workers = f"{executor.workers} worker{'s' * (executor.workers != 1)} of {cluster}"
+        report(f"{name} on {executor.runtime.name}, by {workers}")
         yield executor
+
+
+def jobs_for(
+    images: Images,
+    out: str | Path,
+    *,
+    mpp: float | None = None,
+    scanner: str | None = None,
+    force_mpp: bool = False,
+) -> list[Job]:
+    """Return a job for each image that a user named."""
+    if isinstance(images, Dataset):
+        return jobs_for_cases(images, mpp=mpp, force_mpp=force_mpp, out=out)
+    paths = [images] if isinstance(images, str | Path) else images
+    return jobs_for_paths(paths, mpp=mpp, scanner=scanner, force_mpp=force_mpp, out=out)

@@ -1,4 +1,4 @@
-"""Who does the work of one image: this process, or a cluster (``cluster.py``)."""
+"""Who does the work of one image: this process, or a cluster (``daskexecutor.py``)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from metaphase.detection.detect import Progress, carry_out, fingerprint_of_image, provenance
+from metaphase.detection.detect import hash_image, provenance_of, run_plan
 from metaphase.detection.inputs import Job
+from metaphase.detection.pipeline import Progress
 from metaphase.detection.plan import Plan, Settings, make_plan
-from metaphase.detection.runtime import Runtime, runtime_precision
+from metaphase.detection.runtime import Runtime
 from metaphase.figures import Detections
 from metaphase.models.modelfile import Model
 from metaphase.slides.slide import Slide
@@ -18,25 +19,32 @@ from metaphase.slides.slide import Slide
 class Executor(Protocol):
     """Does the parts of an image's work that take long.
 
-    ``at_once`` is how many images keep it busy; the calls for them come from as many threads.
+    ``images_at_once`` is the number of images that keep it busy. The calls for them come from as
+    many threads.
     """
 
-    at_once: int
+    images_at_once: int
 
     @property
     def precision(self) -> str:
         """The precision in which the network is computed."""
 
-    def fingerprint(self, job: Job, slide: Slide) -> str:
+    def hash(self, job: Job, slide: Slide) -> str:
         """Return the SHA-256 of the image."""
 
     def plan(self, job: Job, slide: Slide) -> Plan:
-        """Settle how the image is looked at."""
+        """Return the plan of the image."""
 
-    def carry_out(
-        self, job: Job, slide: Slide, plan: Plan, image_sha256: str, blocks: Path, tell: Progress
+    def run(
+        self,
+        job: Job,
+        slide: Slide,
+        plan: Plan,
+        image_sha256: str,
+        checkpoint: Path,
+        progress: Progress,
     ) -> Detections:
-        """Do what the plan says, and keep what is finished in the folder ``blocks``."""
+        """Carry out the plan. Finished parts are kept in the folder ``checkpoint``."""
 
 
 @dataclass
@@ -47,24 +55,32 @@ class LocalExecutor:
     runtime: Runtime
     settings: Settings
     batch: int | None = None
-    at_once: int = 1
+    images_at_once: int = 1
 
     @property
     def precision(self) -> str:
         """The precision in which the network is computed."""
-        return runtime_precision(self.runtime)
+        return self.runtime.precision
 
-    def fingerprint(self, job: Job, slide: Slide) -> str:
+    def hash(self, job: Job, slide: Slide) -> str:
         """Return the SHA-256 of the image."""
-        return fingerprint_of_image(slide)
+        return hash_image(slide)
 
     def plan(self, job: Job, slide: Slide) -> Plan:
-        """Settle how the image is looked at."""
+        """Return the plan of the image."""
         return make_plan(slide, self.model, self.settings)
 
-    def carry_out(
-        self, job: Job, slide: Slide, plan: Plan, image_sha256: str, blocks: Path, tell: Progress
+    def run(
+        self,
+        job: Job,
+        slide: Slide,
+        plan: Plan,
+        image_sha256: str,
+        checkpoint: Path,
+        progress: Progress,
     ) -> Detections:
-        """Do what the plan says, and keep what is finished in the folder ``blocks``."""
-        made = provenance(slide, self.model, plan, image_sha256, self.runtime)
-        return carry_out(plan, made, slide, self.model, self.runtime, self.batch, blocks, tell)
+        """Carry out the plan. Finished parts are kept in the folder ``checkpoint``."""
+        provenance = provenance_of(slide, self.model, plan, image_sha256, self.runtime)
+        return run_plan(
+            plan, provenance, slide, self.model, self.runtime, self.batch, checkpoint, progress
+        )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from metaphase.detection.plan import Plan
 from metaphase.detection.prefetch import prefetch
-from metaphase.detection.runtime import Runtime, streams_of
+from metaphase.detection.runtime import Runtime
 from metaphase.slides.slide import Pixels, Slide
 
 COMPONENTS: dict[str, tuple[str, ...]] = {
@@ -48,7 +48,7 @@ def image_statistics(slide: Slide, plan: Plan, runtime: Runtime) -> Statistics |
             return None
         return statistics | response_statistics(runtime.run(pixels[None]))
 
-    streams = streams_of(runtime)
+    streams = runtime.streams
     sample = sample_tiles(plan.tiles).tolist()
     measured = prefetch(measure, sample, workers=streams, depth=2 * streams)
     return mean_statistics([statistics for statistics in measured if statistics is not None])

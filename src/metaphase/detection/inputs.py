@@ -1,27 +1,40 @@
-"""From what a user names (files, folders, lists, cases) to the images to look at."""
+"""From what a user names (images, folders, lists, cases) to the images to analyse."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from metaphase.errors import InputError, Problem, SlideError
 from metaphase.labels.dataset import Case
 from metaphase.slides.open import SUFFIXES, open_case, open_slide
 from metaphase.slides.slide import Slide
 
+T = TypeVar("T")
+
 LIST_SUFFIX = ".txt"
+
+RESERVED = frozenset(
+    {
+        *("failures.csv", "summary.csv", "counts.csv", "counts.json", "detections.csv"),
+        *("detections.json", "detections.geojson", "overlay.png", "tissue.geojson"),
+        *("roi.geojson", "hotspots.geojson", "density.csv", "count.json"),
+    }
+)
+"""Names of files that are written to result folders, so no result folder has one of them."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One image to look at, and the name of the folder for its results.
+    """One image to analyse, and the name of the folder for its results.
 
-    ``case`` is the data set's case that it belongs to, if any; else ``mpp``, ``scanner`` and
-    ``force_mpp`` are what the user says of its resolution.
+    ``case`` is its case in a data set, if any. Otherwise ``mpp``, ``scanner`` and ``force_mpp`` are
+    what the user states of its resolution.
     """
 
     image: Path
@@ -44,13 +57,15 @@ def jobs_for_paths(
     mpp: float | None = None,
     scanner: str | None = None,
     force_mpp: bool = False,
+    out: str | Path | None = None,
 ) -> list[Job]:
     """Return a job for each image that the paths name, each image once, in their order.
 
-    A path is an image, a folder (the images directly in it, by name) or a ``.txt`` list (a path a
-    line, relative to the list; a line that begins with ``#`` is a comment). An image that does not
-    exist is a job that will fail; a folder without images, or a list that cannot be read, raises
-    InputError.
+    A path is an image, a folder (the images directly in it, by name) or a ``.txt`` list (one path
+    per line, relative to the list; lines that begin with ``#`` are comments). An image that does
+    not exist is a job that will fail. A folder without images, or a list that cannot be read,
+    raises InputError. ``out`` is the folder of the results: a name that is taken there by a file is
+    avoided.
     """
     images: dict[Path, Path] = {}
     problems: list[Problem] = []
@@ -65,47 +80,92 @@ def jobs_for_paths(
     found = list(images.values())
     return [
         Job(image, name, mpp, scanner, force_mpp)
-        for image, name in zip(found, unique_names(found), strict=True)
+        for image, name in zip(found, unique_names(found, out), strict=True)
     ]
 
 
 def jobs_for_cases(
-    cases: Iterable[Case], *, mpp: float | None = None, force_mpp: bool = False
+    cases: Iterable[Case],
+    *,
+    mpp: float | None = None,
+    force_mpp: bool = False,
+    out: str | Path | None = None,
 ) -> list[Job]:
     """Return a job for each case, its folder named by its id."""
+    cases = list(cases)
+    rules: list[Callable[[str], str]] = [
+        lambda id: "/".join(part for part in id.split("/") if part not in ("", ".", "..")),
+        lambda id: f"{_plain(id)}_{_digest(id.encode('utf-8', 'surrogatepass'))}",
+    ]
+    names = _unique([case.id for case in cases], rules, out)
     return [
         Job(
             case.image or Path(case.id),
-            "/".join(part for part in Path(case.id).parts if part not in ("..", "/", "\\")),
+            name,
             mpp=mpp,
             scanner=case.scanner,
             force_mpp=force_mpp,
             case=case,
         )
-        for case in cases
+        for case, name in zip(cases, names, strict=True)
     ]
 
 
-def unique_names(images: Sequence[Path]) -> list[str]:
-    """Return a folder name for each of different images: its stem, or more where stems collide.
+def unique_names(images: Sequence[Path], out: str | Path | None = None) -> list[str]:
+    """Return a folder name for each of different images.
 
-    Then it is the whole file name (``a.svs`` and ``a.tif``), then that with the folder before it,
-    then with a hash of the path. A name does not depend on the order of the images; names that
-    differ in case alone count as equal, since some file systems think so.
+    It is the first of these that is a safe name and that no other image has: the stem, the file
+    name (``a.svs`` and ``a.tif``), the file name with the folder before it, the stem with a hash of
+    the path. Names do not depend on the order of the images. Names that differ in case alone count
+    as equal, as they do on some file systems. A name is safe if its folder lies in ``out``, is not
+    hidden, and is no file there.
     """
-    longer: list[Callable[[Path], str]] = [
+    rules: list[Callable[[Path], str]] = [
+        lambda path: path.stem,
         lambda path: path.name,
         lambda path: f"{path.resolve().parent.name}_{path.name}",
-        lambda path: f"{path.stem}_{hashlib.sha256(bytes(path.resolve())).hexdigest()[:8]}",
+        lambda path: f"{_plain(path.stem)}_{_digest(os.fsencode(path.resolve()))}",
     ]
-    names = [image.stem for image in images]
-    for rename in longer:
+    return _unique(list(images), rules, out)
+
+
+def _unique(items: list[T], rules: list[Callable[[T], str]], out: str | Path | None) -> list[str]:
+    """Return for each item the name by the first rule that is safe and unique."""
+    names = [rules[0](item) for item in items]
+    for rule in rules[1:]:
         times = Counter(name.casefold() for name in names)
         names = [
-            rename(image) if times[name.casefold()] > 1 else name
-            for name, image in zip(names, images, strict=True)
+            rule(item) if times[name.casefold()] > 1 or not _is_safe(name, out) else name
+            for name, item in zip(names, items, strict=True)
         ]
     return names
+
+
+def _is_safe(name: str, out: str | Path | None) -> bool:
+    """Return whether a folder of this name can hold results."""
+    parts = name.split("/")
+    if any(not part.strip(". ") or part.startswith(".") for part in parts):
+        return False
+    if any(part.casefold() in RESERVED or not part.isprintable() for part in parts):
+        return False
+    if out is None:
+        return True
+    folders = [Path(out, *parts[: i + 1]) for i in range(len(parts))]
+    return not any(folder.exists() and not folder.is_dir() for folder in folders)
+
+
+def _printable(text: str) -> str:
+    """Return the text without characters that file systems, CSV or terminals cannot hold."""
+    kept = (c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in text)
+    return "".join(kept)
+
+
+def _plain(text: str) -> str:
+    return _printable(text).strip(". ")[:80] or "image"
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:8]
 
 
 def _images(path: Path) -> list[Path]:
@@ -127,5 +187,5 @@ def _listed(path: Path) -> list[Path]:
     entries = [line.strip() for line in lines]
     images = [path.parent / entry for entry in entries if entry and not entry.startswith("#")]
     if not images:
-        raise SlideError.of(path, "lists no images", way_out="one path a line")
+        raise SlideError.of(path, "lists no images", way_out="one path per line")
     return images

@@ -1,85 +1,86 @@
-"""The second stage: a small network scores a window around each candidate again.
+"""The second stage: a second network scores a window around each candidate of the detector.
 
-A detector sees every place once, most of it easy. What it takes for a mitotic figure is looked at
-again, larger and in several symmetries, by a network that has learnt from figures and from the
-mistakes of the detector alone (a cascade, as in Chen et al. 2016, AAAI).
+The detector sees every place once. Its candidates are few, so a second network can afford a larger
+window and several symmetries. It was trained on figures and on the errors of the detector (a
+cascade, as in Chen et al. 2016, AAAI).
 
-It looks in two steps, since most candidates are nothing: at one window of each, and where that
-leaves a score of at least ``SecondStage.floor``, at the other symmetries too. The logits of all
-that were looked at are averaged. What is done with one candidate does not depend on the others.
+Most candidates are no figures. So one window of each is scored first. Where the combined score is
+at least ``SecondStage.floor``, the other symmetries are scored too and the logits are averaged. The
+score of a candidate does not depend on the other candidates.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from metaphase.arrays import BoolArray, CodeArray, FloatArray, Pixels
+from metaphase.detection.candidates import Candidates
 from metaphase.detection.decode import sigmoid
+from metaphase.detection.merge import merge
 from metaphase.detection.prefetch import prefetch
-from metaphase.detection.runtime import Runtime, streams_of
+from metaphase.detection.runtimebase import Runtime
 from metaphase.figures import SCORE_DECIMALS, Detections, Label
 from metaphase.models.card import SecondStage
 from metaphase.models.modelfile import Model
-from metaphase.slides.slide import Pixels, Slide
-from metaphase.slides.stain import Macenko
-
-FloatArray = NDArray[np.float64]
+from metaphase.slides.slide import Slide
+from metaphase.stain.macenko import Macenko
 
 _BATCH = 16
 _STEP = 4
-"""Smaller batches are filled up to multiples of this: runtimes prepare themselves for each size."""
-_AT_ONCE = 256  # windows held in memory: 7 MB of 96 px
+"""Smaller batches are filled up to a multiple of this: runtimes prepare for each size they meet."""
+_WINDOWS_IN_MEMORY = 256  # 7 MB of 96 px
 _READERS = 2
 
 
 @dataclass(frozen=True)
 class CandidateClassifier:
-    """Looks at places of one slide with the network of a second stage.
+    """Scores candidates of one slide with the network of a second stage.
 
-    ``stain`` are the slide's own, which are exchanged for ``look.stain`` where both are known.
+    ``stain`` are the stains of the slide. Windows are normalised to ``stage.stain`` where both are
+    known.
     """
 
     slide: Slide
-    look: SecondStage
+    stage: SecondStage
     model: Model
     runtime: Runtime
     stain: Macenko | None = None
 
-    def wants(self, label: NDArray[np.int8], score: FloatArray) -> NDArray[np.bool_]:
-        """Tell which candidates [n] are looked at again: what may be a mitotic figure."""
-        return np.asarray((label == Label.MITOTIC.code) & (score >= self.look.min_score))
+    def selects(self, label: CodeArray, score: FloatArray) -> BoolArray:
+        """Return which candidates [n] are scored: those that may be mitotic figures."""
+        return np.asarray((label == Label.MITOTIC.code) & (score >= self.stage.min_score))
 
     def scores(self, points: FloatArray, first: FloatArray) -> FloatArray:
-        """Return what the second network makes of points [n, 2], [0, 1] each.
+        """Return the second scores [n] of points [n, 2], in [0, 1].
 
-        ``first`` are the detector's scores [n].
+        ``first`` [n] are the scores of the detector.
         """
         parts = [np.zeros(0)]
         windows = prefetch(self._read, points, workers=_READERS, depth=2 * _BATCH)
         with closing(windows):
-            for start in range(0, len(points), _AT_ONCE):
-                some = first[start : start + _AT_ONCE]
+            for start in range(0, len(points), _WINDOWS_IN_MEMORY):
+                some = first[start : start + _WINDOWS_IN_MEMORY]
                 parts.append(self._scores(np.stack([next(windows) for _ in some]), some))
         return np.concatenate(parts)
 
     def _scores(self, windows: Pixels, first: FloatArray) -> FloatArray:
         total = self._logits(windows, [0])[0]
-        looks = np.ones(len(windows))
-        promising = joined(first, sigmoid(total), self.look) >= self.look.floor
-        if self.look.symmetries > 1 and promising.any():
-            more = self._logits(windows[promising], range(1, self.look.symmetries))
-            total[promising] += more.sum(axis=0)
-            looks[promising] = self.look.symmetries
-        return sigmoid(total / looks)
+        count = np.ones(len(windows))
+        promising = combined_score(first, sigmoid(total), self.stage) >= self.stage.floor
+        if self.stage.symmetries > 1 and promising.any():
+            others = self._logits(windows[promising], range(1, self.stage.symmetries))
+            total[promising] += others.sum(axis=0)
+            count[promising] = self.stage.symmetries
+        return sigmoid(total / count)
 
     def _logits(self, windows: Pixels, symmetries: Sequence[int]) -> FloatArray:
         """Return the logits [symmetries, n] of windows [n, h, w, 3]."""
         turned = np.concatenate([turn(windows, number) for number in symmetries])
-        streams = streams_of(self.runtime)
+        streams = self.runtime.streams
         logits = prefetch(self._run, _batches(turned), workers=streams, depth=2 * streams)
         return np.concatenate(list(logits))[: len(turned)].reshape(len(symmetries), len(windows))
 
@@ -90,54 +91,72 @@ class CandidateClassifier:
         spec = self.model.card.input
         x, y = point.tolist()
         window = read_window(self.slide, x, y, spec.tile_px, spec.mpp)
-        wanted = self.look.stain
-        if self.stain is None or wanted is None:
+        target = self.stage.stain
+        if self.stain is None or target is None:
             return window
-        return Macenko.told(wanted.vectors, wanted.amounts).instead_of(self.stain, window)
+        return Macenko.from_values(target.vectors, target.amounts).transfer(window, self.stain)
+
+
+def with_second_scores(
+    candidates: Candidates, merge_radius_px: float, classifier: CandidateClassifier | None
+) -> Candidates:
+    """Return candidates with the second scores of those that are likely to remain after merging.
+
+    Which remain is known only when all candidates of the slide are merged; by then, few are without
+    a second score. Unchanged without a classifier.
+    """
+    if classifier is None:
+        return candidates
+    x, y, score, label = candidates.rounded()
+    kept = merge(x, y, score, label, merge_radius_px)
+    kept = kept[classifier.selects(label[kept], score[kept])]
+    points = np.stack([x[kept], y[kept]], axis=1)
+    second = classifier.scores(points, score[kept])
+    return replace(candidates, rescored=np.column_stack([points, score[kept], second]))
 
 
 def rescore(
-    found: Detections, classifier: CandidateClassifier, seen: FloatArray | None = None
+    detections: Detections, classifier: CandidateClassifier, rescored: FloatArray | None = None
 ) -> Detections:
-    """Return the mitotic figures among ``found`` with their new scores.
+    """Return the detections with their final scores.
 
-    Those that the detector scores under the look's ``min_score`` are left out; other labels stay as
-    they are. ``seen`` are rows x, y, score, second score [k, 4] of what was looked at before.
+    Mitotic figures with a score of the detector below ``SecondStage.min_score`` are left out. Other
+    labels keep their score. ``rescored`` are rows x, y, first score, second score [k, 4] that are
+    known already.
     """
-    again = classifier.wants(found.label, found.score)
-    keep = again | (found.label != Label.MITOTIC.code)
-    score = np.array(found.score)
-    rows = np.stack([found.x_px[again], found.y_px[again], score[again]], axis=1)
-    score[again] = joined(
-        score[again], _second_scores(rows, classifier, _by_place(seen)), classifier.look
-    )
+    selected = classifier.selects(detections.label, detections.score)
+    keep = selected | (detections.label != Label.MITOTIC.code)
+    score = np.array(detections.score)
+    rows = np.stack([detections.x_px[selected], detections.y_px[selected], score[selected]], axis=1)
+    second = _second_scores(rows, classifier, _by_place(rescored))
+    score[selected] = combined_score(score[selected], second, classifier.stage)
     return Detections(
-        found.x_px[keep],
-        found.y_px[keep],
+        detections.x_px[keep],
+        detections.y_px[keep],
         np.round(score[keep], SCORE_DECIMALS),
-        found.label[keep],
-        provenance=found.provenance,
+        detections.label[keep],
+        provenance=detections.provenance,
     )
 
 
-def joined(first: FloatArray, second: FloatArray, look: SecondStage) -> FloatArray:
-    """Return the score of both looks together."""
-    return np.asarray(first ** (1 - look.weight) * second**look.weight)
+def combined_score(first: FloatArray, second: FloatArray, stage: SecondStage) -> FloatArray:
+    """Return the final score: the weighted geometric mean of the scores of both networks."""
+    return np.asarray(first ** (1 - stage.weight) * second**stage.weight)
 
 
-def _by_place(seen: FloatArray | None) -> dict[tuple[float, ...], float]:
-    rows = [] if seen is None else seen.tolist()
+def _by_place(rescored: FloatArray | None) -> dict[tuple[float, ...], float]:
+    rows = [] if rescored is None else rescored.tolist()
     return {(x, y, first): second for x, y, first, second in rows}
 
 
 def _second_scores(
     rows: FloatArray, classifier: CandidateClassifier, known: Mapping[tuple[float, ...], float]
 ) -> FloatArray:
-    """Return the second scores of rows x, y, score [n, 3], looking at those that are not known."""
-    found = np.array([known.get(tuple(row), np.nan) for row in rows.tolist()])
-    missing = np.isnan(found)
-    found[missing] = classifier.scores(rows[missing, :2], rows[missing, 2])
-    return found
+    """Return the second scores of rows x, y, score [n, 3]; computes those that are not known."""
+    second = np.array([known.get(tuple(row), np.nan) for row in rows.tolist()])
+    missing = np.isnan(second)
+    second[missing] = classifier.scores(rows[missing, :2], rows[missing, 2])
+    return second
 
 
 def _batches(windows: Pixels) -> Iterator[Pixels]:
@@ -151,8 +170,8 @@ def _batches(windows: Pixels) -> Iterator[Pixels]:
 def read_window(slide: Slide, x_px: float, y_px: float, side: int, mpp: float) -> Pixels:
     """Return the window [side, side, 3] at ``mpp`` around a point of the slide.
 
-    Where it reaches over the slide's border it is mirrored there: white beside tissue would be
-    something that only windows at a border have.
+    Beyond the border of the slide it is mirrored. With white there, windows at a border would
+    differ from those of the training.
     """
     scale = mpp / slide.mpp
     x, y = x_px - side * scale / 2, y_px - side * scale / 2

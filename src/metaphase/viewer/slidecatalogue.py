@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from metaphase.detection.batch import OVERLAY_NAME
+from metaphase.detection.resultfolder import OVERLAY_NAME
 from metaphase.detectionfile import JSON_NAME, load_detections
 from metaphase.errors import DetectionsError, SlideError
 from metaphase.figures import Detections

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from metaphase.detection.checkpoint import Candidates
+from metaphase.arrays import Pixels
+from metaphase.detection.candidates import Candidates
 from metaphase.detection.decode import decode
-from metaphase.detection.detect import finish, found_in_tile
+from metaphase.detection.detect import merge_candidates
+from metaphase.detection.pipeline import candidates_of_tile, find_candidates
 from metaphase.detection.plan import Plan, Settings, make_plan
+from metaphase.detection.runtimebase import Maps, Runtime
 from metaphase.evaluation.curves import Curve
 from metaphase.evaluation.evaluate import Scores, evaluate
 from metaphase.evaluation.thresholds import choose_threshold
@@ -37,8 +40,6 @@ from metaphase.training.recipe.recipe import Recipe
 
 TileOf = tuple[str, int]
 """A case's id and the number of a tile of its grid."""
-
-_BATCH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,9 @@ class Regions:
 
     def detections(self, case_id: str, found: Candidates) -> Detections:
         """Merge what was found in a case's tiles."""
-        return finish(found, self.plan(case_id), _provenance(self.slides[case_id], self.model))
+        return merge_candidates(
+            found, self.plan(case_id), _provenance(self.slides[case_id], self.model)
+        )
 
 
 class GridTiles:
@@ -133,7 +136,9 @@ class RegionScorer:
         head = self.regions.model.card.head
         candidates = decode(maps, head, min_score=self.regions.settings.min_score)
         for (case_id, number), found in zip(tiles, candidates, strict=True):
-            self._found[case_id].append(found_in_tile(self.regions.plan(case_id), number, found))
+            self._found[case_id].append(
+                candidates_of_tile(self.regions.plan(case_id), number, found)
+            )
 
     def gather(self) -> None:
         """Join what several processes found: afterwards each has all of it."""
@@ -174,29 +179,38 @@ class RegionScorer:
         return min(known) if known else _number(scores.f1)
 
 
-@torch.inference_mode()
+class NetworkRuntime(Runtime):
+    """Runs a network in training, on its device, in the precision of the trainer."""
+
+    name = "network in training"
+    batch = 4
+
+    def __init__(self, network: Network, recipe: Recipe) -> None:
+        self._network = network
+        self._trainer = recipe.trainer
+        self._device = next(network.parameters()).device
+
+    @torch.inference_mode()
+    def run(self, tiles: Pixels) -> Maps:
+        """Return the output maps for tiles [n, h, w, 3]."""
+        with autocast(self._trainer, self._device):
+            maps = self._network(torch.from_numpy(tiles).to(self._device))
+        return [m.float().cpu().numpy() for m in maps]
+
+
 def detect_regions(
     network: Network, recipe: Recipe, cases: Dataset, *, min_score: float
 ) -> dict[str, Detections]:
-    """Return what a network finds in whole regions, by case id. It stays on its device."""
+    """Return the detections of a network in whole regions, by case id. It stays on its device."""
     regions = Regions(recipe, network, cases)
     regions.slides = SlidePool({case.id: case for case in cases}, limit=1)
-    device = next(network.parameters()).device
+    runtime = NetworkRuntime(network, recipe)
     detections = {}
     for case in cases:
-        slide, plan = regions.slides[case.id], regions.plan(case.id)
-        scale, side = plan.grid.scale, plan.grid.tile
-        parts = []
-        for start in range(0, len(plan.tiles), _BATCH):
-            numbers = [int(number) for number in plan.tiles[start : start + _BATCH]]
-            corners = [plan.grid.corner(number) for number in numbers]
-            pixels = [slide.read(x * scale, y * scale, side, side, plan.mpp) for x, y in corners]
-            with autocast(recipe.trainer, device):
-                maps = network(torch.from_numpy(np.stack(pixels)).to(device))
-            arrays = [m.float().cpu().numpy() for m in maps]
-            found = decode(arrays, network.head, min_score=min_score)
-            parts += [found_in_tile(plan, n, f) for n, f in zip(numbers, found, strict=True)]
-        detections[case.id] = regions.detections(case.id, Candidates.join(parts))
+        slide = regions.slides[case.id]
+        plan = replace(regions.plan(case.id), min_score=min_score)
+        candidates = find_candidates(slide, regions.model, plan, runtime)
+        detections[case.id] = regions.detections(case.id, candidates)
     return detections
 
 
