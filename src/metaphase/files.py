@@ -38,9 +38,13 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a UTF-8 text file whole or not at all, with ``\\n`` line ends."""
+    """Write a UTF-8 text file whole or not at all, with ``\\n`` line ends.
+
+    Names of files that are not UTF-8 are written with escapes such as ``\\udcff``, which JSON reads
+    back as they were.
+    """
     with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
