@@ -41,7 +41,8 @@ class Figure:
 
     ``x_px, y_px`` is its position in full-resolution pixels, origin top-left: the centre of its box
     unless the file gives another point. ``box`` is x1, y1, x2, y2 as in the file; it may cross the
-    border of the image. It is None where the file has points only.
+    border of the image. It is None where the file has points only. ``confidence`` is the share of
+    readers who called it a mitotic figure, in [0, 1]. It is None where the file does not say.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Figure:
     y_px: float
     label: Label = Label.MITOTIC
     box: tuple[float, float, float, float] | None = None
+    confidence: float | None = None
 
 
 def points_of(figures: Iterable[Figure], label: Label | None = Label.MITOTIC) -> FloatArray:

@@ -29,7 +29,7 @@ from metaphase.labels.reading import (
     numbered,
     repeated,
 )
-from metaphase.labels.values import first_text, flag, length_px, resolution_um
+from metaphase.labels.values import first_text, flag, length_px, resolution_um, share
 from metaphase.units import scanner_name
 
 Record = Mapping[str, Any]
@@ -222,7 +222,10 @@ class _Reader:
             )
             return None
         x, y = point_of(annotation) or centres([[x1, y1, x2, y2]])[0]
-        figure = Figure(id_, float(x), float(y), label, (x1, y1, x2, y2))
+        confidence = share(
+            self.reading, f"annotation {id_}", "confidence", annotation.get("confidence")
+        )
+        figure = Figure(id_, float(x), float(y), label, (x1, y1, x2, y2), confidence)
         return figure if check_place(self.reading, figure, width, height) else None
 
     def tell_left_out(self) -> None:

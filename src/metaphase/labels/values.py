@@ -60,6 +60,15 @@ def resolution_um(reading: Reading, record: str, value: Any) -> float | None:
     return result
 
 
+def share(reading: Reading, record: str, name: str, value: Any) -> float | None:
+    """Return a number in [0, 1], or None."""
+    result = number(reading, record, name, value)
+    if result is not None and not 0 <= result <= 1:
+        reading.problem(record, f"{name} is not between 0 and 1: {value!r}")
+        return None
+    return result
+
+
 def flag(reading: Reading, record: str, name: str, value: Any) -> bool | None:
     """Return yes or no, or None if there is no value."""
     word = str(value).strip().lower()

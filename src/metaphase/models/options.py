@@ -60,7 +60,12 @@ class WindowOptions(Strict):
     """EfficientNet-Lite on a small window, for one answer: is a mitotic figure in its middle?"""
 
     mpp: float = Field(1 / 6, ge=0.01, le=100, description="Resolution of the window, um/px.")
-    tile_px: int = Field(96, gt=0, le=1024, multiple_of=32, description="Side of the window, px.")
+    tile_px: int = Field(96, gt=0, le=1024, multiple_of=16, description="Side of the window, px.")
+    strides: tuple[Literal[8, 16, 32], ...] = Field(
+        (32,),
+        min_length=1,
+        description="Strides of the features that are averaged over the window and joined.",
+    )
     backbone: Backbone = Field("efficientnet_lite0", description=_BACKBONE)
     weights: str = Field(
         "imagenet", description="`imagenet` (from the installed package), `none`, or a file."

@@ -32,6 +32,7 @@ from metaphase.models.modelfile import (
     SECOND_STAGE_FOLDER,
     Model,
     load_model,
+    load_network,
     rewrite_card,
     save_model,
     save_second_stage,
@@ -102,6 +103,8 @@ def _fit(recipe: Recipe, data: TrainingData, folder: Path, show: bool) -> Networ
     from metaphase.models.networks import build_network
     from metaphase.training.fit.fit import fit
 
+    if recipe.second_stage is not None and recipe.second_stage.detector is not None:
+        return load_network(load_model(recipe.second_stage.detector))
     torch.manual_seed(recipe.seed)  # new layers start the same
     training, validation = data.training, data.validation
     options = recipe.network_options(training)

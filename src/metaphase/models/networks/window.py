@@ -18,14 +18,12 @@ from metaphase.models.networks.base import Network, Target
 from metaphase.models.networks.lite import LITE_NORMALISATION, efficientnet_lite
 from metaphase.models.options import WindowOptions
 
-_DEEPEST = 32
-"""Stride of the deepest features."""
 _SMOOTHING = 0.025
 """Labels are 0.025 and 0.975: experts disagree on more than one figure in forty."""
 
 
 class WindowNetwork(Network):
-    """EfficientNet-Lite features at stride 32, averaged over the window, and one layer."""
+    """EfficientNet-Lite features of some strides, averaged over the window, and one layer."""
 
     kind = "window"
 
@@ -46,18 +44,18 @@ class WindowNetwork(Network):
             options.backbone,
             options.weights,
             trainable=options.trainable_backbone_layers,
-            levels=(4,),
+            levels=tuple(stride.bit_length() - 2 for stride in sorted(options.strides)),
         )
         self.dropout = nn.Dropout(options.dropout)
-        self.score = nn.Conv2d(self.body.feature_info.channels()[-1], len(classes), 1)
+        self.score = nn.Conv2d(sum(self.body.feature_info.channels()), len(classes), 1)
         nn.init.normal_(self.score.weight, std=0.01)
         self.score.bias = nn.Parameter(torch.zeros(len(classes)))
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Return logits [n, classes, h / window, w / window]."""
-        features = self.body(self.normalise(images))[-1]
-        cells = F.avg_pool2d(features, self.settings.tile_px // _DEEPEST)
-        return (self.score(self.dropout(cells)),)
+        """Return logits [n, classes, 1, 1] of windows [n, window, window, 3]."""
+        levels = self.body(self.normalise(images))
+        pooled = torch.cat([level.mean((2, 3), keepdim=True) for level in levels], dim=1)
+        return (self.score(self.dropout(pooled)),)
 
     def loss(self, maps: tuple[Tensor, ...], targets: Sequence[Target]) -> dict[str, Tensor]:
         """Return "score": cross entropy. A window holds what its target has a point for."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -298,6 +298,23 @@ class Crops:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._open()
+
+
+def usable_crops(dataset: Dataset) -> Iterator[tuple[Case, Pixels, float]]:
+    """Yield each crop that shows a figure, its pixels [h, w, 3] and its resolution in um/px.
+
+    Raises RecipeError with every crop that cannot be used.
+    """
+    for case, mpp in zip(*_usable(dataset), strict=True):
+        yield case, _pixels_of(case), mpp
+
+
+def _pixels_of(case: Case) -> Pixels:
+    try:
+        with Image.open(str(case.image)) as file:
+            return np.asarray(file.convert("RGB"))
+    except OSError as error:
+        raise RecipeError.of(str(case.image), f"{error}", record=f"crop {case.id}") from error
 
 
 def _usable(dataset: Dataset) -> tuple[list[Case], list[float]]:

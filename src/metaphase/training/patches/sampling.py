@@ -25,7 +25,7 @@ FloatArray = NDArray[np.float64]
 Kind = Literal["mitotic", "hard_negative", "random"]
 KINDS: tuple[Kind, ...] = ("mitotic", "hard_negative", "random")
 
-PLACE, AUGMENT, ORDER, CROPS, WINDOWS, UNLABELLED = range(6)
+PLACE, AUGMENT, ORDER, CROPS, CONTEXTS, UNLABELLED = range(6)
 """Streams of random numbers: what they decide is independent of each other."""
 
 

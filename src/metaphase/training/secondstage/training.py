@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,10 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
+from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from metaphase.arrays import FloatArray
 from metaphase.figures import Label
 from metaphase.files import whole_file, write_text
 from metaphase.labels.dataset import Dataset
@@ -29,12 +31,11 @@ from metaphase.training.fit.optimiser import make_optimiser
 from metaphase.training.fit.precision import autocast, uses_gpu
 from metaphase.training.fit.schedule import make_schedule
 from metaphase.training.fit.thresholdselection import detect_cases
-from metaphase.training.patches.dataset import patch_dataset
-from metaphase.training.patches.loader import worker_options
-from metaphase.training.patches.minedplaces import load_mined
 from metaphase.training.recipe.recipe import Recipe
 from metaphase.training.recipe.sections import CompactNetwork, Optimiser, SecondStage
-from metaphase.training.secondstage.windows import Pixels, Windows, mined_places
+from metaphase.training.secondstage.batches import BatchSampler
+from metaphase.training.secondstage.contexts import Contexts, collect_contexts
+from metaphase.training.secondstage.variation import Colours, Variation
 
 LOG_NAME = "second.csv"
 _EVERY = 25
@@ -48,28 +49,22 @@ def train_second(
 ) -> Network:
     """Return the trained network of the second stage, in evaluation mode on the CPU.
 
-    ``detector`` is the finished detector; its mistakes on the training regions, and those that were
-    mined on the way (``folder/mined``), are what is told from figures.
+    ``detector`` is the finished detector. Its false candidates in the training regions are what
+    the network learns to tell from figures.
     """
     settings = _settings(recipe)
-    patches = patch_dataset(recipe, training, crops)
-    tables = [load_mined(path) for path in sorted((folder / "mined").glob("*.csv"))]
-    tables.append(_mistakes(recipe, detector, training, folder, show))
     torch.manual_seed(recipe.seed)
     network = build_network("window", network_options(recipe), (Label.MITOTIC,))
-    composer = patches.composer
-    windows = Windows(
-        patches.sampler.cases,
-        patches.slides,
-        mined_places(tables),
+    contexts = collect_contexts(
+        training,
+        crops,
+        _candidates(recipe, detector, training, folder, show),
         settings,
         network.input,
-        recipe.augment,
-        crops=composer.crops if composer else None,
-        seed=recipe.seed,
+        recipe.seed,
     )
     run = _Run.start(recipe, settings, network, folder)
-    run.go(windows, show=show)
+    run.go(contexts, show=show)
     return run.finished()
 
 
@@ -82,6 +77,7 @@ def network_options(recipe: Recipe) -> dict[str, Any]:
         "backbone": settings.backbone,
         "mpp": settings.window_um / settings.window_px,
         "tile_px": settings.window_px,
+        "strides": settings.strides,
         "dropout": settings.dropout,
         "trainable_backbone_layers": settings.trainable_backbone_layers,
         "weights": first.weights if own else "imagenet",
@@ -94,16 +90,15 @@ def _settings(recipe: Recipe) -> SecondStage:
     return recipe.second_stage
 
 
-def _mistakes(
+def _candidates(
     recipe: Recipe, detector: Model, training: Dataset, folder: Path, show: bool
-) -> dict[str, np.ndarray]:
-    """Return what the finished detector takes for a figure in the training regions.
-
-    What is one is left out by ``Windows``, as of every table of mined places.
-    """
+) -> dict[str, FloatArray]:
+    """Return the finished detector's candidates in the training regions, best first: [n, 2]."""
     lowest = _settings(recipe).min_score
-    found = detect_cases(detector, training, folder / "candidates", min_score=lowest, show=show)
-    return {name: one.with_label(Label.MITOTIC).points for name, one in found.items()}
+    detections = detect_cases(
+        detector, training, folder / "candidates", min_score=lowest, show=show
+    )
+    return {name: one.with_label(Label.MITOTIC).points for name, one in detections.items()}
 
 
 @dataclass
@@ -149,9 +144,13 @@ class _Run:
         run._resume()
         return run
 
-    def go(self, windows: Windows, *, show: bool) -> None:
+    def go(self, contexts: Contexts, *, show: bool) -> None:
         """Train to the end."""
         self.network.train()
+        sampler = BatchSampler(contexts, self.settings, self.recipe.augment, self.recipe.seed)
+        variation = Variation(
+            Colours.of(contexts), self.recipe.augment, self.settings, mpp=contexts.mpp
+        )
         columns = (
             TextColumn("second stage"),
             BarColumn(),
@@ -162,8 +161,10 @@ class _Run:
         console = Console(stderr=True)
         with Progress(*columns, console=console, transient=True, disable=not show) as bar:
             task = bar.add_task("second stage", total=self.steps, completed=self.step)
-            for images, wanted in self._batches(windows):
-                self._learn(images, wanted)
+            while self.step < self.steps:
+                batch = sampler.batch(self.step)
+                images = variation(batch.pixels, batch.origin, self._generator())
+                self._learn(images, torch.from_numpy(batch.target))
                 bar.update(task, completed=self.step)
                 if self.step % _KEEP == 0 or self.step == self.steps:
                     self._keep()
@@ -176,35 +177,27 @@ class _Run:
         return max(1, self.settings.windows // self.settings.batch_size)
 
     def finished(self) -> Network:
-        """Return the running mean of the network."""
+        """Return the running mean of the network, its scores moved to the share in practice."""
         network = self.average.module
         assert isinstance(network, Network)
+        if self.settings.prior is not None:
+            shift = log_odds(self.settings.prior) - log_odds(self.settings.figures)
+            with torch.no_grad():
+                network.score.bias += shift
         return network.cpu().float().eval()
 
-    def _batches(self, windows: Windows) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        from torch.utils.data import DataLoader
+    def _generator(self) -> torch.Generator:
+        """Return the random numbers of a step, the same in every run."""
+        state = np.random.SeedSequence([self.recipe.seed, self.step]).generate_state(1)
+        return torch.Generator().manual_seed(int(state[0]))
 
-        size = self.settings.batch_size
-        loader: DataLoader[Any] = DataLoader(
-            windows,  # type: ignore[arg-type]  # it has all that a map-style data set needs
-            batch_size=size,
-            sampler=range(self.step * size, self.steps * size),
-            collate_fn=_collate,
-            **worker_options(self.recipe.trainer.workers),
-        )
-        yield from loader
-
-    def _learn(self, images: torch.Tensor, wanted: torch.Tensor) -> None:
-        place = [self.recipe.seed, self.step]
-        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
-        images, wanted = images.to(self.device), wanted.to(self.device)
-        targets: list[Any] = [
-            {"labels": torch.zeros(int(figure), dtype=torch.int64, device=self.device)}
-            for figure in wanted
-        ]
+    def _learn(self, images: torch.Tensor, target: torch.Tensor) -> None:
+        torch.manual_seed(self.recipe.seed + self.step)  # dropout
+        images, target = images.to(self.device), target.to(self.device)
         with autocast(self.recipe.trainer, self.device):
-            maps = self.network(images)
-        loss = self.network.loss(maps, targets)["score"]
+            logits = self.network(images)[0]
+        logits = logits.float().reshape(-1)
+        loss = F.binary_cross_entropy_with_logits(logits, target)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
@@ -212,7 +205,7 @@ class _Run:
         self.schedule.step()
         self.average.update_parameters(self.network)
         self.step += 1
-        right = ((maps[0].reshape(-1) > 0) == wanted).float().mean()
+        right = ((logits > 0) == (target > 0.5)).float().mean()
         if self.step % _EVERY == 0 or self.step == self.steps:
             self.rows.append((self.step, float(loss.detach()), float(right)))
 
@@ -251,6 +244,6 @@ class _Run:
         self.step, self.rows = state["step"], [tuple(row) for row in state["rows"]]
 
 
-def _collate(items: Sequence[tuple[Pixels, bool]]) -> tuple[torch.Tensor, torch.Tensor]:
-    images = torch.from_numpy(np.stack([image for image, _ in items]))
-    return images, torch.tensor([figure for _, figure in items])
+def log_odds(share: float) -> float:
+    """Return the logarithm of the odds of a share in (0, 1)."""
+    return math.log(share / (1 - share))

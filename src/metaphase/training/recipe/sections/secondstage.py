@@ -7,44 +7,89 @@ from typing import Literal
 from pydantic import Field
 
 from metaphase.models.options import Backbone, WindowOptions
-from metaphase.training.recipe.sections.base import Section, repeated
+from metaphase.training.recipe.sections.base import RecipePath, Section, repeated
 
 
 class SecondStage(Section):
     """A second stage: a small network that classifies a window around each candidate.
 
-    It is trained after the detector, on figures and on the detector's false positives: those that
-    were mined during training and those of the finished detector in the training regions.
+    It is trained after the detector, on the labelled figures and hard negatives and on the
+    detector's false candidates in the training regions. Squares around these places are cut out
+    once; every step rotates, scales, shifts and recolours them anew.
     """
 
+    detector: RecipePath | None = Field(
+        default=None,
+        description="Model file whose detector is used unchanged. `[network]` is not trained then.",
+    )
     windows: int = Field(
         default=32_000, gt=0, le=1_000_000_000, description="Windows of the whole training."
     )
     batch_size: int = Field(default=64, gt=0, le=65_536, description="Windows a step.")
-    window_um: float = Field(default=16.0, gt=0, le=1000, description="Side of a window, um.")
+    window_um: float = Field(default=20.0, gt=0, le=1000, description="Side of a window, um.")
     window_px: int = Field(
-        default=96, ge=32, le=1024, multiple_of=32, description="Side of a window, px."
+        default=80, ge=32, le=1024, multiple_of=16, description="Side of a window, px."
     )
     backbone: Backbone = repeated(WindowOptions, "backbone")
+    strides: tuple[Literal[8, 16, 32], ...] = Field(
+        default=(16, 32),
+        min_length=1,
+        max_length=3,
+        description="Strides of the features that are averaged over the window and joined.",
+    )
     figures: float = Field(
-        default=0.45, gt=0, lt=1, description="Part of the windows that show a mitotic figure."
+        default=0.42, gt=0, lt=1, description="Part of the windows that show a mitotic figure."
     )
     crops: float = Field(
-        default=0.45, ge=0, lt=1, description="Part of the windows that are cut from crops."
+        default=0.45, ge=0, lt=1, description="Part of these figures that come from crops."
+    )
+    crop_negatives: float = Field(
+        default=0.12,
+        ge=0,
+        lt=1,
+        description="Part of the figure-free windows that come from crops.",
+    )
+    hard_negatives: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="Part of the other figure-free windows that show labelled hard negatives, "
+        "where there are any.",
     )
     random_negatives: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Part of them that lie at random places. The others show false candidates of "
+        "the detector.",
+    )
+    candidates_per_mm2: float = Field(
+        default=450.0,
+        gt=0,
+        le=1e6,
+        description="Largest number of false candidates that are kept for each mm2, best first.",
+    )
+    random_per_mm2: float = Field(
+        default=80.0, ge=0, le=1e6, description="Random places that are kept for each mm2."
+    )
+    confidence_weight: float = Field(
+        default=0.4,
+        ge=0,
+        le=1,
+        description="Where labels give the readers' confidence, the target is moved from the label "
+        "towards it by this part of the difference.",
+    )
+    colour_transfer: float = Field(
+        default=0.6,
+        ge=0,
+        le=1,
+        description="Part of the windows that get the colours of another slide.",
+    )
+    borders: float = Field(
         default=0.2,
         ge=0,
         le=1,
-        description="Part of the figure-free windows of regions that lie at random dark places; "
-        "the others lie at false positives of the detector.",
-    )
-    colour_transfer: float = Field(
-        default=0.5,
-        ge=0,
-        le=1,
-        description="Part of the windows whose colours are transferred: windows of regions get "
-        "those of crops, windows of crops those of regions.",
+        description="Part of the windows with an artificial, mirrored image border.",
     )
     jitter_um: float = Field(
         default=1.5,
@@ -53,15 +98,22 @@ class SecondStage(Section):
         description="Largest distance of a figure from the centre of its window, um.",
     )
     negative_distance_um: float = Field(
-        default=7.0,
+        default=8.0,
         gt=0,
         le=1000,
         description="Least distance of a crop's figures from the centre of its figure-free "
         "windows, um.",
     )
+    prior: float | None = Field(
+        default=0.03,
+        gt=0,
+        lt=1,
+        description="Part of the candidates that are mitotic figures in practice. Scores are moved "
+        "from the part in training to this one (Saerens et al. 2002); their order stays.",
+    )
     learning_rate: float = Field(default=1.5e-3, gt=0, le=10, description="Peak learning rate.")
     backbone_factor: float = Field(
-        default=0.5,
+        default=0.4,
         ge=0,
         le=1000,
         description="The backbone's learning rate is multiplied by this.",
@@ -81,7 +133,7 @@ class SecondStage(Section):
         default=0.1, ge=0, lt=1, description="Candidates with a lower score are not rescored."
     )
     weight: float = Field(
-        default=0.5,
+        default=1.0,
         ge=0,
         le=1,
         description="Weight of the second stage's score in the geometric mean of both scores.",
