@@ -7,6 +7,7 @@ give diversity: they are ``crops`` of the figures and ``crop_negatives`` of the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,18 +42,25 @@ class _Choice:
         return int(self.indices[min(at, len(self.indices) - 1)])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Mixture:
+    """Shares, and what is drawn where a share is hit."""
+
+    parts: Sequence[tuple[float, _Choice | _Mixture]]
+
+    def draw(self, rng: Rng) -> int:
+        edges = np.cumsum([share for share, _ in self.parts])
+        at = np.searchsorted(edges, rng.random() * edges[-1], side="right")
+        return self.parts[min(int(at), len(self.parts) - 1)][1].draw(rng)
+
+
 class BatchSampler:
     """Draws the batches of a run."""
 
     def __init__(self, contexts: Contexts, settings: SecondStage, augment: Augment, seed: int) -> None:
         self.contexts, self.settings, self.augment, self.seed = contexts, settings, augment, seed
-        shares = _shares(settings)
-        self._choices: dict[bool, list[tuple[float, _Choice]]] = {True: [], False: []}
-        for (figure, kind, crop), share in shares.items():
-            indices = contexts.where(kind, crop=crop)
-            if len(indices) and share > 0:
-                edges = np.cumsum(_balanced(contexts, indices))
-                self._choices[figure].append((share, _Choice(indices, edges)))
+        self._figures = self._sides(settings.crops, {Kind.FIGURE: 1.0}, {Kind.FIGURE: 1.0})
+        self._others = self._sides(settings.crop_negatives, *_negatives(settings))
 
     def batch(self, step: int) -> Batch:
         """Return the batch of a step."""
@@ -63,11 +71,27 @@ class BatchSampler:
         pixels = np.stack([self._varied(self.contexts.pixels[i], rng) for i in chosen])
         return Batch(pixels, self.contexts.target[chosen], self.contexts.origin[chosen])
 
+    def _sides(
+        self, crops: float, of_regions: Mapping[Kind, float], of_crops: Mapping[Kind, float]
+    ) -> _Mixture:
+        """Return what is drawn of regions and of crops. What is absent gives up its share."""
+        sides = []
+        for share, kinds, crop in ((1 - crops, of_regions, False), (crops, of_crops, True)):
+            choices = []
+            for kind, part in kinds.items():
+                indices = self.contexts.where(kind, crop=crop)
+                if len(indices) and part > 0:
+                    edges = np.cumsum(_balanced(self.contexts, indices))
+                    choices.append((part, _Choice(indices, edges)))
+            if choices and share > 0:
+                sides.append((share, _Mixture(choices)))
+        return _Mixture(sides)
+
     def _one(self, rng: Rng, figure: bool) -> int:
-        choices = self._choices[figure] or self._choices[not figure]
-        shares = np.cumsum([share for share, _ in choices])
-        at = np.searchsorted(shares, rng.random() * shares[-1], side="right")
-        return choices[min(int(at), len(choices) - 1)][1].draw(rng)
+        wanted, other = self._figures, self._others
+        if not figure:
+            wanted, other = other, wanted
+        return (wanted if wanted.parts else other).draw(rng)
 
     def _varied(self, pixels: Pixels, rng: Rng) -> Pixels:
         """Add what happens to whole images: a border near the figure, another JPEG pass."""
@@ -93,19 +117,12 @@ def with_border(pixels: Pixels, rng: Rng, mpp: float) -> Pixels:
     return np.ascontiguousarray(np.rot90(mirrored, int(rng.integers(4))))
 
 
-def _shares(settings: SecondStage) -> dict[tuple[bool, Kind, bool], float]:
-    """Return the share of (is a figure, kind, of crops) within figures and within the rest."""
-    crops, rest = settings.crop_negatives, 1 - settings.crop_negatives
+def _negatives(settings: SecondStage) -> tuple[dict[Kind, float], dict[Kind, float]]:
+    """Return the shares of the kinds without a figure, of regions and of crops."""
     hard, chance = settings.hard_negatives, settings.random_negatives
-    return {
-        (True, Kind.FIGURE, False): 1 - settings.crops,
-        (True, Kind.FIGURE, True): settings.crops,
-        (False, Kind.HARD_NEGATIVE, False): rest * hard,
-        (False, Kind.RANDOM, False): rest * chance,
-        (False, Kind.CANDIDATE, False): rest * (1 - hard - chance),
-        (False, Kind.CROP, True): crops * (1 - hard),
-        (False, Kind.HARD_NEGATIVE, True): crops * hard,
-    }
+    candidates = max(0.0, 1 - hard - chance)
+    of_regions = {Kind.HARD_NEGATIVE: hard, Kind.RANDOM: chance, Kind.CANDIDATE: candidates}
+    return of_regions, {Kind.CROP: 1 - hard, Kind.HARD_NEGATIVE: hard}
 
 
 def _balanced(contexts: Contexts, indices: IntArray) -> FloatArray:
