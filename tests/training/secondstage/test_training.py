@@ -17,13 +17,13 @@ from metaphase.training.train import train
 from tests.training.dots import dots_recipe
 
 SMALL = (
-    "second.windows=160",
-    "second.batch_size=16",
-    "second.window_px=32",
-    "second.window_um=8",
-    "second.trainable_backbone_layers=5",
-    "second.min_score=0.0",
-    "second.ema=0.5",
+    "second_stage.windows=160",
+    "second_stage.batch_size=16",
+    "second_stage.window_px=32",
+    "second_stage.window_um=8",
+    "second_stage.trainable_backbone_layers=5",
+    "second_stage.min_score=0.0",
+    "second_stage.ema=0.5",
 )
 
 
@@ -75,7 +75,7 @@ def test_a_run_looks_twice_and_goes_on_where_it_stopped(
     ("overrides", "weights"),
     [
         ((), "none"),
-        (("second.backbone=efficientnet_lite2",), "imagenet"),
+        (("second_stage.backbone=efficientnet_lite2",), "imagenet"),
         (("network={kind='retinanet_resnet50_fpn_v2', weights='none'}",), "imagenet"),
     ],
 )

@@ -57,7 +57,9 @@ class _Mixture:
 class BatchSampler:
     """Draws the batches of a run."""
 
-    def __init__(self, contexts: Contexts, settings: SecondStage, augment: Augment, seed: int) -> None:
+    def __init__(
+        self, contexts: Contexts, settings: SecondStage, augment: Augment, seed: int
+    ) -> None:
         self.contexts, self.settings, self.augment, self.seed = contexts, settings, augment, seed
         self._figures = self._sides(settings.crops, {Kind.FIGURE: 1.0}, {Kind.FIGURE: 1.0})
         self._others = self._sides(settings.crop_negatives, *_negatives(settings))
