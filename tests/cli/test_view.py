@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from metaphase.cli.view import app
 from metaphase.detectionfile import save_detections
 from metaphase.errors import InputError
-from metaphase.figures import Detections
+from metaphase.figures import Detections, Label
 from metaphase.labels.read import load_dataset
 from metaphase.provenance import Provenance
 from metaphase.viewer import pagefiles
@@ -35,14 +35,38 @@ def run(folder, *arguments):
     return CliRunner().invoke(app, [str(a) for a in (*given, *arguments)], catch_exceptions=False)
 
 
-def test_export_without_a_page(folder):
+def decide(folder, *decisions):
     store = ReviewStore(folder / "r.sqlite")
-    store.add(Decision("a", "", State.COMPLETE, "anna"))
+    for decision in decisions:
+        store.add(decision)
     store.close()
+
+
+def test_export_without_a_page(folder):
+    figure = "d2000_3000_0"
+    decide(
+        folder,
+        Decision("a", figure, State.CONFIRMED, "anna", Label.MITOTIC, 20, 30),
+        Decision("a", "", State.COMPLETE, "anna"),
+    )
     result = run(folder, "--export", folder / "out")
     assert result.exit_code == 0
     assert "1 of 1 slides" in result.stdout
     assert load_dataset(folder / "out" / "figures.csv")["a"].labelled
+    assert not (folder / "out" / "undecided.csv").exists()
+
+
+def test_a_complete_slide_with_undecided_figures_is_exported_as_unlabelled(folder):
+    decide(folder, Decision("a", "", State.COMPLETE, "anna"))
+    result = run(folder, "--export", folder / "out")
+    assert result.exit_code == 0
+    assert "1 undecided figures above the threshold keep it unlabelled" in result.stderr
+    assert not load_dataset(folder / "out" / "figures.csv")["a"].labelled
+
+
+@pytest.mark.parametrize("option", [["--partial"], ["--export", "x", "--port", "1"]])
+def test_options_without_effect_are_refused(folder, option):
+    assert run(folder, *option).exit_code == 2
 
 
 def test_no_token_needs_loopback(folder):

@@ -19,7 +19,7 @@ from metaphase.viewer import pagefiles
 from metaphase.viewer.app import create_app
 from metaphase.viewer.serve import address, listen, serve
 from metaphase.viewer.slidecatalogue import find_images, open_slides
-from metaphase.viewer.store import Decision, ReviewStore
+from metaphase.viewer.store import Decision, ReviewStore, State
 
 TOKEN = "t" * 43
 WIDTH, HEIGHT, MPP = 1300, 900, 0.25
@@ -59,6 +59,13 @@ def put(store, entry, figure, state, label=Label.MITOTIC, reviewer="anna", place
 
 def first_mitotic(entry):
     return next(f for f, i in entry.columns.index.items() if entry.columns.label[i] == 0)
+
+
+def confirm_all(store, entry, threshold=0.5, reviewer="anna"):
+    """Confirm every mitotic detection from a threshold on."""
+    for figure, row in entry.columns.index.items():
+        if entry.columns.score[row] >= threshold and entry.columns.label[row] == 0:
+            put(store, entry, figure, State.CONFIRMED, reviewer=reviewer)
 
 
 @pytest.fixture(scope="session")

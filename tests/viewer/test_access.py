@@ -35,7 +35,8 @@ def test_a_decision_needs_the_token_too(stranger, slug):
 def test_the_token_becomes_a_cookie_and_leaves_the_address(stranger):
     answer = stranger.get("/", params={"token": TOKEN})
     assert answer.status_code == 303
-    assert answer.headers["location"] == "/"
+    assert answer.headers["location"] == "./"
+    assert "path" not in answer.headers["set-cookie"].lower()
     cookie = answer.headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
@@ -65,7 +66,7 @@ def test_loopback_names_are_served(client, host):
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:9999", "null"])
 def test_other_pages_cannot_send(client, slug, origin):
-    body = {"figure": "", "state": "complete"}
+    body = {"figure": "", "state": "undone"}
     where = f"/api/slides/{slug.a}/decisions"
     assert client.post(where, json=body, headers={"Origin": origin}).status_code == 403
     own = {"Origin": "http://127.0.0.1:8765"}
@@ -125,3 +126,14 @@ def test_links_out_of_a_folder_are_not_followed(tmp_path):
     os.symlink(inside / "own.png", inside / "twin.png")
     os.symlink(tmp_path / "nowhere.png", inside / "broken.png")
     assert [path.name for path in find_images([inside])] == ["own.png"]
+
+
+@pytest.mark.parametrize(
+    ("site", "status"), [("same-origin", 201), ("cross-site", 403), ("same-site", 403)]
+)
+def test_behind_a_proxy_the_browser_says_who_sends(client, slug, site, status):
+    """The Host header is that of the proxy's connection, the Origin that of the proxy's page."""
+    headers = {"Origin": "https://hub.example", "Sec-Fetch-Site": site}
+    body = {"figure": "", "state": "undone"}
+    answer = client.post(f"/api/slides/{slug.a}/decisions", json=body, headers=headers)
+    assert answer.status_code == status

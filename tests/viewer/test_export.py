@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from metaphase.counting.review import load_review
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.figures import Figure, Label
@@ -10,15 +12,18 @@ from metaphase.labels.read import load_dataset
 from metaphase.training.data.sources import join_sources
 from metaphase.training.recipe.sections import Source
 from metaphase.viewer.export import (
+    UNDECIDED_NAME,
     ExportOptions,
     export_folder,
     review_table,
     reviewed_dataset,
+    undecided_figures,
 )
+from metaphase.viewer.reviewedfigures import counted
 from metaphase.viewer.slidecatalogue import find_images, open_slides
-from metaphase.viewer.store import WHOLE_SLIDE, State
+from metaphase.viewer.store import WHOLE_SLIDE, Remark, RemarkKind, State
 
-from .conftest import MPP, first_mitotic, found, put
+from .conftest import MPP, confirm_all, first_mitotic, found, put
 
 
 def test_only_complete_slides_are_labelled(slides, store):
@@ -26,23 +31,74 @@ def test_only_complete_slides_are_labelled(slides, store):
     assert not reviewed_dataset(slides, store)["a"].labelled
     assert reviewed_dataset(slides, store, ExportOptions(partial=True))["a"].count() == 1
     put(store, slides[0], WHOLE_SLIDE, State.COMPLETE)
+    assert not reviewed_dataset(slides, store)["a"].labelled  # some are undecided
+    confirm_all(store, slides[0])
     exported = reviewed_dataset(slides, store)
     assert exported["a"].labelled
-    assert exported["a"].count() == 1
+    assert exported["a"].count() == len(counted(slides[0], [], 0.5).points)
     assert not exported["b"].labelled
 
 
+def test_the_threshold_of_the_reader_decides_what_is_undecided(slides, store):
+    a = slides[0]
+    put(store, a, WHOLE_SLIDE, State.COMPLETE)
+    assert len(undecided_figures(slides, store)["a"]) == len(counted(a, [], 0.5).points)
+    for value, number in (("0.9", len(counted(a, [], 0.9).points)), ("1", 0)):
+        store.add_remark(Remark("a", "", RemarkKind.THRESHOLD, value, "anna"))
+        assert len(undecided_figures(slides, store)["a"]) == number
+    assert reviewed_dataset(slides, store)["a"].labelled
+
+
+def test_undecided_figures_of_labelled_slides_are_listed(slides, store, tmp_path):
+    put(store, slides[0], first_mitotic(slides[0]), State.CONFIRMED)
+    export_folder(slides, store, tmp_path / "out", ExportOptions(partial=True))
+    rows = (tmp_path / "out" / UNDECIDED_NAME).read_text().splitlines()
+    assert rows[0] == "case,x_px,y_px,score"
+    assert len(rows) == len(counted(slides[0], [], 0.5).points)  # one is decided
+    confirm_all(store, slides[0])
+    export_folder(slides, store, tmp_path / "out", ExportOptions(partial=True))
+    assert not (tmp_path / "out" / UNDECIDED_NAME).exists()
+
+
+def test_the_resolution_of_the_file_is_exported_where_it_states_one(tmp_path, store):
+    import numpy as np
+    import tifffile
+
+    per_cm = 10_000 / 0.499
+    tifffile.imwrite(
+        tmp_path / "s.tiff", np.full((64, 64, 3), 230, np.uint8), photometric="rgb",
+        resolution=(per_cm, per_cm), resolutionunit="CENTIMETER",
+    )  # fmt: skip
+    slides = open_slides(find_images([tmp_path]), mpp=0.2456)
+    with slides[0].open() as pixels:
+        shown = pixels.mpp
+    assert shown == pytest.approx(0.499)
+    assert reviewed_dataset(slides, store)["s"].mpp == shown
+
+
+def test_comments_are_exported_with_their_authors(slides, store):
+    figure = first_mitotic(slides[0])
+    put(store, slides[0], figure, State.REJECTED)
+    for reviewer, text in (("anna", "a pyknotic\nnucleus"), ("ben", "apoptosis")):
+        store.add_remark(Remark("a", figure, RemarkKind.COMMENT, text, reviewer))
+    table = review_table(slides, store)
+    assert table.splitlines()[0].endswith(",figure,comment")
+    assert table.splitlines()[1].endswith("anna: a pyknotic nucleus | ben: apoptosis")
+    assert "ben" not in review_table(slides, store, "anna")
+
+
 def test_a_rejected_figure_is_a_hard_negative_or_nothing(slides, store):
+    confirm_all(store, slides[0])
     put(store, slides[0], first_mitotic(slides[0]), State.REJECTED)
     put(store, slides[0], WHOLE_SLIDE, State.COMPLETE)
     assert reviewed_dataset(slides, store)["a"].count(Label.HARD_NEGATIVE) == 1
     without = reviewed_dataset(slides, store, ExportOptions(rejected_as=None))
-    assert without["a"].figures == ()
+    assert without["a"].count(Label.HARD_NEGATIVE) == 0
 
 
 def test_the_export_is_read_as_labels_and_as_a_review(slides, store, tmp_path, folder):
     a = slides[0]
-    put(store, a, first_mitotic(a), State.CONFIRMED)
+    confirm_all(store, a)
     put(store, a, "a-1", State.ADDED, place=(7.25, 8.5))
     other = list(a.columns.index)[4]
     put(store, a, other, State.REJECTED)
@@ -54,23 +110,25 @@ def test_the_export_is_read_as_labels_and_as_a_review(slides, store, tmp_path, f
     assert again["a"].mpp == MPP
     assert [case.labelled for case in again] == [True, False]
     states = sorted(str(d.state) for d in load_review(tmp_path / "out" / "review.csv"))
-    assert states == ["added", "confirmed", "rejected"]
+    assert sorted(set(states)) == ["added", "confirmed", "rejected"]
 
 
 def test_train_and_evaluate_take_the_export_as_it_is(slides, store, tmp_path):
     a = slides[0]
     one, other, *_ = (f for f, i in a.columns.index.items() if a.columns.label[i] == 0)
+    confirm_all(store, a)
     put(store, a, one, State.CONFIRMED)
     put(store, a, other, State.REJECTED)
     put(store, a, WHOLE_SLIDE, State.COMPLETE)
-    export_folder(slides, store, tmp_path / "out")
+    exported = export_folder(slides, store, tmp_path / "out")["a"]
     for labels in (tmp_path / "out", tmp_path / "out" / "figures.csv"):
         taken = join_sources([Source(labels=labels)])  # no folder of images is named
         assert [case.image.is_file() for case in taken] == [True, True]
         assert [case.labelled for case in taken] == [True, False]
-        assert (taken["a"].count(), taken["a"].count(Label.HARD_NEGATIVE)) == (1, 1)
+        assert taken["a"].count() == exported.count()
+        assert taken["a"].count(Label.HARD_NEGATIVE) == 1
     counts = evaluate({"a": found("a.png")}, taken.labelled()).overall.counts
-    assert counts.tp + counts.fn == 1
+    assert counts.tp + counts.fn == exported.count()
 
 
 def test_labels_that_were_opened_stand_corrected(folder, store):

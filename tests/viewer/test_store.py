@@ -13,7 +13,14 @@ import pytest
 
 from metaphase.errors import InputError
 from metaphase.figures import Label
-from metaphase.viewer.store import Decision, ReviewStore, State
+from metaphase.viewer.store import (
+    Decision,
+    Remark,
+    RemarkKind,
+    ReviewStore,
+    State,
+    StoreError,
+)
 
 
 def decision(figure="d1", state=State.CONFIRMED, reviewer="anna", **more):
@@ -73,7 +80,14 @@ def test_many_writers_over_two_connections_lose_nothing(tmp_path):
 
 WRITER = """
 import sys
-from metaphase.viewer.store import Decision, ReviewStore, State
+from metaphase.viewer.store import (
+    Decision,
+    Remark,
+    RemarkKind,
+    ReviewStore,
+    State,
+    StoreError,
+)
 store = ReviewStore(sys.argv[1])
 for i in range(100000):
     store.add(Decision("s", f"d{i}", State.CONFIRMED, "anna"))
@@ -113,3 +127,176 @@ def test_a_foreign_database_is_not_touched(tmp_path):
     database.close()
     with pytest.raises(InputError, match="not a review store"):
         ReviewStore(tmp_path / "r.sqlite")
+
+
+KILLED = """
+import os, random, signal, sys, time
+from metaphase.viewer.store import (
+    Decision,
+    Remark,
+    RemarkKind,
+    ReviewStore,
+    State,
+    StoreError,
+)
+
+path, random_ = sys.argv[1], random.Random(7)
+number = 0
+for _ in range(50):
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        store = ReviewStore(path)
+        for i in range(number, number + 10_000):
+            store.add(Decision("s", f"d{i}", State.CONFIRMED, "anna"))
+            os.write(writing, i.to_bytes(4, "big"))
+    os.close(writing)
+    time.sleep(random_.uniform(0, 0.03))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    data = b""
+    while part := os.read(reading, 1 << 16):
+        data += part
+    os.close(reading)
+    acknowledged = [int.from_bytes(data[k : k + 4], "big") for k in range(0, len(data) - 3, 4)]
+    store = ReviewStore(path)
+    figures = [row.figure for row in store.since("s")]
+    store.close()
+    assert set(f"d{i}" for i in acknowledged) <= set(figures), "an acknowledged decision is lost"
+    assert len(figures) == len(set(figures))
+    number = max(number, *[int(f[1:]) + 1 for f in figures]) if figures else number
+print(number)
+"""
+
+
+def test_kill_9_at_50_moments_loses_nothing(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, tmp_path / "r.sqlite"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 0
+
+
+FULL = """
+import resource, sys
+from metaphase.errors import InputError
+from metaphase.viewer.store import (
+    Decision,
+    Remark,
+    RemarkKind,
+    ReviewStore,
+    State,
+    StoreError,
+)
+
+store = ReviewStore(sys.argv[1])
+for i in range(20):
+    store.add(Decision("s", f"d{i}", State.CONFIRMED, "anna"))
+size = 64 * 1024  # of any file from here on, as if the disk was full
+before = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+written = 20
+try:
+    for i in range(20, 10_000):
+        store.add(Decision("s", f"d{i}", State.CONFIRMED, "anna" * 50))
+        written += 1
+except InputError as error:
+    print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, before)
+store.add(Decision("s", "after", State.CONFIRMED, "anna"))
+figures = [row.figure for row in store.since("s")]
+assert figures == [f"d{i}" for i in range(written)] + ["after"], (written, figures[-3:])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits of file sizes")
+def test_a_full_disk_is_reported_and_loses_nothing(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, tmp_path / "r.sqlite"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "r.sqlite: the review store failed" in done.stdout
+    assert "free space" in done.stdout or "free some space" in done.stdout
+
+
+def filled(path, rows=300):
+    store = ReviewStore(path)
+    for i in range(rows):
+        store.add(decision(f"d{i}"))
+    store.close()
+
+
+def test_a_damaged_store_is_refused_when_it_is_opened(tmp_path):
+    path = tmp_path / "r.sqlite"
+    filled(path)
+    data = bytearray(path.read_bytes())
+    data[4096:8192] = b"\xff" * 4096
+    path.write_bytes(data)
+    with pytest.raises(StoreError, match=r"r\.sqlite.* malformed.*recover"):
+        ReviewStore(path)
+    assert path.read_bytes() == data
+
+
+def test_a_truncated_store_is_refused(tmp_path):
+    path = tmp_path / "r.sqlite"
+    filled(path)
+    path.write_bytes(path.read_bytes()[:9000])
+    with pytest.raises(StoreError, match=r"r\.sqlite"):
+        ReviewStore(path)
+
+
+def test_a_store_that_is_damaged_while_it_is_open_is_reported(tmp_path):
+    path = tmp_path / "r.sqlite"
+    store = ReviewStore(path)
+    database = sqlite3.connect(path)
+    database.execute("DROP TABLE decisions")
+    database.commit()
+    database.close()
+    with pytest.raises(StoreError, match="the review store failed"):
+        store.add(decision())
+    with pytest.raises(StoreError, match="the review store failed"):
+        store.since("s")
+    store.close()
+
+
+def test_rows_of_other_programs_are_reported(tmp_path):
+    path = tmp_path / "r.sqlite"
+    store = ReviewStore(path)
+    database = sqlite3.connect(path)
+    database.execute(
+        "INSERT INTO decisions (slide, figure, state, reviewer, time)"
+        " VALUES ('s', 'd1', 'perhaps', 'anna', '')"
+    )
+    database.commit()
+    database.close()
+    with pytest.raises(StoreError, match=r"row 1: .*perhaps"):
+        store.since("s")
+    assert store.since("other") == []
+    store.close()
+
+
+def test_a_store_of_version_0_1_is_read_and_gets_remarks(tmp_path):
+    path = tmp_path / "r.sqlite"
+    database = sqlite3.connect(path)
+    database.executescript(
+        "CREATE TABLE decisions (seq INTEGER PRIMARY KEY AUTOINCREMENT, slide TEXT NOT NULL,"
+        " figure TEXT NOT NULL, state TEXT NOT NULL, label TEXT, x_px REAL, y_px REAL, score REAL,"
+        " reviewer TEXT NOT NULL, time TEXT NOT NULL, request TEXT UNIQUE);"
+        "INSERT INTO decisions (slide, figure, state, label, reviewer, time)"
+        " VALUES ('s', 'd1_1_0', 'confirmed', 'mitotic figure', 'anna', '2026-01-01');"
+        "PRAGMA user_version=1; PRAGMA journal_mode=WAL;"
+    )
+    database.close()
+    store = ReviewStore(path)
+    assert [d.figure for d in store.since("s")] == ["d1_1_0"]
+    remark = Remark("s", "d1_1_0", RemarkKind.COMMENT, "seen", "anna", request="12345678")
+    assert store.add_remark(remark) == store.add_remark(remark)
+    assert [r.value for r in store.remarks_since("s")] == ["seen"]
+    store.close()

@@ -205,6 +205,7 @@ OPTIONS: dict[str, Definition] = {
     "--partial": Definition("Export slides as labelled that are not marked as complete."),
     "--port": Definition("Port to listen on; 0: any free port.", min=0, max=65535),
     "--host": Definition("Address to listen on."),
+    "--allow-host": Definition("Host name under which a proxy serves the page. Repeatable."),
     "--token": Definition("Admit only addresses with the secret token.", off="--no-token"),
     "--browser": Definition("Open the page in a browser.", off="--no-browser"),
 }

@@ -43,6 +43,7 @@ def view(
     partial: Annotated[bool, option("--partial", panel=_REVIEW)] = False,
     port: Annotated[int, option("--port", panel=_SERVER)] = 8765,
     host: Annotated[str, option("--host", panel=_SERVER)] = "127.0.0.1",
+    allow_host: Annotated[list[str] | None, option("--allow-host", panel=_SERVER)] = None,
     token: Annotated[bool, option("--token", panel=_SERVER)] = True,
     browser: Annotated[bool, option("--browser", panel=_SERVER)] = True,
 ) -> None:
@@ -63,7 +64,17 @@ def view(
             _export(slides, decisions, export, reviewer, partial)
         else:
             name = (reviewer or getpass.getuser()).strip()
-            _serve(slides, decisions, name, blind, validation, host, port, token, browser)
+            _serve(
+                slides,
+                decisions,
+                name,
+                blind,
+                validation,
+                (host, *(allow_host or ())),
+                port,
+                token,
+                browser,
+            )
     finally:
         decisions.close()
 
@@ -117,11 +128,21 @@ def _export(
     reviewer: str | None,
     partial: bool,
 ) -> None:
-    from metaphase.viewer.export import ExportOptions, export_folder
+    from metaphase.viewer.export import ExportOptions, export_folder, undecided_figures
 
-    dataset = export_folder(slides, store, folder, ExportOptions(reviewer, partial))
+    options = ExportOptions(reviewer, partial)
+    dataset = export_folder(slides, store, folder, options)
+    for slide, rows in undecided_figures(slides, store, options).items():
+        if rows:
+            become = "are negatives" if dataset[slide].labelled else "keep it unlabelled"
+            typer.echo(
+                f"note: {slide}: {len(rows)} undecided figures above the threshold {become}",
+                err=True,
+            )
     done = len(dataset.labelled())
-    typer.echo(f"{folder}: {dataset.count()} mitotic figures, {done} of {len(dataset)} slides")
+    typer.echo(
+        f"{folder}: {dataset.count()} mitotic figures, {done} of {len(dataset)} slides labelled"
+    )
 
 
 def _serve(
@@ -130,7 +151,7 @@ def _serve(
     reviewer: str,
     blind: bool,
     validation: str | None,
-    host: str,
+    hosts: tuple[str, ...],
     port: int,
     asks: bool,
     browser: bool,
@@ -143,6 +164,7 @@ def _serve(
     from metaphase.viewer.app import create_app
     from metaphase.viewer.serve import address, allowed_hosts, listen, serve
 
+    host, *more = hosts
     if not asks and host not in LOOPBACK:
         raise InputError.of(
             "--no-token", f"would show the slides to everybody who reaches {host}",
@@ -150,7 +172,8 @@ def _serve(
         )  # fmt: skip
     secret = new_token() if asks else None
     app_ = create_app(
-        slides, store, reviewer=reviewer, token=secret, blind=blind, hosts=allowed_hosts(host),
+        slides, store, reviewer=reviewer, token=secret, blind=blind,
+        hosts=allowed_hosts(host, more),
         validated=read_validation(validation) if validation else None,
     )  # fmt: skip
     socket_ = listen(host, port)

@@ -59,8 +59,7 @@ class AccessControl:
         host = _host(headers.get("host", ""))
         if self._hosts is not None and host not in self._hosts:
             return PlainTextResponse("This page is not served under that name.", 421)
-        origin = headers.get("origin")
-        if origin is not None and origin.split("://")[-1] != headers.get("host"):
+        if _is_foreign(headers):
             return PlainTextResponse("Requests from other pages are refused.", 403)
         if self._token is None:
             return None
@@ -75,13 +74,27 @@ class AccessControl:
         query_token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if scope["path"] == "/" and scope["method"] == "GET" and _same(query_token, token):
             # The redirect removes the token from the address bar, history and screenshots.
-            answer = RedirectResponse("/", 303)
-            answer.set_cookie(name, token, httponly=True, samesite="strict")
+            # Relative, and a cookie without a path: the page may be behind a path prefix.
+            answer = RedirectResponse("./", 303)
+            answer.set_cookie(name, token, httponly=True, samesite="strict", path=None)
             return answer
         return PlainTextResponse(
             "The address lacks its token. Open the whole address that 'metaphase view' printed.",
             401,
         )
+
+
+def _is_foreign(headers: Headers) -> bool:
+    """Return whether another page sent the request.
+
+    Behind a proxy the Host header may differ from the page's origin, so the browser's own
+    statement counts where there is one; scripts cannot change it.
+    """
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = headers.get("origin")
+    return origin is not None and origin.split("://")[-1] != headers.get("host")
 
 
 def _same(value: str, token: str) -> bool:

@@ -7,20 +7,24 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI, Request
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, Response
+from starlette.exceptions import HTTPException
 
 from metaphase import __version__
 from metaphase.counting.validation import ValidationSource
 from metaphase.errors import MetaphaseError
 from metaphase.viewer.access import LOOPBACK, AccessControl
+from metaphase.viewer.bodylimit import BodyLimit
 from metaphase.viewer.counts import SlideCounter
+from metaphase.viewer.jsonresponse import PageJSON
 from metaphase.viewer.pagefiles import page_files
 from metaphase.viewer.routes.pixels import pixel_routes
 from metaphase.viewer.routes.review import review_routes
 from metaphase.viewer.routes.slides import slide_routes
 from metaphase.viewer.session import Session
 from metaphase.viewer.slidecatalogue import CatalogueEntry
-from metaphase.viewer.store import ReviewStore
+from metaphase.viewer.store import ReviewStore, StoreError
 from metaphase.viewer.tiles import NoSuchTileError, TileRenderer
 
 
@@ -56,14 +60,18 @@ def create_app(
     # No generated documentation pages: they would fetch scripts from elsewhere.
     app = FastAPI(
         title="metaphase", version=__version__, lifespan=lifespan,
-        docs_url=None, redoc_url=None, openapi_url=None,
+        docs_url=None, redoc_url=None, openapi_url=None, default_response_class=PageJSON,
     )  # fmt: skip
+    app.add_middleware(BodyLimit)
     app.add_middleware(AccessControl, token=token, hosts=hosts)
     _page_routes(app, files)
     app.include_router(slide_routes(session))
     app.include_router(pixel_routes(session))
     app.include_router(review_routes(session))
+    app.add_exception_handler(StoreError, _store_error)
     app.add_exception_handler(MetaphaseError, _input_error)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _wrong_request)
     app.add_exception_handler(NoSuchTileError, _no_such_tile)
     return app
 
@@ -80,14 +88,32 @@ def _page_routes(app: FastAPI, files: dict[str, tuple[Path, str]]) -> None:
 
     def _file(name: str) -> Response:
         if name not in files:
-            return JSONResponse({"error": "There is no such page."}, 404)
+            return PageJSON({"error": "There is no such page."}, 404)
         path, media = files[name]
         return FileResponse(path, media_type=media, headers={"Cache-Control": "no-cache"})
 
 
 async def _input_error(_: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, 422)
+    return PageJSON({"error": str(error)}, 422)
+
+
+async def _store_error(_: Request, error: Exception) -> Response:
+    # 503: the page keeps the decision and sends it again.
+    return PageJSON({"error": str(error)}, 503)
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 500)
+    return PageJSON(
+        {"error": getattr(error, "detail", "")}, status, getattr(error, "headers", None)
+    )
+
+
+async def _wrong_request(_: Request, error: Exception) -> Response:
+    problems = getattr(error, "errors", list)()
+    text = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems[:5])
+    return PageJSON({"error": text or "The request is not valid."}, 422)
 
 
 async def _no_such_tile(_: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error) or "There is no such tile."}, 404)
+    return PageJSON({"error": str(error) or "There is no such tile."}, 404)

@@ -12,12 +12,15 @@ from metaphase.counting.analysedregion import AnalysedRegion, analysed_region
 from metaphase.counting.count import MitoticCount, count_figures
 from metaphase.counting.interval import Validation
 from metaphase.counting.validation import FixedValidation, ValidationSource, validation_of
-from metaphase.counting.window import WindowShape, fields_area_mm2
+from metaphase.counting.window import AREA_MM2, WindowShape, fields_area_mm2
+from metaphase.errors import InputError
 from metaphase.provenance import Provenance
 from metaphase.slides.slide import Slide
 from metaphase.viewer.reviewedfigures import counted
 from metaphase.viewer.slidecatalogue import CatalogueEntry
 from metaphase.viewer.store import Decision
+
+MAX_ASPECT = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,13 @@ class CountRequest:
     @property
     def window(self) -> WindowShape:
         """Shape and area of the hotspot window. Raises InputError."""
-        ten = fields_area_mm2(self.field_mm) if self.field_mm else 2.0
-        return WindowShape.parse(self.shape, self.area_mm2 or ten)
+        ten = fields_area_mm2(self.field_mm) if self.field_mm else AREA_MM2
+        window = WindowShape.parse(self.shape, self.area_mm2 or ten)
+        if not 1 / MAX_ASPECT <= window.aspect <= MAX_ASPECT:
+            raise InputError.of(
+                "window", f"{self.shape!r} is too narrow", way_out=f"up to {MAX_ASPECT:g}:1"
+            )
+        return window
 
 
 class SlideCounter:

@@ -9,17 +9,33 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from metaphase.errors import SlideError
 from metaphase.figures import Figure, Label
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.labels.table import save_table
 from metaphase.viewer.columns import Source
-from metaphase.viewer.reviewedfigures import candidates
+from metaphase.viewer.reviewedfigures import candidates, default_threshold, undecided
 from metaphase.viewer.reviewstate import ReviewState, verdict
 from metaphase.viewer.slidecatalogue import CatalogueEntry
-from metaphase.viewer.store import Decision, ReviewStore, State
+from metaphase.viewer.slideremarks import SlideRemarks
+from metaphase.viewer.store import WHOLE_SLIDE, Decision, ReviewStore, State
+
+UNDECIDED_NAME = "undecided.csv"
 
 REVIEW_COLUMNS = (
-    *("image", "x_px", "y_px", "state", "label", "decision", "score", "reviewer", "time", "figure"),
+    *(
+        "image",
+        "x_px",
+        "y_px",
+        "state",
+        "label",
+        "decision",
+        "score",
+        "reviewer",
+        "time",
+        "figure",
+        "comment",
+    ),
 )
 
 
@@ -42,30 +58,76 @@ def reviewed_dataset(
 ) -> Dataset:
     """Return the reviewed labels as a data set, as ``train`` and ``evaluate`` read them.
 
-    A slide that is not marked as complete is unlabelled, which is not "without figures". Two
-    exceptions: slides opened with labels only are labelled and corrected, and ``partial``.
+    A slide that is not marked as complete is unlabelled, which is not "without figures". A slide
+    on which detections above the threshold are undecided is not complete, whatever was marked:
+    as labelled, its undecided figures would be negatives. Two exceptions: slides opened with labels
+    only are labelled and corrected, and ``partial``.
     """
     options = options or ExportOptions()
+    waiting = undecided_figures(slides, store, options)
     states = [ReviewState(entry.key).update(store) for entry in slides]
     return Dataset(
-        (_case(entry, state, options) for entry, state in zip(slides, states, strict=True)),
+        (
+            _case(entry, state, options, len(waiting[entry.key]))
+            for entry, state in zip(slides, states, strict=True)
+        ),
         name="reviewed",
     )
 
 
-def _case(entry: CatalogueEntry, state: ReviewState, options: ExportOptions) -> Case:
+def undecided_figures(
+    slides: Sequence[CatalogueEntry], store: ReviewStore, options: ExportOptions | None = None
+) -> dict[str, list[int]]:
+    """Return by slide key the rows of detections that count and that nobody decided about.
+
+    The threshold is that of the reader who marked the slide as complete, else of the options'
+    reader, else of the detector. Labels need no decision.
+    """
+    options = options or ExportOptions()
+    found: dict[str, list[int]] = {}
+    for entry in slides:
+        state = ReviewState(entry.key).update(store)
+        complete = state.standing(WHOLE_SLIDE, options.reviewer)
+        reader = complete.reviewer if complete else options.reviewer
+        threshold = SlideRemarks(entry.key).update(store).threshold(reader) if reader else None
+        if threshold is None:
+            threshold = default_threshold(entry)
+        found[entry.key] = (
+            undecided(entry, state.all(options.reviewer), threshold)
+            if candidates(entry) == Source.DETECTION
+            else []
+        )
+    return found
+
+
+def _case(
+    entry: CatalogueEntry, state: ReviewState, options: ExportOptions, open_figures: int
+) -> Case:
     case = entry.case or Case(entry.key)
     standing = state.all(options.reviewer)
     labelled = (
-        state.complete(options.reviewer)
+        (state.complete(options.reviewer) and not open_figures)
         or (candidates(entry) == Source.LABEL and entry.case is not None and case.labelled)
         or (options.partial and bool(standing))
     )
     figures = _figures(entry, standing, options) if labelled else ()
-    mpp = case.mpp or entry.mpp
     return replace(
-        case, id=entry.key, image=entry.path, mpp=mpp, labelled=labelled, figures=tuple(figures)
+        case,
+        id=entry.key,
+        image=entry.path,
+        mpp=_mpp(entry),
+        labelled=labelled,
+        figures=tuple(figures),
     )
+
+
+def _mpp(entry: CatalogueEntry) -> float | None:
+    """Return the resolution at which the slide was shown: that of the file, if it states one."""
+    try:
+        with entry.open() as pixels:
+            return pixels.mpp
+    except SlideError:  # the file cannot be read any more; the labels can still be exported
+        return (entry.case.mpp if entry.case else None) or entry.mpp
 
 
 def _figures(
@@ -118,15 +180,34 @@ def review_table(
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(REVIEW_COLUMNS)
     for entry in slides:
+        comments = _comments(entry, store, reviewer)
         for d in ReviewState(entry.key).update(store).all(reviewer).values():
             mitotic = verdict(d) == Label.MITOTIC
             added = d.figure not in entry.columns.index
             state = "rejected" if not mitotic else "added" if added else "confirmed"
             score = "" if d.score is None else f"{d.score:.6f}"
             word = d.label or ""
-            what = (state, word, d.state, score, d.reviewer, d.time, d.figure)
-            writer.writerow((entry.path.name, d.x_px, d.y_px, *what))
+            what = (
+                state,
+                word,
+                d.state,
+                score,
+                d.reviewer,
+                d.time,
+                d.figure,
+                comments.get(d.figure, ""),
+            )
+            writer.writerow((entry.file_name, d.x_px, d.y_px, *what))
     return stream.getvalue()
+
+
+def _comments(entry: CatalogueEntry, store: ReviewStore, reviewer: str | None) -> dict[str, str]:
+    """Return the comments by figure id, each with its author where all readers are exported."""
+    found: dict[str, list[str]] = {}
+    for remark in SlideRemarks(entry.key).update(store).comments(reviewer):
+        text = " ".join(remark.value.split())
+        found.setdefault(remark.figure, []).append(f"{remark.reviewer}: {text}")
+    return {figure: " | ".join(texts) for figure, texts in found.items()}
 
 
 def export_folder(
@@ -147,7 +228,34 @@ def export_folder(
     dataset = reviewed_dataset(slides, store, options)
     save_table(dataset, folder, with_places=with_places)
     write_text(Path(folder) / "review.csv", review_table(slides, store, options.reviewer))
+    _write_undecided(Path(folder) / UNDECIDED_NAME, slides, dataset, store, options)
     return dataset
+
+
+def _write_undecided(
+    path: Path,
+    slides: Sequence[CatalogueEntry],
+    dataset: Dataset,
+    store: ReviewStore,
+    options: ExportOptions,
+) -> None:
+    """List undecided figures of labelled slides, which ``metaphase data check`` reports."""
+    from metaphase.files import write_text
+
+    rows = undecided_figures(slides, store, options)
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("case", "x_px", "y_px", "score"))
+    number = 0
+    for entry in slides:
+        for row in rows[entry.key] if dataset[entry.key].labelled else ():
+            x, y = entry.columns.points[row].tolist()
+            writer.writerow((entry.key, x, y, f"{entry.columns.score[row]:.6f}"))
+            number += 1
+    if number:
+        write_text(path, stream.getvalue())
+    else:
+        path.unlink(missing_ok=True)
 
 
 def export_zip(

@@ -23,6 +23,33 @@ def candidates(entry: CatalogueEntry) -> Source:
     return Source.DETECTION if detected else Source.LABEL
 
 
+BORDERLINE = 0.1
+"""Candidates with a score at most this far below the threshold are reviewed too, after the rest."""
+
+
+def default_threshold(entry: CatalogueEntry) -> float:
+    """Return the threshold of the detector; labels have none and all of them count."""
+    return entry.threshold if candidates(entry) == Source.DETECTION else 0.0
+
+
+def undecided(
+    entry: CatalogueEntry, standing: Iterable[str], threshold: float, margin: float = 0.0
+) -> list[int]:
+    """Return the rows of mitotic candidates from ``threshold - margin`` on without a decision.
+
+    ``standing`` are the ids of the figures with a decision.
+    """
+    columns = entry.columns
+    waiting = (columns.source == candidates(entry)) & (columns.label == Label.MITOTIC.code)
+    waiting &= columns.score >= np.float32(threshold - margin)
+    index = columns.index
+    unique = np.zeros(len(columns), bool)  # of figures at one position, the first has the decision
+    unique[list(index.values())] = True
+    waiting &= unique
+    waiting[[index[id_] for id_ in standing if id_ in index]] = False
+    return [int(row) for row in np.flatnonzero(waiting)]
+
+
 def counted(
     entry: CatalogueEntry,
     standing: Iterable[Decision],

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from fastapi import HTTPException
 
 from metaphase.viewer.counts import SlideCounter
+from metaphase.viewer.reviewedfigures import default_threshold
 from metaphase.viewer.reviewstate import ReviewState
 from metaphase.viewer.slidecatalogue import CatalogueEntry
+from metaphase.viewer.slideremarks import SlideRemarks
 from metaphase.viewer.store import Decision, ReviewStore
 from metaphase.viewer.tiles import TileRenderer
 
@@ -34,6 +36,7 @@ class Session:
         self.counter = counter or SlideCounter()
         self._by_slug = {entry.slug: entry for entry in self.slides}
         self._states: dict[str, ReviewState] = {}
+        self._remarks: dict[str, SlideRemarks] = {}
         self._lock = threading.Lock()
 
     @property
@@ -60,6 +63,17 @@ class Session:
             state = self._state(entry)
             who = self.seen_reviewer
             return state.seq, state.changed(after, who), state.complete(who)
+
+    def threshold(self, entry: CatalogueEntry) -> float:
+        """Return the threshold that this reviewer set on a slide, or else the detector's."""
+        own = self.remarks(entry).threshold(self.reviewer)
+        return default_threshold(entry) if own is None else own
+
+    def remarks(self, entry: CatalogueEntry) -> SlideRemarks:
+        """Return the remarks on a slide."""
+        with self._lock:
+            remarks = self._remarks.setdefault(entry.key, SlideRemarks(entry.key))
+            return remarks.update(self.store)
 
     def _state(self, entry: CatalogueEntry) -> ReviewState:
         state = self._states.setdefault(entry.key, ReviewState(entry.key))

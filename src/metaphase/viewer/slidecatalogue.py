@@ -46,6 +46,11 @@ class CatalogueEntry:
     provenance: Provenance | None = None
     folder: Path | None = None
 
+    @property
+    def file_name(self) -> str:
+        """The name of the image file; bytes that are no UTF-8 are escaped."""
+        return readable(self.path.name)
+
     def open(self) -> Slide:
         """Open the pixels. Raises SlideError."""
         known = self.case.mpp if self.case else None
@@ -145,7 +150,7 @@ def _keys(images: Sequence[Path]) -> list[str]:
     depth = [1] * len(images)
     while True:
         keys = [
-            "/".join([*path.parts[-n:-1], case_id(path.name)])
+            readable("/".join([*path.parts[-n:-1], case_id(path.name)]))
             for path, n in zip(images, depth, strict=True)
         ]
         times = Counter(keys)
@@ -158,6 +163,11 @@ def _keys(images: Sequence[Path]) -> list[str]:
             depth[i] += 1
     # Two formats of one image in one folder differ by their suffix only.
     return [f"{k}{p.suffix}" if times[k] > 1 else k for k, p in zip(keys, images, strict=True)]
+
+
+def readable(name: str) -> str:
+    """Return a file name as text that any file or database can hold; other bytes are escaped."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _case(labels: Dataset | None, path: Path) -> Case | None:

@@ -1,22 +1,26 @@
 """The review store: an SQLite table to which decisions are appended and never changed.
 
 A decision is on disk before it is acknowledged (WAL with full sync), so that none is lost when the
-process is killed or several processes write at once. Undoing appends a decision too.
+process is killed or several processes write at once. Undoing appends a decision too. Remarks
+(comments, thresholds, the assigned reader) are kept the same way in a table of their own.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from metaphase.errors import InputError
 from metaphase.figures import Label
+
+_Row = TypeVar("_Row")
 
 VERSION = 1
 WHOLE_SLIDE = ""
@@ -42,6 +46,24 @@ CREATE TRIGGER decisions_stay BEFORE UPDATE ON decisions
 CREATE TRIGGER decisions_are_kept BEFORE DELETE ON decisions
   BEGIN SELECT RAISE(ABORT, 'decisions are only ever added'); END;
 """
+_REMARKS = """
+CREATE TABLE IF NOT EXISTS remarks (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  slide TEXT NOT NULL,
+  figure TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  value TEXT NOT NULL,
+  reviewer TEXT NOT NULL,
+  time TEXT NOT NULL,
+  request TEXT UNIQUE
+);
+CREATE INDEX IF NOT EXISTS remarks_by_slide ON remarks (slide, seq);
+CREATE TRIGGER IF NOT EXISTS remarks_stay BEFORE UPDATE ON remarks
+  BEGIN SELECT RAISE(ABORT, 'remarks are only ever added'); END;
+CREATE TRIGGER IF NOT EXISTS remarks_are_kept BEFORE DELETE ON remarks
+  BEGIN SELECT RAISE(ABORT, 'remarks are only ever added'); END;
+"""
+_REMARK_COLUMNS = "slide, figure, kind, value, reviewer, time, request"
 _COLUMNS = "slide, figure, state, label, x_px, y_px, score, reviewer, time, request"
 
 
@@ -80,8 +102,44 @@ class Decision:
     seq: int = 0
 
 
+class RemarkKind(StrEnum):
+    """Kind of remark. ``THRESHOLD`` and ``ASSIGNED`` are about a whole slide."""
+
+    COMMENT = "comment"
+    THRESHOLD = "threshold"
+    ASSIGNED = "assigned"
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """One row of the remarks: a comment on a figure, a reader's threshold, the assigned reader."""
+
+    slide: str
+    figure: str
+    kind: RemarkKind
+    value: str
+    reviewer: str
+    time: str = ""
+    request: str | None = None
+    seq: int = 0
+
+
+class StoreError(InputError):
+    """The review store cannot be read or written."""
+
+
+_WAYS_OUT = (
+    ("full", "free some space on the disk; nothing that was acknowledged is lost"),
+    ("I/O error", "check the disk and its free space; nothing that was acknowledged is lost"),
+    ("malformed", "restore a copy of the file, or recover its rows with: sqlite3 FILE .recover"),
+    ("not a database", "restore a copy of the file, or name another file with --store"),
+    ("readonly", "make the file and its folder writable, or name another file with --store"),
+    ("locked", "end the other program that holds the file"),
+)
+
+
 class ReviewStore:
-    """Decisions on disk. Thread-safe; several processes may use one file."""
+    """Decisions and remarks on disk. Thread-safe; several processes may use one file."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -93,10 +151,10 @@ class ReviewStore:
             )
             self._prepare()
         except (sqlite3.Error, OSError) as error:
-            raise InputError.of(
+            raise StoreError.of(
                 self.path,
                 f"cannot be used as the review store: {error}",
-                way_out="name another file with --store",
+                way_out=_way_out(error, "name another file with --store"),
             ) from error
 
     def _prepare(self) -> None:
@@ -111,16 +169,33 @@ class ReviewStore:
                 self._db.execute(f"PRAGMA user_version={VERSION}")
             elif version != VERSION:
                 raise sqlite3.DatabaseError("it is not a review store of this version")
+            for statement in _statements(_REMARKS):  # files of version 0.1 have no remarks
+                self._db.execute(statement)
+        damage = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if damage != "ok":
+            raise sqlite3.DatabaseError(f"it is malformed: {' '.join(damage.split())}")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            with suppress(sqlite3.Error):  # some errors have ended the transaction already
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
+
+    @contextmanager
+    def _access(self) -> Iterator[None]:
+        """Hold the lock; turn errors of SQLite into StoreError."""
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise StoreError.of(
+                    self.path, f"the review store failed: {error}", way_out=_way_out(error)
+                ) from error
 
     def add(self, decision: Decision) -> int:
         """Append a decision; return its sequence number once it is on disk."""
@@ -131,33 +206,66 @@ class ReviewStore:
             *(decision.x_px, decision.y_px, decision.score, decision.reviewer, time),
             decision.request,
         )
+        return self._append("decisions", _COLUMNS, values, decision.request)
+
+    def add_remark(self, remark: Remark) -> int:
+        """Append a remark; return its sequence number once it is on disk."""
+        time = remark.time or datetime.now(UTC).isoformat(timespec="milliseconds")
+        values = (
+            *(remark.slide, remark.figure, str(remark.kind), remark.value),
+            *(remark.reviewer, time, remark.request),
+        )
+        return self._append("remarks", _REMARK_COLUMNS, values, remark.request)
+
+    def _append(
+        self, table: str, columns: str, values: tuple[object, ...], request: str | None
+    ) -> int:
         marks = ", ".join("?" * len(values))
-        with self._lock, self._transaction():
+        with self._access(), self._transaction():
             self._db.execute(
-                f"INSERT INTO decisions ({_COLUMNS}) VALUES ({marks})"
+                f"INSERT INTO {table} ({columns}) VALUES ({marks})"
                 " ON CONFLICT (request) DO NOTHING",
                 values,
             )
             row = self._db.execute(
-                "SELECT seq FROM decisions WHERE request = ?"
-                if decision.request
+                f"SELECT seq FROM {table} WHERE request = ?"
+                if request
                 else "SELECT last_insert_rowid()",
-                (decision.request,) if decision.request else (),
+                (request,) if request else (),
             ).fetchone()
         return int(row[0])
 
     def since(self, slide: str, seq: int = 0) -> list[Decision]:
         """Return the decisions about a slide after a sequence number, oldest first."""
-        with self._lock:
-            rows = self._db.execute(
-                f"SELECT {_COLUMNS}, seq FROM decisions WHERE slide = ? AND seq > ? ORDER BY seq",
+        rows = self._since("decisions", _COLUMNS, slide, seq)
+        return [self._read(_decision, row) for row in rows]
+
+    def remarks_since(self, slide: str, seq: int = 0) -> list[Remark]:
+        """Return the remarks about a slide after a sequence number, oldest first."""
+        rows = self._since("remarks", _REMARK_COLUMNS, slide, seq)
+        return [self._read(_remark, row) for row in rows]
+
+    def _since(self, table: str, columns: str, slide: str, seq: int) -> list[tuple[object, ...]]:
+        with self._access():
+            return self._db.execute(
+                f"SELECT {columns}, seq FROM {table} WHERE slide = ? AND seq > ? ORDER BY seq",
                 (slide, seq),
             ).fetchall()
-        return [_decision(row) for row in rows]
+
+    def _read(self, make: Callable[[tuple[object, ...]], _Row], row: tuple[object, ...]) -> _Row:
+        try:
+            return make(row)
+        except ValueError as error:
+            raise StoreError.of(
+                self.path,
+                f"has a row that no version of metaphase wrote: {error}",
+                record=f"row {row[-1]}",
+                way_out=dict(_WAYS_OUT)["malformed"],
+            ) from error
 
     def reviewers(self) -> list[str]:
         """Return the names of all reviewers, sorted."""
-        with self._lock:
+        with self._access():
             rows = self._db.execute("SELECT DISTINCT reviewer FROM decisions ORDER BY 1").fetchall()
         return [row[0] for row in rows]
 
@@ -182,6 +290,24 @@ def _decision(row: tuple[object, ...]) -> Decision:
         request=None if request is None else str(request),
         seq=int(str(seq)),
     )
+
+
+def _remark(row: tuple[object, ...]) -> Remark:
+    slide, figure, kind, value, reviewer, time, request, seq = row
+    return Remark(
+        slide=str(slide),
+        figure=str(figure),
+        kind=RemarkKind(str(kind)),
+        value=str(value),
+        reviewer=str(reviewer),
+        time=str(time),
+        request=None if request is None else str(request),
+        seq=int(str(seq)),
+    )
+
+
+def _way_out(error: Exception, otherwise: str = "") -> str:
+    return next((way for word, way in _WAYS_OUT if word in str(error)), otherwise)
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from tests.viewer.conftest import WIDTH, decide, ids
+from tests.viewer.conftest import WIDTH, confirm_all, decide, ids
 
 
 def test_decisions_come_back(client, slug, slides):
@@ -83,7 +83,114 @@ def test_agreement_of_two_readers(open_page, slug, slides):
 
 
 def test_the_export_is_a_folder_of_labels(client, slug):
-    decide(client, slug.a, "", "complete")
     archive = zipfile.ZipFile(io.BytesIO(client.get("/api/export.zip").content))
     names = ["reviewed/cases.csv", "reviewed/figures.csv", "reviewed/review.csv"]
     assert sorted(archive.namelist()) == names
+
+
+def test_a_slide_with_undecided_figures_is_not_complete(client, slug, slides, store):
+    refused = decide(client, slug.a, "", "complete")
+    assert refused.status_code == 409
+    assert "7 figures above the threshold are undecided" in refused.json()["error"]
+    confirm_all(store, slides[0])
+    assert decide(client, slug.a, "", "complete").status_code == 201
+    assert client.get("/api/slides").json()[0]["complete"]
+
+
+def test_the_threshold_is_kept_by_reader_and_slide(open_page, slug):
+    anna, ben = open_page("anna"), open_page("ben")
+    assert remark(anna, slug.a, "threshold", "0.75").status_code == 201
+    first, second = anna.get("/api/slides").json()
+    assert (first["threshold"], first["default_threshold"], second["threshold"]) == (0.75, 0.5, 0.5)
+    assert ben.get("/api/slides").json()[0]["threshold"] == 0.5
+    assert first["to_review"] < ben.get("/api/slides").json()[0]["to_review"]
+
+
+def test_one_number_counts_what_is_to_review(client, slug, slides, store):
+    """Candidates above the threshold and those at most 0.1 below it."""
+    columns = slides[0].columns
+    waiting = int(((columns.label == 0) & (columns.score >= 0.4)).sum())
+    assert client.get("/api/slides").json()[0]["to_review"] == waiting
+    confirm_all(store, slides[0], 0.4)
+    assert client.get("/api/slides").json()[0]["to_review"] == 0
+
+
+def remark(client, slug, kind, value, figure=""):
+    body = {"kind": kind, "value": value, "figure": figure}
+    return client.post(f"/api/slides/{slug}/remarks", json=body)
+
+
+def test_comments_come_back_to_all_but_blind_readers(open_page, slug, slides):
+    anna, ben = open_page("anna"), open_page("ben", blind=True)
+    figure = ids(slides)[0]
+    assert remark(anna, slug.a, "comment", " metaphase plate ", figure).status_code == 201
+    told = anna.get(f"/api/slides/{slug.a}/decisions").json()
+    assert [(c["figure"], c["text"], c["reviewer"]) for c in told["comments"]] == [
+        (figure, "metaphase plate", "anna")
+    ]
+    same = f"/api/slides/{slug.a}/decisions?remarks_after={told['remarks_seq']}"
+    assert anna.get(same).json()["comments"] is None
+    assert ben.get(f"/api/slides/{slug.a}/decisions").json()["comments"] == []
+    remark(anna, slug.a, "comment", "", figure)
+    assert anna.get(same).json()["comments"] == []
+
+
+def test_a_slide_is_assigned_to_a_reader(client, slug):
+    assert remark(client, slug.b, "assigned", "ben").status_code == 201
+    assert [s["assigned"] for s in client.get("/api/slides").json()] == ["", "ben"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "figure", "status"),
+    [
+        ("comment", "x", "", 422),
+        ("comment", "x", "d1_1_0", 404),
+        ("threshold", "2", "", 422),
+        ("threshold", "nan", "", 422),
+        ("assigned", "x", "d1_1_0", 422),
+        ("colour", "x", "", 422),
+        ("assigned", "x" * 2001, "", 422),
+    ],
+)
+def test_remarks_without_sense_are_refused(client, slug, kind, value, figure, status):
+    answer = remark(client, slug.a, kind, value, figure)
+    assert answer.status_code == status
+    assert answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"figure": "a-1", "state": "added", "x_px": NaN, "y_px": 1}',
+        b'{"figure": "a-1", "state": "added", "x_px": 1e999, "y_px": 1}',
+        b'{"figure": "\\ud800", "state": "added", "x_px": 1, "y_px": 1}',
+        b'{"figure": "a-1", "state": "confirmed", "label": "\\udfff"}',
+        b'{"figure": ' + b"[" * 5000,
+        b'{"figure": 1' + b"0" * 5000 + b"}",
+        b"\xff\xfe",
+        b"",
+    ],
+)
+def test_odd_bodies_are_answered_in_json(client, slug, body):
+    where = f"/api/slides/{slug.a}/decisions"
+    answer = client.post(where, content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code in (400, 404, 422)
+    assert answer.json()["error"]
+
+
+def test_large_numbers_in_addresses_are_refused(client, slug):
+    where = f"/api/slides/{slug.a}/decisions"
+    for after in ("9" * 30, "9" * 5000, "-2", "nan"):
+        assert client.get(where, params={"after": after}).status_code == 422
+
+
+def test_a_store_that_fails_is_told_to_the_page(client, slug, slides, store, tmp_path):
+    import sqlite3
+
+    database = sqlite3.connect(tmp_path / "review.sqlite")
+    database.execute("DROP TABLE decisions")
+    database.commit()
+    database.close()
+    answer = decide(client, slug.a, ids(slides)[0])
+    assert answer.status_code == 503
+    assert "review.sqlite" in answer.json()["error"]

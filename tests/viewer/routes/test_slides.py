@@ -5,8 +5,12 @@ from __future__ import annotations
 import struct
 
 import numpy as np
+import pytest
+from fastapi.testclient import TestClient
 
-from tests.viewer.conftest import HEIGHT, MPP, WIDTH, decide, found, ids
+from metaphase.viewer.app import create_app
+from metaphase.viewer.slidecatalogue import find_images, open_slides
+from tests.viewer.conftest import HEIGHT, MPP, WIDTH, decide, found, ids, picture
 
 
 def test_the_session_and_the_slides(client):
@@ -62,3 +66,60 @@ def test_hotspot_and_density_follow_threshold_and_review(client, slug, slides):
     assert density["most"] > 0
     assert client.get(where, params={**at, "shape": "star"}).status_code == 422
     assert client.get(where, params={**at, "threshold": 2}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"area_mm2": "1e308"},
+        {"area_mm2": "1e-308"},
+        {"area_mm2": "nan"},
+        {"area_mm2": "-1"},
+        {"shape": "1e308:1e-308"},
+        {"shape": "1:1e9"},
+        {"shape": "nan:1"},
+        {"shape": "0:0"},
+        {"shape": "x" * 5000},
+        {"field_mm": "1e9"},
+        {"threshold": "nan"},
+        {"threshold": "1e400"},
+    ],
+)
+def test_absurd_windows_are_refused(client, slug, wrong):
+    query = {"threshold": 0.5, **wrong}
+    answer = client.get(f"/api/slides/{slug.a}/hotspot", params=query)
+    assert answer.status_code == 422
+    assert answer.json()["error"]
+
+
+def test_warnings_of_the_detections_are_shown(folder, store, page_built):
+    shifted = found("a.png").with_parameters(network_mpp=0.05)
+    slides = open_slides(find_images([folder]), detections={"a": shifted}, mpp=MPP)
+    expected = list(slides[0].provenance.warnings)
+    app = create_app(slides, store, reviewer="anna", token=None, hosts=None)
+    with TestClient(app) as client:
+        first, second = client.get("/api/slides").json()
+    assert expected
+    assert first["warnings"] == expected
+    assert second["warnings"] == []
+
+
+def test_a_name_that_is_no_text_is_served(tmp_path, store, page_built):
+    (tmp_path / "s").mkdir()
+    path = tmp_path / "s" / "slide \udcff.png"
+    try:
+        picture(path, 40, 40)
+    except (OSError, UnicodeEncodeError):
+        pytest.skip("this file system has no such names")
+    slides = open_slides(find_images([tmp_path / "s"]), mpp=MPP)
+    app = create_app(slides, store, reviewer="anna", token=None, hosts=None)
+    with TestClient(app) as client:
+        (only,) = client.get("/api/slides").json()
+        assert only["name"] == r"slide \xff"
+        assert decide(client, only["slug"], "", "undone").status_code == 201
+        assert client.get(f"/api/slides/{only['slug']}").status_code == 200
+
+
+def test_the_comparison_with_labels(client, slug):
+    told = client.get(f"/api/slides/{slug.a}/comparison", params={"threshold": 0.5}).json()
+    assert (told["found"], told["missed"], len(told["false"])) == (0, [], 7)

@@ -10,14 +10,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from metaphase.figures import Label
 from metaphase.viewer.agreement import agreement
+from metaphase.viewer.columns import Source
 from metaphase.viewer.export import ExportOptions, export_zip
-from metaphase.viewer.reviewedfigures import candidates
+from metaphase.viewer.reviewedfigures import candidates, undecided
 from metaphase.viewer.reviewstate import ReviewState
 from metaphase.viewer.session import Session
 from metaphase.viewer.slidecatalogue import CatalogueEntry
-from metaphase.viewer.store import WHOLE_SLIDE, Decision, State
+from metaphase.viewer.slideremarks import threshold_value
+from metaphase.viewer.store import WHOLE_SLIDE, Decision, Remark, RemarkKind, State
 
 _Name = Annotated[str, Field(max_length=80)]
+_Seq = Annotated[int, Query(ge=-1, le=2**53)]
 
 
 class DecisionBody(BaseModel):
@@ -33,14 +36,31 @@ class DecisionBody(BaseModel):
     request: Annotated[str, Field(min_length=8, max_length=64)] | None = None
 
 
+class RemarkBody(BaseModel):
+    """A remark in a request. An empty comment or reader removes it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: RemarkKind
+    value: Annotated[str, Field(max_length=2000)]
+    figure: _Name = WHOLE_SLIDE
+    request: Annotated[str, Field(min_length=8, max_length=64)] | None = None
+
+
 def review_routes(session: Session) -> APIRouter:
     """Return the routes for decisions, export and agreement."""
     routes = APIRouter(prefix="/api")
 
     @routes.get("/slides/{slug}/decisions")
-    def decisions(slug: str, after: Annotated[int, Query(ge=0)] = 0) -> dict[str, Any]:
-        seq, changed, complete = session.changed(session.slide(slug), after)
+    def decisions(slug: str, after: _Seq = 0, remarks_after: _Seq = -1) -> dict[str, Any]:
+        entry = session.slide(slug)
+        seq, changed, complete = session.changed(entry, after)
+        remarks = session.remarks(entry)
         return {
+            "remarks_seq": remarks.seq,
+            "comments": None
+            if remarks.seq == remarks_after
+            else [_comment_json(r) for r in remarks.comments(session.seen_reviewer)],
             "seq": seq,
             "complete": complete,
             "decisions": [_decision_json(figure, decision) for figure, decision in changed.items()],
@@ -50,6 +70,10 @@ def review_routes(session: Session) -> APIRouter:
     def decide(slug: str, body: DecisionBody) -> dict[str, Any]:
         decision = _checked(session, session.slide(slug), body)
         return {"seq": session.store.add(decision)}
+
+    @routes.post("/slides/{slug}/remarks", status_code=201)
+    def remark(slug: str, body: RemarkBody) -> dict[str, Any]:
+        return {"seq": session.store.add_remark(_checked_remark(session, slug, body))}
 
     @routes.get("/export.zip")
     def export(
@@ -86,6 +110,8 @@ def _decision_json(figure: str, decision: Decision | None) -> dict[str, Any]:
 def _checked(session: Session, entry: CatalogueEntry, body: DecisionBody) -> Decision:
     """Return the decision to store, with position and label from the catalogue, or refuse it."""
     base = Decision(entry.key, body.figure, body.state, session.reviewer, request=body.request)
+    if body.state == State.COMPLETE and body.figure == WHOLE_SLIDE:
+        _refuse_if_undecided(session, entry)
     if body.figure == WHOLE_SLIDE:
         if body.state not in (State.COMPLETE, State.UNDONE):
             raise HTTPException(
@@ -109,6 +135,45 @@ def _checked(session: Session, entry: CatalogueEntry, body: DecisionBody) -> Dec
         entry.key, body.figure, body.state, session.reviewer, label, x, y, score,
         request=body.request,
     )  # fmt: skip
+
+
+def _refuse_if_undecided(session: Session, entry: CatalogueEntry) -> None:
+    """Refuse to complete a slide whose undecided figures would become negatives."""
+    if candidates(entry) != Source.DETECTION:
+        return
+    number = len(undecided(entry, session.standing(entry), session.threshold(entry)))
+    if number:
+        figures = "1 figure" if number == 1 else f"{number} figures"
+        raise HTTPException(
+            409,
+            f"{figures} above the threshold {'is' if number == 1 else 'are'} undecided. Confirm or"
+            " reject them before the slide is marked as complete; otherwise they would be exported"
+            " as negatives.",
+        )
+
+
+def _checked_remark(session: Session, slug: str, body: RemarkBody) -> Remark:
+    entry = session.slide(slug)
+    if (body.figure == WHOLE_SLIDE) is (body.kind == RemarkKind.COMMENT):
+        raise HTTPException(422, "A comment is about a figure, other remarks about a slide.")
+    if body.kind == RemarkKind.THRESHOLD and threshold_value(body.value) is None:
+        raise HTTPException(422, "A threshold is a number from 0 to 1.")
+    known = body.figure in entry.columns.index or body.figure in session.standing(entry)
+    if body.kind == RemarkKind.COMMENT and not known:
+        raise HTTPException(404, "There is no such figure.")
+    return Remark(
+        entry.key, body.figure, body.kind, body.value.strip(), session.reviewer,
+        request=body.request,
+    )  # fmt: skip
+
+
+def _comment_json(remark: Remark) -> dict[str, Any]:
+    return {
+        "figure": remark.figure,
+        "text": remark.value,
+        "reviewer": remark.reviewer,
+        "time": remark.time,
+    }
 
 
 def _label(body: DecisionBody, was: Label) -> Label | None:

@@ -8,13 +8,20 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse
 
 from metaphase import __version__
 from metaphase.figures import LABELS
 from metaphase.viewer.columns import Source
+from metaphase.viewer.comparison import compare_with_labels
 from metaphase.viewer.counts import CountRequest, count_as_json
-from metaphase.viewer.reviewedfigures import candidates, counted
+from metaphase.viewer.jsonresponse import PageJSON
+from metaphase.viewer.reviewedfigures import (
+    BORDERLINE,
+    candidates,
+    counted,
+    default_threshold,
+    undecided,
+)
 from metaphase.viewer.reviewstate import counts
 from metaphase.viewer.session import Session
 from metaphase.viewer.slidecatalogue import CatalogueEntry
@@ -35,6 +42,7 @@ def slide_routes(session: Session) -> APIRouter:
             "reviewer": session.reviewer,
             "blind": session.blind,
             "labels": [str(label) for label in LABELS],
+            "borderline": BORDERLINE,
         }
 
     @routes.get("/slides")
@@ -68,7 +76,7 @@ def slide_routes(session: Session) -> APIRouter:
         slug: str,
         threshold: Threshold,
         shape: str = "square",
-        area_mm2: Annotated[float | None, Query(gt=0, le=1000)] = None,
+        area_mm2: Annotated[float | None, Query(ge=0.001, le=1000)] = None,
         field_mm: Annotated[float | None, Query(ge=0.4, lt=0.695)] = None,
     ) -> Response:
         entry = session.slide(slug)
@@ -79,7 +87,13 @@ def slide_routes(session: Session) -> APIRouter:
                 return Response(status_code=204)
             count_request = CountRequest(threshold, shape, area_mm2, field_mm)
             result = await run_in_threadpool(_hotspot, session, entry, count_request)
-        return JSONResponse(result)
+        return PageJSON(result)
+
+    @routes.get("/slides/{slug}/comparison")
+    def comparison(slug: str, threshold: Threshold) -> dict[str, Any]:
+        entry = session.slide(slug)
+        mpp = session.renderer.handles.get(entry).mpp
+        return compare_with_labels(entry, session.standing(entry), threshold, mpp).to_json()
 
     @routes.get("/slides/{slug}/density")
     def density(slug: str, threshold: Threshold) -> dict[str, Any]:
@@ -93,15 +107,20 @@ def _summary(session: Session, entry: CatalogueEntry) -> dict[str, Any]:
     reviewed = candidates(entry)
     up_for_review = entry.columns.source == reviewed
     _, _, complete = session.changed(entry, 0)
+    threshold = session.threshold(entry)
     return {
         "slug": entry.slug,
         "name": entry.key,
-        "file": entry.path.name,
+        "file": entry.file_name,
         "figures": int(up_for_review.sum()),
         "labels": int((entry.columns.source == Source.LABEL).sum()),
-        "threshold": entry.threshold if reviewed == Source.DETECTION else 0.0,
+        "threshold": threshold,
+        "default_threshold": default_threshold(entry),
         "model": entry.model,
-        "count": len(counted(entry, standing.values(), entry.threshold).points),
+        "warnings": list(entry.provenance.warnings) if entry.provenance else [],
+        "assigned": session.remarks(entry).assigned(),
+        "count": len(counted(entry, standing.values(), threshold).points),
+        "to_review": len(undecided(entry, standing, threshold, BORDERLINE)),
         "decided": len(standing),
         "states": counts(standing),
         "complete": complete,

@@ -1,0 +1,52 @@
+"""The remarks on one slide that are in force: comments, thresholds and the assigned reader."""
+
+from __future__ import annotations
+
+import math
+
+from metaphase.viewer.store import Remark, RemarkKind, ReviewStore
+
+
+class SlideRemarks:
+    """The last remark of each kind, figure and reviewer on one slide."""
+
+    def __init__(self, slide: str) -> None:
+        self.slide = slide
+        self.seq = 0
+        self._last: dict[tuple[RemarkKind, str, str], Remark] = {}
+
+    def update(self, store: ReviewStore) -> SlideRemarks:
+        """Apply what was added to the store since the last update."""
+        for remark in store.remarks_since(self.slide, self.seq):
+            self.seq = remark.seq
+            self._last[remark.kind, remark.figure, remark.reviewer] = remark
+        return self
+
+    def comments(self, reviewer: str | None = None) -> list[Remark]:
+        """Return the comments that are not empty, of one reviewer or of all, oldest first."""
+        found = [
+            remark
+            for (kind, _, author), remark in self._last.items()
+            if kind == RemarkKind.COMMENT and remark.value and reviewer in (None, author)
+        ]
+        return sorted(found, key=lambda remark: remark.seq)
+
+    def threshold(self, reviewer: str) -> float | None:
+        """Return the threshold that a reviewer set, 0 to 1."""
+        remark = self._last.get((RemarkKind.THRESHOLD, "", reviewer))
+        return None if remark is None else threshold_value(remark.value)
+
+    def assigned(self) -> str:
+        """Return the reader to whom the slide is assigned; empty: nobody."""
+        kinds = (RemarkKind.ASSIGNED,)
+        found = [remark for (kind, _, _), remark in self._last.items() if kind in kinds]
+        return max(found, key=lambda remark: remark.seq).value if found else ""
+
+
+def threshold_value(text: str) -> float | None:
+    """Return a threshold from text, None if it is no number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and 0 <= value <= 1 else None
