@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.scene import Row, cpu_seconds_of
+from metaphase.arrays import Pixels
 from metaphase.figures import Label
 from metaphase.phantom.region import render_region
-from metaphase.slides.stain import Macenko
-from metaphase.training.patches.augment import STEPS, Pixels, vary
-from metaphase.training.patches.normalise import Reinhard, normalise_all
+from metaphase.stain.macenko import Macenko
+from metaphase.stain.reinhard import Reinhard
+from metaphase.training.patches.augment import STEPS, vary
 from metaphase.training.recipe.sections import Augment
 
 _PATCH, _BATCH = 256, 8
@@ -39,10 +40,10 @@ def rows(size: str = "small") -> Iterator[Row]:
     yield row(
         "as recipes do unasked, and camera", _milliseconds(_varied(ours, theirs, everything), count)
     )
-    for normaliser in (Macenko.of(theirs[0]), Reinhard.of(theirs[0])):
+    for normaliser in (Macenko.estimate(theirs[0]), Reinhard.estimate(theirs[0])):
         if normaliser is not None:
             what = f"normalised to another scanner ({normaliser.name})"
-            yield row(what, _milliseconds(lambda n=normaliser: normalise_all(ours, n), count))
+            yield row(what, _milliseconds(lambda n=normaliser: [n(image) for image in ours], count))
 
 
 def _patches(scanner: str, count: int) -> Pixels:

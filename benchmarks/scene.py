@@ -23,6 +23,7 @@ import numpy as np
 from metaphase.detection.prefetch import prefetch
 from metaphase.detection.runtime import Runtime
 from metaphase.models.modelfile import Model, load_model, zoo_names
+from metaphase.radii import MERGE_RADIUS_UM
 
 MPP = 0.25
 CANDIDATES_A_TILE = 2.0
@@ -62,7 +63,7 @@ def untrained(folder: Path) -> Model:
         input=network.input,
         head=network.head,
         normalisation=network.normalisation,
-        merge_radius_um=7.5,
+        merge_radius_um=MERGE_RADIUS_UM,
         threshold=Threshold(value=0.5, chosen_on="nothing", protocol="none"),
         training_data=[],
         recipe={},

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from metaphase.arrays import Pixels
 from metaphase.detection.detect import detect
 from metaphase.detection.runtime import Runtime, open_runtime
 from metaphase.evaluation.bootstrap import Units, intervals
@@ -20,6 +20,7 @@ from metaphase.files import write_json
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.labels.read import load_dataset
 from metaphase.models.modelfile import Model, load_model
+from metaphase.radii import MATCH_RADIUS_UM
 from metaphase.slides.array import ArraySlide
 from metaphase.slides.mpp import MppHints
 from metaphase.slides.open import open_case
@@ -27,9 +28,7 @@ from metaphase.slides.slide import Slide
 from metaphase.training.folds.results import is_cross_validation, load_folds
 from metaphase.training.patches.picture import valid_part
 from metaphase.training.recipe.caselists import expand_lists, matches
-from metaphase.units import MATCH_RADIUS_UM, scanner_mpp, um_to_px
-
-Pixels = NDArray[np.uint8]
+from metaphase.units import scanner_mpp, um_to_px
 
 MIN_SCORE = 0.05
 CROP_MPP = 0.25

@@ -30,13 +30,13 @@ from typing import Any
 
 import numpy as np
 
+from metaphase.arrays import Pixels
 from metaphase.detection.runtime import Runtime
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.labels.dataset import Dataset
 from metaphase.training.patches.colourtransfer import look_of, recolour
 from studies.common import (
     Crop,
-    Pixels,
     Subject,
     add_crop_arguments,
     arguments,

@@ -168,8 +168,9 @@ def threshold_at_rate(model: Model) -> tuple[float, float]:
     from metaphase.evaluation.matching import match
     from metaphase.figures import Label, points_of
     from metaphase.labels.read import load_dataset
+    from metaphase.radii import MATCH_RADIUS_UM
     from metaphase.slides.open import open_case
-    from metaphase.units import MATCH_RADIUS_UM, area_mm2, um_to_px
+    from metaphase.units import area_mm2, um_to_px
 
     folder = data_folder() / "icpr2012"
     fields = load_dataset(

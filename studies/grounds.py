@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from metaphase.arrays import Pixels
 from metaphase.figures import points_of
 from metaphase.labels.dataset import Dataset
 from metaphase.slides.open import open_case
-from studies.common import Pixels
 
 FEATHER_PX = 8
 CLEAR_UM = 10.0

@@ -17,15 +17,16 @@ from pathlib import Path
 
 import numpy as np
 
+from metaphase.arrays import Pixels
 from metaphase.detectionfile import load_detections, save_detections
 from metaphase.errors import DetectionsError
 from metaphase.figures import Detections
 from metaphase.labels.dataset import Dataset
 from metaphase.slides.open import open_case
-from metaphase.slides.stain import Macenko
+from metaphase.stain.macenko import Macenko
+from metaphase.stain.reinhard import Reinhard
 from metaphase.training.folds.results import Fold, load_folds
-from metaphase.training.patches.normalise import Reinhard
-from studies.common import Pixels, Subject, finish, fold_arguments, look_at_fields, table
+from studies.common import Subject, finish, fold_arguments, look_at_fields, table
 from studies.design import scored
 
 THUMBNAIL_PX = 512
@@ -49,10 +50,10 @@ def change_of(method: str, fold: Fold, slide: Dataset) -> Change:
     if method == "as it is":
         return lambda pixels: pixels
     kind = Macenko if method == "Macenko" else Reinhard
-    wanted, own = kind.of(together(fold.training)), kind.of(together(slide))
+    wanted, own = kind.estimate(together(fold.training)), kind.estimate(together(slide))
     if wanted is None or own is None:
         raise SystemExit(f"{fold.name}: the stain of its fields cannot be told")
-    return lambda pixels: wanted.instead_of(own, pixels)  # type: ignore[arg-type]
+    return lambda pixels: wanted.transfer(pixels, own)  # type: ignore[arg-type]
 
 
 METHODS = ("as it is", "Macenko", "Reinhard")

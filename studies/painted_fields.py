@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 from metaphase.boxes import as_boxes
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.labels.dataset import Dataset
+from metaphase.radii import MATCH_RADIUS_UM
 from metaphase.slides.open import open_case
 from metaphase.training.data.masked import load_masked
-from metaphase.units import MATCH_RADIUS_UM, area_mm2, um_to_px
+from metaphase.units import area_mm2, um_to_px
 from studies.common import Subject, arguments, finish, look_at, share_interval, subjects, tell
 
 FOLDER = "icpr2012/hamamatsu_unlabelled"

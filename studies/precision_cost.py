@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from metaphase.arrays import Pixels
 from metaphase.detection.plan import Settings, make_plan
 from metaphase.detection.runtime import open_runtime
 from metaphase.errors import MetaphaseError
@@ -31,7 +32,6 @@ from metaphase.models.precision import Precision, export_model
 from metaphase.slides.open import open_case
 from metaphase.slides.slide import Slide
 from studies.common import (
-    Pixels,
     Subject,
     arguments,
     as_slide,

@@ -27,7 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from metaphase.training.patches.augment import RUIFROK, YIQ
+from metaphase.stain.vectors import RUIFROK
+from metaphase.training.patches.colour import YIQ
 
 RATIOS = ("saturation", "brightness", "haematoxylin", "eosin")
 STRONG = 95.0

@@ -28,16 +28,17 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFilter
 
+from metaphase.arrays import Pixels
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.figures import Detections, points_of
 from metaphase.labels.dataset import Dataset
+from metaphase.radii import MATCH_RADIUS_UM
 from metaphase.training.patches.augment import compressed
 from metaphase.training.patches.colourtransfer import look_of, recolour
 from metaphase.training.patches.crops import Crops
-from metaphase.units import MATCH_RADIUS_UM, area_mm2
+from metaphase.units import area_mm2
 from studies.common import (
     Crop,
-    Pixels,
     Subject,
     add_crop_arguments,
     all_crops,

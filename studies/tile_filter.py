@@ -26,11 +26,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from metaphase.arrays import FloatArray, Pixels
 from metaphase.detection.grid import Grid
 from metaphase.figures import Label, points_of
 from metaphase.labels.read import load_dataset
 from metaphase.slides.open import open_case, open_slide
-from metaphase.slides.slide import Pixels, Slide
+from metaphase.slides.slide import Slide
 from metaphase.slides.tissue import find_tissue
 
 FILTER_MPP = 2.0
@@ -50,7 +51,6 @@ REACH_UM = 6.0
 _GROUP = 12  # tiles a side that are read at once: 4 MB at 2 um/px
 _BINS, _DENSEST = 2000, 2.0
 
-FloatArray = NDArray[np.float64]
 
 # Optical densities of haematoxylin and eosin in red, green and blue, and what is neither.
 _STAINS = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])

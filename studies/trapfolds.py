@@ -14,9 +14,10 @@ from metaphase.evaluation.evaluate import Scores, evaluate
 from metaphase.evaluation.thresholds import choose_threshold
 from metaphase.figures import Detections
 from metaphase.labels.dataset import Dataset
+from metaphase.radii import MATCH_RADIUS_UM
 from metaphase.training.folds.results import Folds, load_folds
 
-RADII_UM = (3.0, 6.25, 7.5, 12.5)
+RADII_UM = (3.0, 6.25, MATCH_RADIUS_UM, 12.5)
 RULES = ("midog", "greedy", "optimal", "many-to-many")
 SEEDS = 20
 

@@ -22,8 +22,9 @@ from metaphase.evaluation.matching import match
 from metaphase.figures import points_of
 from metaphase.labels.dataset import Dataset
 from metaphase.models.modelfile import load_model
+from metaphase.radii import MATCH_RADIUS_UM
 from metaphase.slides.open import open_case
-from metaphase.units import MATCH_RADIUS_UM, um_to_px
+from metaphase.units import um_to_px
 
 MIN_SCORE = 0.02
 WAYS = {

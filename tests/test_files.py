@@ -2,11 +2,24 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from metaphase.files import sha256_of_file, whole_file, write_bytes, write_json, write_text
+from metaphase.files import (
+    NotRegularFileError,
+    check_regular,
+    open_regular,
+    open_text,
+    read_bytes,
+    read_text,
+    sha256_of_file,
+    whole_file,
+    write_bytes,
+    write_json,
+    write_text,
+)
 
 
 class Crash(Exception):
@@ -81,3 +94,39 @@ def test_fingerprint_of_a_file_larger_than_a_chunk(tmp_path: Path) -> None:
     data = os.urandom((1 << 20) + 17)
     write_bytes(tmp_path / "a.bin", data)
     assert sha256_of_file(tmp_path / "a.bin") == hashlib.sha256(data).hexdigest()
+
+
+def test_regular_files_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"\xef\xbb\xbfa\r\nb\rc\n")
+    assert read_bytes(path) == path.read_bytes()
+    assert read_text(path, "utf-8-sig") == path.read_text(encoding="utf-8-sig")
+    with open_text(path, "utf-8-sig") as stream:
+        assert stream.read() == "a\r\nb\rc\n"
+    check_regular(path)
+
+
+needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+
+
+@needs_pipes
+@pytest.mark.parametrize(
+    "read", [read_bytes, read_text, open_regular, open_text, check_regular, sha256_of_file]
+)
+def test_a_named_pipe_is_refused_at_once(tmp_path: Path, read: Callable[[Path], object]) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(NotRegularFileError, match="named pipe"):
+        read(tmp_path / "pipe")
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no devices on this system")
+def test_a_device_without_an_end_is_refused() -> None:
+    with pytest.raises(NotRegularFileError, match="device"):
+        read_bytes("/dev/zero")
+
+
+def test_folders_and_missing_files_are_errors_of_the_system(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"directory|Permission"):
+        read_bytes(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        read_text(tmp_path / "none")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-FloatArray = NDArray[np.float64]
+from metaphase.arrays import FloatArray
 
 
 def as_boxes(boxes: ArrayLike) -> FloatArray:
@@ -40,30 +40,6 @@ def around(points: ArrayLike, size_px: float) -> FloatArray:
     """Return square boxes of side ``size_px`` centred on points."""
     p = as_points(points)
     return np.concatenate([p - size_px / 2, p + size_px / 2], axis=1)
-
-
-def areas(boxes: ArrayLike) -> FloatArray:
-    """Return the areas [n]; a box turned inside out has area 0."""
-    b = as_boxes(boxes)
-    side = np.clip(b[:, 2:] - b[:, :2], 0, None)
-    return np.asarray(side[:, 0] * side[:, 1])
-
-
-def clip(boxes: ArrayLike, width_px: float, height_px: float) -> FloatArray:
-    """Clip boxes to an image of the given size."""
-    limit = np.array([width_px, height_px, width_px, height_px], dtype=np.float64)
-    return np.asarray(np.clip(as_boxes(boxes), 0, limit))
-
-
-def iou(a: ArrayLike, b: ArrayLike) -> FloatArray:
-    """Return the intersection over union [n, m] of every box of ``a`` with every box of ``b``."""
-    a, b = as_boxes(a), as_boxes(b)
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    side = np.clip(high - low, 0, None)
-    shared = side[..., 0] * side[..., 1]
-    total = areas(a)[:, None] + areas(b)[None, :] - shared
-    return np.asarray(np.divide(shared, total, out=np.zeros_like(shared), where=total > 0))
 
 
 def distances(a: ArrayLike, b: ArrayLike) -> FloatArray:

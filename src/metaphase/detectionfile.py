@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from metaphase.errors import DetectionsError, Problem
 from metaphase.figures import LABELS, POSITION_DECIMALS, SCORE_DECIMALS, Detections, Label
-from metaphase.files import write_json, write_text
+from metaphase.files import open_text, read_text, write_json, write_text
 from metaphase.provenance import Provenance
 
 CSV_NAME = "detections.csv"
@@ -61,7 +61,7 @@ def load_detections(folder: str | Path) -> Detections:
 def load_provenance(path: Path) -> Provenance:
     """Read a ``detections.json``. Raises DetectionsError, which names the fields that are wrong."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_text(path))
         return Provenance.from_json(data)
     except OSError as error:
         raise DetectionsError.of(
@@ -80,7 +80,7 @@ def load_provenance(path: Path) -> Provenance:
 
 def _rows(path: Path) -> Iterator[Row]:
     """Yield x, y, score and label code of each line."""
-    with path.open(encoding="utf-8", newline="") as stream:
+    with open_text(path) as stream:
         reader = csv.reader(stream)
         if tuple(next(reader, ())) != COLUMNS:
             raise DetectionsError.of(path, f"expected the columns {', '.join(COLUMNS)}")

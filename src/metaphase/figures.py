@@ -8,13 +8,10 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from metaphase.arrays import BoolArray, CodeArray, FloatArray
 from metaphase.provenance import Provenance
-
-BoolArray = NDArray[np.bool_]
-FloatArray = NDArray[np.float64]
-CodeArray = NDArray[np.int8]
 
 POSITION_DECIMALS = 2
 SCORE_DECIMALS = 6

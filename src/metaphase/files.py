@@ -1,24 +1,90 @@
-"""Files that are written whole or not at all, and their fingerprints."""
+"""Files: read only if they are regular files, written whole or not at all, and their hashes.
+
+Opening a named pipe waits for a writer, perhaps for ever, and a device may have no end. All paths
+that a user can name are therefore opened by ``open_regular`` and the functions that use it.
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TextIO
 
 _CHUNK = 1 << 20
+_KINDS = (
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+class NotRegularFileError(OSError):
+    """A path is a named pipe, a socket or a device. ``strerror`` says which."""
+
+
+def open_handle(path: str | Path) -> int:
+    """Open a regular file for reading and return its number. Raises OSError for other kinds."""
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    # Without waiting for the writer of a named pipe; for regular files it changes nothing.
+    handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    try:
+        _check_mode(os.fstat(handle).st_mode, path)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
+
+
+def open_regular(path: str | Path) -> BinaryIO:
+    """Open a regular file for reading, in binary. Raises OSError for other kinds."""
+    return os.fdopen(open_handle(path), "rb")
+
+
+def check_regular(path: str | Path) -> None:
+    """Raise OSError unless a path is a regular file: for libraries that open files themselves."""
+    _check_mode(os.stat(path).st_mode, path)
+
+
+def _check_mode(mode: int, path: str | Path) -> None:
+    if stat.S_ISREG(mode):
+        return
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    kind = next((name for test, name in _KINDS if test(mode)), "something else")
+    raise NotRegularFileError(errno.EINVAL, f"it is {kind}, not a file", str(path))
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """Return the bytes of a regular file. Raises OSError."""
+    with open_regular(path) as stream:
+        return stream.read()
+
+
+def read_text(path: str | Path, encoding: str = "utf-8") -> str:
+    """Return the text of a regular file, with ``\\n`` line ends. Raises OSError, UnicodeError."""
+    text = read_bytes(path).decode(encoding)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def open_text(path: str | Path, encoding: str = "utf-8") -> TextIO:
+    """Open a regular file of text, line ends unchanged, as the ``csv`` module needs it."""
+    return io.TextIOWrapper(open_regular(path), encoding=encoding, newline="")
 
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path`` and rename it into place when the block ends well.
+    """Yield a temporary path beside ``path``, and rename it to ``path`` if the block succeeds.
 
-    A reader therefore never sees half a file, and a crash leaves the old one.
+    Readers never see half a file, and after a crash the old one is still there.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +127,7 @@ def write_json(path: str | Path, data: Any) -> None:
 def sha256_of_file(path: str | Path) -> str:
     """Return the SHA-256 of a file's bytes, in hexadecimal."""
     digest = hashlib.sha256()
-    with Path(path).open("rb") as stream:
+    with open_regular(path) as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import math
 
-from metaphase.radii import MATCH_RADIUS_UM as MATCH_RADIUS_UM
-
 SCANNER_MPP: dict[str, float] = {
     "Hamamatsu XR": 0.2268,
     "Hamamatsu S360": 0.2299,

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metaphase.phantom.blocks import BLOCK_PX, BlockMaker, cheapest_line
+from metaphase.phantom.blocks import BLOCK_PX, BlockRenderer, cheapest_path
 from metaphase.phantom.scanners import SCANNERS
 
 
 @pytest.fixture(scope="module")
 def maker():
-    return BlockMaker(0, SCANNERS[0])
+    return BlockRenderer(0, SCANNERS[0])
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +64,9 @@ def test_glass_is_even_and_bright(maker):
 
 
 @given(st.integers(3, 12), st.integers(2, 20), st.integers(0, 1000), st.booleans())
-def test_the_cheapest_line_is_connected_and_not_dearer_than_straight_ones(rows, n, seed, closed):
+def test_the_cheapest_path_is_connected_and_not_dearer_than_straight_ones(rows, n, seed, closed):
     cost = np.random.default_rng(seed).random((rows, n)).astype(np.float32)
-    line = cheapest_line(cost, closed=closed)
+    line = cheapest_path(cost, closed=closed)
     assert np.abs(np.diff(line)).max() <= 1
     assert line.min() >= 0
     assert line.max() < rows

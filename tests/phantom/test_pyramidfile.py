@@ -7,7 +7,7 @@ import openslide
 import pytest
 import tifffile
 
-from metaphase.phantom.pyramidfile import TILE_PX, PyramidPlan, all_levels, encode, write_pyramid
+from metaphase.phantom.pyramidfile import TILE_PX, PyramidPlan, encode, pyramid_of, write_pyramid
 
 PLAN = PyramidPlan(1300, 700, 2)
 
@@ -78,7 +78,7 @@ def test_an_interrupted_write_leaves_nothing(tmp_path):
 
 def test_smaller_levels_are_means():
     block = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
-    levels = all_levels(block, 3)
+    levels = pyramid_of(block, 3)
     assert [level.shape for level in levels] == [(64, 64, 3), (16, 16, 3), (4, 4, 3)]
     assert levels[1][2, 3] == pytest.approx(block[8:12, 12:16].mean(axis=(0, 1)), abs=0.51)
     assert levels[2].mean() == pytest.approx(block.mean(), abs=1)

@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from metaphase.arrays import Pixels
 from metaphase.errors import InputError
 from metaphase.figures import Label
-from metaphase.phantom.mimics import MIMICS, hard_negative
+from metaphase.phantom.hardnegatives import HARD_NEGATIVE_TYPES, hard_negative
 from metaphase.phantom.mitoses import PHASES, mitotic_figure
-from metaphase.phantom.region import MARGIN_PX, Planted, render_region
-from metaphase.phantom.scanners import SCANNERS, Pixels, Scanner
-from metaphase.units import MATCH_RADIUS_UM
+from metaphase.phantom.region import MARGIN_PX, SyntheticFigure, render_region
+from metaphase.phantom.scanners import SCANNERS, Scanner
+from metaphase.radii import MATCH_RADIUS_UM
 
-Drawn = tuple[Pixels, list[Planted], Scanner]
+Drawn = tuple[Pixels, list[SyntheticFigure], Scanner]
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +50,12 @@ def test_a_generator_and_a_list_are_seeds_too() -> None:
 def test_all_phases_and_mimics_are_drawn(regions: list[Drawn]) -> None:
     kinds = {(f.label, f.kind) for _, figures, _ in regions for f in figures}
     assert {k for label, k in kinds if label is Label.MITOTIC} == set(PHASES)
-    assert {k for label, k in kinds if label is Label.HARD_NEGATIVE} == set(MIMICS)
+    assert {k for label, k in kinds if label is Label.HARD_NEGATIVE} == set(HARD_NEGATIVE_TYPES)
 
 
 def test_shares_sum_to_one() -> None:
     assert sum(PHASES.values()) == pytest.approx(1)
-    assert sum(MIMICS.values()) == pytest.approx(1)
+    assert sum(HARD_NEGATIVE_TYPES.values()) == pytest.approx(1)
 
 
 def test_figures_are_apart_and_inside(regions: list[Drawn]) -> None:
@@ -84,7 +85,9 @@ def test_a_figure_is_really_where_it_is_said(regions: list[Drawn]) -> None:
 @pytest.mark.parametrize("mpp", [0.23, 0.26])
 def test_chromatin_lies_around_the_middle(mpp: float) -> None:
     rng = np.random.default_rng(0)
-    draws = [(mitotic_figure, k) for k in PHASES] + [(hard_negative, k) for k in MIMICS]
+    draws = [(mitotic_figure, k) for k in PHASES] + [
+        (hard_negative, k) for k in HARD_NEGATIVE_TYPES
+    ]
     for draw, kind in draws:
         for _ in range(4):
             dye = draw(rng, kind, mpp).h_add
@@ -135,7 +138,7 @@ def test_the_darkest_blobs_are_not_the_mitotic_figures(regions: list[Drawn]) -> 
 
 def test_mimics_are_as_dark_and_as_large_as_figures() -> None:
     rng = np.random.default_rng(0)
-    kinds = [(mitotic_figure, k) for k in PHASES], [(hard_negative, k) for k in MIMICS]
+    kinds = [(mitotic_figure, k) for k in PHASES], [(hard_negative, k) for k in HARD_NEGATIVE_TYPES]
     values = []
     for table in kinds:
         dyes = [draw(rng, kind, 0.25).h_add for draw, kind in table for _ in range(12)]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from metaphase.arrays import Pixels
 from metaphase.errors import InputError
 from metaphase.phantom.region import render_region
-from metaphase.phantom.scanners import SCANNERS, Pixels, find_scanner, scan
+from metaphase.phantom.scanners import SCANNERS, find_scanner, scan
 
 
 @pytest.fixture(scope="module")

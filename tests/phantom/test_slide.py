@@ -11,7 +11,7 @@ from metaphase.figures import Label
 from metaphase.files import sha256_of_file
 from metaphase.labels.read import load_dataset
 from metaphase.phantom.scanners import SCANNERS
-from metaphase.phantom.slide import SlidePainter, make_slide
+from metaphase.phantom.slide import TileRenderer, make_slide
 from metaphase.phantom.slideplan import plan_slide
 from metaphase.slides.open import open_case
 
@@ -99,7 +99,7 @@ def test_equal_tiles_are_encoded_once_and_as_their_own_pixels():
     plan = plan_slide(rng, 20_000, 16_000, 0.25, None, 6, 4)
     library = [_Flat(30 * n) for n in range(6)]
     glass = np.full((1024, 1024, 3), 240, np.uint8)
-    painter = SlidePainter(plan, library, glass, 85, 0)
+    painter = TileRenderer(plan, library, glass, 85, 0)
     tiles = [(0, row, column) for row in range(0, 31, 2) for column in range(0, 39, 3)]
     for tile in tiles:
         key = painter._key(*tile)

@@ -43,7 +43,9 @@ def test_the_border_of_the_slide_is_glass(seed):
 def test_the_edge_has_only_blocks_without_figures():
     made = plan()
     rows, columns = made.block.shape
-    whole = np.array([[made.where(r, c)[0] > EDGE_PX for c in range(columns)] for r in range(rows)])
+    whole = np.array(
+        [[made.distance_range(r, c)[0] > EDGE_PX for c in range(columns)] for r in range(rows)]
+    )
     assert (made.block[~whole] < 4).all()
     assert (made.block[whole] >= 4).all()
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from metaphase.slides.slide import Pixels
-from metaphase.slides.stain import LIGHT
+from metaphase.arrays import Pixels
+from metaphase.stain.opticaldensity import NORMALISATION
 
 MPP = 0.25
 
@@ -46,7 +46,7 @@ def stained_tissue(
     amount = [gaussian_filter(rng.uniform(0, 1, (height, width)), 3) for _ in range(2)]
     h, e = ((a - a.min()) / (a.max() - a.min()) for a in amount)
     od = np.stack([0.15 + 1.3 * h * (1 - e), 0.25 + 0.8 * e], axis=-1) @ vectors * strength
-    return (LIGHT * np.exp(-od)).clip(0, 255).astype(np.uint8)
+    return (NORMALISATION.light * np.exp(-od)).clip(0, 255).astype(np.uint8)
 
 
 WAVE_PX = 64

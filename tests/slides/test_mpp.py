@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from metaphase.errors import SlideError, UnknownMppError
-from metaphase.slides.mpp import MppHints, from_density, from_description, resolution
+from metaphase.slides.mpp import MppHints, from_aperio, from_density, resolution, um_per_unit
 from metaphase.slides.open import open_slide
 from tests.slides.pictures import noise, write_raster, write_tiff
 
@@ -17,30 +17,30 @@ FILE = resolution(0.25, 0.25, "tag")
 
 def test_the_order_of_trust_is_file_labels_scanner_user() -> None:
     hints = MppHints(user=0.251, labels=0.252, scanner="Aperio XT")
-    assert hints.settle(PATH, FILE) == (0.25, "file", ())
-    assert hints.settle(PATH, None) == (0.252, "labels", ())
-    assert MppHints(user=0.25, scanner="Aperio XT").settle(PATH, None) == (0.2456, "scanner", ())
-    assert MppHints(user=0.3, scanner="unheard of").settle(PATH, None) == (0.3, "user", ())
+    assert hints.resolve(PATH, FILE) == (0.25, "file", ())
+    assert hints.resolve(PATH, None) == (0.252, "labels", ())
+    assert MppHints(user=0.25, scanner="Aperio XT").resolve(PATH, None) == (0.2456, "scanner", ())
+    assert MppHints(user=0.3, scanner="unheard of").resolve(PATH, None) == (0.3, "user", ())
 
 
 def test_nobody_knowing_is_an_error_that_names_the_option() -> None:
     with pytest.raises(UnknownMppError, match=r"case.tiff.*--mpp"):
-        MppHints(scanner="unheard of").settle(PATH, None)
+        MppHints(scanner="unheard of").resolve(PATH, None)
 
 
 def test_a_user_who_disagrees_is_told_and_can_insist() -> None:
-    mpp, source, notes = MppHints(user=0.5).settle(PATH, FILE)
+    mpp, source, notes = MppHints(user=0.5).resolve(PATH, FILE)
     assert (mpp, source) == (0.25, "file")
     assert "0.5" in notes[0]
     assert "0.25" in notes[0]
-    assert MppHints(user=0.26).settle(PATH, FILE)[2] == ()
-    mpp, source, notes = MppHints(user=0.5, force=True).settle(PATH, FILE)
+    assert MppHints(user=0.26).resolve(PATH, FILE)[2] == ()
+    mpp, source, notes = MppHints(user=0.5, force=True).resolve(PATH, FILE)
     assert (mpp, source) == (0.5, "user")
     assert len(notes) == 1
 
 
 def test_pixels_that_are_not_square_are_told_and_keep_their_area() -> None:
-    mpp, _, notes = MppHints().settle(PATH, resolution(0.2, 0.3, "tag"))
+    mpp, _, notes = MppHints().resolve(PATH, resolution(0.2, 0.3, "tag"))
     assert mpp == pytest.approx(0.06**0.5)
     assert "not square" in notes[0]
 
@@ -62,22 +62,29 @@ def test_screen_densities_are_no_resolutions() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "um"),
+    [
+        *(("µm", 1), ("\u03bcm", 1), ("um", 1), ("micron", 1), ("\\u00B5m", 1), ("\\u00b5m", 1)),
+        *(("nm", 1e-3), (" mm ", 1e3), ("cm", 1e4), ("m", 1e6), ("inch", 25_400), ("Å", 1e-4)),
+        *(("pixel", None), ("reference frame", None), ("", None), (None, None)),
+    ],
+)
+def test_units_of_length(text: str | None, um: float | None) -> None:
+    assert um_per_unit(text) == um
+
+
+@pytest.mark.parametrize(
     ("text", "mpp"),
     [
         ("Aperio Image Library v11\r\n46000x32914 (256x256)|MPP = 0.4990|Left = 2", 0.499),
-        ('<OME><Pixels PhysicalSizeX="0.23" PhysicalSizeY="0.23"/></OME>', 0.23),
-        ('<Pixels PhysicalSizeX="230" PhysicalSizeXUnit="nm" PhysicalSizeY="230" '
-         'PhysicalSizeYUnit="nm"/>', 0.23),
-        ('<Pixels PhysicalSizeX="2.3E-4" PhysicalSizeXUnit="mm"/><P PhysicalSizeX="9"/>', 0.23),
-        ('<Pixels PhysicalSizeX="1" PhysicalSizeXUnit="pixel"/>', None),
         ("MPP = 353", None),
         ("MPP = .", None),
         ("", None),
     ],
-)  # fmt: skip
-def test_descriptions(text: str, mpp: float | None) -> None:
-    found = from_description(text)
-    assert (found.mpp if found else None) == (pytest.approx(mpp) if mpp else None)
+)
+def test_descriptions_of_aperio(text: str, mpp: float | None) -> None:
+    found = from_aperio(text)
+    assert (found.mpp if found else None) == mpp
 
 
 def test_tiff_tags(tmp_path: Path) -> None:
@@ -91,9 +98,10 @@ def test_tiff_tags(tmp_path: Path) -> None:
 
 
 def test_imagej_and_ome_tags(tmp_path: Path) -> None:
-    options = {"imagej": True, "resolution": (4.0, 4.0), "metadata": {"unit": "um"}}
-    tifffile.imwrite(tmp_path / "j.tif", noise(40, 30)[None], **options)
-    assert open_slide(tmp_path / "j.tif").mpp == pytest.approx(0.25)
+    for unit, per_unit in (("um", 4), ("micron", 4), ("\\u00B5m", 4), ("mm", 4000), ("cm", 4e4)):
+        options = {"imagej": True, "resolution": (per_unit, per_unit), "metadata": {"unit": unit}}
+        tifffile.imwrite(tmp_path / "j.tif", noise(40, 30)[None], **options)
+        assert open_slide(tmp_path / "j.tif").mpp == pytest.approx(0.25)
     metadata = {"PhysicalSizeX": 0.2, "PhysicalSizeY": 0.2, "axes": "YXS"}
     tifffile.imwrite(tmp_path / "o.ome.tif", noise(40, 30), metadata=metadata, photometric="rgb")
     assert open_slide(tmp_path / "o.ome.tif").mpp == pytest.approx(0.2)
@@ -110,4 +118,4 @@ def test_pictures_tell_their_density(tmp_path: Path, ending: str) -> None:
 
 
 def test_area_is_kept_for_numpy_numbers() -> None:
-    assert MppHints(user=np.float64(0.5)).settle(PATH, None)[0] == 0.5
+    assert MppHints(user=np.float64(0.5)).resolve(PATH, None)[0] == 0.5

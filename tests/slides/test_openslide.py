@@ -43,10 +43,6 @@ def test_what_is_known_of_it(path: Path) -> None:
         assert (slide.width_px, slide.height_px) == (2220, 2967)
         assert (slide.mpp, slide.mpp_source, slide.notes) == (MPP, "file", ())
         assert slide.properties["openslide.vendor"] == "aperio"
-        assert slide.associated_names == ("label", "macro", "thumbnail")
-        assert slide.associated("macro").shape == (431, 1280, 3)
-        with pytest.raises(KeyError, match=r"label.*not 'none'"):
-            slide.associated("none")
 
 
 @pytest.fixture(params=["aperio", "openslide alone"])

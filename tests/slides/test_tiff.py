@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import tifffile
 
 from metaphase.errors import SlideError
-from metaphase.slides import segments
+from metaphase.slides import segments, tiffpage
 from metaphase.slides.open import open_slide
 from metaphase.slides.tiff import TiffSlide
 from metaphase.slides.tiffpage import Page
@@ -144,7 +145,7 @@ def test_only_touched_segments_are_decoded(tmp_path: Path, monkeypatch: pytest.M
         assert decoded == [(1, 1)]
 
 
-def test_plain_files_are_mapped_not_cached(tmp_path: Path) -> None:
+def test_plain_files_are_not_cached(tmp_path: Path) -> None:
     cache = segments.shared_cache()
     before = cache.bytes
     with open_slide(write_tiff(tmp_path / "a.tif", PICTURE, rowsperstrip=10)) as slide:
@@ -159,3 +160,53 @@ def test_closing_gives_the_cache_back(tmp_path: Path) -> None:
         slide.read(0, 0, 181, 133)
         assert cache.bytes > before
     assert cache.bytes == before
+
+
+@pytest.mark.parametrize("dress", [{"rowsperstrip": 16}, {"tile": (64, 64)}])
+def test_a_file_cut_short_while_it_is_open_is_an_error(
+    tmp_path: Path, dress: dict[str, Any]
+) -> None:
+    path = write_tiff(tmp_path / "a.tif", noise(300, 300), **dress)
+    with open_slide(path) as slide:
+        slide.read(0, 0, 50, 50)
+        os.truncate(path, 1000)
+        with pytest.raises(SlideError, match="ends before"):
+            slide.read(200, 200, 50, 50)
+
+
+@pytest.mark.parametrize("compression", ["adobe_deflate", "lzw"])
+def test_one_large_strip_is_decoded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: str
+) -> None:
+    monkeypatch.setattr(segments.shared_cache(), "max_bytes", 1000)
+    decoded: list[int] = []
+    real = Page.decode
+    monkeypatch.setattr(Page, "decode", lambda page, r, c: decoded.append(1) or real(page, r, c))
+    path = write_tiff(tmp_path / "a.tif", PICTURE, compression=compression, rowsperstrip=10_000)
+    with open_slide(path) as slide:
+        for x in range(0, 160, 40):
+            assert np.array_equal(slide.read(x, 20, 20, 40), PICTURE[20:60, x : x + 20])
+    assert len(decoded) == 1
+
+
+def test_the_largest_strip_is_measured_in_rgb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grey = PICTURE[..., 0]
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, grey, compression="lzw", rowsperstrip=10_000, metadata=None)
+    monkeypatch.setattr(tiffpage, "MAX_SEGMENT_BYTES", 2 * grey.size)
+    with pytest.raises(SlideError, match=r"decoded whole.*tiled TIFF"):
+        open_slide(path, mpp=MPP)
+    monkeypatch.setattr(tiffpage, "MAX_SEGMENT_BYTES", 3 * grey.size)
+    assert open_slide(path, mpp=MPP).read(0, 0, 9, 9).shape == (9, 9, 3)
+
+
+def test_plain_strips_of_any_size_are_read_in_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiffpage, "MAX_SEGMENT_BYTES", 10)
+    path = write_tiff(tmp_path / "a.tif", PICTURE, rowsperstrip=10_000)
+    with open_slide(path) as slide:
+        assert np.array_equal(slide.read(30, 20, 140, 40), PICTURE[20:60, 30:170])
+        assert np.array_equal(slide.read(30, 20, 7, 40), PICTURE[20:60, 30:37])

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from metaphase.arrays import Pixels
 from metaphase.slides.open import open_slide
-from metaphase.slides.slide import Pixels
 from metaphase.slides.tissue import find_tissue, tissue_in
 from tests.slides.pictures import calm, write_raster
 

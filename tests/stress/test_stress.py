@@ -18,8 +18,8 @@ from metaphase.slides.open import open_slide
 from metaphase.stress import stress as work
 from metaphase.stress.perturbations import MPP_ERROR, SWEEPS, Changed
 from tests.models.tiny import save_tiny
+from tests.stain.images import tissue
 from tests.training.dots import write_dots
-from tests.training.patches.test_normalise import tissue
 
 BY_NAME = {sweep.name: sweep for sweep in SWEEPS}
 

@@ -18,6 +18,7 @@ import numpy as np
 from metaphase.counting.window import Box
 from metaphase.detection.resultfolder import ROI_NAME, TISSUE_NAME
 from metaphase.errors import InputError
+from metaphase.files import read_text
 from metaphase.provenance import Provenance
 from metaphase.slides.mask import ROI_MPP, TissueMask
 from metaphase.slides.slide import Slide
@@ -127,7 +128,7 @@ def _mask(path: Path, provenance: Provenance, mpp: float) -> TissueMask | None:
 def _empty(path: Path) -> bool:
     """Return whether a file states that there is no tissue at all."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError.of(path, f"cannot be read: {error}") from error
     return isinstance(data, dict) and data.get("features") == []

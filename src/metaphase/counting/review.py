@@ -18,6 +18,7 @@ import numpy as np
 from metaphase.arrays import BoolArray, FloatArray
 from metaphase.boxes import as_points
 from metaphase.errors import DetectionsError, Problem
+from metaphase.files import open_text
 from metaphase.units import um_to_px
 
 COLUMNS = ("x_px", "y_px", "state")
@@ -60,7 +61,7 @@ def load_review(path: str | Path) -> list[ReviewDecision]:
     problems: list[Problem] = []
     decisions: list[ReviewDecision] = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
+        with open_text(path, "utf-8-sig") as stream:
             reader = csv.DictReader(stream)
             missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
             if missing:

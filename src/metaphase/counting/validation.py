@@ -17,6 +17,7 @@ import numpy as np
 
 from metaphase.counting.interval import Validation
 from metaphase.errors import InputError
+from metaphase.files import read_text
 from metaphase.models.card import CardScores
 from metaphase.provenance import Provenance, ValidationCounts
 
@@ -77,7 +78,7 @@ def read_validation(source: str) -> ValidationSource:
         if not path.is_file():
             tp, fp, fn = (int(part) for part in source.split(","))
             return FixedValidation(Validation(tp, fp, fn, "as given"))
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_text(path))
         return _of_card(path, data) if "network" in data else _of_evaluation(path, data)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError.of(

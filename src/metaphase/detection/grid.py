@@ -15,10 +15,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from metaphase.arrays import BoolArray, FloatArray
 from metaphase.slides.tiling import grid_starts
-
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metaphase.arrays import Pixels
 from metaphase.detection.plan import Plan
 from metaphase.detection.prefetch import prefetch
 from metaphase.detection.runtime import Runtime
-from metaphase.slides.slide import Pixels, Slide
+from metaphase.slides.slide import Slide
 
 COMPONENTS: dict[str, tuple[str, ...]] = {
     "stain": ("density_red", "density_green", "density_blue", "density_spread"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from metaphase.errors import InputError, Problem, SlideError
+from metaphase.files import read_text
 from metaphase.labels.dataset import Case
 from metaphase.slides.open import SUFFIXES, open_case, open_slide
 from metaphase.slides.slide import Slide
@@ -181,7 +182,7 @@ def _images(path: Path) -> list[Path]:
 
 def _listed(path: Path) -> list[Path]:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(path, "utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SlideError.of(path, f"cannot be read: {error}") from error
     entries = [line.strip() for line in lines]

@@ -6,17 +6,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
-from metaphase.arrays import BoolArray, FloatArray
+from metaphase.arrays import BoolArray, CodeArray, FloatArray
 from metaphase.evaluation.curves import Counts
 from metaphase.evaluation.matching import Gains, Rule, gains, match
 from metaphase.evaluation.pairing import Pair
 from metaphase.figures import Label
 from metaphase.labels.dataset import DOMAINS
 from metaphase.units import um_to_px
-
-MistakeArray = NDArray[np.int8]
 
 
 class Mistake(StrEnum):
@@ -71,7 +68,7 @@ class CaseOutcome:
     score: FloatArray
     above_threshold: BoolArray
     true_positive: BoolArray
-    mistake: MistakeArray
+    mistake: CodeArray
     truth: FloatArray
     detected: BoolArray
     gains: Gains
@@ -118,7 +115,7 @@ def _case_score(
     threshold: float,
     labelled: int,
     counts: Counts,
-    mistake: MistakeArray,
+    mistake: CodeArray,
     hard_negatives: int,
 ) -> CaseScore:
     case = pair.case
@@ -139,7 +136,7 @@ def _case_score(
 
 def _mistakes(
     points: FloatArray, truth: FloatArray, negatives: FloatArray, radius: float
-) -> MistakeArray:
+) -> CodeArray:
     kinds = np.full(len(points), MISTAKES.index(Mistake.OTHER), np.int8)
     kinds[_near_any(points, negatives, radius)] = MISTAKES.index(Mistake.HARD_NEGATIVE)
     kinds[_near_any(points, truth, radius)] = MISTAKES.index(Mistake.DOUBLE)

@@ -21,7 +21,7 @@ from metaphase.evaluation.matching import Gains
 from metaphase.evaluation.protocols import ExerciseScore
 from metaphase.evaluation.scores import GroupScore, Scores, summarise
 from metaphase.figures import POSITION_DECIMALS, SCORE_DECIMALS
-from metaphase.files import write_text
+from metaphase.files import open_regular, read_text, write_text
 
 FORMAT = 1
 
@@ -44,7 +44,7 @@ def load_scores(path: str | Path) -> Scores:
     """
     path = Path(path)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_text(path))
     except OSError as error:
         raise InputError.of(path, f"cannot be read: {error.strerror}") from error
     except ValueError as error:
@@ -62,7 +62,7 @@ def is_scores(path: str | Path) -> bool:
     path = Path(path)
     if not path.is_file():
         return False
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         head = b"".join(stream.read(_HEAD).split())
     return head.startswith(b'{"format":') and b'"dataset":' in head
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from metaphase.errors import DetectionsError
 from metaphase.exchange.foreign import Known, Reading, finite, image_name
 from metaphase.figures import LABELS, POSITION_DECIMALS, SCORE_DECIMALS, Detections, Label
-from metaphase.files import write_text
+from metaphase.files import read_text, write_text
 from metaphase.labels.reading import label_of
 
 COLUMNS = (
@@ -62,7 +62,7 @@ def read(path: str | Path, known: Known | None = None) -> dict[str, Detections]:
     path = Path(path)
     reading = Reading(path, "csv", known or Known())
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, "utf-8-sig")
     except OSError as error:
         raise DetectionsError.of(path, f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -21,7 +21,7 @@ from metaphase.detection.geojson import COLOURS, class_name
 from metaphase.errors import DetectionsError, MissingExtraError
 from metaphase.exchange.foreign import Known, Reading, image_name
 from metaphase.figures import LABELS, SCORE_DECIMALS, Detections, Label
-from metaphase.files import whole_file
+from metaphase.files import open_regular, whole_file
 from metaphase.labels.reading import label_of
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _uid(text: str) -> str:
 
 def looks_like(path: Path) -> bool:
     """Tell whether a file is DICOM."""
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         stream.seek(128)
         return stream.read(4) == b"DICM"
 

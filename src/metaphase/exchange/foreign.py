@@ -11,6 +11,7 @@ from typing import Any
 
 from metaphase.errors import DetectionsError, Problem
 from metaphase.figures import Detections, Label
+from metaphase.files import read_text
 from metaphase.labels.reading import case_id
 from metaphase.labels.reading import image_name as image_name
 from metaphase.labels.values import finite as finite
@@ -20,7 +21,7 @@ from metaphase.provenance import Parameters, Provenance
 def load_json(path: Path) -> Any:
     """Read a JSON file. Raises DetectionsError."""
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(read_text(path, "utf-8-sig"))
     except OSError as error:
         raise DetectionsError.of(path, f"cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

@@ -10,6 +10,7 @@ from metaphase.errors import DetectionsError, Problem
 from metaphase.exchange import coco, csv, dicom, grandchallenge, qupath, sliderunner
 from metaphase.exchange.foreign import Known, image_name, load_json
 from metaphase.figures import Detections
+from metaphase.files import open_regular
 from metaphase.labels.dataset import Dataset
 
 KINDS = ("metaphase", "csv", "coco", "qupath", "grandchallenge", "sliderunner", "dicom")
@@ -55,7 +56,7 @@ def kind_of(path: Path) -> str:
             return "sliderunner"
         if dicom.looks_like(path):
             return "dicom"
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             head = stream.read(_TEXT).decode("utf-8-sig", "replace").lstrip()
     except OSError as error:
         raise DetectionsError.of(path, f"cannot be read: {error.strerror}") from error

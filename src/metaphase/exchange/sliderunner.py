@@ -21,7 +21,7 @@ from metaphase.detection.geojson import COLOURS, feature_id
 from metaphase.errors import DetectionsError
 from metaphase.exchange.foreign import Known, Reading
 from metaphase.figures import LABELS, SCORE_DECIMALS, Detections, Label
-from metaphase.files import whole_file
+from metaphase.files import open_regular, whole_file
 from metaphase.labels.reading import label_of
 
 CLASSES = {Label.MITOTIC: "mitotic figure", Label.HARD_NEGATIVE: "not mitotic figure"}
@@ -143,7 +143,7 @@ def _person(database: sqlite3.Connection, name: str) -> int:
 
 def looks_like(path: Path) -> bool:
     """Tell whether a file is an SQLite database."""
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         return stream.read(16) == b"SQLite format 3\0"
 
 

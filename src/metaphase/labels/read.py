@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from metaphase.errors import LabelError
+from metaphase.files import open_regular
 from metaphase.labels.boxformat import BoxFormat
 from metaphase.labels.coco import read_coco
 from metaphase.labels.dataset import Dataset
@@ -175,7 +176,7 @@ def _read_json(path: Path, kind: str | None, table: Path | None) -> Reading:
 
 def _kind_of(path: Path) -> str:
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             head = stream.read(4096)
     except OSError as error:
         raise LabelError.of(

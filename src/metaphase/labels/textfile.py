@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from metaphase import files
 from metaphase.errors import LabelError
 
 
 def read_text(path: Path) -> str:
     """Return a UTF-8 file's text, without a byte-order mark. Raises LabelError."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return files.read_text(path, "utf-8-sig")
     except OSError as error:
         raise LabelError.of(
             path, f"cannot be read: {error.strerror or error}", way_out="check the path"

@@ -93,7 +93,7 @@ SECOND_STAGE_FLOOR = 0.15
 
 
 class StainReference(Strict):
-    """The stains that images are normalised to before a network is run (``slides/stain.py``)."""
+    """The stains that images are normalised to before a network is run (``stain/macenko.py``)."""
 
     vectors: tuple[tuple[float, float, float], tuple[float, float, float]] = Field(
         description="Optical density of haematoxylin and of eosin in R, G, B, of length 1."

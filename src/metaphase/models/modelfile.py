@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from metaphase.errors import MissingExtraError, ModelFileError, Problem
-from metaphase.files import sha256_of_file, write_bytes, write_json
+from metaphase.files import open_regular, read_bytes, sha256_of_file, write_bytes, write_json
 from metaphase.models.card import ModelCard, SecondStage
 from metaphase.models.onnxfile import external_files
 
@@ -83,7 +83,7 @@ class Model:
                 way_out="write one with 'metaphase export', or use --device torch",
             )
         try:
-            data = path.read_bytes()
+            data = read_bytes(path)
         except OSError as error:
             raise ModelFileError.of(path, f"cannot be read: {error.strerror}") from error
         problems = list(_graph_problems(path, data, self.card.weights_sha256[ONNX_NAME]))
@@ -130,7 +130,7 @@ def save_model(
     if weights is not None:
         parts[WEIGHTS_NAME] = _safetensors(weights)
     if onnx is not None:
-        parts[ONNX_NAME] = onnx if isinstance(onnx, bytes) else Path(onnx).read_bytes()
+        parts[ONNX_NAME] = onnx if isinstance(onnx, bytes) else read_bytes(onnx)
     (folder / CARD_NAME).unlink(missing_ok=True)  # without a card it is not taken for complete
     for name in (WEIGHTS_NAME, ONNX_NAME):
         if name in parts:
@@ -158,7 +158,7 @@ def save_second_stage(model: Model, second: Model, stage: SecondStage) -> Model:
     if second.folder.resolve() != folder.resolve():
         for path in (second.onnx_path, second.weights_path, second.folder / CARD_NAME):
             if path is not None:
-                write_bytes(folder / path.name, path.read_bytes())
+                write_bytes(folder / path.name, read_bytes(path))
     named = stage.model_copy(update={"id": card_id(second.card)})
     return rewrite_card(model, second_stage=named)
 
@@ -266,7 +266,7 @@ def _known_models() -> str:
 
 def _read_card(path: Path) -> ModelCard:
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             data = stream.read(_MAX_CARD_BYTES + 1)
         if len(data) > _MAX_CARD_BYTES:
             raise ModelFileError.of(path, f"has more than {_MAX_CARD_BYTES >> 20} MiB")

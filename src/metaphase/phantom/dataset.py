@@ -1,4 +1,4 @@
-"""A synthetic data set in the shape of MIDOG 2021: one JSON of labels and a folder of TIFFs."""
+"""A synthetic data set in the format of MIDOG 2021: one JSON file of labels, a folder of TIFFs."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from typing import Any
 from zlib import crc32
 
 from metaphase import __version__
+from metaphase.arrays import Pixels
 from metaphase.errors import InputError
 from metaphase.figures import Label
-from metaphase.files import whole_file, write_json
+from metaphase.files import read_text, whole_file, write_json
 from metaphase.phantom.region import (
     HARD_NEGATIVE_PER_MM2,
     MITOTIC_PER_MM2,
-    Planted,
+    SyntheticFigure,
     render_region,
 )
-from metaphase.phantom.scanners import SCANNERS, Pixels, Scanner
+from metaphase.phantom.scanners import SCANNERS, Scanner
 
 LABELS_NAME = "MIDOG.json"
 IMAGES_NAME = "images"
 BOX_PX = 50
 TUMOUR = "synthetic tumour"
-LARGEST_PX = 16_384  # above it a pyramidal slide is the better file
+MAX_SIZE_PX = 16_384  # larger images should be pyramidal slides
 
 Progress = Callable[[int, int], None]
 Record = dict[str, Any]
@@ -48,27 +49,27 @@ def make_phantom(
 ) -> Path:
     """Write a synthetic data set and return the path of its MIDOG.json.
 
-    OUT/MIDOG.json has the shape of MIDOG 2021 (boxes of 50 px as x1, y1, x2, y2; categories
-    "mitotic figure" and "hard negative"); each image also says its scanner, mpp and whether it is
-    labelled. OUT/images/synthetic_NNN.tiff are the regions: square, tiled, deflate, their
-    resolution in the tags. The same arguments give the same bytes, and a case does not change when
-    there are other cases or scanners beside it. Images of an unlabelled scanner hold figures too,
-    but no annotation tells.
+    OUT/MIDOG.json has the format of MIDOG 2021 (boxes of 50 px as x1, y1, x2, y2; categories
+    "mitotic figure" and "hard negative"); each image also has its scanner, its mpp and whether it
+    is labelled. OUT/images/synthetic_NNN.tiff are the regions: square, tiled, deflate, with the
+    resolution in the tags. The same arguments give the same bytes, and a case does not depend on
+    the other cases or scanners. Images of an unlabelled scanner contain figures too, but have no
+    annotations.
 
     ``progress(done, total)`` is called after each image. The labels are written last, so that an
-    interrupted data set has none. Raises InputError for impossible sizes, and if OUT has labels
-    that are not synthetic.
+    interrupted data set has none. Raises InputError for impossible sizes, and if OUT contains
+    labels that are not synthetic.
     """
     out = Path(out)
-    if cases_per_scanner < 1 or seed < 0 or size_px > LARGEST_PX:
+    if cases_per_scanner < 1 or seed < 0 or size_px > MAX_SIZE_PX:
         raise InputError.of(
             out,
-            f"cannot make {cases_per_scanner} cases a scanner of {size_px} px with seed {seed}",
-            way_out=f"at least one case, at most {LARGEST_PX} px, and a seed from 0",
+            f"cannot make {cases_per_scanner} cases per scanner of {size_px} px with seed {seed}",
+            way_out=f"at least one case, at most {MAX_SIZE_PX} px, and a seed from 0",
         )
     if not scanners:
         raise InputError.of(out, "cannot make images without a scanner")
-    discard_labels(out / LABELS_NAME)
+    remove_synthetic_labels(out / LABELS_NAME)
     images: list[Record] = []
     annotations: list[Record] = []
     jobs = list(itertools.product(scanners, range(cases_per_scanner)))
@@ -89,35 +90,35 @@ def make_phantom(
                 annotations.append(annotation(len(annotations) + 1, number, figure))
         if progress:
             progress(number, len(jobs))
-    write_json(out / LABELS_NAME, labels_of(images, annotations, seed))
+    write_json(out / LABELS_NAME, label_file(images, annotations, seed))
     return out / LABELS_NAME
 
 
 def case_seed(seed: int, scanner: Scanner, case: int) -> list[int]:
-    """Return the seed of a scanner's case, counted from 0: whatever other scanners there are."""
+    """Return the seed of a scanner's case, counted from 0, independent of other scanners."""
     return [seed, crc32(scanner.name.encode()), case]
 
 
-def discard_labels(path: Path) -> None:
-    """Remove older synthetic labels, which will not fit the new pixels.
+def remove_synthetic_labels(path: Path) -> None:
+    """Remove older synthetic labels, which do not belong to the new pixels.
 
-    Raises InputError, and removes nothing, if they are somebody's real ones.
+    Raises InputError, and removes nothing, if the labels are not synthetic.
     """
     if not path.exists():
         return
     try:
-        info = json.loads(path.read_text(encoding="utf-8"))["info"]["description"]
+        info = json.loads(read_text(path))["info"]["description"]
     except (OSError, ValueError, KeyError, TypeError):
         info = ""
     if not str(info).startswith(_DESCRIPTION):
         raise InputError.of(
-            path, "is there already and is not synthetic", way_out="choose another name or folder"
+            path, "exists and is not synthetic", way_out="choose another name or folder"
         )
     path.unlink()
 
 
-def labels_of(images: list[Record], annotations: list[Record], seed: int) -> Record:
-    """Return the content of a file of labels in the shape of MIDOG 2021."""
+def label_file(images: list[Record], annotations: list[Record], seed: int) -> Record:
+    """Return the content of a label file in the format of MIDOG 2021."""
     return {
         "info": {
             "description": f"{_DESCRIPTION}, drawn by metaphase; no tissue, no patients",
@@ -132,8 +133,8 @@ def labels_of(images: list[Record], annotations: list[Record], seed: int) -> Rec
     }
 
 
-def annotation(id_: int, image_id: int, figure: Planted) -> Record:
-    """Return the record of one figure; ``kind`` is its phase or what else it looks like."""
+def annotation(id_: int, image_id: int, figure: SyntheticFigure) -> Record:
+    """Return the record of one figure; ``kind`` is its phase or the kind of hard negative."""
     x, y = round(figure.x_px - BOX_PX / 2), round(figure.y_px - BOX_PX / 2)
     return {
         "id": id_,
@@ -145,7 +146,7 @@ def annotation(id_: int, image_id: int, figure: Planted) -> Record:
 
 
 def write_region(path: Path, pixels: Pixels, mpp: float) -> None:
-    """Write pixels [h, w, 3] as a tiled TIFF without loss, the resolution in its tags."""
+    """Write pixels [h, w, 3] as a lossless tiled TIFF with the resolution in its tags."""
     import tifffile
 
     per_cm = 1e4 / mpp

@@ -1,4 +1,4 @@
-"""Nuclei between divisions: a library of stamps, rendered all at once."""
+"""Nuclei in interphase: many different ones of a kind, rendered at once."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from metaphase.phantom.cell import Cell, coordinates_um, soft_edge
 from metaphase.phantom.noise import Field, Generator, smooth_noise
-from metaphase.phantom.stamp import Stamp, plane, step
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a kind of nucleus looks like; each pair is a range. Lengths in um, dye in units."""
+    """The appearance of one kind of nucleus. Pairs are ranges; lengths are um, dye in units."""
 
     radius_um: tuple[float, float]
     elongation: tuple[float, float]
@@ -36,10 +36,10 @@ DARK = Kind((3.2, 5.2), (1.05, 1.7), (1.35, 2.1), (0.15, 0.45), (0.2, 0.5), ragg
 
 def nuclei(
     rng: Generator, kind: Kind, count: int, mpp: float, direction: float | None = None
-) -> list[Stamp]:
-    """Return ``count`` different stamps of a kind of nucleus at ``mpp`` (um/px).
+) -> list[Cell]:
+    """Return ``count`` different nuclei of a kind at ``mpp`` (um/px).
 
-    They point anywhere, or roughly along ``direction`` (radians).
+    Their orientation is random, or roughly ``direction`` (radians).
     """
     radius = rng.uniform(kind.radius_um[0], kind.radius_um[1], count)
     stretch = rng.uniform(kind.elongation[0], kind.elongation[1], count) ** 0.5
@@ -48,16 +48,16 @@ def nuclei(
     angle = rng.uniform(0, np.pi, count)
     if direction is not None:
         angle = rng.normal(direction, 0.35, count)
-    x, y = plane(side, mpp)
+    x, y = coordinates_um(side, mpp)
     cos, sin = _column(np.cos(angle)), _column(np.sin(angle))
     long_um, short_um = _column(radius * stretch), _column(radius / stretch)
     u, v = (x * cos + y * sin) / long_um, (y * cos - x * sin) / short_um
     distance = (np.hypot(u, v) / _outline(rng, kind, u, v) - 1) * np.sqrt(long_um * short_um)
-    inside = step(distance, 0.15)
+    inside = soft_edge(distance, 0.15)
     dye = _chromatin(rng, kind, distance, radius, mpp) * inside
     keep_e = 1 - np.float32(0.55) * inside
     zero = np.zeros_like(dye[0])
-    return [Stamp(dye[i], 1 - inside[i], zero, keep_e[i]) for i in range(count)]
+    return [Cell(dye[i], 1 - inside[i], zero, keep_e[i]) for i in range(count)]
 
 
 def _outline(rng: Generator, kind: Kind, u: Field, v: Field) -> Field:
@@ -70,7 +70,7 @@ def _outline(rng: Generator, kind: Kind, u: Field, v: Field) -> Field:
 
 
 def _chromatin(rng: Generator, kind: Kind, distance: Field, radius: Field, mpp: float) -> Field:
-    """Return haematoxylin [n, s, s]: an even body, grains, the membrane's rim and nucleoli."""
+    """Return haematoxylin [n, s, s]: body, grains, rim along the membrane and nucleoli."""
     n, side = distance.shape[:2]
     fine = smooth_noise(rng, n * side, side, 0.45 / mpp).reshape(n, side, side)
     coarse = smooth_noise(rng, n * side, side, 1.1 / mpp).reshape(n, side, side)
@@ -81,7 +81,7 @@ def _chromatin(rng: Generator, kind: Kind, distance: Field, radius: Field, mpp: 
         + _drawn(rng, kind.grain, n) * grain
         + _drawn(rng, kind.rim, n) * rim
     )
-    x, y = plane(side, mpp)
+    x, y = coordinates_um(side, mpp)
     for _ in range(kind.nucleoli):
         cx, cy = (_column(rng.normal(0, 0.33, n) * radius) for _ in range(2))
         size = _drawn(rng, (0.35, 0.8), n)

@@ -1,6 +1,6 @@
-"""Mitotic figures by phase: clumped chromatin without a membrane in a cleared cell.
+"""Mitotic figures by phase: clumped chromatin without a nuclear membrane in a cleared cell.
 
-What the phases look like: Donovan et al., Mitotic figures - normal, atypical, and mimics: a guide
+Appearance of the phases: Donovan et al., Mitotic figures - normal, atypical, and mimics: a guide
 to identification, Vet. Pathol. 58 (2021).
 """
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from metaphase.phantom.cell import Cell, coordinates_um, soft_edge
 from metaphase.phantom.noise import Field, Generator, smooth_noise
-from metaphase.phantom.stamp import Stamp, plane, step
 
 SIDE_UM = 27.0
 PHASES: dict[str, float] = {
@@ -22,22 +22,22 @@ PHASES: dict[str, float] = {
     "telophase": 0.12,
     "multipolar": 0.06,
 }
-"""The phases that are drawn and how often. Early prophase is left out, as graders leave it out."""
+"""The phases and their frequencies. Early prophase is left out, because graders do not count it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """A turned plane around the middle of a cell; x, y [s, s] in um."""
+    """Rotated coordinates around the centre of a cell; x, y [s, s] in um."""
 
     x: Field
     y: Field
     mpp: float
 
     @classmethod
-    def turned(cls, rng: Generator, mpp: float) -> Canvas:
-        """Return a plane turned by a random angle."""
+    def rotated(cls, rng: Generator, mpp: float) -> Canvas:
+        """Return coordinates rotated by a random angle."""
         side = 2 * int(np.ceil(SIDE_UM / 2 / mpp))
-        x, y = plane(side, mpp)
+        x, y = coordinates_um(side, mpp)
         angle = rng.uniform(0, 2 * np.pi)
         cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
         return cls(x * cos + y * sin, y * cos - x * sin, mpp)
@@ -53,30 +53,30 @@ class Canvas:
         return result
 
 
-def mitotic_figure(rng: Generator, phase: str, mpp: float) -> Stamp:
-    """Return the stamp of a cell in a phase of ``PHASES``."""
-    canvas = Canvas.turned(rng, mpp)
+def mitotic_figure(rng: Generator, phase: str, mpp: float) -> Cell:
+    """Return a cell in one of the phases in ``PHASES``."""
+    canvas = Canvas.rotated(rng, mpp)
     chromatin, cell = _DRAW[phase](rng, canvas)
     ragged = 0.42 * canvas.noise(rng, 0.55) + 0.38 * canvas.noise(rng, 1.1)
     blur = rng.uniform(0.3, 0.6) if rng.random() < 0.2 else rng.uniform(0.14, 0.3)
-    mask = step(chromatin + np.float32(rng.uniform(0.3, 1.0)) * ragged, blur)
+    mask = soft_edge(chromatin + np.float32(rng.uniform(0.3, 1.0)) * ragged, blur)
     grain = 1 + 0.10 * canvas.noise(rng, 0.5) + 0.10 * canvas.noise(rng, 1.2)
     dye = mask * grain * np.float32(rng.uniform(1.45, 2.3))
-    clear = float(rng.beta(2.2, 1.4))  # from hardly to wholly cleared
+    clear = float(rng.beta(2.2, 1.4))  # from hardly to completely cleared
     return in_cell(rng, canvas, dye, mask, cell, clear)
 
 
 def in_cell(
     rng: Generator, canvas: Canvas, dye: Field, mask: Field, cell: Field, clear: float
-) -> Stamp:
+) -> Cell:
     """Put chromatin into a cell whose cytoplasm is cleared by ``clear`` (0 to 1)."""
-    inside = step(cell + 0.35 * canvas.noise(rng, 2.5), 0.45)
+    inside = soft_edge(cell + 0.35 * canvas.noise(rng, 2.5), 0.45)
     edge = np.exp(-((cell / 0.5) ** 2)) * np.float32(0.12 * clear)
     mottle = 1 + 0.18 * canvas.noise(rng, 0.8)
     keep = 1 - inside * np.float32(clear)
     own_h = inside * (1 - mask) * mottle * np.float32(clear * rng.uniform(0.08, 0.16))
     own_e = inside * (1 - 0.6 * mask) * mottle * np.float32(clear * rng.uniform(0.16, 0.3)) + edge
-    return Stamp(
+    return Cell(
         *(_single(dye + own_h), _single(keep * (1 - mask)), _single(own_e)),
         _single(keep * (1 - 0.5 * mask)),
     )
@@ -87,7 +87,7 @@ def _single(field: Field) -> Field:
 
 
 def _blobs(rng: Generator, canvas: Canvas, count: int, spread: tuple[float, float]) -> Field:
-    """Return the distance to several drops scattered around the middle, joined."""
+    """Return the distance to the union of several drops scattered around the centre."""
     total = np.full_like(canvas.x, 99.0)
     for _ in range(count):
         cx, cy = rng.normal(0, spread[0]), rng.normal(0, spread[1])
@@ -109,7 +109,7 @@ def _prometaphase(rng: Generator, canvas: Canvas) -> tuple[Field, Field]:
 
 
 def _plate(rng: Generator, canvas: Canvas, at: float, length: float, thick: float) -> Field:
-    """Return the distance to a slightly bent plate along y, standing at x = ``at``."""
+    """Return the distance to a slightly bent plate along y, at x = ``at``."""
     bend = rng.normal(0, 0.012) + 0.012 * np.sign(at)
     x = canvas.x + np.float32(bend) * canvas.y**2 - np.float32(at)
     y = canvas.y - np.float32(rng.normal(0, 0.3))
@@ -120,7 +120,7 @@ def _plate(rng: Generator, canvas: Canvas, at: float, length: float, thick: floa
 
 def _metaphase(rng: Generator, canvas: Canvas) -> tuple[Field, Field]:
     plate = _plate(rng, canvas, 0.0, rng.uniform(3.8, 5.8), rng.uniform(1.1, 1.8))
-    if rng.random() < 0.3:  # a chromosome that has not joined
+    if rng.random() < 0.3:  # a chromosome that has not congressed
         at = rng.uniform(2.0, 3.6) * rng.choice((-1, 1)), rng.normal(0, 2)
         plate = np.minimum(plate, canvas.ellipse(*at, 0.7, 0.5))
     return plate, _cell(rng, canvas)
@@ -137,7 +137,7 @@ def _anaphase(rng: Generator, canvas: Canvas) -> tuple[Field, Field]:
     length = rng.uniform(2.7, 4.2)
     plates = [_plate(rng, canvas, s * half, length, rng.uniform(0.8, 1.2)) for s in (-1, 1)]
     both = np.minimum(*plates)
-    if rng.random() < 0.25:  # a bridge, or a chromosome that lags behind
+    if rng.random() < 0.25:  # an anaphase bridge or a lagging chromosome
         both = np.minimum(both, canvas.ellipse(rng.normal(0, 0.6), rng.normal(0, 1), 0.9, 0.5))
     cell = canvas.ellipse(0, 0, half + rng.uniform(3.6, 4.8), rng.uniform(5.8, 7.2))
     return both, cell

@@ -1,7 +1,6 @@
-"""Random fields: smooth noise of any scale, and fibres that follow a bent direction.
+"""Random fields: smooth noise of any scale, and fibres along a curved direction.
 
-Everything is elementwise arithmetic, so the same generator gives the same bytes however many
-threads there are.
+All arithmetic is elementwise, so a generator gives the same bytes with any number of threads.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from numpy.typing import NDArray
 Field = NDArray[np.floating[Any]]
 Generator = np.random.Generator
 
-_SPLINE_SD = 151 / 315  # of white noise through the cubic B-spline in two dimensions
-_BANK = 1024  # side of the periodic texture of fibres; a power of two, so that & wraps
+_SPLINE_SD = 151 / 315  # of white noise after a cubic B-spline in two dimensions
+_BANK = 1024  # side of the periodic texture of fibres; a power of two, so that & wraps around
 _BANK_MPP = 0.25
 
 
@@ -56,7 +55,7 @@ def _fibre_bank() -> Field:
     """Return a periodic texture of strands along x: mean 0, variance 1."""
     from scipy import fft
 
-    rng = np.random.default_rng(1872)  # the same strands for everybody; where they lie is random
+    rng = np.random.default_rng(1872)  # one fixed texture; only its position is random
     fy = fft.fftfreq(_BANK)[:, None]
     fx = fft.rfftfreq(_BANK)[None, :]
     total = np.zeros((_BANK, _BANK))
@@ -64,7 +63,9 @@ def _fibre_bank() -> Field:
         white = fft.rfft2(rng.standard_normal((_BANK, _BANK)), workers=1)
         kept = np.exp(-2 * np.pi**2 * ((fy * thick) ** 2 + (fx * long_) ** 2))
         band = fft.irfft2(white * kept, s=(_BANK, _BANK), workers=1)
-        total += weight * (0.8 - np.abs(band / band.std()))  # ridges: strands with gaps between
+        total += weight * (
+            0.8 - np.abs(band / band.std())
+        )  # ridges: strands with gaps between them
     bank: Field = ((total - total.mean()) / total.std()).astype(np.float32)
     return bank
 

@@ -1,7 +1,7 @@
-"""Writes a pyramid of JPEG tiles as a BigTIFF, one tile after the other, never a whole level.
+"""Writing of JPEG-tiled pyramids as BigTIFF, tile by tile, without a whole level in memory.
 
-Each level is a page of its own, those after the first marked as reduced: that is how OpenSlide's
-"generic-tiff" finds them. The resolution stands in the tags.
+Each level is a page; those after the first are marked as reduced images, as OpenSlide's
+"generic-tiff" reader expects. The resolution is in the tags.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from metaphase.arrays import Pixels
 from metaphase.files import whole_file
-from metaphase.phantom.scanners import Pixels
 
 TILE_PX = 512
 STEP = 4
-"""How much smaller each level is than the one before."""
+"""Downsampling from each level to the next."""
 
 JpegTile = Callable[[int, int, int], bytes]
 """``tile(level, row, column)``: a tile as JPEG of TILE_PX square, YCbCr 4:2:0."""
@@ -23,7 +23,7 @@ JpegTile = Callable[[int, int, int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class PyramidPlan:
-    """The sizes of a pyramid: each level a quarter of the last, rounded up, ``levels`` in all."""
+    """The sizes of a pyramid of ``levels`` levels, each a quarter of the one before, rounded up."""
 
     width_px: int
     height_px: int
@@ -41,12 +41,12 @@ class PyramidPlan:
 
     @property
     def tiles(self) -> int:
-        """How many tiles there are in all."""
+        """The number of tiles of all levels."""
         return sum(rows * columns for rows, columns in map(self.grid, range(self.levels)))
 
 
 def encode(tile: Pixels, quality: int) -> bytes:
-    """Return a tile [s, s, 3] as JPEG of the kind that ``write_pyramid`` wants."""
+    """Return a tile [s, s, 3] as JPEG in the form that ``write_pyramid`` needs."""
     import imagecodecs
 
     return bytes(imagecodecs.jpeg8_encode(tile, level=quality, subsampling="420"))
@@ -61,13 +61,13 @@ def write_pyramid(
     description: str,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Write a pyramid whole or not at all; ``tile`` is asked for each tile once, in file order.
+    """Write a pyramid whole or not at all; ``tile`` is called once for each tile, in file order.
 
     ``progress(done, total)`` counts tiles.
     """
     import tifffile
 
-    done = _Counter(plan.tiles, progress)
+    done = _TileCounter(plan.tiles, progress)
     with (
         whole_file(path) as temporary,
         tifffile.TiffWriter(temporary, bigtiff=True) as writer,
@@ -97,8 +97,8 @@ def _tiles(plan: PyramidPlan, level: int, tile: JpegTile) -> Iterator[bytes]:
     return (tile(level, row, column) for row in range(rows) for column in range(columns))
 
 
-class _Counter:
-    """Tells how many tiles are done, now and then."""
+class _TileCounter:
+    """Reports progress about 200 times."""
 
     def __init__(self, total: int, progress: Callable[[int, int], None] | None) -> None:
         self.done, self.total, self.progress = 0, total, progress
@@ -113,7 +113,7 @@ class _Counter:
 
 
 def reduced(block: Pixels) -> Pixels:
-    """Return a picture [s, s, 3] at the next level: the mean of each STEP by STEP pixels."""
+    """Return an image [s, s, 3] at the next level: the mean of each STEP by STEP pixels."""
     import numpy as np
 
     side = block.shape[0] // STEP
@@ -122,9 +122,9 @@ def reduced(block: Pixels) -> Pixels:
     return result
 
 
-def all_levels(block: Pixels, levels: int) -> Sequence[Pixels]:
-    """Return a square picture at each level, the first as it is."""
-    found = [block]
+def pyramid_of(block: Pixels, levels: int) -> Sequence[Pixels]:
+    """Return a square image at each level, the first unchanged."""
+    images = [block]
     for _ in range(levels - 1):
-        found.append(reduced(found[-1]))
-    return found
+        images.append(reduced(images[-1]))
+    return images

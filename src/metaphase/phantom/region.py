@@ -1,4 +1,4 @@
-"""One synthetic region: tissue, nuclei, planted figures, and the scanner's look at them."""
+"""One synthetic region: tissue, nuclei, figures, and its image by a synthetic scanner."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from metaphase.arrays import Pixels
 from metaphase.errors import InputError
 from metaphase.figures import Label
-from metaphase.phantom.crowd import fill_with_nuclei
-from metaphase.phantom.mimics import MIMICS, hard_negative
+from metaphase.phantom.cell import draw_cell
+from metaphase.phantom.hardnegatives import HARD_NEGATIVE_TYPES, hard_negative
 from metaphase.phantom.mitoses import PHASES, mitotic_figure
 from metaphase.phantom.noise import Generator
-from metaphase.phantom.scanners import SCANNERS, Pixels, Scanner, find_scanner, scan
-from metaphase.phantom.stamp import press
-from metaphase.phantom.tissue import Tissue, grow_tissue
+from metaphase.phantom.nuclei import draw_nuclei
+from metaphase.phantom.scanners import SCANNERS, Scanner, find_scanner, scan
+from metaphase.phantom.tissue import Tissue, draw_tissue
 from metaphase.units import area_mm2
 
 MITOTIC_PER_MM2 = 66.0
 HARD_NEGATIVE_PER_MM2 = 80.0
 MARGIN_PX = 32
-"""No figure is planted nearer to the border, so that its box of 50 px lies inside."""
+"""No figure is nearer to the border, so that its box of 50 px lies inside the image."""
 
-MOST_PER_MM2 = 500.0
-_APART_UM = 24.0  # between figures: more than three radii of matching
+MAX_PER_MM2 = 500.0
+_MIN_DISTANCE_UM = 24.0  # between figures: more than three matching radii
 
 
 @dataclass(frozen=True, slots=True)
-class Planted:
-    """A figure that was drawn: its middle in pixels, its label, and its phase or kind."""
+class SyntheticFigure:
+    """A figure that was drawn: its centre in pixels, its label, and its phase or kind."""
 
     x_px: float
     y_px: float
@@ -46,18 +47,18 @@ def render_region(
     *,
     mitotic_per_mm2: float = MITOTIC_PER_MM2,
     hard_negative_per_mm2: float = HARD_NEGATIVE_PER_MM2,
-) -> tuple[Pixels, list[Planted]]:
+) -> tuple[Pixels, list[SyntheticFigure]]:
     """Return a synthetic H&E region, uint8 RGB [height, width, 3], and the figures in it.
 
-    The same ``seed`` gives the same region. Densities are per mm2 of image; the numbers are drawn
-    within a fifth around them. Where there is no room left fewer figures are planted; the list
+    The same ``seed`` gives the same region. Densities are per mm2 of image; the numbers of figures
+    vary by up to 20 % around them. Where there is no room, fewer figures are drawn; the list
     holds exactly those that are in the image. Raises InputError for an impossible size, density or
     scanner.
     """
     _check(width, height, mitotic_per_mm2, hard_negative_per_mm2)
     rng = np.random.default_rng(seed)
     used = find_scanner(scanner) if isinstance(scanner, str) else scanner
-    tissue, figures = paint_region(
+    tissue, figures = draw_region(
         rng,
         width,
         height,
@@ -68,7 +69,7 @@ def render_region(
     return scan(rng, tissue.haematoxylin, tissue.eosin, used), figures
 
 
-def paint_region(
+def draw_region(
     rng: Generator,
     width: int,
     height: int,
@@ -77,20 +78,23 @@ def paint_region(
     mitotic_per_mm2: float,
     hard_negative_per_mm2: float,
     strength: tuple[float, float] | None = None,
-) -> tuple[Tissue, list[Planted]]:
-    """Return a region before any scanner saw it: its maps of dye, and the figures in it.
+) -> tuple[Tissue, list[SyntheticFigure]]:
+    """Return the dye maps of a region, before scanning, and the figures in it.
 
-    ``strength`` is that of both dyes in the ground tissue; by default every region has its own.
+    ``strength`` is the strength of both dyes; by default it is random for every region.
     """
-    tissue = grow_tissue(rng, width, height, mpp, strength)
+    tissue = draw_tissue(rng, width, height, mpp, strength)
     area = area_mm2(width, height, mpp)
-    wanted = _about(rng, mitotic_per_mm2 * area), _about(rng, hard_negative_per_mm2 * area)
-    figures = _plan(rng, tissue, *wanted)
-    fill_with_nuclei(rng, tissue, np.array([(f.x_px, f.y_px) for f in figures]).reshape(-1, 2))
+    counts = (
+        _random_count(rng, mitotic_per_mm2 * area),
+        _random_count(rng, hard_negative_per_mm2 * area),
+    )
+    figures = _place_figures(rng, tissue, *counts)
+    draw_nuclei(rng, tissue, np.array([(f.x_px, f.y_px) for f in figures]).reshape(-1, 2))
     for figure in figures:
         draw = mitotic_figure if figure.label is Label.MITOTIC else hard_negative
-        stamp = draw(rng, figure.kind, mpp)
-        press(tissue.haematoxylin, tissue.eosin, stamp, figure.x_px, figure.y_px)
+        cell = draw(rng, figure.kind, mpp)
+        draw_cell(tissue.haematoxylin, tissue.eosin, cell, figure.x_px, figure.y_px)
     return tissue, figures
 
 
@@ -102,45 +106,47 @@ def _check(width: int, height: int, *densities: float) -> None:
             way_out=f"take {4 * MARGIN_PX} or more",
         )
     for density in densities:
-        if not 0 <= density <= MOST_PER_MM2:
+        if not 0 <= density <= MAX_PER_MM2:
             raise InputError.of(
                 "a synthetic region",
-                f"{density:g} figures a mm2 do not fit in",
-                way_out=f"0 to {MOST_PER_MM2:g}",
+                f"{density:g} figures per mm2 do not fit",
+                way_out=f"0 to {MAX_PER_MM2:g}",
             )
 
 
-def _about(rng: Generator, mean: float) -> int:
+def _random_count(rng: Generator, mean: float) -> int:
     return int(np.floor(mean * rng.uniform(0.8, 1.2) + rng.random()))
 
 
-def _plan(rng: Generator, tissue: Tissue, mitotic: int, negative: int) -> list[Planted]:
-    """Choose places for all figures first, then who stands where."""
-    places = _places(rng, tissue, mitotic + negative)
+def _place_figures(
+    rng: Generator, tissue: Tissue, mitotic: int, negative: int
+) -> list[SyntheticFigure]:
+    """Choose positions for all figures first, then a label and a kind for each."""
+    places = _positions(rng, tissue, mitotic + negative)
     labels = [Label.MITOTIC] * mitotic + [Label.HARD_NEGATIVE] * negative
     order = rng.permutation(len(labels))
     figures = []
     for (x, y), index in zip(places, order, strict=False):
         label = labels[index]
-        table = PHASES if label is Label.MITOTIC else MIMICS
+        table = PHASES if label is Label.MITOTIC else HARD_NEGATIVE_TYPES
         kind = str(rng.choice(list(table), p=list(table.values())))
-        figures.append(Planted(float(x), float(y), label, kind))
+        figures.append(SyntheticFigure(float(x), float(y), label, kind))
     return figures
 
 
-def _places(rng: Generator, tissue: Tissue, count: int) -> NDArray[np.int64]:
-    """Return up to ``count`` places [n, 2] (x, y) in solid tissue, well apart."""
+def _positions(rng: Generator, tissue: Tissue, count: int) -> NDArray[np.int64]:
+    """Return up to ``count`` positions [n, 2] (x, y) in solid tissue, apart from each other."""
     height, width = tissue.eosin.shape
     tries = 400 + 60 * count
     x = rng.integers(MARGIN_PX, width - MARGIN_PX + 1, tries)
     y = rng.integers(MARGIN_PX, height - MARGIN_PX + 1, tries)
-    liking = np.where(tissue.epithelium[y, x] > 0.5, 1.0, 0.12)
+    weight = np.where(tissue.epithelium[y, x] > 0.5, 1.0, 0.12)
     solid = tissue.glass[y, x] < 0.05
-    candidates = np.stack([x, y], axis=1)[solid & (rng.random(tries) < liking)]
+    candidates = np.stack([x, y], axis=1)[solid & (rng.random(tries) < weight)]
     chosen = np.empty((0, 2), np.int64)
     for place in candidates:
         if len(chosen) == count:
             break
-        if not (np.hypot(*(chosen - place).T) < _APART_UM / tissue.mpp).any():
+        if not (np.hypot(*(chosen - place).T) < _MIN_DISTANCE_UM / tissue.mpp).any():
             chosen = np.vstack([chosen, place])
     return chosen

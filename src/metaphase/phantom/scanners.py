@@ -1,9 +1,9 @@
 """The synthetic scanners: from amounts of two dyes to pixels.
 
-Light is absorbed by both dyes after Beer and Lambert (``I = I0 exp(-H h - E e)`` with one vector
-of optical density a dye), blurred by the optics, sharpened by the scanner's software, given noise
-and a tone curve, and compressed as JPEG. All of it is done to the whole image after everything has
-been drawn, so that no step tells where a figure was put.
+Both dyes absorb light (Beer and Lambert: ``I = I0 exp(-H h - E e)``, with one vector of optical
+densities for each dye). Then follow optical blur, sharpening, noise, a tone curve and JPEG
+compression. All steps apply to the whole image after everything is drawn, so that none of them
+reveals the place of a figure.
 """
 
 from __future__ import annotations
@@ -11,23 +11,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from metaphase.arrays import Pixels
 from metaphase.errors import InputError
 from metaphase.phantom.noise import Field, Generator
 
-Pixels = NDArray[np.uint8]
 Vector = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Scanner:
-    """One synthetic scanner with its laboratory's staining.
+    """One synthetic scanner with the staining of its laboratory.
 
     ``haematoxylin`` and ``eosin`` are optical densities (natural logarithm) of red, green and blue
-    for one unit of dye; ``white`` is the light through glass, of 255; ``gamma`` the tone curve;
-    ``blur_px`` the standard deviation of the optics' blur; ``sharpen`` the weight of unsharp
-    masking; ``noise`` the standard deviation at full light, of 255; ``jpeg`` the quality.
+    for one unit of dye; ``white`` the values of glass, 0 to 255; ``gamma`` the tone curve;
+    ``blur_px`` the standard deviation of the optical blur; ``sharpen`` the weight of unsharp
+    masking; ``noise`` the standard deviation in grey levels; ``jpeg`` the quality.
     """
 
     name: str
@@ -76,11 +75,11 @@ SCANNERS: tuple[Scanner, ...] = (
         labelled=False,
     ),
 )
-"""The four scanners of the synthetic data set; nobody labelled the last one's images."""
+"""The four scanners of the synthetic data set. Images of the last one have no labels."""
 
 
 def find_scanner(name: str) -> Scanner:
-    """Return the scanner of that name (or of its last letter). Raises InputError."""
+    """Return the scanner of a name, or of the last letter of a name. Raises InputError."""
     for scanner in SCANNERS:
         if name.strip().lower() in (scanner.name.lower(), scanner.name[-1].lower()):
             return scanner
@@ -92,7 +91,7 @@ def find_scanner(name: str) -> Scanner:
 
 
 def scan(rng: Generator, haematoxylin: Field, eosin: Field, scanner: Scanner) -> Pixels:
-    """Return the image uint8 [h, w, 3] of two maps of dye [h, w]."""
+    """Return the image, uint8 [h, w, 3], of the maps of both dyes [h, w]."""
     light = np.empty((3, *haematoxylin.shape), np.float32)
     for channel in range(3):
         density = haematoxylin * np.float32(-scanner.haematoxylin[channel])
@@ -110,7 +109,7 @@ def scan(rng: Generator, haematoxylin: Field, eosin: Field, scanner: Scanner) ->
 
 
 def recompressed(pixels: Pixels, quality: int) -> Pixels:
-    """Return pixels after one pass through JPEG with halved colour."""
+    """Return pixels after one pass through JPEG with halved colour resolution."""
     import imagecodecs
 
     data = imagecodecs.jpeg8_encode(pixels, level=quality, subsampling="420")

@@ -1,8 +1,8 @@
 """A synthetic whole slide: pieces of tissue on glass, up to gigapixels, in bounded memory.
 
-A library of blocks is drawn once; the slide is laid out of them (blocks fit side by side), cut to
-an irregular outline, and written tile by tile. Inside the tissue a tile is a known piece of a
-block, whose JPEG is reused; only tiles at the edge are composed and encoded anew.
+A set of blocks is drawn once. The slide is composed of them, cut to an irregular outline, and
+written tile by tile. Inside the tissue a tile is a part of a block, whose JPEG is reused; only
+tiles at the edge are composed and encoded separately.
 """
 
 from __future__ import annotations
@@ -14,30 +14,31 @@ from typing import Any
 
 import numpy as np
 
+from metaphase.arrays import Pixels
 from metaphase.errors import InputError
 from metaphase.figures import Label
 from metaphase.files import write_json
-from metaphase.phantom.blocks import BLOCK_PX, KEPT, Block, BlockMaker
-from metaphase.phantom.dataset import TUMOUR, annotation, discard_labels, labels_of
+from metaphase.phantom.blocks import BLOCK_PX, VISIBLE_SHARE, Block, BlockRenderer
+from metaphase.phantom.dataset import TUMOUR, annotation, label_file, remove_synthetic_labels
 from metaphase.phantom.noise import Field, smooth_noise
 from metaphase.phantom.pyramidfile import (
     STEP,
     TILE_PX,
     PyramidPlan,
-    all_levels,
     encode,
+    pyramid_of,
     write_pyramid,
 )
-from metaphase.phantom.region import Planted
-from metaphase.phantom.scanners import SCANNERS, Pixels, Scanner
+from metaphase.phantom.region import SyntheticFigure
+from metaphase.phantom.scanners import SCANNERS, Scanner
 from metaphase.phantom.slideplan import EDGE_PX, NODE_PX, SlidePlan, plan_slide
 
-SMALLEST_PX = 2048
+MIN_SIZE_PX = 2048
 LEVELS = 4
-PLAIN_BLOCKS = 4
-"""Blocks without figures, for the edge of the tissue."""
+FIGURE_FREE_BLOCKS = 4
+"""Number of blocks without figures, for the edge of the tissue."""
 
-_LIVELY = 3.0  # the busiest block's density over the mean; the least busy has none
+_HOTSPOT_FACTOR = 3.0  # density of the densest block over the mean; the sparsest has none
 
 
 def make_slide(
@@ -55,12 +56,13 @@ def make_slide(
 ) -> Path:
     """Write a synthetic slide as a pyramidal BigTIFF and return the path of its labels.
 
-    The slide is tiled JPEG, four levels a quarter of the last each, its resolution in the tags. The
-    labels lie beside it (``slide.json`` for ``slide.tiff``) in the shape of MIDOG. ``tissue_mm2``
-    is the area of tissue, by default a little more than half of the slide; densities are per mm2 of
-    tissue, on average and roughly: there are hotspots, and no figures at the tissue's edge.
-    ``blocks`` pictures of 1024 px are drawn, each of which appears many times: the slide is for
-    speed, memory and places, not to train on. The same arguments give the same bytes.
+    The slide is a tiled JPEG pyramid of four levels, each a quarter of the one before, with its
+    resolution in the tags. The labels are written beside it (``slide.json`` for ``slide.tiff``)
+    in the format of MIDOG. ``tissue_mm2`` is the area of tissue, by default a little more than
+    half of the slide. Densities are per mm2 of tissue, as approximate means: there are hotspots,
+    and no figures at the edge of the tissue. ``blocks`` different images of 1024 px each appear
+    many times: the slide is for tests of speed, memory and coordinates, not for training. The
+    same arguments give the same bytes.
     ``progress(done, total)`` counts blocks and tiles.
 
     Raises InputError for sizes below 2048 px, for tissue that does not fit, and if there are labels
@@ -69,47 +71,49 @@ def make_slide(
     path = Path(path)
     _check(path, width_px, height_px, blocks)
     plan = PyramidPlan(width_px, height_px, LEVELS)
-    tell = _Steps(blocks, plan.tiles, progress)
+    steps = _JointProgress(blocks, plan.tiles, progress)
     # The outline is checked first: drawing the blocks takes seconds.
     rng = np.random.default_rng([seed, 3])
-    where = plan_slide(rng, width_px, height_px, scanner.mpp, tissue_mm2, blocks, PLAIN_BLOCKS)
+    layout = plan_slide(
+        rng, width_px, height_px, scanner.mpp, tissue_mm2, blocks, FIGURE_FREE_BLOCKS
+    )
     labels = path.with_suffix(".json")
-    discard_labels(labels)
-    maker = BlockMaker(seed, scanner)
-    library = _library(maker, blocks, mitotic_per_mm2, hard_negative_per_mm2, tell)
-    painter = SlidePainter(where, library, maker.glass(), scanner.jpeg, seed)
+    remove_synthetic_labels(labels)
+    maker = BlockRenderer(seed, scanner)
+    library = _library(maker, blocks, mitotic_per_mm2, hard_negative_per_mm2, steps)
+    renderer = TileRenderer(layout, library, maker.glass(), scanner.jpeg, seed)
     write_pyramid(
         path,
         plan,
-        painter.tile,
+        renderer.tile,
         mpp=scanner.mpp,
         description=f"Synthetic slide, drawn by metaphase; {scanner.name}",
-        progress=tell.tiles,
+        progress=steps.tiles,
     )
-    figures = figures_of(where, library, width_px, height_px)
+    figures = slide_figures(layout, library, width_px, height_px)
     write_json(labels, _labels(path.name, width_px, height_px, scanner, figures, seed))
     return labels
 
 
 def _check(path: Path, width_px: int, height_px: int, blocks: int) -> None:
-    if min(width_px, height_px) < SMALLEST_PX:
+    if min(width_px, height_px) < MIN_SIZE_PX:
         raise InputError.of(
             path,
             f"{width_px} x {height_px} px is too small for a slide",
-            way_out=f"at least {SMALLEST_PX} px either way; a data set has smaller regions",
+            way_out=f"at least {MIN_SIZE_PX} px either way; a data set has smaller regions",
         )
     if path.suffix.lower() not in (".tif", ".tiff"):
         raise InputError.of(
             path, "is no name for a TIFF", way_out="end it in .tiff, such as slide.tiff"
         )
-    if blocks <= PLAIN_BLOCKS:
+    if blocks <= FIGURE_FREE_BLOCKS:
         raise InputError.of(
-            path, f"{blocks} blocks are too few", way_out=f"take {PLAIN_BLOCKS + 1} or more"
+            path, f"{blocks} blocks are too few", way_out=f"take {FIGURE_FREE_BLOCKS + 1} or more"
         )
 
 
-class _Steps:
-    """Joins the progress of drawing blocks and of writing tiles; a block counts as ten tiles."""
+class _JointProgress:
+    """The progress of drawing blocks and writing tiles together; a block counts as ten tiles."""
 
     def __init__(
         self, blocks: int, tiles: int, progress: Callable[[int, int], None] | None
@@ -126,35 +130,35 @@ class _Steps:
 
 
 def _library(
-    maker: BlockMaker, count: int, mitotic: float, negative: float, tell: _Steps
+    maker: BlockRenderer, count: int, mitotic: float, negative: float, steps: _JointProgress
 ) -> list[Block]:
-    """Draw the blocks: first those without figures, then by rising number of mitotic figures."""
-    lively = count - PLAIN_BLOCKS
+    """Draw the blocks: first those without figures, then in order of their mitotic figures."""
+    with_figures = count - FIGURE_FREE_BLOCKS
     blocks = []
     for number in range(count):
-        # Squares of evenly spaced numbers: most blocks are quiet, and their mean is 1.
-        rank = (number - PLAIN_BLOCKS + 0.5) / lively
-        factor = _LIVELY * rank**2 / KEPT
-        plain = number < PLAIN_BLOCKS
-        densities = (0.0, 0.0) if plain else (mitotic * factor, negative / KEPT)
+        # Squares of evenly spaced numbers: most blocks have few figures, and the mean is 1.
+        rank = (number - FIGURE_FREE_BLOCKS + 0.5) / with_figures
+        factor = _HOTSPOT_FACTOR * rank**2 / VISIBLE_SHARE
+        figure_free = number < FIGURE_FREE_BLOCKS
+        densities = (0.0, 0.0) if figure_free else (mitotic * factor, negative / VISIBLE_SHARE)
         blocks.append(maker.block(number, *densities))
-        tell.blocks(number + 1)
+        steps.blocks(number + 1)
     rest = sorted(
-        blocks[PLAIN_BLOCKS:], key=lambda b: sum(f.label is Label.MITOTIC for f in b.figures)
+        blocks[FIGURE_FREE_BLOCKS:], key=lambda b: sum(f.label is Label.MITOTIC for f in b.figures)
     )
-    return [*blocks[:PLAIN_BLOCKS], *rest]
+    return [*blocks[:FIGURE_FREE_BLOCKS], *rest]
 
 
-class SlidePainter:
-    """Gives the tiles of a slide, composed of blocks and glass."""
+class TileRenderer:
+    """Renders the tiles of a slide from blocks and glass."""
 
     def __init__(
         self, plan: SlidePlan, library: list[Block], glass: Pixels, quality: int, seed: int
     ) -> None:
         self.plan, self.quality = plan, quality
-        levels = [all_levels(block.pixels, LEVELS) for block in library]
+        levels = [pyramid_of(block.pixels, LEVELS) for block in library]
         self.blocks = [np.stack(pictures) for pictures in zip(*levels, strict=True)]
-        self.glass = all_levels(glass, LEVELS)
+        self.glass = pyramid_of(glass, LEVELS)
         rng = np.random.default_rng([seed, 4])
         rough = smooth_noise(rng, BLOCK_PX, BLOCK_PX, 24.0)
         rough = 14 * rough + 5 * smooth_noise(rng, BLOCK_PX, BLOCK_PX, 6.0)
@@ -171,7 +175,7 @@ class SlidePainter:
         return self.encoded[key]
 
     def _key(self, level: int, row: int, column: int) -> tuple[int, ...] | None:
-        """Return what a tile shows if other tiles show the same: glass, or a part of one block."""
+        """Return a key that equal tiles share: those of glass only, or of one part of a block."""
         distance = self._distance(level, row, column, coarse=True)
         if distance.max() < -EDGE_PX:
             return (level, row % 2, column % 2) if level == 0 else (level,)
@@ -198,7 +202,7 @@ class SlidePainter:
         return result
 
     def _tissue(self, level: int, row: int, column: int, side: int) -> Pixels:
-        """Lay blocks side by side."""
+        """Return a tile's part of the blocks, side by side."""
         first_y, first_x = row * TILE_PX, column * TILE_PX
         rows = np.arange(first_y // side, (first_y + TILE_PX - 1) // side + 1)
         columns = np.arange(first_x // side, (first_x + TILE_PX - 1) // side + 1)
@@ -214,17 +218,17 @@ class SlidePainter:
         return result
 
     def _distance(self, level: int, row: int, column: int, *, coarse: bool = False) -> Field:
-        """Return the distance to the outline for the pixels of a tile, or only at its nodes."""
+        """Return the distance to the outline at the pixels of a tile, or only at its nodes."""
         step = NODE_PX // STEP**level
         nodes = TILE_PX // step
         grid = self.plan.distance_px
         rows = np.minimum(np.arange(nodes + 1) + row * nodes, grid.shape[0] - 1)
         columns = np.minimum(np.arange(nodes + 1) + column * nodes, grid.shape[1] - 1)
         part = grid[rows[:, None], columns[None, :]]
-        return part if coarse else _enlarged(_enlarged(part, step).T, step).T
+        return part if coarse else _interpolated_nodes(_interpolated_nodes(part, step).T, step).T
 
 
-def _enlarged(values: Field, step: int) -> Field:
+def _interpolated_nodes(values: Field, step: int) -> Field:
     """Interpolate rows linearly, ``step`` to each of the given ones but the last."""
     t = (np.arange(step, dtype=np.float32) + np.float32(0.5)) / np.float32(step)
     low, high = values[:-1, None, :], values[1:, None, :]
@@ -233,20 +237,20 @@ def _enlarged(values: Field, step: int) -> Field:
 
 
 def _tiled(picture: Any, row: int, column: int) -> Any:
-    """Return a tile of a picture that is repeated over the whole level."""
+    """Return a tile of an image that is repeated over the whole level."""
     side = picture.shape[0]
     rows = (row * TILE_PX + np.arange(TILE_PX)) % side
     columns = (column * TILE_PX + np.arange(TILE_PX)) % side
     return picture[rows[:, None], columns[None, :]]
 
 
-def figures_of(
+def slide_figures(
     plan: SlidePlan, library: list[Block], width_px: int, height_px: int
-) -> list[Planted]:
-    """Return the figures of a slide, block by block; the edge of the tissue has none."""
+) -> list[SyntheticFigure]:
+    """Return the figures of a slide, block by block; there are none at the edge of the tissue."""
     found = []
     for (row, column), number in np.ndenumerate(plan.block):
-        if plan.where(row, column)[0] <= EDGE_PX:
+        if plan.distance_range(row, column)[0] <= EDGE_PX:
             continue
         for figure in library[number].figures:
             x, y = figure.x_px + column * BLOCK_PX, figure.y_px + row * BLOCK_PX
@@ -260,7 +264,7 @@ def _labels(
     width_px: int,
     height_px: int,
     scanner: Scanner,
-    figures: list[Planted],
+    figures: list[SyntheticFigure],
     seed: int,
 ) -> dict[str, Any]:
     image = {
@@ -275,4 +279,4 @@ def _labels(
         "labelled": True,
     }
     records = [annotation(number, 1, figure) for number, figure in enumerate(figures, 1)]
-    return labels_of([image], records, seed)
+    return label_file([image], records, seed)

@@ -1,4 +1,4 @@
-"""Tissue without nuclei: nests of epithelium in fibrous stroma, gaps of glass between."""
+"""Tissue without nuclei: nests of epithelium in fibrous stroma, with gaps of glass."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from metaphase.phantom.noise import Field, Generator, fibres, smooth_noise
 
 @dataclass
 class Tissue:
-    """Two maps of dye [h, w], to be drawn upon, and what grows where (0 to 1, [h, w]).
+    """The maps of both dyes [h, w], and where epithelium and glass are (0 to 1, [h, w]).
 
     ``direction`` is the angle of the fibres in radians.
     """
@@ -24,15 +24,15 @@ class Tissue:
     direction: float
 
 
-def grow_tissue(
+def draw_tissue(
     rng: Generator,
     width: int,
     height: int,
     mpp: float,
     strength: tuple[float, float] | None = None,
 ) -> Tissue:
-    """Return random tissue. Proportions differ from seed to seed, and so does the strength of
-    haematoxylin and eosin unless it is given.
+    """Return random tissue. Its composition is random, and so is the strength of haematoxylin
+    and eosin unless it is given.
     """
     nests = smooth_noise(rng, height, width, 36 / mpp)
     detail = smooth_noise(rng, height, width, 7 / mpp)
@@ -43,8 +43,8 @@ def grow_tissue(
     speckle = smooth_noise(rng, height, width, 0.5 / mpp)
     glass = _glass(rng, nests, detail, strands, epithelium, mpp)
 
-    own = rng.uniform(0.85, 1.15, 2)
-    blue_strength, pink_strength = strength or (float(own[0]), float(own[1]))
+    drawn = rng.uniform(0.85, 1.15, 2)
+    blue_strength, pink_strength = strength or (float(drawn[0]), float(drawn[1]))
     stroma = 1 - epithelium
     pink = stroma * (0.62 + 0.20 * strands) + epithelium * (0.46 + 0.13 * foam + 0.06 * detail)
     blue = stroma * (0.10 + 0.05 * strands) + epithelium * (0.20 + 0.06 * foam)
@@ -62,7 +62,7 @@ def grow_tissue(
 def _glass(
     rng: Generator, nests: Field, detail: Field, strands: Field, epithelium: Field, mpp: float
 ) -> Field:
-    """Return where nothing is: vessels and lumina, and clefts between fibres."""
+    """Return where there is no tissue: vessels, lumina and clefts between fibres."""
     holes = smooth_noise(rng, nests.shape[0], nests.shape[1], 16 / mpp) + 0.15 * detail
     lumina = _ramp(holes - np.float32(rng.uniform(1.7, 2.3)), 0.08)
     clefts = _ramp(-strands - np.float32(rng.uniform(1.6, 2.2)) + 0.5 * detail, 0.25) * (
@@ -73,7 +73,7 @@ def _glass(
 
 
 def _ramp(field: Field, softness: float) -> Field:
-    """Return 0 below, 1 above zero, and a straight ramp of ``softness`` to either side."""
+    """Return 0 below, 1 above zero, and a linear ramp of ``softness`` on either side."""
     result: Field = np.clip(field * np.float32(0.5 / softness) + np.float32(0.5), 0, 1)
     return result
 

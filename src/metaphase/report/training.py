@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from metaphase.errors import InputError
+from metaphase.files import open_text
 from metaphase.report.charts import lines
 from metaphase.report.svg import Point
 
@@ -47,7 +48,7 @@ def training_curves(folder: str | Path) -> TrainingCurves:
 def _read(path: Path) -> dict[str, list[Point]]:
     """Return each column as points (epoch, value), without empty cells and nan."""
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
+        with open_text(path) as stream:
             rows = list(csv.DictReader(stream))
     except OSError as error:
         raise InputError.of(

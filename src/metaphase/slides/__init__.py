@@ -1,1 +1,1 @@
-"""Files of pixels become one Slide."""
+"""Image files read as slides, and masks over them."""

@@ -1,7 +1,8 @@
-"""Aperio slides (SVS): OpenSlide tells what is in them, their JPEG tiles are decoded here.
+"""Aperio slides (SVS): opened by OpenSlide, with their JPEG tiles decoded here.
 
-The pixels are the same to the bit; OpenSlide's way through Cairo costs 2.5 times the CPU time (and
-60 times where the tiles are in the cache), which detection would have to wait for.
+The pixels are identical. OpenSlide's way through Cairo costs 2.5 times the CPU time (60 times where
+the tiles are cached), which would delay detection. Wherever this way could differ, OpenSlide reads:
+levels with tiles that were never written, which it fills from other levels, and damaged tiles.
 """
 
 from __future__ import annotations
@@ -11,19 +12,18 @@ from typing import Any
 
 import tifffile
 
-from metaphase.errors import SlideError
+from metaphase.arrays import Pixels
 from metaphase.slides.mpp import MppHints
 from metaphase.slides.openslide import OpenSlideSlide
 from metaphase.slides.pyramid import Level
 from metaphase.slides.segments import SharedFile
-from metaphase.slides.slide import Pixels
 from metaphase.slides.tiffpage import Page
 
 _JPEG = 7
 
 
 class AperioSlide(OpenSlideSlide):
-    """A slide whose levels are read as TIFF where they hold JPEG tiles, else by OpenSlide."""
+    """A slide read as TIFF where a level is complete JPEG tiles, else by OpenSlide."""
 
     def __init__(self, path: Path, hints: MppHints) -> None:
         super().__init__(path, hints)
@@ -41,10 +41,8 @@ class AperioSlide(OpenSlideSlide):
         self._check_open()
         try:
             return page.read(x, y, width, height), x, y
-        except Exception as error:  # decoders raise whatever they like on damaged files
-            raise SlideError.of(
-                self.path, f"is damaged: {error}", way_out="copy or export the file again"
-            ) from error
+        except Exception:  # decoders raise any kind of error on damaged files
+            return super()._fetch(level, x, y, width, height)
 
     def close(self) -> None:
         """Close the file once no thread reads from it any more."""
@@ -54,18 +52,18 @@ class AperioSlide(OpenSlideSlide):
 
 
 def _pages(path: Path, levels: tuple[Level, ...]) -> dict[int, Page]:
-    """Return the pages of JPEG tiles that hold levels, by the number of the level."""
+    """Return the pages of complete JPEG tiles that hold levels, by the number of the level."""
     file = SharedFile(path)
-    found: dict[int, Page] = {}
+    pages: dict[int, Page] = {}
     with tifffile.TiffFile(path) as tiff:
         for page in map(_full, tiff.pages):
             if not page.is_tiled or int(page.compression) != _JPEG:
                 continue
             size = (int(page.imagewidth), int(page.imagelength))
             for number, level in enumerate(levels):
-                if size == (level.width, level.height) and number not in found:
-                    found[number] = Page(page, file, path)
-    return found
+                if size == (level.width, level.height):
+                    pages.setdefault(number, Page(page, file))
+    return {number: page for number, page in pages.items() if not page.has_missing_segments}
 
 
 def _full(page: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Pixels in memory, or mapped into it, as a slide."""
+"""Pixels in memory as a slide."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from metaphase.arrays import Pixels
 from metaphase.slides.mpp import MppHints
 from metaphase.slides.pyramid import Level, PyramidSlide
-from metaphase.slides.slide import Pixels
 
 
 class ArraySlide(PyramidSlide):
-    """An array, uint8 [height, width, 3], read like any slide; ``path`` is what it is called."""
+    """An array, uint8 [height, width, 3], read like any slide; ``path`` is its name in messages."""
 
     def __init__(self, pixels: Pixels, path: Path, hints: MppHints) -> None:
         super().__init__(path, hints)

@@ -1,4 +1,4 @@
-"""Where on a slide something is: tissue, or a region of interest that somebody drew."""
+"""Masks over a slide: tissue, or a drawn region of interest."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from metaphase.arrays import BoolArray
 from metaphase.errors import InputError
-from metaphase.slides.outline import BoolMask, Polygon, fill, trace
+from metaphase.files import read_text
+from metaphase.slides.outline import Polygon, fill, trace
 
 MAX_CELLS = 1 << 23
-"""Cells of the largest mask (537 mm2 at 8 um): one of a larger slide is made coarser instead."""
+"""Cells of the largest mask (537 mm2 at 8 um). Masks of larger slides are coarser."""
 
 ROI_MPP = 2.0
 _WAY_OUT = "draw it as polygons and export it as GeoJSON, for instance from QuPath"
@@ -30,7 +32,7 @@ class TissueMask:
     ``width_px`` and ``height_px`` are those of the slide at full resolution.
     """
 
-    mask: BoolMask
+    mask: BoolArray
     mpp: float
     slide_mpp: float
     width_px: int
@@ -43,7 +45,7 @@ class TissueMask:
 
     @property
     def area_mm2(self) -> float:
-        """The area that is true; cells at the border count as far as they lie on the slide."""
+        """The area where the mask is true; cells at the border count by their part on the slide."""
         size = np.array([self.width_px, self.height_px], dtype=np.float64)
         covered = float(self._sum(np.zeros(2), size / self.cell_px)[()])
         return covered * self.mpp**2 * 1e-6
@@ -54,13 +56,13 @@ class TissueMask:
         y = np.floor(np.asarray(y_px, dtype=np.float64) / self.cell_px).astype(np.int64)
         rows, columns = self.mask.shape
         inside = (x >= 0) & (x < columns) & (y >= 0) & (y < rows)
-        found = self.mask[np.clip(y, 0, rows - 1), np.clip(x, 0, columns - 1)]
-        return np.asarray(inside & found)
+        values = self.mask[np.clip(y, 0, rows - 1), np.clip(x, 0, columns - 1)]
+        return np.asarray(inside & values)
 
     def fraction(
         self, x_px: ArrayLike, y_px: ArrayLike, width_px: ArrayLike, height_px: ArrayLike
     ) -> NDArray[np.float64]:
-        """Return how much of each rectangle (full-resolution pixels; any shape) is true, 0 to 1."""
+        """Return the share of each rectangle (full-resolution pixels; any shape) that is true."""
         low = np.stack(np.broadcast_arrays(x_px, y_px), axis=-1).astype(np.float64)
         size = np.stack(np.broadcast_arrays(width_px, height_px), axis=-1).astype(np.float64)
         covered = self._sum(low / self.cell_px, (low + size) / self.cell_px)
@@ -68,7 +70,7 @@ class TissueMask:
         return np.asarray(np.clip(covered / cells, 0.0, 1.0))
 
     def _sum(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the cells that are true from ``low`` to ``high`` (cells x, y), parts included."""
+        """Return the number of true cells from ``low`` to ``high`` (cells x, y), with parts."""
         a, b = self._integral(low), self._integral(high)
         c = self._integral(np.stack([low[..., 0], high[..., 1]], axis=-1))
         d = self._integral(np.stack([high[..., 0], low[..., 1]], axis=-1))
@@ -95,7 +97,7 @@ class TissueMask:
         return table
 
     def intersection(self, other: TissueMask) -> TissueMask:
-        """Return what lies in both masks of one slide, at the finer of their resolutions."""
+        """Return the intersection of two masks of one slide, at the finer of their resolutions."""
         fine, coarse = (self, other) if self.mpp <= other.mpp else (other, self)
         rows, columns = fine.mask.shape
         x = (np.arange(columns) + 0.5) * fine.cell_px
@@ -108,7 +110,7 @@ class TissueMask:
     ) -> dict[str, Any]:
         """Return a GeoJSON FeatureCollection with one (multi)polygon, in full-resolution pixels.
 
-        QuPath opens it as an annotation. Polygons end at the slide's border. ``offset_px`` is
+        QuPath opens it as an annotation. Polygons are cut at the slide's border. ``offset_px`` is
         subtracted: the corner of the part of a slide that QuPath shows.
         """
         polygons = [
@@ -132,12 +134,6 @@ class TissueMask:
             ]
             for at in ring
         ]
-
-    @classmethod
-    def everywhere(cls, slide_mpp: float, width_px: int, height_px: int) -> TissueMask:
-        """Return a mask that is true all over a slide."""
-        mpp = max(width_px, height_px) * slide_mpp
-        return cls(np.ones((1, 1), dtype=bool), mpp, slide_mpp, width_px, height_px)
 
     @classmethod
     def from_geojson(
@@ -183,7 +179,7 @@ def coarse_enough(width_um: float, height_um: float) -> float:
 def read_polygons(path: Path) -> list[Polygon]:
     """Return the polygons of a GeoJSON file, wherever in it they are. Raises InputError."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_text(path))
     except OSError as error:
         raise InputError.of(path, f"cannot be read: {error.strerror}") from error
     except ValueError as error:

@@ -1,6 +1,6 @@
-"""The resolution of an image, from whoever can be trusted most; never a guess.
+"""The resolution of an image, from the most reliable source that knows it; never a guess.
 
-Order of trust: the file's own tags, what the label file says, the scanner's known value, the user.
+Order of sources: the file's own tags, the label file, the known value of the scanner, the user.
 """
 
 from __future__ import annotations
@@ -14,21 +14,29 @@ from metaphase.errors import SlideError, UnknownMppError
 from metaphase.units import mean_mpp, scanner_mpp
 
 PLAUSIBLE_UM = (0.05, 10.0)
-"""Range of mpp that a microscope makes. 72 or 96 dpi (353 and 265 um) is no resolution of it."""
+"""Range of mpp that microscopes have. 72 or 96 dpi (353 and 265 um) is a density for screens."""
 
 DISAGREEMENT = 0.05
 ANISOTROPY = 0.02
 
-_UM_PER_UNIT = {2: 25_400.0, 3: 10_000.0}  # TIFF ResolutionUnit: inch, centimetre
-_UM = {"µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0, "microns": 1.0, "nm": 1e-3, "mm": 1e3}
-_OME_UNIT = re.compile(r'PhysicalSize([XY])Unit="([^"]*)"')
-_OME_SIZE = re.compile(r'PhysicalSize([XY])="([^"]*)"')
+_UM_PER_DENSITY_UNIT = {2: 25_400.0, 3: 10_000.0}  # TIFF ResolutionUnit: inch, centimetre
+_UM_PER_UNIT = {
+    **dict.fromkeys(("µm", "um", "micron", "microns", "micrometer", "micrometre"), 1.0),
+    **dict.fromkeys(("micrometers", "micrometres"), 1.0),
+    **dict.fromkeys(("nm", "nanometer", "nanometre"), 1e-3),
+    **dict.fromkeys(("å", "angstrom", "ångström"), 1e-4),
+    **dict.fromkeys(("mm", "millimeter", "millimetre"), 1e3),
+    **dict.fromkeys(("cm", "centimeter", "centimetre"), 1e4),
+    **dict.fromkeys(("m", "meter", "metre"), 1e6),
+    **dict.fromkeys(("in", "inch", "inches"), 25_400.0),
+}
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _APERIO = re.compile(r"\bMPP\s*=\s*([0-9.eE+-]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What a file says of its pixels, um/px along x and y, and which tag says so."""
+    """What a file says about its pixels: um/px along x and y, and the tag that says so."""
 
     x: float
     y: float
@@ -36,13 +44,25 @@ class Resolution:
 
     @property
     def mpp(self) -> float:
-        """The one number, which keeps a pixel's area."""
+        """The single number that keeps the area of a pixel."""
         return mean_mpp(self.x, self.y)
 
     @property
     def anisotropy(self) -> float:
-        """How much longer the pixel is one way than the other."""
+        """The ratio of a pixel's longer to its shorter side, minus 1."""
         return max(self.x, self.y) / min(self.x, self.y) - 1
+
+
+def um_per_unit(text: str | None) -> float | None:
+    """Return the micrometres of a unit of length as programs spell it; None for other units.
+
+    Both signs for micro are known, and ImageJ's escape ``\\u00B5m``.
+    """
+    if text is None:
+        return None
+    plain = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
+    plain = plain.strip().lower().replace("\u03bc", "µ").replace("\u212b", "å")
+    return _UM_PER_UNIT.get(plain)
 
 
 def resolution(x: object, y: object, tag: str) -> Resolution | None:
@@ -51,7 +71,7 @@ def resolution(x: object, y: object, tag: str) -> Resolution | None:
     for value in (x, y):
         try:
             number = float(value)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return None
         if not PLAUSIBLE_UM[0] <= number <= PLAUSIBLE_UM[1]:
             return None
@@ -61,38 +81,22 @@ def resolution(x: object, y: object, tag: str) -> Resolution | None:
 
 def from_density(x: float, y: float, unit: int | None, tag: str) -> Resolution | None:
     """Read pixels per inch (``unit`` 2) or per centimetre (3), as in TIFF."""
-    if unit not in _UM_PER_UNIT or not (x > 0 and y > 0):
+    if unit not in _UM_PER_DENSITY_UNIT or not (x > 0 and y > 0):
         return None
-    return resolution(_UM_PER_UNIT[unit] / x, _UM_PER_UNIT[unit] / y, tag)
+    return resolution(_UM_PER_DENSITY_UNIT[unit] / x, _UM_PER_DENSITY_UNIT[unit] / y, tag)
 
 
-def from_description(text: str) -> Resolution | None:
-    """Read a TIFF ImageDescription: OME-XML's PhysicalSize or Aperio's ``MPP = ``."""
-    sizes: dict[str, str] = dict(reversed(_OME_SIZE.findall(text)))
-    if "X" in sizes:
-        units = {axis: _UM.get(unit) for axis, unit in reversed(_OME_UNIT.findall(text))}
-        unit_x = units.get("X", 1.0)
-        unit_y = units.get("Y", 1.0) if "Y" in sizes else unit_x
-        if unit_x is not None and unit_y is not None:
-            across, down = sizes["X"], sizes.get("Y", sizes["X"])
-            return _scaled(across, down, unit_x, unit_y, "OME PhysicalSize")
-    if found := _APERIO.search(text):
-        return resolution(found[1], found[1], "ImageDescription MPP")
-    return None
-
-
-def _scaled(x: str, y: str, unit_x: float, unit_y: float, tag: str) -> Resolution | None:
-    try:
-        return resolution(float(x) * unit_x, float(y) * unit_y, tag)
-    except ValueError:
-        return None
+def from_aperio(text: str) -> Resolution | None:
+    """Read ``MPP = 0.25`` in a description by Aperio."""
+    match = _APERIO.search(text)
+    return resolution(match[1], match[1], "ImageDescription MPP") if match else None
 
 
 @dataclass(frozen=True, slots=True)
 class MppHints:
-    """What others than the file know about a resolution.
+    """The resolution according to other sources than the file.
 
-    ``force`` lets the user's value win, to put wrong tags right.
+    ``force`` gives the user's value precedence, to correct wrong tags.
     """
 
     user: float | None = None
@@ -107,32 +111,32 @@ class MppHints:
                     name, f"{value} is no resolution", way_out="give um per pixel, such as 0.25"
                 )
 
-    def settle(self, path: Path, file: Resolution | None) -> tuple[float, str, tuple[str, ...]]:
-        """Return the mpp, who said so, and what the user should be told.
+    def resolve(self, path: Path, file: Resolution | None) -> tuple[float, str, tuple[str, ...]]:
+        """Return the mpp, its source, and notes for the user.
 
-        Raises UnknownMppError, naming the option, if nobody knows.
+        Raises UnknownMppError, which names the option, if no source knows it.
         """
-        voices = [
+        sources = [
             ("file", file.mpp if file else None),
             ("labels", self.labels),
             ("scanner", scanner_mpp(self.scanner)),
             ("user", self.user),
         ]
         if self.force and self.user is not None:
-            voices.insert(0, voices.pop())
-        known = [(source, value) for source, value in voices if value is not None]
-        if not known:
+            sources.insert(0, sources.pop())
+        values = [(source, value) for source, value in sources if value is not None]
+        if not values:
             raise UnknownMppError.of(
                 path,
-                "its resolution is unknown: neither its tags nor a known scanner tell it",
+                "its resolution is unknown: neither its tags nor a known scanner give it",
                 way_out="give it in um per pixel with --mpp, such as --mpp 0.25",
             )
-        source, mpp = known[0]
+        source, mpp = values[0]
         notes = [
             f"{path.name}: the {source} says {mpp:.4g} um/px and is used; "
             f"the {other} says {value:.4g} um/px"
             + (" (force_mpp takes yours)" if other == "user" else "")
-            for other, value in known[1:]
+            for other, value in values[1:]
             if abs(value / mpp - 1) > DISAGREEMENT
         ]
         if file and file.anisotropy > ANISOTROPY:

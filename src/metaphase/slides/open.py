@@ -1,10 +1,11 @@
-"""The door to pixels: a path becomes a Slide, whatever the file is."""
+"""Opening an image file of any format as a Slide."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from metaphase.errors import SlideError
+from metaphase.files import open_regular
 from metaphase.labels.dataset import Case
 from metaphase.slides.mpp import MppHints
 from metaphase.slides.raster import RasterSlide, raster_kind
@@ -18,7 +19,7 @@ SUFFIXES = frozenset(
     {".svs", ".ndpi", ".scn", ".mrxs", ".bif", ".czi", ".svslide", ".vms", ".vmu", ".dcm"}
     | {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 )
-"""Usual endings of image files, to search folders with. The content decides how one is read."""
+"""Usual suffixes of image files, to search folders. The content decides how a file is read."""
 
 
 def open_slide(
@@ -33,11 +34,11 @@ def open_slide(
 
     The resolution (um/px at full resolution) is taken from the file's own tags, else from
     ``known_mpp`` (what a label file says), else from the known value of ``scanner``, else from
-    ``mpp`` (what the user says); ``slide.mpp_source`` tells which. Where they disagree by more than
-    5 % ``slide.notes`` says so. ``force_mpp`` lets the user's value win over wrong tags.
+    ``mpp`` (the user's value); ``slide.mpp_source`` names the source. Differences of more than
+    5 % are in ``slide.notes``. ``force_mpp`` gives the user's value precedence over wrong tags.
 
-    Raises SlideError for a missing, damaged or unfit file, UnknownMppError if nobody knows the
-    resolution.
+    Raises SlideError for a missing, damaged or unsupported file, UnknownMppError if no source knows
+    the resolution.
     """
     path = Path(path)
     hints = MppHints(user=mpp, labels=known_mpp, scanner=scanner, force=force_mpp)
@@ -51,13 +52,13 @@ def open_slide(
         return TiffSlide(path, hints)
     if raster_kind(head):
         return RasterSlide(path, hints)
-    raise SlideError.of(path, "is no image that metaphase knows", way_out=f"it reads {_KINDS}")
+    raise SlideError.of(path, "is no image in a known format", way_out=f"it reads {_KINDS}")
 
 
 def open_case(case: Case, *, mpp: float | None = None, force_mpp: bool = False) -> Slide:
-    """Open a case's image with what the labels know of its resolution.
+    """Open a case's image with the resolution in its labels.
 
-    Raises SlideError if the case has no image, or its image is not of the size the labels tell.
+    Raises SlideError if the case has no image, or the image is not of the size in the labels.
     """
     if case.image is None:
         raise SlideError.of(
@@ -66,13 +67,13 @@ def open_case(case: Case, *, mpp: float | None = None, force_mpp: bool = False) 
     slide = open_slide(
         case.image, mpp=mpp, scanner=case.scanner, known_mpp=case.mpp, force_mpp=force_mpp
     )
-    told = (case.width_px or slide.width_px, case.height_px or slide.height_px)
-    if told != (slide.width_px, slide.height_px):
+    labelled = (case.width_px or slide.width_px, case.height_px or slide.height_px)
+    if labelled != (slide.width_px, slide.height_px):
         slide.close()
         raise SlideError.of(
             case.image,
             f"is {slide.width_px} x {slide.height_px} px, but the labels of case {case.id} "
-            f"were made on {told[0]} x {told[1]} px",
+            f"were made on {labelled[0]} x {labelled[1]} px",
             way_out="use the image that was labelled",
         )
     return slide
@@ -82,7 +83,7 @@ def _head(path: Path) -> bytes:
     if path.is_dir():
         raise SlideError.of(path, "is a folder", way_out="name a file in it")
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             head = stream.read(16)
     except OSError as error:
         raise SlideError.of(path, f"cannot be read: {error.strerror or error}") from error
@@ -103,5 +104,5 @@ def _vendor(path: Path) -> str | None:
 
     try:
         return vendor_of(path)
-    except Exception:  # a file too damaged to be recognised: our own readers will say how
+    except Exception:  # a file too damaged to be recognised: the readers below say how
         return None

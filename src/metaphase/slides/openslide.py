@@ -1,4 +1,4 @@
-"""Whole slides of every format that OpenSlide reads."""
+"""Slides of every format that OpenSlide reads."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from typing import Any
 
 import numpy as np
 
+from metaphase.arrays import Pixels
 from metaphase.errors import InputError, SlideError
-from metaphase.slides.mpp import MppHints, Resolution, from_description, resolution
+from metaphase.slides.mpp import MppHints, Resolution, resolution
+from metaphase.slides.ome import described_resolution
 from metaphase.slides.pyramid import Level, PyramidSlide, process
-from metaphase.slides.slide import WHITE, Pixels
+from metaphase.slides.slide import WHITE
 
 CACHE_BYTES = 64 << 20
-"""Decoded tiles that all OpenSlide slides of a process keep together."""
+"""Cache of decoded tiles for all OpenSlide slides of a process."""
 
 
 def vendor_of(path: Path) -> str | None:
-    """Return OpenSlide's name of a file's vendor; None if it is no slide of any."""
+    """Return OpenSlide's name of a file's vendor; None if it does not know the file."""
     import openslide
 
-    found = openslide.OpenSlide.detect_format(path)
-    return None if found is None else str(found)
+    vendor = openslide.OpenSlide.detect_format(path)
+    return None if vendor is None else str(vendor)
 
 
 class OpenSlideSlide(PyramidSlide):
-    """A slide read by OpenSlide, whose handles many threads may use at once."""
+    """A slide read by OpenSlide, whose handles are thread-safe."""
 
     def __init__(self, path: Path, hints: MppHints) -> None:
         super().__init__(path, hints)
@@ -40,14 +42,13 @@ class OpenSlideSlide(PyramidSlide):
             sizes = handle.level_dimensions
             self._scale = tuple(float(d) for d in handle.level_downsamples)
             properties = {str(k): str(v) for k, v in handle.properties.items()}
-            self.associated_names = tuple(handle.associated_images)
         except Exception as error:
             raise _damaged(path, error) from error
         levels = [Level.of(w, h, width, height) for w, h in sizes]
         self._describe(levels, properties, _resolution(properties))
 
     def _slide(self) -> Any:
-        """Return this process's handle: after a fork, files shared with the parent are reopened."""
+        """Return the handle of this process; after a fork the file is opened again."""
         self._check_open()
         if self._open_in != process():
             with self._lock:
@@ -71,21 +72,10 @@ class OpenSlideSlide(PyramidSlide):
         # Where a downsample is not whole, OpenSlide's corner lies between two pixels.
         return _over_white(image), full_x / scale, full_y / scale
 
-    def associated(self, name: str) -> Pixels:
-        """Return a picture such as ``label``, ``macro`` or ``thumbnail``."""
-        handle = self._slide()
-        if name not in self.associated_names:
-            known = ", ".join(self.associated_names) or "no pictures"
-            raise KeyError(f"{self.path.name} has {known}, not {name!r}")
-        try:
-            return _over_white(handle.associated_images[name])
-        except Exception as error:
-            raise _damaged(self.path, error) from error
-
     def close(self) -> None:
         """Close the file once no thread reads from it any more."""
         super().close()
-        self._handle = None  # the library's handle is closed with its last reference
+        self._handle = None  # OpenSlide closes it with its last reference
 
 
 def _open(path: Path) -> Any:
@@ -124,7 +114,7 @@ def _over_white(image: Any) -> Pixels:
 
 
 def _resolution(properties: dict[str, str]) -> Resolution | None:
-    own = resolution(
+    found = resolution(
         properties.get("openslide.mpp-x"), properties.get("openslide.mpp-y"), "openslide.mpp"
     )
-    return own or from_description(properties.get("tiff.ImageDescription", ""))
+    return found or described_resolution(properties.get("tiff.ImageDescription"))

@@ -1,7 +1,7 @@
-"""A mask becomes polygons and polygons become a mask, exactly.
+"""Conversion between masks and polygons, exact in both directions.
 
-Polygons follow the borders of the mask's cells, so that filling them gives the same mask back. All
-coordinates here are cells of the mask: cell (row i, column j) covers x from j to j + 1.
+Polygons follow the borders of the mask's cells, so that filling them gives the same mask. All
+coordinates are cells of the mask: cell (row i, column j) covers x from j to j + 1.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-BoolMask = NDArray[np.bool_]
+from metaphase.arrays import BoolArray
+
 Ring = list[tuple[float, float]]
 Polygon = list[Ring]
 """An exterior ring and its holes; each ring is closed (its last point is its first)."""
@@ -20,7 +20,7 @@ _RIGHT, _DOWN, _LEFT, _UP = range(4)
 _STEP = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
 
-def trace(mask: BoolMask) -> list[Polygon]:
+def trace(mask: BoolArray) -> list[Polygon]:
     """Return one polygon for each 4-connected part of a mask, with its holes."""
     from scipy import ndimage
 
@@ -31,12 +31,12 @@ def trace(mask: BoolMask) -> list[Polygon]:
         while start in leaving:
             ring, inside = _follow(leaving, start, leaving[start][0])
             polygon = polygons[labels[inside[1], inside[0]] - 1]
-            # With the inside on the right, exteriors and holes turn in opposite ways.
+            # With the inside on the right, exteriors and holes have opposite orientations.
             polygon.insert(0 if _twice_area(ring) > 0 else len(polygon), ring)
     return polygons
 
 
-def _edges(mask: BoolMask) -> dict[tuple[int, int], list[int]]:
+def _edges(mask: BoolArray) -> dict[tuple[int, int], list[int]]:
     """Return the directions of the border edges that leave each corner, the inside to the right."""
     padded = np.pad(mask, 1)
     here, above = padded[1:, 1:], padded[:-1, 1:]
@@ -95,7 +95,7 @@ def _twice_area(ring: Sequence[tuple[float, float]]) -> float:
     return float(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1]))
 
 
-def fill(polygons: Iterable[Polygon], width: int, height: int) -> BoolMask:
+def fill(polygons: Iterable[Polygon], width: int, height: int) -> BoolArray:
     """Return the mask [height, width] of the cells whose centre lies in any of the polygons."""
     mask = np.zeros((height, width), dtype=bool)
     for rings in polygons:
@@ -103,8 +103,8 @@ def fill(polygons: Iterable[Polygon], width: int, height: int) -> BoolMask:
     return mask
 
 
-def _fill_one(rings: Polygon, width: int, height: int) -> BoolMask:
-    """Fill by the even-odd rule: what an odd number of borders lies to the left of."""
+def _fill_one(rings: Polygon, width: int, height: int) -> BoolArray:
+    """Fill by the even-odd rule: cells with an odd number of borders to their left."""
     crossings = np.zeros((height, width + 1), np.uint8)
     for ring in rings:
         points = np.asarray(ring, dtype=np.float64).reshape(-1, 2)

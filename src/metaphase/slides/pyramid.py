@@ -1,4 +1,4 @@
-"""What all slides share: levels, geometry, white outside. A reader only fetches pixels."""
+"""The part common to all slides: levels, geometry, white outside. Readers only fetch pixels."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from metaphase.arrays import Pixels
 from metaphase.errors import SlideError
 from metaphase.slides.mpp import MppHints, Resolution
 from metaphase.slides.resample import Axis, clip_span, extend, resize, snap
-from metaphase.slides.slide import WHITE, Pixels, Slide
+from metaphase.slides.slide import WHITE, Slide
 
 MAX_PIXELS_AT_ONCE = 1 << 24
 """Level pixels fetched at once (48 MiB); larger regions are read in parts."""
@@ -70,13 +71,13 @@ class PyramidSlide(Slide):
         resolution: Resolution | None,
         notes: Sequence[str] = (),
     ) -> None:
-        """Fill in the attributes of the contract. Raises UnknownMppError."""
+        """Set the attributes of ``Slide``. Raises UnknownMppError."""
         self.levels = tuple(levels)
         self.width_px, self.height_px = levels[0].width, levels[0].height
         self.level_downsamples = tuple(level.downsample for level in levels)
         self.properties = dict(properties)
-        self.mpp, self.mpp_source, told = self._hints.settle(self.path, resolution)
-        self.notes = (*notes, *told)
+        self.mpp, self.mpp_source, more = self._hints.resolve(self.path, resolution)
+        self.notes = (*notes, *more)
 
     @abstractmethod
     def _fetch(
@@ -84,7 +85,7 @@ class PyramidSlide(Slide):
     ) -> tuple[Pixels, float, float]:
         """Return pixels inside a level, and the level coordinates of their corner.
 
-        The corner is ``x, y`` but for readers that can only come close to it.
+        The corner is ``x, y``, except for readers that can only start near it.
         """
 
     def read(
@@ -122,22 +123,22 @@ class PyramidSlide(Slide):
         return max(fine, key=lambda i: self.level_downsamples[i], default=0)
 
     def _inside(self, index: int, x: Axis, y: Axis) -> Pixels:
-        """Return output pixels whose centres lie in the image; large regions in parts."""
-        want_x, want_y = x.span(), y.span()
+        """Return output pixels whose centres are in the image; large regions in parts."""
+        need_x, need_y = x.span(), y.span()
         level = self.levels[index]
-        have_x, have_y = clip_span(want_x, level.width), clip_span(want_y, level.height)
+        have_x, have_y = clip_span(need_x, level.width), clip_span(need_y, level.height)
         rows, columns = have_y[1] - have_y[0], have_x[1] - have_x[0]
         if rows * columns > MAX_PIXELS_AT_ONCE and x.count * y.count > 1:
             return self._in_parts(index, x, y, flat=rows <= _FLAT)
         pixels, at_x, at_y = self._fetch(index, have_x[0], have_y[0], columns, rows)
-        pixels = extend(extend(pixels, have_x, want_x, 1), have_y, want_y, 0)
+        pixels = extend(extend(pixels, have_x, need_x, 1), have_y, need_y, 0)
         if x.exact and y.exact and (at_x, at_y) == (have_x[0], have_y[0]):
             return pixels
         moved_x, moved_y = at_x - have_x[0], at_y - have_y[0]
-        return resize(pixels, x, y, want_x[0] + moved_x, want_y[0] + moved_y)
+        return resize(pixels, x, y, need_x[0] + moved_x, need_y[0] + moved_y)
 
     def _in_parts(self, index: int, x: Axis, y: Axis, *, flat: bool) -> Pixels:
-        # Bands of rows first: files in strips would be decoded twice by columns.
+        # Bands of rows first: by columns, strips would be decoded twice.
         if x.count > 1 and (flat or y.count == 1):
             half = x.count // 2
             parts = [(x.part(0, half), y), (x.part(half, x.count), y)]

@@ -1,4 +1,4 @@
-"""PNG, JPEG and their like: decoded once, when first read, and kept."""
+"""PNG, JPEG, BMP and WebP: decoded once, at the first read, and kept in memory."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from metaphase.arrays import Pixels
 from metaphase.errors import InputError, SlideError
+from metaphase.files import open_regular
 from metaphase.slides.mpp import MppHints, Resolution, from_density
 from metaphase.slides.pyramid import Level, PyramidSlide
-from metaphase.slides.slide import WHITE, Pixels
+from metaphase.slides.slide import WHITE
 
 MAX_PIXELS = 500_000_000
-"""1.5 GB in memory; what is larger has to be tiled."""
+"""1.5 GB in memory. Larger images have to be tiled."""
 
 _EIGHT_BIT = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
 _EXIF_ORIENTATION = 0x0112
@@ -22,7 +24,7 @@ _WAY_OUT = "copy or export the file again"
 
 
 def raster_kind(head: bytes) -> str | None:
-    """Return the kind of picture that begins with these bytes (at least 12)."""
+    """Return the format of an image that begins with these bytes (at least 12)."""
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return "PNG"
     if head.startswith(b"\xff\xd8\xff"):
@@ -35,7 +37,7 @@ def raster_kind(head: bytes) -> str | None:
 
 
 class RasterSlide(PyramidSlide):
-    """A picture of one level, held in memory from the first read until it is closed."""
+    """An image of one level, in memory from the first read until it is closed."""
 
     def __init__(self, path: Path, hints: MppHints) -> None:
         super().__init__(path, hints)
@@ -43,11 +45,11 @@ class RasterSlide(PyramidSlide):
         self._pixels: Pixels | None = None
         with _opened(path) as image:
             width, height = image.size
-            _refuse_unfit(path, image)
+            _check_supported(path, image)
             notes = _notes(path, image)
-            found = _resolution(image)
+            tags = _resolution(image)
             properties = {"format": str(image.format), "mode": image.mode}
-        self._describe([Level(width, height, 1.0, 1.0)], properties, found, notes)
+        self._describe([Level(width, height, 1.0, 1.0)], properties, tags, notes)
 
     def _fetch(
         self, level: int, x: int, y: int, width: int, height: int
@@ -67,17 +69,17 @@ class RasterSlide(PyramidSlide):
                 return rgb(image)
         except SlideError:
             raise
-        except Exception as error:  # decoders raise whatever they like on damaged files
+        except Exception as error:  # decoders raise any kind of error on damaged files
             raise _damaged(self.path, error) from error
 
     def close(self) -> None:
-        """Close the file and give its memory back."""
+        """Close the file and release its memory."""
         super().close()
         self._pixels = None
 
 
 def rgb(image: Any) -> Pixels:
-    """Return the pixels of a PIL image of 8 bits a sample, what is transparent over white."""
+    """Return the pixels of a PIL image of 8 bits a sample, transparent pixels over white."""
     from PIL import Image
 
     if image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info:
@@ -88,7 +90,7 @@ def rgb(image: Any) -> Pixels:
 
 
 def _opened(path: Path) -> Any:
-    """Open a picture without Pillow's limit for pictures from strangers; ours is larger."""
+    """Open an image without Pillow's limit of pixels; ``MAX_PIXELS`` replaces it."""
     from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
     plugins: dict[str, Any] = {
@@ -98,16 +100,16 @@ def _opened(path: Path) -> Any:
         "WEBP": WebPImagePlugin.WebPImageFile,
     }
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             kind = raster_kind(stream.read(12))
         if kind is None:
             raise ValueError("not a PNG, JPEG, BMP or WebP file")
         return plugins[kind](str(path))
-    except Exception as error:  # decoders raise whatever they like on damaged files
+    except Exception as error:  # decoders raise any kind of error on damaged files
         raise _damaged(path, error) from error
 
 
-def _refuse_unfit(path: Path, image: Any) -> None:
+def _check_supported(path: Path, image: Any) -> None:
     width, height = image.size
     if image.mode not in _EIGHT_BIT or _is_deep_png(path):
         raise SlideError.of(path, "has more than 8 bits a sample", way_out="export it as 8-bit RGB")
@@ -120,18 +122,18 @@ def _refuse_unfit(path: Path, image: Any) -> None:
 
 
 def _is_deep_png(path: Path) -> bool:
-    """Whether a PNG's header says 16 bits, which Pillow silently halves."""
-    with path.open("rb") as stream:
+    """Whether a PNG has 16 bits a sample, which Pillow reduces to 8 without a warning."""
+    with open_regular(path) as stream:
         head = stream.read(25)
     return raster_kind(head) == "PNG" and head[24] > 8
 
 
 def _notes(path: Path, image: Any) -> list[str]:
     try:
-        turned = image.getexif().get(_EXIF_ORIENTATION, 1) not in (0, 1)
-    except Exception:  # a damaged EXIF block says nothing
-        turned = False
-    if not turned:
+        rotated = image.getexif().get(_EXIF_ORIENTATION, 1) not in (0, 1)
+    except Exception:  # a damaged EXIF block
+        rotated = False
+    if not rotated:
         return []
     return [f"{path.name}: its EXIF orientation is ignored; positions are those of stored pixels"]
 

@@ -1,10 +1,10 @@
-"""From a grid of pixels to another: where output pixels lie, and their values.
+"""Resampling from one grid of pixels to another.
 
 Filter: PIL's antialiased bicubic (a = -0.5) for steps below 1.5 and bilinear (triangle) above.
 Measured on band-limited scenes, bicubic has half the error of bilinear or box at the steps 1.0 to
 1.4 that bring the usual 40x scanners to one resolution, for 1.6 times bilinear's time; from 1.5 on
-the difference is small and bilinear is faster. Neither shifts the picture by 0.05 px, which box
-(nearest at a step of 1) and hamming do.
+the difference is small and bilinear is faster. Neither shifts the image by 0.05 px, as
+box (nearest at a step of 1) and hamming do.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from metaphase.slides.slide import Pixels
+from metaphase.arrays import Pixels
 
 _SNAP = 1e-6
 _BICUBIC_BELOW = 1.5
@@ -56,7 +56,7 @@ class Axis:
     def span(self) -> tuple[int, int]:
         """Return the range of the level's pixels that the filter sees, which may leave the level.
 
-        It depends on the geometry alone, so that neighbours see the same pixels.
+        It depends on the geometry only, so that neighbouring regions see the same pixels.
         """
         end = self.start + self.count * self.step
         if self.exact:
@@ -77,18 +77,18 @@ def clip_span(span: tuple[int, int], pixels: int) -> tuple[int, int]:
     return low, max(low + 1, min(span[1], pixels))
 
 
-def extend(pixels: Pixels, have: tuple[int, int], want: tuple[int, int], axis: int) -> Pixels:
-    """Return the range ``want`` of pixels of the range ``have``, repeating the border pixels."""
-    if have == want:
+def extend(pixels: Pixels, have: tuple[int, int], need: tuple[int, int], axis: int) -> Pixels:
+    """Return the pixels of the range ``need`` from those of ``have``, repeating border pixels."""
+    if have == need:
         return pixels
-    wanted = np.clip(np.arange(*want), have[0], have[1] - 1) - have[0]
-    return np.take(pixels, wanted, axis=axis)
+    index = np.clip(np.arange(*need), have[0], have[1] - 1) - have[0]
+    return np.take(pixels, index, axis=axis)
 
 
 def resize(pixels: Pixels, x: Axis, y: Axis, origin_x: float, origin_y: float) -> Pixels:
     """Return the output pixels of two axes from level pixels whose corner is at the origin.
 
-    Always across first: left to itself, PIL chooses by the size, and the two orders differ by a few
+    Columns first, always: PIL chooses the order by the size, and the two orders differ by a few
     grey levels where the filter overshoots.
     """
     sharp = max(x.step, y.step) < _BICUBIC_BELOW

@@ -1,4 +1,4 @@
-"""Bytes of a file and decoded pieces of images, shared between threads."""
+"""Bytes of a file and decoded segments (strips and tiles) of images, shared between threads."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from collections.abc import Callable, Hashable
 from functools import cache
 from pathlib import Path
 
-from metaphase.slides.slide import Pixels
+from metaphase.arrays import Pixels
+from metaphase.files import open_handle
 
 CACHE_BYTES = 128 << 20
-"""Decoded strips and tiles that all TIFF slides of a process keep together."""
+"""Decoded segments that all TIFF slides of a process keep together."""
 
 
 class SharedFile:
     """A file from which many threads may read at once."""
 
     def __init__(self, path: Path) -> None:
-        self._handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self._handle = open_handle(path)
         self._lock = threading.Lock()
         self.size = os.fstat(self._handle).st_size
 
@@ -38,9 +39,9 @@ class SharedFile:
 
 
 class SegmentCache:
-    """The decoded segments used last, up to a number of bytes.
+    """The most recently used decoded segments, up to a number of bytes.
 
-    A segment that two threads want at the same time is decoded once.
+    A segment that two threads need at the same time is decoded once.
     """
 
     def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
@@ -51,7 +52,7 @@ class SegmentCache:
         self._busy: dict[Hashable, threading.Lock] = {}
 
     def get(self, key: Hashable, decode: Callable[[], Pixels]) -> Pixels:
-        """Return what ``decode`` returned for this key, now or before."""
+        """Return the cached result of ``decode`` for a key, or decode now."""
         with self._lock:
             if (kept := self._kept.get(key)) is not None:
                 self._kept.move_to_end(key)
@@ -70,7 +71,7 @@ class SegmentCache:
         return pixels
 
     def drop(self, owner: Hashable) -> None:
-        """Forget the segments whose key, a tuple, begins with ``owner``."""
+        """Remove the segments whose key, a tuple, begins with ``owner``."""
         with self._lock:
             gone = [key for key in self._kept if isinstance(key, tuple) and key[0] == owner]
             for key in gone:
@@ -88,7 +89,7 @@ class SegmentCache:
 
 
 def shared_cache() -> SegmentCache:
-    """Return this process's cache (a forked child must not inherit its parent's locks)."""
+    """Return the cache of this process (a forked child must not inherit locks)."""
     return _cache_of(os.getpid())
 
 

@@ -1,4 +1,4 @@
-"""The second contract: pixels of any source, at any resolution."""
+"""The interface of all images: pixels at any place and resolution."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-Pixels = NDArray[np.uint8]
+from metaphase.arrays import Pixels
 
 WHITE = 255
 
@@ -20,9 +17,8 @@ class Slide(ABC):
 
     Attributes: ``path``; ``width_px, height_px`` at full resolution; ``mpp`` (um/px) and
     ``mpp_source`` ("file", "labels", "scanner" or "user"); ``properties`` (vendor tags as text);
-    ``notes`` (sentences that a user should see, for instance tags that disagree);
-    ``level_downsamples`` (1.0 and those of the file's smaller copies);
-    ``associated_names`` (label, macro, thumbnail; often none).
+    ``notes`` (sentences for the user, for instance about tags that disagree);
+    ``level_downsamples`` (1.0 and those of the file's smaller copies).
 
     Slides can be pickled: the other process opens its own file.
     """
@@ -35,7 +31,6 @@ class Slide(ABC):
     properties: Mapping[str, str]
     notes: tuple[str, ...] = ()
     level_downsamples: tuple[float, ...] = (1.0,)
-    associated_names: tuple[str, ...] = ()
 
     @abstractmethod
     def read(
@@ -45,17 +40,13 @@ class Slide(ABC):
 
         ``x_px, y_px`` is the region's top-left corner in full-resolution pixels and may be
         fractional or negative; ``width, height`` are output pixels, so the region covers
-        ``width * mpp / slide.mpp`` full-resolution pixels. What lies outside is white.
+        ``width * mpp / slide.mpp`` full-resolution pixels. Pixels outside the image are white.
         Thread-safe. Raises SlideError where the file is damaged.
         """
 
     @abstractmethod
     def close(self) -> None:
         """Close the file. Further reads raise SlideError."""
-
-    def associated(self, name: str) -> Pixels:
-        """Return a picture that comes with the slide, uint8 [h, w, 3]. Raises KeyError."""
-        raise KeyError(name)
 
     def thumbnail(self, longest_px: int = 1024) -> Pixels:
         """Return the whole slide, uint8 [h, w, 3], its longer side at most ``longest_px``."""

@@ -1,11 +1,11 @@
-"""Where tissue is, seen at low resolution by the colour that haematoxylin and eosin give it.
+"""Detection of tissue at low resolution, by the colour of haematoxylin and eosin.
 
 The measure is the chroma of optical density, ``max(OD) - min(OD)`` over the channels, relative to
-the glass: it is about 0 for glass, shadow and black fill whatever the lamp's brightness, 0.03 to
-0.05 for the palest stroma and 0.1 to 0.4 for other tissue. Otsu's threshold (IEEE Trans. SMC 9,
-1979) is used within limits, because on a picture full of tissue, or of glass, it would part tissue
-from tissue or glass from glass. Ink is told from stain by its hue: the stains absorb green most,
-blue and green ink absorb red most.
+the glass: about 0 for glass, shadow and black fill at any brightness, 0.03 to 0.05 for the palest
+stroma and 0.1 to 0.4 for other tissue. Otsu's threshold (IEEE Trans. SMC 9, 1979) is used within
+limits, because in an image of tissue only, or of glass only, it would divide tissue from tissue or
+glass from glass. Ink is recognised by its hue: the stains absorb green most, blue and green ink
+absorb red most.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from metaphase.arrays import BoolArray, Float32Array, Pixels
 from metaphase.slides.mask import TissueMask, coarse_enough
-from metaphase.slides.outline import BoolMask
-from metaphase.slides.slide import Pixels, Slide
+from metaphase.slides.slide import Slide
+from metaphase.stain.opticaldensity import DECADIC
 
 TISSUE_MPP = 8.0
-"""Resolution of the look: a nucleus is one pixel."""
+"""Resolution of the search: a nucleus is one pixel."""
 
 CHROMA = (0.02, 0.03)
-"""Limits of the threshold: what is above is tissue, what is below is glass, whatever Otsu says."""
+"""Limits of the threshold: values above are always tissue, values below always glass."""
 
 HOLE_MM2 = 0.02
 SPECK_MM2 = 0.004
@@ -35,14 +36,12 @@ _GLASS = 200
 _APART = 0.05
 _GLASS_CHROMA = 0.025
 
-FloatArray = NDArray[np.float32]
-
 
 def find_tissue(slide: Slide, mpp: float = TISSUE_MPP) -> TissueMask:
-    """Return the tissue of a slide. White, black, ink and empty glass are left out.
+    """Return the tissue of a slide. White, black, ink and empty glass are excluded.
 
-    Reads the whole slide once at ``mpp`` (coarser for slides above 537 mm2), in parts; slides
-    without small copies take as long as decoding them takes.
+    Reads the whole slide once at ``mpp`` (coarser for slides above 537 mm2), in parts; a slide
+    without a pyramid is decoded completely.
     """
     mpp = max(
         mpp, slide.mpp, coarse_enough(slide.width_px * slide.mpp, slide.height_px * slide.mpp)
@@ -53,45 +52,45 @@ def find_tissue(slide: Slide, mpp: float = TISSUE_MPP) -> TissueMask:
     return TissueMask(tissue_in(pixels, mpp), mpp, slide.mpp, slide.width_px, slide.height_px)
 
 
-def tissue_in(pixels: Pixels, mpp: float) -> BoolMask:
-    """Return the mask [h, w] of tissue in a picture uint8 [h, w, 3] at low resolution."""
+def tissue_in(pixels: Pixels, mpp: float) -> BoolArray:
+    """Return the mask [h, w] of tissue in an image uint8 [h, w, 3] at low resolution."""
     from scipy import ndimage
 
     void = _void(pixels)
     usable = ~void & ~_ink(pixels, mpp)
     chroma = ndimage.uniform_filter(_chroma(pixels, usable), 3, mode="nearest")
-    tissue: BoolMask = usable & (chroma > _threshold(chroma[usable]))
+    tissue: BoolArray = usable & (chroma > _threshold(chroma[usable]))
     return _clean(tissue, usable, mpp)
 
 
-def _void(pixels: Pixels) -> BoolMask:
-    """What is black or dark grey: scanner fill, marker, frame. Dark tissue keeps a colour."""
+def _void(pixels: Pixels) -> BoolArray:
+    """Return where it is black or dark grey: scanner fill, marker, frame. Tissue has a colour."""
     high, low = pixels.max(axis=2), pixels.min(axis=2)
     neutral = (high - low) < _NEUTRAL
     return np.asarray((high < _BLACK) | (neutral & (high < _GREY)), dtype=np.bool_)
 
 
-def _chroma(pixels: Pixels, seen: BoolMask) -> FloatArray:
-    density = -np.log10((pixels.astype(np.float32) + 1) / 256)
-    density -= _glass(pixels, density, seen)
+def _chroma(pixels: Pixels, usable: BoolArray) -> Float32Array:
+    density = DECADIC.density(pixels)
+    density -= _glass(pixels, density, usable)
     chroma = density.max(axis=2) - density.min(axis=2)
-    return np.asarray(np.where(seen, chroma, 0))  # ink must not colour its surroundings
+    return np.asarray(np.where(usable, chroma, 0))  # ink must not affect its surroundings
 
 
-def _glass(pixels: Pixels, density: FloatArray, seen: BoolMask) -> FloatArray:
-    """Return the density [3] of the glass: the median of what is bright and almost colourless."""
+def _glass(pixels: Pixels, density: Float32Array, usable: BoolArray) -> Float32Array:
+    """Return the density [3] of the glass: the median of bright, almost colourless pixels."""
     from scipy import ndimage
 
     colour = ndimage.uniform_filter(density.max(axis=2) - density.min(axis=2), 3)
-    glass = seen & (pixels.min(axis=2) >= _GLASS) & (colour < _GLASS_CHROMA)
-    if glass.sum() < max(16, 0.01 * seen.sum()):
+    glass = usable & (pixels.min(axis=2) >= _GLASS) & (colour < _GLASS_CHROMA)
+    if glass.sum() < max(16, 0.01 * usable.sum()):
         return np.zeros(3, np.float32)
     bright = pixels.min(axis=2) >= np.percentile(pixels.min(axis=2)[glass], 50)
     return np.asarray(np.median(density[glass & bright], axis=0))
 
 
-def _ink(pixels: Pixels, mpp: float) -> BoolMask:
-    """Strokes of blue, green and red pens, with their rims."""
+def _ink(pixels: Pixels, mpp: float) -> BoolArray:
+    """Return the strokes of blue, green and red pens, with their rims."""
     from scipy import ndimage
 
     red, green, blue = (pixels[..., channel].astype(np.int16) for channel in range(3))
@@ -105,7 +104,7 @@ def _ink(pixels: Pixels, mpp: float) -> BoolMask:
     return np.asarray(ndimage.binary_dilation(strokes, iterations=2))
 
 
-def _threshold(chroma: FloatArray) -> float:
+def _threshold(chroma: Float32Array) -> float:
     """Return Otsu's threshold of the values, within the limits."""
     if chroma.size == 0:
         return CHROMA[1]
@@ -120,7 +119,7 @@ def _threshold(chroma: FloatArray) -> float:
     )
     cut = int(between.argmax())
     apart = _mean(middles, counts, slice(cut + 1, None)) - _mean(middles, counts, slice(cut + 1))
-    if apart < _APART:  # one kind of thing only: glass or tissue, as the lower limit says
+    if apart < _APART:  # glass only or tissue only: the lower limit decides
         return CHROMA[0]
     return float(np.clip(edges[1 + cut], *CHROMA))
 
@@ -130,8 +129,8 @@ def _mean(values: NDArray[np.float64], counts: NDArray[np.int64], part: slice) -
     return float((values[part] * counts[part]).sum() / total) if total else 0.0
 
 
-def _clean(tissue: BoolMask, usable: BoolMask, mpp: float) -> BoolMask:
-    """Close gaps, drop specks, fill small holes and add a rim; never into void or ink."""
+def _clean(tissue: BoolArray, usable: BoolArray, mpp: float) -> BoolArray:
+    """Close gaps, remove specks, fill small holes and add a rim, except in void or ink."""
     from scipy import ndimage
 
     closed = ndimage.binary_closing(np.pad(tissue, 2, mode="edge"), iterations=2)[2:-2, 2:-2]
@@ -143,17 +142,17 @@ def _clean(tissue: BoolMask, usable: BoolMask, mpp: float) -> BoolMask:
 
 
 def _without_specks(
-    mask: BoolMask, area_mm2: float, mpp: float, *, keep_border: bool = False
-) -> BoolMask:
+    mask: BoolArray, area_mm2: float, mpp: float, *, keep_border: bool = False
+) -> BoolArray:
     """Return a mask without its parts (8-connected) smaller than an area."""
     from scipy import ndimage
 
     labels, count = ndimage.label(mask, structure=np.ones((3, 3)))
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     keep = sizes * mpp**2 * 1e-6 >= area_mm2
-    if keep_border:  # a part that the picture cuts may be larger than it looks
+    if keep_border:  # a part cut by the border may be larger
         edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
         keep[edge] = True
     keep[0] = False
-    kept: BoolMask = keep[labels]
+    kept: BoolArray = keep[labels]
     return kept

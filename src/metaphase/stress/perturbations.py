@@ -6,31 +6,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from metaphase.arrays import Float32Array, Pixels
 from metaphase.slides.array import ArraySlide
 from metaphase.slides.mpp import MppHints
-from metaphase.slides.slide import Pixels, Slide
-from metaphase.training.patches.augment import (
-    RUIFROK,
-    compressed,
-    gaussian,
-    mix_stains,
-    turned_colour,
-)
+from metaphase.slides.slide import Slide
+from metaphase.stain.jitter import change_stains
+from metaphase.stain.vectors import RUIFROK
+from metaphase.training.patches.augment import compressed, gaussian
+from metaphase.training.patches.colour import change_hue
 
-Floats = NDArray[np.float32]
 _ONES = np.ones(3, np.float32)
 
 
 def hue(image: Pixels, degrees: float) -> Pixels:
     """Turn the hue, in the plane of YIQ's I and Q."""
-    return turned_colour(image, degrees, 1.0)
+    return change_hue(image, degrees, 1.0)
 
 
 def saturation(image: Pixels, factor: float) -> Pixels:
     """Multiply the saturation, the length in the plane of YIQ's I and Q."""
-    return turned_colour(image, 0.0, factor)
+    return change_hue(image, 0.0, factor)
 
 
 def brightness(image: Pixels, factor: float) -> Pixels:
@@ -59,8 +55,8 @@ def jpeg(image: Pixels, quality: float) -> Pixels:
     return image if quality >= 100 else compressed(image, round(quality), 2)
 
 
-def _stained(image: Pixels, factors: Floats) -> Pixels:
-    parts = [mix_stains(part, RUIFROK, factors, 0 * _ONES) for part in _rows(image)]
+def _stained(image: Pixels, factors: Float32Array) -> Pixels:
+    parts = [change_stains(part, RUIFROK, factors, 0 * _ONES) for part in _rows(image)]
     return np.concatenate(parts)
 
 

@@ -20,7 +20,7 @@ from metaphase.detectionfile import JSON_NAME, load_detections, save_detections
 from metaphase.errors import InputError, InterruptedRunError, LabelError
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.figures import Detections, Label
-from metaphase.files import write_json, write_text
+from metaphase.files import read_text, write_json, write_text
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.models.modelfile import Model
 from metaphase.slides.open import open_case
@@ -208,7 +208,7 @@ def _write(
 def read_shifts(path: str | Path) -> dict[str, float]:
     """Read the differences between scanners that ``studies/scanner_shifts.py`` measured."""
     try:
-        told = json.loads(Path(path).read_text(encoding="utf-8"))["largest"]
+        told = json.loads(read_text(path))["largest"]
         return {str(name): float(value) for name, value in told.items()}
     except OSError as error:
         raise InputError.of(path, f"cannot be read: {error.strerror}") from error

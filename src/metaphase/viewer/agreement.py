@@ -7,7 +7,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from metaphase.figures import Label
-from metaphase.units import MATCH_RADIUS_UM, um_to_px
+from metaphase.radii import MATCH_RADIUS_UM
+from metaphase.units import um_to_px
 from metaphase.viewer.reviewstate import verdict
 from metaphase.viewer.store import Decision, State
 

@@ -11,7 +11,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from metaphase.figures import LABELS, Detections, Figure, FloatArray, Label
+from metaphase.arrays import FloatArray
+from metaphase.figures import LABELS, Detections, Figure, Label
 
 MAGIC = b"MFC1"
 PER_PX = 100

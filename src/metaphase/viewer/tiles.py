@@ -11,7 +11,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from metaphase.slides.slide import Pixels, Slide
+from metaphase.arrays import Pixels
+from metaphase.slides.slide import Slide
 from metaphase.viewer.slidecatalogue import CatalogueEntry
 
 TILE_PX = 512

@@ -6,17 +6,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metaphase.errors import RecipeError
+from metaphase.stain.vectors import RUIFROK
 from metaphase.training.patches import augment as a
 from metaphase.training.recipe.sections import (
     Augment,
     Blur,
+    Camera,
     Colour,
+    Fourier,
     Jpeg,
     Noise,
     Sharpen,
     Stain,
+    StainTransfer,
     Tone,
 )
+from tests.stain.images import OTHER, mean_difference
+from tests.stain.images import tissue as stained
 
 SECTIONS = {
     "stain": Stain,
@@ -38,7 +44,7 @@ def tissue(size=64, seed=0):
     h = 0.3 + 0.9 * (np.hypot(x % 20 - 10, y % 20 - 10) < 5) + 0.05 * rng.random((size, size))
     e = 0.4 + 0.3 * np.sin(x / 9)
     h[: size // 4], e[: size // 4] = 0, 0
-    od = h[..., None] * a.RUIFROK[0] + e[..., None] * a.RUIFROK[1]
+    od = h[..., None] * RUIFROK[0] + e[..., None] * RUIFROK[1]
     return np.round(255 * np.exp(-od)).astype(np.uint8)
 
 
@@ -134,66 +140,6 @@ def test_the_image_given_is_not_written_to():
 # --- stain
 
 
-@given(factors=st.tuples(*[st.floats(0.5, 1.5)] * 3), shifts=st.tuples(*[st.floats(-0.2, 0.2)] * 3))
-def test_white_stays_white(factors, shifts):
-    white = np.full((4, 4, 3), 255, np.uint8)
-    out = a.mix_stains(white, a.RUIFROK, np.float32(factors), np.float32(shifts))
-    assert (out == 255).all()
-
-
-def test_black_stays_black():
-    black = np.zeros((4, 4, 3), np.uint8)
-    out = a.mix_stains(black, a.RUIFROK, np.full(3, 1.2, np.float32), np.zeros(3, np.float32))
-    assert out.max() <= 1
-
-
-def test_neutral_factors_give_the_image_back():
-    image = tissue()
-    out = a.mix_stains(image, a.RUIFROK, np.ones(3, np.float32), np.zeros(3, np.float32))
-    assert np.abs(out.astype(int) - image).max() <= 1
-
-
-def test_more_haematoxylin_multiplies_its_optical_density():
-    colour = np.exp(-0.5 * a.RUIFROK[0]) * 255
-    image = np.tile(np.round(colour).astype(np.uint8), (4, 4, 1))
-    out = a.mix_stains(image, a.RUIFROK, np.float32([1.5, 1, 1]), np.zeros(3, np.float32))
-    expected = np.exp(-0.75 * a.RUIFROK[0]) * 255
-    np.testing.assert_allclose(out[0, 0], expected, atol=1.5)
-
-
-def test_a_shift_adds_to_the_optical_density_of_tissue():
-    image = np.full((4, 4, 3), 120, np.uint8)
-    out = a.mix_stains(image, a.RUIFROK, np.ones(3, np.float32), np.float32([0.1, 0, 0]))
-    np.testing.assert_allclose(out[0, 0], 120 * np.exp(-0.1 * a.RUIFROK[0]), atol=0.6)
-
-
-def test_macenko_finds_the_stains_that_were_mixed():
-    h = np.array([0.55, 0.76, 0.35]) / np.linalg.norm([0.55, 0.76, 0.35])
-    e = np.array([0.10, 0.95, 0.20]) / np.linalg.norm([0.10, 0.95, 0.20])
-    amounts = rng().random((128, 128, 2)) * [1.2, 0.8]
-    # Some pixels are of one stain alone, as in tissue.
-    amounts[:40, :, 1], amounts[90:, :, 0] = 0, 0
-    od = amounts @ np.stack([h, e])
-    found = a.macenko(np.round(255 * np.exp(-od)).astype(np.uint8))
-    assert found[0] @ h > 0.995
-    assert found[1] @ e > 0.995
-
-
-@pytest.mark.parametrize(
-    "image",
-    [
-        np.full((32, 32, 3), 255, np.uint8),
-        np.zeros((32, 32, 3), np.uint8),
-        np.full((32, 32, 3), (150, 60, 140), np.uint8),
-    ],
-    ids=["white", "black", "one colour"],
-)
-def test_macenko_falls_back_where_there_is_nothing_to_estimate(image):
-    assert np.array_equal(a.macenko(image), a.RUIFROK)
-    out = a.vary(image, only("stain", vectors="macenko"), rng())
-    assert np.isfinite(out).all()
-
-
 def test_unknown_stain_vectors_are_told():
     with pytest.raises(RecipeError, match="ruifrok"):
         a.stain_vectors(tissue(), "vahadan")
@@ -251,3 +197,46 @@ def test_lower_quality_costs_more():
         for q in (95, 20)
     ]
     assert errors[0] < errors[1]
+
+
+# --- colours of another domain, camera
+
+
+def sections(**values):
+    """Settings with the given sections and no other step."""
+    return Augment(**(ONLY | values))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        sections(stain_transfer=StainTransfer(probability=1.0)),
+        sections(stain_transfer=StainTransfer(method="reinhard", probability=1.0)),
+        sections(fourier=Fourier(probability=1.0)),
+    ],
+    ids=["macenko", "reinhard", "fourier"],
+)
+def test_steps_take_the_colours_of_another_domain(settings):
+    image, other = stained(2), stained(3, OTHER, 1.9)
+
+    def moved(partner):
+        rng = np.random.default_rng(2)
+        result = a.vary(image, settings, rng, partner)
+        return float(np.abs(result.mean((0, 1)) - image.mean((0, 1))).max())
+
+    assert moved(lambda rng: other) > 2
+    assert moved(lambda rng: None) == 0
+    assert moved(None) == 0
+
+
+def test_a_camera_changes_colour_and_not_grey():
+    settings = sections(camera=Camera(probability=1.0))
+    rng = np.random.default_rng(1)
+    assert mean_difference(a.vary(stained(2), settings, rng), stained(2)) > 0.5
+
+
+def test_new_steps_leave_the_draws_of_the_others_alone():
+    image = stained(2)
+    before = a.vary(image, Augment(), np.random.default_rng(5))
+    with_new = Augment(camera=Camera(probability=0.0), fourier=Fourier(probability=0.0))
+    assert np.array_equal(before, a.vary(image, with_new, np.random.default_rng(5)))

@@ -13,7 +13,8 @@ from metaphase.errors import RecipeError
 from metaphase.labels.read import load_dataset
 from metaphase.slides.array import ArraySlide
 from metaphase.slides.mpp import MppHints
-from metaphase.slides.stain import slide_stain
+from metaphase.slides.slidestain import slide_stain
+from metaphase.stain.vectors import RUIFROK
 from metaphase.training.patches import augment as a
 from metaphase.training.patches import slidestains as slidestain
 from metaphase.training.patches.dataset import patch_dataset
@@ -54,7 +55,7 @@ def test_a_slides_stains_are_those_it_was_mixed_of():
 
 def test_large_and_tiny_and_empty_slides_have_some():
     white = np.full((300, 300, 3), 250, np.uint8)
-    assert np.array_equal(slide_vectors(slide(white, 0.25)), a.RUIFROK)
+    assert np.array_equal(slide_vectors(slide(white, 0.25)), RUIFROK)
     small = slide_vectors(slide(mixture(OTHER, 90, 90), 0.5))  # less than a tile
     assert angle(small[0], OTHER[0]) < 5
 

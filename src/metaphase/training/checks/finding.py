@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
+from metaphase.arrays import FloatArray
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.training.data.trainingdata import TrainingData
 from metaphase.training.patches.minedplaces import load_mined
 from metaphase.training.patches.sampling import Sampler, sampling_case
-from metaphase.training.recipe.anchors import FloatArray, box_sizes
+from metaphase.training.recipe.anchors import box_sizes
 from metaphase.training.recipe.recipe import Recipe
 from metaphase.units import scanner_mpp
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from metaphase.arrays import FloatArray
 from metaphase.errors import Problem, SplitError
 from metaphase.labels.dataset import Dataset
 from metaphase.training.data.heldout import HeldOut
-from metaphase.training.data.masked import FloatArray, Masked, load_masked
+from metaphase.training.data.masked import Masked, load_masked
 from metaphase.training.data.sources import crop_cases, read_split, region_cases
 from metaphase.training.data.trainingdata import TrainingData
 from metaphase.training.recipe.recipe import Recipe

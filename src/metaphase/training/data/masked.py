@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from metaphase.arrays import FloatArray
 from metaphase.boxes import as_boxes
 from metaphase.errors import InputError
+from metaphase.files import read_text
 from metaphase.labels.dataset import Case, Dataset
 
-FloatArray = NDArray[np.float64]
 Masked = Mapping[str, FloatArray]
 """Boxes x1, y1, x2, y2 [n, 4] in full-resolution pixels, by case id."""
 
@@ -27,7 +27,7 @@ def load_masked(path: str | Path, cases: Dataset) -> dict[str, FloatArray]:
     """
     path = Path(path)
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))["painted"]
+        content: Any = json.loads(read_text(path))["painted"]
         boxes = {str(name): _boxes(value) for name, value in content.items()}
     except OSError as error:
         raise InputError.of(path, f"cannot be read: {error.strerror}") from error

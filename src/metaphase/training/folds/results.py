@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from metaphase.detectionfile import load_detections
 from metaphase.errors import DetectionsError, RecipeError
 from metaphase.figures import Detections
+from metaphase.files import read_text
 from metaphase.labels.dataset import Dataset
 from metaphase.training.data.sources import region_cases
 from metaphase.training.folds.crossvalidation import LEFT_OUT, RESULT_NAME, fold_folder
@@ -97,7 +98,7 @@ def load_folds(folder: str | Path) -> Folds:
 def _result(path: Path) -> Mapping[str, Any]:
     way_out = "name a folder that 'metaphase cross-validate' finished"
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = json.loads(read_text(path))
     except (OSError, ValueError) as error:
         raise DetectionsError.of(path, f"cannot be read: {error}", way_out=way_out) from error
     if not isinstance(told, dict) or not {"folds", "radius_um"} <= set(told):

@@ -17,11 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from metaphase.arrays import Float32Array, FloatArray, Pixels, Rng, to_uint8
 from metaphase.errors import RecipeError
-from metaphase.slides.stain import Macenko, macenko_of
-from metaphase.thin import covariance, times
-from metaphase.training.patches.normalise import apply_matrix, colour_matrix, reinhard_of
-from metaphase.training.patches.normalise import fourier as mix_fourier
+from metaphase.stain.jitter import VECTOR_METHODS, jitter_stains
+from metaphase.stain.macenko import Macenko, estimate_macenko
+from metaphase.stain.reinhard import estimate_reinhard
+from metaphase.training.patches.colour import apply_matrix, camera_matrix, change_hue
+from metaphase.training.patches.fourier import mix_amplitudes
 from metaphase.training.patches.symmetry import symmetry, symmetry_boxes, symmetry_points
 from metaphase.training.recipe.sections import (
     Augment,
@@ -37,23 +39,10 @@ from metaphase.training.recipe.sections import (
     Tone,
 )
 
-Pixels = NDArray[np.uint8]
-Float = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
-Rng = np.random.Generator
 Partner = Callable[[Rng], "Pixels | None"]
 """Draws a patch of another domain, of the same size; None where there is no other."""
 
-RUIFROK: Float = np.array(
-    [[0.650, 0.704, 0.286], [0.072, 0.990, 0.105], [0.268, 0.570, 0.776]], dtype=np.float32
-)
-"""Optical density of haematoxylin, eosin and DAB in R, G, B (Ruifrok and Johnston 2001); the third
-stands for whatever is neither."""
-
-_OD = -np.log(np.maximum(np.arange(256), 1) / 255).astype(np.float32)
 _NORMAL_QUANTILES = np.array([NormalDist().inv_cdf((i + 0.5) / 256) for i in range(256)])
-_FAINT_OD = 0.15
-"""Optical density (sum of R, G, B) below which a pixel counts, in part, as unstained."""
 
 
 def augment(
@@ -63,7 +52,7 @@ def augment(
     settings: Augment,
     rng: Rng,
     partner: Partner | None = None,
-    stains: Float | None = None,
+    stains: Float32Array | None = None,
 ) -> tuple[Pixels, FloatArray, FloatArray]:
     """Return a varied patch [size, size, 3] with its points [n, 2] and boxes [n, 4], in pixels.
 
@@ -83,7 +72,7 @@ def vary(
     settings: Augment,
     rng: Rng,
     partner: Partner | None = None,
-    stains: Float | None = None,
+    stains: Float32Array | None = None,
 ) -> Pixels:
     """Return the patch with everything varied that leaves its figures where they are."""
     # Drawn even where nothing is done: switching one step off leaves the others as they were.
@@ -108,102 +97,51 @@ def vary(
 
 
 def stain(
-    image: Pixels, settings: Stain, strength: float, rng: Rng, vectors: Float | None = None
+    image: Pixels, settings: Stain, strength: float, rng: Rng, vectors: Float32Array | None = None
 ) -> Pixels:
-    """Multiply and shift the concentration of each stain (Tellez et al. 2018, IEEE TMI 37:2126).
+    """Change the concentration of each stain at random (``jitter_stains``).
 
-    Optical density OD = -ln(I / 255) is unmixed into stains, c = OD M^-1; each is changed to
-    ``c (1 ± multiply) ± shift`` and mixed again. Other than in the paper the shift fades out where
-    there is no stain, so that white stays white. ``vectors`` [3 stains, RGB] are those of the
-    slide; unasked, the patch tells them or they are fixed, as ``settings.vectors`` says.
+    ``vectors`` [3 stains, RGB] are those of the slide; by default they are fixed or estimated from
+    the patch, as ``settings.vectors`` says.
     """
     if vectors is None:
         vectors = stain_vectors(image, settings.vectors)
-    size = min(settings.multiply * strength, 0.95)
-    factors = rng.uniform(1 - size, 1 + size, 3).astype(np.float32)
-    shifts = rng.uniform(-1, 1, 3).astype(np.float32) * np.float32(settings.shift * strength)
-    return mix_stains(image, vectors, factors, shifts)
+    multiply, shift = settings.multiply * strength, settings.shift * strength
+    return jitter_stains(image, vectors, rng, multiply=multiply, shift=shift)
 
 
-def mix_stains(image: Pixels, vectors: Float, factors: Float, shifts: Float) -> Pixels:
-    """Return the image with the concentration of each stain multiplied and shifted [3 each]."""
-    od = np.take(_OD, image.reshape(-1, 3))
-    change = np.linalg.inv(vectors) @ np.diag(factors) @ vectors
-    mixed = times(od, change.astype(np.float32))
-    shift = (shifts @ vectors).astype(np.float32)
-    if shift.any():
-        stained = np.minimum(times(od, np.full((3, 1), 1 / _FAINT_OD, np.float32)), 1)
-        mixed += stained * shift
-    np.negative(mixed, out=mixed)
-    np.exp(mixed, out=mixed)
-    mixed *= 255
-    return _to_bytes(mixed).reshape(image.shape)
-
-
-def stain_vectors(image: Pixels, method: str) -> Float:
-    """Return the optical density [3 stains, RGB] of the stains by one of ``STAIN_METHODS``."""
-    if method not in STAIN_METHODS:
+def stain_vectors(image: Pixels, method: str) -> Float32Array:
+    """Return the stain vectors [3, RGB] by one of ``VECTOR_METHODS``. Raises RecipeError."""
+    if method not in VECTOR_METHODS:
         raise RecipeError.of(
             "recipe",
             f"unknown stain vectors {method!r}",
             record="augment.stain.vectors",
-            way_out=f"one of {', '.join(STAIN_METHODS)}",
+            way_out=f"one of {', '.join(VECTOR_METHODS)}",
         )
-    return STAIN_METHODS[method](image)
-
-
-def macenko(image: Pixels, *, faint: float = 0.45, percentile: float = 1.0) -> Float:
-    """Estimate the stains of one image (Macenko et al. 2009, ISBI); Ruifrok's where it cannot.
-
-    The plane of the two strongest directions of the stained pixels' optical density is taken, and
-    in it the extreme angles. Images with too little stain, or one stain only, keep fixed vectors.
-    """
-    od = np.take(_OD, image[::2, ::2].reshape(-1, 3))
-    od = od[od.sum(axis=1) > faint]
-    if len(od) < 64:
-        return RUIFROK
-    plane = np.linalg.eigh(covariance(od))[1][:, 1:]
-    plane = plane * np.where(plane.sum(axis=0) < 0, -1, 1)
-    along = times(od, plane)
-    angle = np.arctan2(along[:, 0], along[:, 1])
-    low, high = np.percentile(angle, [percentile, 100 - percentile])
-    found = np.stack([plane @ [np.sin(a), np.cos(a)] for a in (low, high)])
-    found = np.maximum(found, 1e-3) / np.linalg.norm(np.maximum(found, 1e-3), axis=1)[:, None]
-    if high - low < 0.1:
-        return RUIFROK
-    first, second = found if found[0, 0] > found[1, 0] else found[::-1]  # haematoxylin takes red
-    rest = np.cross(first, second)
-    return np.stack([first, second, rest / np.linalg.norm(rest)]).astype(np.float32)
-
-
-STAIN_METHODS: dict[str, Callable[[Pixels], Float]] = {
-    "ruifrok": lambda image: RUIFROK,
-    "macenko": macenko,
-    "slide": macenko,
-}
-"""How stain vectors are found of a patch, by the name that recipes use. Others may be added. Where
-"slide" is asked for, this is for patches of no one slide, and ``slidestain`` for the rest."""
+    return VECTOR_METHODS[method](image)
 
 
 def stain_transfer(
     image: Pixels, settings: StainTransfer, strength: float, rng: Rng, partner: Pixels
 ) -> Pixels:
-    """Exchange the stain for that of another domain's patch, as far as both can be told."""
-    find = macenko_of if settings.method == "macenko" else reinhard_of
-    own, theirs = find(image[::2, ::2])[0], find(partner[::2, ::2])[0]  # a quarter tells enough
-    if own is None or theirs is None:
+    """Replace the stain by that of another domain's patch, where both can be estimated."""
+    estimate = estimate_macenko if settings.method == "macenko" else estimate_reinhard
+    # A quarter of the pixels is enough.
+    source, target = estimate(image[::2, ::2])[0], estimate(partner[::2, ::2])[0]
+    if source is None or target is None:
         return image
-    if isinstance(own, Macenko) and isinstance(theirs, Macenko):
-        # A tile's own amounts may be those of a corner without nuclei: no more than doubled.
-        amounts = np.clip(theirs.amounts, own.amounts / 2, own.amounts * 2)
-        theirs = Macenko(theirs.vectors, amounts)
-    return theirs.instead_of(own, image)  # type: ignore[arg-type]  # both of one kind
+    if isinstance(source, Macenko) and isinstance(target, Macenko):
+        # The amounts of a patch without nuclei are small: they are at most doubled or halved.
+        amounts = np.clip(target.amounts, source.amounts / 2, source.amounts * 2)
+        target = Macenko(target.vectors, amounts)
+    return target.transfer(image, source)  # type: ignore[arg-type]  # both of one kind
 
 
 def fourier(image: Pixels, settings: Fourier, strength: float, rng: Rng, partner: Pixels) -> Pixels:
     """Mix the amplitudes of low frequency with those of another domain's patch."""
     amount = min(rng.uniform(0, settings.amount) * strength, 1.0)
-    return mix_fourier(image, partner, beta=settings.beta, amount=amount)
+    return mix_amplitudes(image, partner, beta=settings.beta, amount=amount)
 
 
 # --- light and colour ---------------------------------------------------------------------------
@@ -216,31 +154,19 @@ def tone(image: Pixels, settings: Tone, strength: float, rng: Rng) -> Pixels:
     grey = grey ** np.exp(gamma * settings.gamma)
     grey = (grey - 0.5) * (1 + contrast * settings.contrast) + 0.5
     grey = grey + brightness * settings.brightness
-    table = _to_bytes((grey * 255).astype(np.float32))
+    table = to_uint8((grey * 255).astype(np.float32))
     return np.asarray(np.take(table, image))
-
-
-YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 
 
 def colour(image: Pixels, settings: Colour, strength: float, rng: Rng) -> Pixels:
     """Turn the hue and scale the saturation: a rotation and a factor in the plane of YIQ."""
     turn, more = rng.uniform(-1, 1, 2) * strength
-    return turned_colour(image, turn * settings.hue_deg, max(1 + more * settings.saturation, 0))
-
-
-def turned_colour(image: Pixels, degrees: float, scale: float) -> Pixels:
-    """Return the image with the plane of YIQ's I and Q turned and scaled."""
-    angle = np.deg2rad(degrees)
-    c, s = scale * np.cos(angle), scale * np.sin(angle)
-    matrix = np.linalg.inv(YIQ) @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ YIQ
-    mixed = times(image.reshape(-1, 3).astype(np.float32), matrix.T.astype(np.float32))
-    return _to_bytes(mixed).reshape(image.shape)
+    return change_hue(image, turn * settings.hue_deg, max(1 + more * settings.saturation, 0))
 
 
 def camera(image: Pixels, settings: Camera, strength: float, rng: Rng) -> Pixels:
     """Let the channels leak into each other, as in a camera with other filters."""
-    return apply_matrix(image, colour_matrix(rng, settings.matrix * strength))
+    return apply_matrix(image, camera_matrix(rng, settings.matrix * strength))
 
 
 # --- optics, camera, file -----------------------------------------------------------------------
@@ -255,7 +181,7 @@ def sharpen(image: Pixels, settings: Sharpen, strength: float, rng: Rng) -> Pixe
     """Sharpen by an unsharp mask of sigma 0.5 to 1.5 px, as scanners do."""
     amount = np.float32(rng.uniform(0, settings.amount * strength))
     values = image.astype(np.float32)
-    return _to_bytes(values + amount * (values - gaussian(image, rng.uniform(0.5, 1.5))))
+    return to_uint8(values + amount * (values - gaussian(image, rng.uniform(0.5, 1.5))))
 
 
 def gaussian(image: Pixels, sigma_px: float) -> Pixels:
@@ -322,10 +248,3 @@ STEPS: tuple[tuple[str, Callable[..., Pixels]], ...] = (
 _WITH_PARTNER = ("stain_transfer", "fourier")
 _LATER_DRAWN = ("stain_transfer", "fourier", "camera")
 _FIRST_DRAWN = tuple(name for name, _ in STEPS if name not in _LATER_DRAWN)
-
-
-def _to_bytes(values: NDArray[np.floating]) -> Pixels:
-    """Round to the nearest grey level in 0..255."""
-    np.clip(values, 0, 255, out=values)
-    values += 0.5
-    return values.astype(np.uint8)

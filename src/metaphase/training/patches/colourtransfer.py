@@ -8,10 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
-FloatArray = NDArray[np.float64]
+from metaphase.arrays import FloatArray, Pixels
 
 _OD = -np.log(np.maximum(np.arange(256), 1) / 255).astype(np.float32)
 

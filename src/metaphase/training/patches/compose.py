@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from metaphase.arrays import FloatArray, Pixels, Rng
 from metaphase.boxes import as_boxes, as_points, distances
 from metaphase.figures import Label
 from metaphase.training.patches.colourtransfer import Look, look_of, recolour
@@ -27,9 +28,6 @@ from metaphase.training.patches.picture import Picture, darkest
 from metaphase.training.patches.sampling import CROPS, PatchSpec, Sampler, rng_for
 from metaphase.training.recipe.sections import Sampling
 
-Pixels = NDArray[np.uint8]
-FloatArray = NDArray[np.float64]
-Rng = np.random.Generator
 Read = Callable[[PatchSpec], Patch]
 
 WINDOW_UM = (16.0, 27.5)

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from metaphase.arrays import FloatArray, Pixels, Rng
 from metaphase.boxes import as_boxes, as_points
 from metaphase.errors import Problem, RecipeError
 from metaphase.figures import Label
@@ -34,10 +35,6 @@ from metaphase.training.patches.patch import CaseTargets
 from metaphase.training.patches.picture import Picture, Whole, valid_part
 from metaphase.training.patches.strips import SEAM_PX, joined, mismatch, ramp, side_strip
 from metaphase.units import scanner_mpp
-
-Pixels = NDArray[np.uint8]
-FloatArray = NDArray[np.float64]
-Rng = np.random.Generator
 
 CORE_UM = 4.5
 """Nothing of a pasted figure is blended nearer than this to its centre."""

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
+from metaphase.arrays import Float32Array, Pixels
 from metaphase.labels.dataset import Dataset
 from metaphase.training.data.trainingdata import Unlabelled
-from metaphase.training.patches.augment import Float, Partner, augment
+from metaphase.training.patches.augment import Partner, augment
 from metaphase.training.patches.compose import Composer
 from metaphase.training.patches.crops import Crops
 from metaphase.training.patches.minedplaces import load_mined
-from metaphase.training.patches.patch import CaseTargets, Patch, Pixels, SlidePool
+from metaphase.training.patches.patch import CaseTargets, Patch, SlidePool
 from metaphase.training.patches.sampling import AUGMENT, PatchSpec, Sampler, rng_for, sampling_case
 from metaphase.training.patches.slidestains import SlideStains, slide_stains
 from metaphase.training.patches.unlabelledplaces import TissuePlaces, domain_of
@@ -126,7 +127,7 @@ def _augmented(
     settings: Augment,
     rng: np.random.Generator,
     partners: Partners | None,
-    stains: Float | None,
+    stains: Float32Array | None,
 ) -> Patch:
     together = np.concatenate([patch.boxes, patch.ignore])
     partner = None if partners is None else partners.of(patch)

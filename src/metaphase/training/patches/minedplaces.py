@@ -8,13 +8,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from metaphase.arrays import FloatArray
 from metaphase.boxes import as_points
 from metaphase.errors import InputError
-from metaphase.files import write_text
+from metaphase.files import open_text, write_text
 
-FloatArray = NDArray[np.float64]
 MINED_COLUMNS = ("case", "x_px", "y_px")
 
 
@@ -22,7 +21,7 @@ def load_mined(path: str | Path) -> dict[str, FloatArray]:
     """Read places judged false, ``case,x_px,y_px`` and perhaps more columns: case id -> [n, 2]."""
     rows: dict[str, list[tuple[float, float]]] = {}
     try:
-        with Path(path).open(encoding="utf-8", newline="") as stream:
+        with open_text(path) as stream:
             reader = csv.DictReader(stream)
             missing = set(MINED_COLUMNS) - set(reader.fieldnames or ())
             if missing:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metaphase.arrays import FloatArray, Pixels
 from metaphase.boxes import around, as_boxes, as_points
 from metaphase.labels.dataset import Case
 from metaphase.slides.open import open_case
@@ -18,8 +19,6 @@ from metaphase.training.patches.pixelcache import DecodedSlide, DecodedStore
 from metaphase.training.patches.sampling import PatchSpec
 from metaphase.training.recipe.anchors import DEFAULT_BOX_UM
 
-Pixels = NDArray[np.uint8]
-FloatArray = NDArray[np.float64]
 OPEN_SLIDES = 16
 """Slides that one worker keeps open."""
 

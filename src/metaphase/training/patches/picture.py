@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from metaphase.arrays import FloatArray, Pixels
 from metaphase.training.patches.colourtransfer import Look
-
-Pixels = NDArray[np.uint8]
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

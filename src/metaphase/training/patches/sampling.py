@@ -14,14 +14,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from metaphase.arrays import FloatArray
 from metaphase.boxes import as_points, distances
 from metaphase.errors import SplitError
 from metaphase.figures import Label, points_of
 from metaphase.labels.dataset import Case
+from metaphase.radii import MATCH_RADIUS_UM
 from metaphase.training.recipe.anchors import DEFAULT_BOX_UM
 from metaphase.training.recipe.sections import Sampling
 
-FloatArray = NDArray[np.float64]
 Kind = Literal["mitotic", "hard_negative", "random"]
 KINDS: tuple[Kind, ...] = ("mitotic", "hard_negative", "random")
 
@@ -68,7 +69,7 @@ class SamplingCase:
     corners: FloatArray
     hard_negative: FloatArray
     mined: FloatArray
-    ignore_radius_um: float = 7.5
+    ignore_radius_um: float = MATCH_RADIUS_UM
 
     def with_mined(self, places: FloatArray) -> SamplingCase:
         """Return the case with other mined places; those near a mitotic figure are dropped."""
@@ -92,7 +93,7 @@ def sampling_case(
     mpp: float,
     domain: str = "",
     mined: FloatArray | None = None,
-    ignore_radius_um: float = 7.5,
+    ignore_radius_um: float = MATCH_RADIUS_UM,
 ) -> SamplingCase:
     """Describe a labelled case for sampling. Mined places near a mitotic figure are dropped."""
     if not case.labelled:

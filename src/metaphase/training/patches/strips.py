@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
+from metaphase.arrays import Pixels
 
 SEAM_PX = 8
 """Rows over which two pictures are blended."""

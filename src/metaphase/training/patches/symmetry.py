@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
-FloatArray = NDArray[np.float64]
+from metaphase.arrays import FloatArray, Pixels
 
 
 def symmetry(image: Pixels, turn: int) -> Pixels:

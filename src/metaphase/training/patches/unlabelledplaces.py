@@ -9,15 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from metaphase.arrays import FloatArray
 from metaphase.boxes import as_boxes, as_points
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.training.data.masked import Masked
 from metaphase.training.patches.patch import Patch, SlidePool
 from metaphase.training.patches.sampling import PatchSpec
-
-FloatArray = NDArray[np.float64]
 
 _TRIES = 8
 _GLASS = 225  # grey level above which a pixel of all channels is glass

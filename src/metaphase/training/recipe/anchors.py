@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from metaphase.arrays import FloatArray
 from metaphase.figures import Label
 from metaphase.labels.dataset import Dataset
 
-FloatArray = NDArray[np.float64]
 DEFAULT_BOX_UM = 12.5
 """Side of MIDOG's boxes (50 px at 0.25 um/px); for labels that are points."""
 

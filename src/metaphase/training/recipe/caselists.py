@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from metaphase.files import read_text
 from metaphase.labels.dataset import DOMAINS, Case
 
 FILE_MARK = "@"
@@ -38,7 +39,7 @@ def expand_lists(patterns: Iterable[str], folder: str | Path = ".") -> tuple[str
 
 def _lines(path: Path) -> list[str]:
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        lines = [line.strip() for line in read_text(path, "utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"the list {path} cannot be read: {error}") from error
     patterns = [line for line in lines if line and not line.startswith("#")]

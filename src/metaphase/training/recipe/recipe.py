@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError
 
 from metaphase.errors import RecipeError
 from metaphase.figures import LABELS, Label
+from metaphase.files import read_text
 from metaphase.labels.dataset import Dataset
 from metaphase.training.adapt.options import AdaptOptions
 from metaphase.training.recipe.anchors import box_sizes, from_labels
@@ -117,7 +118,7 @@ def _read(path: Path) -> dict[str, Any]:
     if path.exists() and not path.is_file():
         raise RecipeError.of(path, "is not a file", way_out="name a TOML file")
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(path))
     except OSError as error:
         raise RecipeError.of(path, f"cannot be read: {error.strerror}") from error
     except RecursionError as error:

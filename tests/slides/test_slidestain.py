@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metaphase.slides import stain
+from metaphase.arrays import Pixels
+from metaphase.slides import slidestain
 from metaphase.slides.array import ArraySlide
 from metaphase.slides.mpp import MppHints
-from metaphase.slides.slide import Pixels
-from metaphase.slides.stain import MOST_PLACES, Macenko, slide_stain, stain_tiles
+from metaphase.slides.slidestain import TILES_PER_SIDE, slide_stain, stain_tiles
+from metaphase.stain.macenko import Macenko
 from tests.slides.pictures import stained_tissue as tissue
 
 
@@ -28,14 +29,14 @@ def near(found: Macenko | None, wanted: Macenko | None, within: float = 0.02) ->
 
 def test_they_are_those_of_its_tissue() -> None:
     pixels = tissue(512, 640)
-    near(slide_stain(slide(pixels)), Macenko.of(pixels))
+    near(slide_stain(slide(pixels)), Macenko.estimate(pixels))
 
 
 def test_glass_ink_and_black_have_no_part() -> None:
     pixels = np.full((1600, 1600, 3), 245, np.uint8)
     pixels[200:700, 300:900] = tissue(500, 600)
     alone = slide_stain(slide(pixels))
-    near(alone, Macenko.of(pixels[200:700, 300:900]))
+    near(alone, Macenko.estimate(pixels[200:700, 300:900]))
     pixels[900:1200], pixels[1300:] = (20, 160, 60), 0
     near(slide_stain(slide(pixels)), alone, within=1e-6)
 
@@ -66,7 +67,7 @@ def test_a_large_slide_is_looked_at_in_few_places() -> None:
             return super().read(x_px, y_px, width, height, mpp)
 
     wide = Asked(tissue(300, 4000), Path("a.png"), MppHints(user=1.0))
-    assert len(stain_tiles(wide)) == len(asked) == 4 * MOST_PLACES[0]
+    assert len(stain_tiles(wide)) == len(asked) == 4 * TILES_PER_SIDE[0]
     x, y = np.array(asked).T
     assert 0 <= x.min() < 250
     assert 3700 < x.max() <= 4000 - 64
@@ -78,8 +79,8 @@ def test_a_biopsy_on_a_large_glass_is_looked_for_again(monkeypatch: pytest.Monke
     pixels = np.full((4000, 4000, 3), 245, np.uint8)
     pixels[1000:1400, 1700:2500] = tissue(400, 800)  # a fiftieth of it
     found = slide_stain(slide(pixels))
-    near(found, Macenko.of(pixels[1000:1400, 1700:2500]))
-    monkeypatch.setattr(stain, "MOST_PLACES", MOST_PLACES[:1])
+    near(found, Macenko.estimate(pixels[1000:1400, 1700:2500]))
+    monkeypatch.setattr(slidestain, "TILES_PER_SIDE", TILES_PER_SIDE[:1])
     assert slide_stain(slide(pixels)) is None
 
 
@@ -87,6 +88,6 @@ def test_files_tell_them_to_the_pixel() -> None:
     pixels = tissue(512, 512)
     own = slide_stain(slide(pixels))
     assert own is not None
-    again = Macenko.told(**own.to_json())
+    again = Macenko.from_values(**own.to_json())
     assert np.array_equal(again.vectors, own.vectors)
     assert np.array_equal(again.amounts, own.amounts)
