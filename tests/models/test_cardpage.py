@@ -8,8 +8,9 @@ from typer.testing import CliRunner
 from metaphase.cli.card import app
 from metaphase.models import modelfile
 from metaphase.models.card import SecondStage, StainReference
+from metaphase.models.cardfile import card_id
 from metaphase.models.cardpage import card_markdown
-from metaphase.models.modelfile import card_id, save_model
+from metaphase.models.modelfile import save_model
 from tests.detection.scenes import make_card
 
 POOLED = {

@@ -84,6 +84,7 @@ def detect(
     from metaphase.detection.plan import Settings, parse_region
     from metaphase.errors import InterruptedRunError
     from metaphase.evaluation.overlaymarks import label_marks
+    from metaphase.locks import output_folder
     from metaphase.models.modelfile import default_model, load_model
     from metaphase.slides.mask import read_polygons
 
@@ -100,6 +101,7 @@ def detect(
     if images and split is not None:
         raise typer.BadParameter("--split has no effect where images are named")
     dataset = _dataset(labels, image_folder)
+    output_folder(out)  # report a folder that cannot be written before anything else
     named = images or _cases(dataset, split, part, scanner)
     jobs = jobs_for(named, out, mpp=mpp, scanner=scanner, force_mpp=force_mpp)
     opened = load_model(model or default_model())

@@ -6,6 +6,7 @@ Every image has its own result folder (``resultfolder.py``).
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import threading
 import time
@@ -20,13 +21,16 @@ from metaphase.detection.inputs import Job
 from metaphase.detection.overlay import Mark, marks_of
 from metaphase.detection.plan import Plan, Settings, parameters_of
 from metaphase.detection.resultfolder import ResultFolder
-from metaphase.errors import InterruptedRunError, MetaphaseError
+from metaphase.errors import InputError, InterruptedRunError, MetaphaseError
 from metaphase.figures import Detections, Label
+from metaphase.locks import locked_folder
 from metaphase.models.modelfile import Model
 from metaphase.slides.slide import Slide
 from metaphase.units import area_mm2
 
 FAILURES_NAME = "failures.csv"
+
+_NOT_WRITABLE = {errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 Marks = Callable[[Job, Detections], Sequence[Mark]]
 """Returns what an overlay shows, for instance a comparison with the labels of the job's case."""
@@ -94,23 +98,25 @@ def detect_batch(
     ``model`` and ``settings`` are those of the executor. An image is skipped if its folder is
     complete and was made from the same image by the same model with the same parameters. Failures
     are appended to ``failures.csv`` in ``out``. KeyboardInterrupt is passed on: the same call then
-    resumes.
+    resumes. Raises InputError where ``out`` cannot be written to, FolderInUseError where another
+    command writes to it.
     """
     jobs = list(jobs)
-    run = _Batch(
-        executor,
-        model,
-        Path(out),
-        settings,
-        options or BatchOptions(),
-        _SerialEvents(events or BatchEvents()),
-    )
-    run.failures.clear()
-    if executor.images_at_once == 1:
-        for number, job in enumerate(jobs):
-            run(number, job)
-    else:
-        _run_in_threads(run, jobs, executor.images_at_once)
+    with locked_folder(out) as folder:
+        run = _Batch(
+            executor,
+            model,
+            folder,
+            settings,
+            options or BatchOptions(),
+            _SerialEvents(events or BatchEvents()),
+        )
+        run.failures.clear()
+        if executor.images_at_once == 1:
+            for number, job in enumerate(jobs):
+                run(number, job)
+        else:
+            _run_in_threads(run, jobs, executor.images_at_once)
     return [run.outcomes[number] for number in range(len(jobs))]
 
 
@@ -195,13 +201,30 @@ class _Batch:
         except MetaphaseError as error:
             outcome = Outcome(job, "failed", str(error))
         except Exception as error:  # the fault of one image must not stop the others
+            self._check_disk(error)
             outcome = Outcome(job, "failed", f"{type(error).__name__}: {error}")
         outcome = replace(outcome, seconds=time.monotonic() - started)
+        try:
+            self._record(number, outcome)
+        except OSError as error:
+            self._check_disk(error)
+            raise
+
+    def _record(self, number: int, outcome: Outcome) -> None:
         with self.events.lock:
             self.outcomes[number] = outcome
             if outcome.status == "failed":
                 self.failures.add(outcome)
             self.events.events.finished(outcome)
+
+    def _check_disk(self, error: Exception) -> None:
+        """Raise InputError where nothing more can be written: that concerns all images."""
+        if isinstance(error, OSError) and error.errno in _NOT_WRITABLE:
+            raise InputError.of(
+                self.out,
+                f"cannot be written to: {error.strerror}",
+                way_out="free some space, or choose another --out; the same command resumes",
+            ) from error
 
     def _detect(self, job: Job) -> Outcome:
         folder = ResultFolder(self.out / job.name)

@@ -1,9 +1,9 @@
 """From a network's output maps to candidate points: one module for training, runtimes and tests.
 
 The conventions are those of ``models/card.py``. For ``kind = "centre"`` a candidate is a cell whose
-score is the largest of its 3 x 3 neighbourhood ("Objects as Points", Zhou et al. 2019); for
-``kind = "anchors"`` it is every anchor over the score, at the centre of its decoded box. What lies
-close together is left to ``merge``.
+score is the largest of its 3 x 3 neighbourhood ("Objects as Points", Zhou et al. 2019). For
+``kind = "anchors"`` it is every anchor above the score, at the centre of its decoded box.
+Candidates that are close together are merged later (``merge``).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from metaphase.errors import ModelFileError
 from metaphase.models.card import HeadSpec, Level
 
 MAX_PER_TILE = 1000
-"""The best that are kept of a tile before merging (torchvision's RetinaNet keeps as many a level).
+"""Most candidates that are kept of a tile (torchvision's RetinaNet keeps as many per level).
 
-A 512 px tile at 0.25 um/px is 0.016 mm2; a tile that reaches the cap has no useful scores.
+A 512 px tile at 0.25 um/px is 0.016 mm2; a tile that reaches this number has no useful scores.
 """
 
 Map = NDArray[np.float32]
@@ -32,7 +32,7 @@ Map = NDArray[np.float32]
 class TileCandidates:
     """The candidates of one tile, by falling score: positions in tile px, label codes.
 
-    ``capped`` tells that more were found than are kept.
+    ``capped``: there were more than are kept.
     """
 
     x: NDArray[np.float64]
@@ -130,7 +130,7 @@ def _is_peak(
     row: NDArray[np.int64],
     column: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
-    """Tell which cells are the largest of their 3 x 3; of equal neighbours the first one is."""
+    """Return which cells are the largest of their 3 x 3. Of equal neighbours, the first counts."""
     padded = np.pad(logits, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
     here = logits[tile, channel, row, column]
     peak = np.ones(len(here), dtype=bool)
@@ -155,18 +155,18 @@ def _check(maps: Sequence[NDArray[np.floating]], head: HeadSpec) -> int:
     """Check the maps against the head and return the number of tiles."""
     shapes = [tuple(m.shape) for m in maps]
     values = 2 if head.kind == "centre" else 4
-    wanted = []
+    expected = []
     for level in head.levels:
         anchors = max(1, len(level.anchors))
-        wanted += [anchors * len(head.classes), anchors * values]
-    fits = len(shapes) == len(wanted) and all(
+        expected += [anchors * len(head.classes), anchors * values]
+    fits = len(shapes) == len(expected) and all(
         len(shape) == 4 and shape[0] == shapes[0][0] and shape[1] == channels
-        for shape, channels in zip(shapes, wanted, strict=True)
+        for shape, channels in zip(shapes, expected, strict=True)
     )
     fits = fits and all(a[2:] == b[2:] for a, b in zip(shapes[::2], shapes[1::2], strict=True))
     if not fits:
         raise ModelFileError.of(
-            "output maps", f"the card promises {wanted} channels, the network gave {shapes}"
+            "output maps", f"the card states {expected} channels, the network returned {shapes}"
         )
     if any(bool(np.isnan(logits).any()) for logits in maps[::2]):
         raise _not_a_number()
@@ -176,6 +176,6 @@ def _check(maps: Sequence[NDArray[np.floating]], head: HeadSpec) -> int:
 def _not_a_number() -> Exception:
     return ModelFileError.of(
         "output maps",
-        "the network gave values that are not numbers",
-        way_out="if the model is of half precision, use the one of full precision",
+        "the network returned values that are not numbers",
+        way_out="if the model is in half precision, use one in full precision",
     )

@@ -19,6 +19,7 @@ from metaphase.detection.inputs import Job, jobs_for_cases, jobs_for_paths
 from metaphase.detection.plan import Region, Settings
 from metaphase.detection.runtime import Runtime, open_runtime
 from metaphase.labels.dataset import Dataset
+from metaphase.locks import output_folder
 from metaphase.models.modelfile import DEFAULT_NAME, Model, load_model
 
 Images = Dataset | Iterable[str | Path] | str | Path
@@ -70,6 +71,7 @@ def detect_images(
         tissue=tissue,
         keep_stains=keep_stains,
     )
+    output_folder(out)  # report a folder that cannot be written before anything else
     jobs = jobs_for(images, out, mpp=mpp, scanner=scanner, force_mpp=force_mpp)
     options = BatchOptions(overwrite, overlay, redraw, marks or default_marks)
     events = BatchEvents(finished=on_finished)

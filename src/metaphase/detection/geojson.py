@@ -1,7 +1,7 @@
 """Points as GeoJSON that QuPath opens: by dragging the file onto the image, or File > Import.
 
-One Feature a detection, in full-resolution pixels with y downwards, as QuPath counts them. The id
-is a UUID made of the image and the place, so that writing twice gives the same file.
+One Feature per detection, in full-resolution pixels with y downwards, as in QuPath. Its id is a
+UUID of the image and the position, so that writing twice gives the same file.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ COLOURS: dict[Label, tuple[int, int, int]] = {
     Label.MITOTIC: (0, 200, 83),
     Label.HARD_NEGATIVE: (41, 121, 255),
 }
-"""Colour of each label, here and in pictures: both stand out against eosin and haematoxylin."""
+"""Colour of each label, here and in overlays: both stand out against eosin and haematoxylin."""
 
-_SPACE = UUID("1d0c5f0e-6f0b-5d52-9d3a-6f3a3f0a5a51")  # of metaphase's detections
+_SPACE = UUID("1d0c5f0e-6f0b-5d52-9d3a-6f3a3f0a5a51")  # namespace of the ids
 
 
 def class_name(label: Label) -> str:
-    """Return the name that a label has as a QuPath classification."""
+    """Return the QuPath classification of a label."""
     return CLASSES[label]
 
 
 def features(
     detections: Detections, *, offset_px: tuple[float, float] = (0.0, 0.0)
 ) -> list[dict[str, Any]]:
-    """Return one GeoJSON Feature a detection, in their order.
+    """Return one GeoJSON Feature per detection, in their order.
 
     ``offset_px`` is subtracted: the corner of the part of a slide that QuPath shows.
     """
@@ -79,7 +79,7 @@ def feature_id(image: str, x_px: float, y_px: float, label: Label) -> str:
 
 
 def write_features(items: list[dict[str, Any]], path: str | Path) -> None:
-    """Write Features as one FeatureCollection, a Feature a line."""
+    """Write Features as one FeatureCollection, one Feature per line."""
     lines = ",\n".join(json.dumps(item, ensure_ascii=False, allow_nan=False) for item in items)
     write_text(path, f'{{"type": "FeatureCollection", "features": [\n{lines}\n]}}\n')
 
@@ -87,7 +87,7 @@ def write_features(items: list[dict[str, Any]], path: str | Path) -> None:
 def save_geojson(detections: Detections, path: str | Path, slide: Slide | None = None) -> None:
     """Write the detections at or above their threshold as GeoJSON for QuPath.
 
-    QuPath counts from the corner of the bounds that ``slide`` tells of, if it does (Mirax).
+    As in QuPath, positions count from the corner of the bounds that ``slide`` states (MIRAX).
     """
     offset_px = (0.0, 0.0) if slide is None else bounds_offset(slide.properties)
     write_features(features(detections.above_threshold(), offset_px=offset_px), path)

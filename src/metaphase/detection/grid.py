@@ -1,9 +1,9 @@
 """The grid of overlapping tiles over an image, and which tile owns which place.
 
-A grid is laid over the whole image in network pixels, whatever part of it is then looked at, so
-that a region gives what the whole slide would give there. Tiles overlap by twice the margin; the
-last one of a row or column ends flush with the image. Every place belongs to exactly one tile: the
-border between two tiles runs through the middle of their overlap.
+The grid covers the whole image in network pixels, also where only a region is analysed, so that a
+region has the same tiles as in the whole slide. Tiles overlap by twice the margin. The last tile of
+a row or column ends at the border of the image. Every place belongs to exactly one tile: the border
+between two tiles is the middle of their overlap.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from metaphase.arrays import BoolArray, FloatArray
+from metaphase.arrays import BoolArray, FloatArray, IntArray
 from metaphase.slides.tiling import grid_starts
 
 
@@ -40,12 +39,12 @@ class Grid:
             )
 
     @cached_property
-    def starts_x(self) -> NDArray[np.int64]:
+    def starts_x(self) -> IntArray:
         """Left edges of the columns, in network pixels."""
         return self._starts(self.width_px)
 
     @cached_property
-    def starts_y(self) -> NDArray[np.int64]:
+    def starts_y(self) -> IntArray:
         """Upper edges of the rows, in network pixels."""
         return self._starts(self.height_px)
 
@@ -61,7 +60,7 @@ class Grid:
     def owned_px(self) -> FloatArray:
         """The rectangles x1, y1, x2, y2 [tiles, 4] owned, in full-resolution pixels.
 
-        They part the image without gap or overlap.
+        They cover the image without gaps and overlaps.
         """
         x = self._borders(self.starts_x, self.width_px)
         y = self._borders(self.starts_y, self.height_px)
@@ -77,26 +76,26 @@ class Grid:
         )
 
     def keeps(self, number: int, x_px: FloatArray, y_px: FloatArray, slack_px: float) -> BoolArray:
-        """Tell which points [n] (full-resolution pixels) a tile keeps: in what it owns, or near.
+        """Return which points [n] (full-resolution pixels) a tile keeps: what it owns, and a slack.
 
-        The slack is for a figure on a border that each of two tiles sees on the other's side;
-        the merge removes the doubles. It holds towards the outside of the image too.
+        Two tiles can place a figure on their border each on the other's side. With the slack both
+        keep it, and merging removes the second. The slack also holds outside of the image.
         """
         x1, y1, x2, y2 = self.owned_px[number]
         inside_x = (x_px >= x1 - slack_px) & (x_px <= x2 + slack_px)
         return np.asarray(inside_x & (y_px >= y1 - slack_px) & (y_px <= y2 + slack_px))
 
-    def touching(self, box_px: tuple[float, float, float, float]) -> NDArray[np.int64]:
+    def touching(self, box_px: tuple[float, float, float, float]) -> IntArray:
         """Return the numbers of the tiles that own part of a box x1, y1, x2, y2."""
         x1, y1, x2, y2 = box_px
         own = self.owned_px
         hit = (own[:, 0] < x2) & (own[:, 2] > x1) & (own[:, 1] < y2) & (own[:, 3] > y1)
         return np.flatnonzero(hit)
 
-    def _starts(self, length_px: int) -> NDArray[np.int64]:
+    def _starts(self, length_px: int) -> IntArray:
         length = max(1, math.ceil(length_px / self.scale - 1e-9))
         return np.array(grid_starts(length, self.tile, self.tile - 2 * self.margin))
 
-    def _borders(self, starts: NDArray[np.int64], length_px: int) -> FloatArray:
+    def _borders(self, starts: IntArray, length_px: int) -> FloatArray:
         middle = (starts[1:] + starts[:-1] + self.tile) / 2 * self.scale
         return np.concatenate([[0.0], middle, [float(length_px)]])

@@ -1,8 +1,8 @@
-"""One merge: of all detections within a radius, the one with the best score stays.
+"""Merging within a radius: of candidates that are close together, the best score remains.
 
-Greedy by score, labels competing: a mitotic figure and a hard negative at one place are two
-readings of one thing, and the better score wins. A point is dropped if a *kept* point of better
-rank lies within the radius (distance <= radius), so a dropped point drops nobody.
+Greedy by score, across labels: a mitotic figure and a hard negative at one place are two readings
+of one object, and the better score wins. A point is removed if a *kept* point of better rank lies
+within the radius (distance <= radius); a removed point removes no other.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _SLACK = 1 + 1e-9  # the tree is asked for a little more, and the exact rule dec
 def merge(
     x_px: ArrayLike, y_px: ArrayLike, score: ArrayLike, label: ArrayLike, radius_px: float
 ) -> NDArray[np.int64]:
-    """Return the indices [k] of the detections that stay, by falling score.
+    """Return the indices [k] of the points that remain, by falling score.
 
-    All arguments are vectors [n]. Ties are broken by y, x and label, so the result does not
-    depend on the order of the input. Time is n log n for sparse points and stays bounded where
-    thousands lie in one place. Raises ValueError for a radius that is not positive.
+    All arguments are vectors [n]. Ties are broken by y, x and label, so the result does not depend
+    on the order of the input. The time is n log n for sparse points, and bounded where thousands
+    lie in one place. Raises ValueError for a radius that is not positive.
     """
     if not radius_px > 0:
         raise ValueError(f"the radius must be positive, not {radius_px}")
@@ -34,7 +34,7 @@ def merge(
 
 
 def _keep(points: NDArray[np.float64], radius: float) -> NDArray[np.int64]:
-    """Return the rows that stay, for rows in order of rank."""
+    """Return the rows that remain, for rows in order of rank."""
     if len(points) < 2:
         return np.arange(len(points))
     tree = _tree(points)
@@ -54,22 +54,22 @@ def _keep(points: NDArray[np.float64], radius: float) -> NDArray[np.int64]:
 
 
 def _keep_by_halves(points: NDArray[np.float64], radius: float) -> NDArray[np.int64]:
-    """The same with less memory: the better half first, then what it leaves of the other."""
+    """The same with less memory: first the better half, then what it leaves of the other half."""
     half = len(points) // 2
     upper = _keep(points[:half], radius)
     kept = points[upper]
     _, nearest = _tree(kept).query(points[half:], distance_upper_bound=radius * _SLACK)
-    found = nearest < len(kept)
-    gone = np.zeros(len(points) - half, dtype=bool)
-    gone[found] = _squared(points[half:][found], kept[nearest[found]]) <= radius * radius
-    rest = half + np.flatnonzero(~gone)
+    near = nearest < len(kept)
+    removed = np.zeros(len(points) - half, dtype=bool)
+    removed[near] = _squared(points[half:][near], kept[nearest[near]]) <= radius * radius
+    rest = half + np.flatnonzero(~removed)
     return np.concatenate([upper, rest[_keep(points[rest], radius)]])
 
 
 def _tree(points: NDArray[np.float64]) -> Any:
     from scipy.spatial import cKDTree
 
-    # Sliding midpoints: medians cost much more where many points coincide.
+    # Split at midpoints: medians take much longer where many points coincide.
     return cKDTree(points, balanced_tree=False, compact_nodes=False)
 
 

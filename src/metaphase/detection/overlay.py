@@ -1,7 +1,8 @@
-"""A picture of an image with rings around what was found.
+"""The overlay: an overview of an image with a ring around each detection.
 
-Without truth, the colour is the label's. With it, what agrees with the truth is green, what does
-not is orange, and what was missed has a red square: another shape, for eyes that see colours alike.
+Without labels to compare with, the colour is that of the detection's label. With labels, found
+figures have a green ring, false positives an orange ring, and missed figures a red square. The
+shape distinguishes them for readers with colour blindness.
 """
 
 from __future__ import annotations
@@ -35,13 +36,13 @@ MISSED: Colour = (255, 0, 60)
 MAX_SIDE_PX = 2000
 RING_UM = 9.0
 _SMALLEST_RING_PX = 8.0
-_MAX_TEXTS = 300  # more numbers would hide the image
-_SMOOTH = 2  # marks are drawn this much larger and reduced, so that rings are round
+_MAX_TEXTS = 300  # more scores would hide the image
+_SMOOTH = 2  # marks are drawn at this scale and reduced, so that rings are smooth
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One thing to draw, at a place in full-resolution pixels."""
+    """One ring or square, at a place in full-resolution pixels."""
 
     x_px: float
     y_px: float
@@ -53,18 +54,18 @@ class Mark:
 
 def marks_of(detections: Detections) -> list[Mark]:
     """Return a ring for each detection at or above the threshold, coloured by label."""
-    found = detections.above_threshold()
-    rows = zip(found.x_px, found.y_px, found.score, found.labels, strict=True)
+    kept = detections.above_threshold()
+    rows = zip(kept.x_px, kept.y_px, kept.score, kept.labels, strict=True)
     return [Mark(x, y, str(label), COLOURS[label], f"{s:.2f}") for x, y, s, label in rows]
 
 
 def marks_against(
     detections: Detections, matched: NDArray[np.bool_], missed: ArrayLike
 ) -> list[Mark]:
-    """Return marks that compare detections with the truth.
+    """Return marks that compare detections with labelled figures.
 
-    ``matched`` [n] tells which of the detections agree with it; ``missed`` [k, 2] are the places of
-    the true figures that no detection met.
+    ``matched`` [n] are the detections that match a figure; ``missed`` [k, 2] are the positions of
+    figures without a detection.
     """
     rows = zip(detections.x_px, detections.y_px, detections.score, matched, strict=True)
     marks = [
@@ -132,7 +133,7 @@ def _text(
     size: tuple[int, int],
     font: object,
 ) -> None:
-    """Write beside the mark, on the side where there is room."""
+    """Write the score beside the mark, on the side with more room."""
     left = x + 2.8 * radius > size[0]
     y = min(max(y, radius / 2), size[1] - radius / 2)
     x += (-1.25 if left else 1.25) * radius
@@ -150,7 +151,7 @@ def _text(
 
 
 def _with_legend(picture: Image, marks: Sequence[Mark], mpp: float) -> Image:
-    """Add a strip below: a scale bar, and how many marks there are of each kind."""
+    """Add a strip below with a scale bar and the number of marks of each kind."""
     from PIL import Image, ImageDraw, ImageFont
 
     strip = 34

@@ -12,7 +12,6 @@ may not refer to other files (``onnxfile.py``).
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,14 +21,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from metaphase.errors import MissingExtraError, ModelFileError, Problem
-from metaphase.files import open_regular, read_bytes, sha256_of_file, write_bytes, write_json
+from metaphase.files import read_bytes, sha256_of_file, write_bytes, write_json
 from metaphase.models.card import ModelCard, SecondStage
+from metaphase.models.cardfile import CARD_NAME, card_id, read_card
 from metaphase.models.onnxfile import external_files
 
 if TYPE_CHECKING:
     from metaphase.models.networks.base import Network
 
-CARD_NAME = "card.json"
 WEIGHTS_NAME = "weights.safetensors"
 ONNX_NAME = "model.onnx"
 SECOND_STAGE_FOLDER = "second"
@@ -38,9 +37,6 @@ ZOO = Path(__file__).parent / "zoo"
 DEFAULT_NAME = "compact"
 """The bundled model that is used where none is named."""
 
-_MAX_CARD_BYTES = 16 << 20
-_LATER_FIELDS = ("command", "limitations", "second_stage", "domains", "training_images")
-_LATER_FIELDS_OF_SECOND_STAGE = ("floor", "stain")
 _COPY_AGAIN = "copy the whole folder again from where it came"
 
 
@@ -102,7 +98,7 @@ def load_model(path: str | Path, *, verify: bool = True) -> Model:
     ModelFileError where something is missing, damaged or too new.
     """
     folder = _find(path)
-    card = _read_card(folder / CARD_NAME)
+    card = read_card(folder / CARD_NAME)
     problems = list(_damage(folder, card, verify))
     if card.second_stage is not None:
         problems += _second_stage_damage(folder / SECOND_STAGE_FOLDER, card.second_stage.id, verify)
@@ -210,26 +206,6 @@ def default_model() -> str:
     return DEFAULT_NAME
 
 
-def card_id(card: ModelCard) -> str:
-    """Return the SHA-256 of a card's content, whatever its layout on disk.
-
-    The ids of older models stay the same: fields that were added later count only where they differ
-    from their default, and the second stage counts under the name that it had in version 0.1.
-    """
-    content = card.model_dump(mode="json")
-    stage = card.second_stage
-    for name in _LATER_FIELDS:
-        if not content[name]:
-            del content[name]
-    if stage is not None:
-        for name in _LATER_FIELDS_OF_SECOND_STAGE:
-            if getattr(stage, name) == SecondStage.model_fields[name].default:
-                del content["second_stage"][name]
-        content["second"] = content.pop("second_stage")
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def _write_card(folder: Path, card: ModelCard) -> Model:
     write_json(folder / CARD_NAME, card.model_dump(mode="json"))
     return Model(card, folder, card_id(card))
@@ -262,33 +238,6 @@ def _known_models() -> str:
     names = zoo_names()
     bundled = f"or a bundled model: {', '.join(names)}" if names else "no model is bundled"
     return f"name a folder that 'metaphase train' wrote; {bundled}"
-
-
-def _read_card(path: Path) -> ModelCard:
-    try:
-        with open_regular(path) as stream:
-            data = stream.read(_MAX_CARD_BYTES + 1)
-        if len(data) > _MAX_CARD_BYTES:
-            raise ModelFileError.of(path, f"has more than {_MAX_CARD_BYTES >> 20} MiB")
-        content = json.loads(data.decode("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelFileError.of(path, f"cannot be read: {error}", way_out=_COPY_AGAIN) from error
-    version = content.get("format") if isinstance(content, dict) else None
-    if isinstance(version, int) and version > 1:
-        raise ModelFileError.of(
-            path,
-            f"is of format {version}; this version of metaphase reads 1",
-            way_out="upgrade metaphase",
-        )
-    try:
-        return ModelCard.model_validate(content)
-    except ValidationError as error:
-        raise ModelFileError(
-            Problem(str(path), ".".join(map(str, item["loc"])), item["msg"])
-            for item in error.errors()
-        ) from error
-    except RecursionError as error:
-        raise ModelFileError.of(path, "is nested too deeply") from error
 
 
 def _damage(folder: Path, card: ModelCard, verify: bool) -> Iterator[Problem]:
@@ -332,7 +281,7 @@ def _graph_problems(path: Path, data: bytes, expected: str) -> Iterator[Problem]
 
 def _second_stage_damage(folder: Path, expected: str, verify: bool) -> list[Problem]:
     try:
-        card = _read_card(folder / CARD_NAME)
+        card = read_card(folder / CARD_NAME)
     except ModelFileError as error:
         return list(error.problems)
     problems = list(_damage(folder, card, verify))
