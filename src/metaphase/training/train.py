@@ -167,6 +167,7 @@ def _train_second_stage(
         min_score=settings.min_score,
         weight=settings.weight,
         symmetries=settings.symmetries,
+        floor=settings.floor,
         stain=reference_stain(data.training) if settings.stain_normalisation == "macenko" else None,
     )
     return save_second_stage(detector, second, look)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from metaphase.training.recipe.sections import Augment, SecondStage
+from metaphase.training.patches.scannerfilters import SIDE, ScannerFilters
+from metaphase.training.recipe.sections import Augment, Scanner, SecondStage
 from metaphase.training.secondstage.contexts import Contexts, Kind, Origin
 from metaphase.training.secondstage.variation import Colours, Variation
 
-SIDE, WINDOW = 64, 32
+CONTEXT, WINDOW = 64, 32
 STILL = Augment(strength=0.0, symmetries=False, mpp_jitter=0.0)
 
 
 def some(n: int = 6) -> Contexts:
     rng = np.random.default_rng(0)
-    pixels = rng.integers(90, 230, (n, SIDE, SIDE, 3), dtype=np.uint8)
+    pixels = rng.integers(90, 230, (n, CONTEXT, CONTEXT, 3), dtype=np.uint8)
     pixels[n // 2 :] //= 2
     origins = (Origin("A", "a", False), Origin("B", "b", False))
     number = np.repeat([0, 1], [n // 2, n - n // 2])
@@ -82,3 +85,33 @@ def test_colours_are_the_density_of_stained_pixels() -> None:
     colours = Colours.of(contexts)
     assert colours.mean[0].numpy() == pytest.approx(-np.log(102 / 255), abs=1e-4)
     assert colours.mean[1].numpy() == pytest.approx(-np.log(51 / 255), abs=1e-4)
+
+
+def darker(folder: Path) -> Path:
+    """A filter that takes 40 grey levels, learnt on one slide."""
+    weights = np.zeros((1, 3, 3, SIDE, SIDE), np.float32)
+    weights[0, range(3), range(3), SIDE // 2, SIDE // 2] = 1
+    offset = np.full((1, 3), -40, np.float32)
+    filters = ScannerFilters(weights, offset, ("S1",), np.ones(1, np.float32))
+    filters.save(folder / "filters.npz")
+    return folder / "filters.npz"
+
+
+def test_windows_of_chosen_scanners_are_translated_a_part_of_the_way(tmp_path: Path) -> None:
+    contexts = some(40)
+    contexts.pixels[:] = 150
+    scanner = Scanner(filters=darker(tmp_path), scanners=("A",), amount=1.0, probability=1.0)
+    settings = SecondStage(window_px=WINDOW, window_um=8.0)
+    variation = Variation(
+        Colours.of(contexts),
+        STILL.model_copy(update={"scanner": scanner}),
+        settings,
+        mpp=0.25,
+        origins=contexts.origins,
+    )
+    windows = variation(contexts.pixels, contexts.origin, torch.Generator().manual_seed(0))
+    change = 150 - windows.numpy().mean((1, 2, 3))
+    assert change[20:] == pytest.approx(0, abs=1e-3)
+    assert (change[:20] > 0).all()
+    assert (change[:20] <= 40.01).all()
+    assert np.ptp(change[:20]) > 10

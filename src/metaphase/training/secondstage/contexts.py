@@ -192,7 +192,7 @@ def _add_crop(collector: _Collector, case: Case, image: Pixels, mpp: float, rng:
     )
     offset = np.array([x1, y1], dtype=np.float64)
     places = as_points([(f.x_px, f.y_px) for f in case.figures]) - offset
-    inside = ((places >= rim) & (places <= size - rim)).all(axis=1)
+    inside = ((places >= rim) & (places <= size - rim)).all(axis=1).tolist()
     kept = [f for f, keep in zip(case.figures, inside, strict=True) if keep]
     collector.add_figures(slide, kept, offset, at)
     drawn = rng.uniform(rim, size - rim, (_TRIES, 2))
@@ -204,4 +204,5 @@ def away_from(places: FloatArray, points: FloatArray, mpp: float, radius_um: flo
     """Return those of the points [n, 2] that are farther than a radius from every place [m, 2]."""
     if not len(places) or not len(points):
         return points
-    return points[distances(points, places).min(axis=1) * mpp > radius_um]
+    far = distances(points, places).min(axis=1) * mpp > radius_um
+    return np.asarray(points[far])

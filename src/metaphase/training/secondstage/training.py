@@ -149,7 +149,11 @@ class _Run:
         self.network.train()
         sampler = BatchSampler(contexts, self.settings, self.recipe.augment, self.recipe.seed)
         variation = Variation(
-            Colours.of(contexts), self.recipe.augment, self.settings, mpp=contexts.mpp
+            Colours.of(contexts),
+            self.recipe.augment,
+            self.settings,
+            mpp=contexts.mpp,
+            origins=contexts.origins,
         )
         columns = (
             TextColumn("second stage"),
@@ -183,7 +187,7 @@ class _Run:
         if self.settings.prior is not None:
             shift = log_odds(self.settings.prior) - log_odds(self.settings.figures)
             with torch.no_grad():
-                network.score.bias += shift
+                network.get_parameter("score.bias").add_(shift)
         return network.cpu().float().eval()
 
     def _generator(self) -> torch.Generator:

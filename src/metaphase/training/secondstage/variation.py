@@ -6,6 +6,7 @@ in every run. ``Augment.strength`` multiplies the ranges of colour and optics.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from metaphase.arrays import IntArray, Pixels
-from metaphase.training.recipe.sections import Augment, SecondStage
-from metaphase.training.secondstage.contexts import Contexts
+from metaphase.training.patches.scannerfilters import SIDE, load_filters
+from metaphase.training.recipe.sections import Augment, Scanner, SecondStage
+from metaphase.training.secondstage.contexts import Contexts, Origin
 
 MIXING = 0.15
 """Off-diagonal and relative change of optical densities: stains of another hue and strength."""
@@ -53,12 +55,47 @@ def _colours(pixels: Pixels) -> tuple[np.ndarray, np.ndarray]:
     return chosen.mean(axis=0), chosen.std(axis=0) + 1e-3
 
 
+class Translation:
+    """Translates contexts of some scanners to a second scanner (``scannerfilters``)."""
+
+    def __init__(self, settings: Scanner, origins: Sequence[Origin]) -> None:
+        filters = load_filters(settings.filters, settings.without)
+        self.settings = settings
+        self.weights = torch.from_numpy(filters.weights)
+        self.offset = torch.from_numpy(filters.offset)
+        chosen = [not settings.scanners or o.scanner in settings.scanners for o in origins]
+        self.translated = torch.tensor(chosen, dtype=torch.float32)
+
+    def __call__(self, images: Tensor, origin: Tensor, draw: _Draw) -> Tensor:
+        """Return images [n, 3, h, w], each translated by another filter, a part of the way."""
+        n, _, height, width = images.shape
+        which = torch.randint(len(self.weights), (n,), generator=draw.generator)
+        amount = draw(0, self.settings.amount) * (draw(0, 1) < self.settings.probability)
+        amount = amount * self.translated[origin]
+        same = torch.zeros_like(self.weights[0])
+        same[range(3), range(3), SIDE // 2, SIDE // 2] = 1
+        part = amount[:, None, None, None, None]
+        weights = (1 - part) * same + part * self.weights[which]
+        padded = F.pad(images, (SIDE // 2,) * 4, mode="reflect")
+        rows = padded.reshape(1, n * 3, height + SIDE - 1, width + SIDE - 1)
+        filtered = F.conv2d(rows, weights.reshape(n * 3, 3, SIDE, SIDE), groups=n)
+        offset = _wide(amount[:, None] * self.offset[which])
+        return (filtered.reshape(images.shape) + offset).clamp(0, 255)
+
+
 class Variation:
     """Makes windows float [n, h, w, 3] in 0..255 of contexts uint8 [n, side, side, 3]."""
 
     def __init__(
-        self, colours: Colours, augment: Augment, settings: SecondStage, *, mpp: float
+        self,
+        colours: Colours,
+        augment: Augment,
+        settings: SecondStage,
+        *,
+        mpp: float,
+        origins: Sequence[Origin] = (),
     ) -> None:
+        self.translation = augment.scanner and Translation(augment.scanner, origins)
         self.colours, self.augment, self.settings = colours, augment, settings
         self.mpp, self.window_px, self.jitter_um = mpp, settings.window_px, settings.jitter_um
 
@@ -66,6 +103,8 @@ class Variation:
         """Return the windows of one step."""
         draw = _Draw(generator, len(pixels))
         images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
+        if self.translation:
+            images = self.translation(images, torch.from_numpy(origin), draw)
         images = self._shape(images, draw)
         strength = self.augment.strength
         if strength > 0:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from metaphase.training.recipe.sections.base import Section, step_probability
+from metaphase.training.recipe.sections.base import RecipePath, Section, step_probability
 
 
 class Stain(Section):
@@ -121,6 +121,30 @@ class Jpeg(Section):
         return self
 
 
+class Scanner(Section):
+    """Translation to a second scanner by filters learnt from registered pairs.
+
+    It is applied to the windows of the second stage. Each window gets another filter, and a part
+    of its effect.
+    """
+
+    filters: RecipePath = Field(description="File of filters (`studies.scanner_filters`).")
+    scanners: tuple[str, ...] = Field(
+        default=(),
+        description="Scanners whose images are translated; empty: those of all.",
+    )
+    without: tuple[str, ...] = Field(
+        default=(), description="Slides whose filters are not used, such as those left out."
+    )
+    amount: float = Field(
+        default=1.15,
+        ge=0,
+        le=2,
+        description="The effect is 0 to this part of the difference between the scanners.",
+    )
+    probability: float = step_probability(0.6)
+
+
 class Augment(Section):
     """How patches are augmented. `strength = 0` leaves the symmetries and the mpp jitter only."""
 
@@ -143,6 +167,9 @@ class Augment(Section):
         default=None,
         description="Domains that the other patch of `stain_transfer` and `fourier` comes from; "
         "by default those of `sampling.balance_by`.",
+    )
+    scanner: Scanner | None = Field(
+        default=None, description="Translation to a second scanner; absent: not done."
     )
     stain: Stain = Field(default=Stain(), description="Stain jitter in optical density.")
     tone: Tone = Field(default=Tone(), description="Brightness, contrast, gamma.")

@@ -141,6 +141,12 @@ class SecondStage(Section):
     symmetries: Literal[1, 2, 4, 8] = Field(
         default=4, description="Mirrored and rotated windows whose scores are averaged."
     )
+    floor: float = Field(
+        default=0.02,
+        ge=0,
+        le=1,
+        description="Candidates whose first window scores lower are not seen in other symmetries.",
+    )
     stain_normalisation: Literal["none", "macenko"] = Field(
         default="none",
         description="`macenko`: during detection, the windows' stains are normalised to those of "
