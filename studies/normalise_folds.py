@@ -1,13 +1,13 @@
-"""Does it help to normalise the stain of a new slide before detection? F1 on left-out slides.
+"""F1 on left-out slides with stain normalisation of the whole slide before detection.
 
     METAPHASE_DATA=... python -m studies.normalise_folds RUNS OUT [--json normalise.json]
 
-RUNS is what ``metaphase cross-validate`` wrote. Each fold's model looks at the slides that were
-left out of it, their pixels brought to the look of the fold's training fields, by Macenko's or by
-Reinhard's way. A slide's own stains are estimated once, of all its fields together, as one would
-of a whole slide; no label is used. Thresholds are chosen on the other folds' normalised fields;
-the last two columns are F1 with thresholds chosen on what is scored. What is found is kept in OUT,
-so an interrupted study goes on.
+RUNS is the output of ``metaphase cross-validate``. The model of each fold is applied to the
+left-out slides, normalised to the fold's training fields by Macenko's or Reinhard's method. The
+stains of a slide are estimated once from all its fields, as for a whole slide, without labels.
+Thresholds are chosen on the normalised fields of the other folds; the last two columns are F1 with
+thresholds chosen on the test fields. Detections are kept in OUT, so that an interrupted study can
+be resumed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from metaphase.slides.open import open_case
 from metaphase.stain.macenko import Macenko
 from metaphase.stain.reinhard import Reinhard
 from metaphase.training.folds.results import Fold, load_folds
-from studies.common import Subject, finish, fold_arguments, look_at_fields, table
+from studies.common import Subject, detect_fields, finish, fold_arguments, table
 from studies.design import scored
 
 THUMBNAIL_PX = 512
@@ -46,13 +46,13 @@ def together(cases: Dataset) -> Pixels:
 
 
 def change_of(method: str, fold: Fold, slide: Dataset) -> Change:
-    """Return what brings a left-out slide to the look of a fold's training fields."""
+    """Return the normalisation of a left-out slide to a fold's training fields."""
     if method == "as it is":
         return lambda pixels: pixels
     kind = Macenko if method == "Macenko" else Reinhard
     wanted, own = kind.estimate(together(fold.training)), kind.estimate(together(slide))
     if wanted is None or own is None:
-        raise SystemExit(f"{fold.name}: the stain of its fields cannot be told")
+        raise SystemExit(f"{fold.name}: the stains of its fields cannot be estimated")
     return lambda pixels: wanted.transfer(pixels, own)  # type: ignore[arg-type]
 
 
@@ -83,7 +83,7 @@ def find(method: str, fold: Fold, folder: Path) -> dict[str, Detections]:
             continue
         except DetectionsError:
             subject = Subject(fold.name, fold.model, fold.threshold, slide, fold.training)
-        here = look_at_fields(subject, subject.runtime(), change_of(method, fold, slide))
+        here = detect_fields(subject, subject.runtime(), change_of(method, fold, slide))
         for name, one in here.items():
             save_detections(one, folder / name)
         found |= here

@@ -1,11 +1,11 @@
-"""What lower precision costs: F1 on left-out fields, on every runtime, against fp32.
+"""F1 on left-out fields with lower precision, on every runtime, compared with fp32.
 
     python -m studies.precision_cost RUN
     python -m studies.precision_cost MODEL --fields annotations.json --only 'A04_*' \\
         --calibrate annotations.json --calibrate-only 'A00_*'
 
-8-bit graphs are calibrated as ``metaphase export`` does it: on tiles spread evenly over the fields
-that a fold was trained on (never its left-out ones), or of ``--calibrate``; without any, on a
+8-bit graphs are calibrated as in ``metaphase export``: on tiles distributed evenly over the
+training fields of a fold (never its left-out fields), or of ``--calibrate``; without any, on a
 synthetic image. Each variant is scored at the threshold that was frozen for fp32.
 """
 
@@ -35,11 +35,11 @@ from studies.common import (
     Subject,
     arguments,
     as_slide,
+    detect_fields,
     finish,
-    look_at_fields,
     part,
+    print_table,
     subjects,
-    tell,
 )
 
 Variant = Precision | Literal["bf16"]
@@ -111,7 +111,7 @@ def measure(who: list[Subject], wanted: list[str], tiles: int) -> dict[str, Any]
                     changed = replace(subject, model=made[key])
                     asked = precision if precision in ("fp32", "bf16") else "auto"
                     opened = open_runtime(made[key], device, threads=1, precision=asked)
-                    found |= look_at_fields(changed, opened)
+                    found |= detect_fields(changed, opened)
                     path = made[key].onnx_path
                     runtime, size = opened.name, path.stat().st_size if path else 0
             except MetaphaseError as error:
@@ -124,11 +124,11 @@ def measure(who: list[Subject], wanted: list[str], tiles: int) -> dict[str, Any]
                 "f1": counts.f1, "average_precision": scores.average_precision,
                 "tp": counts.tp, "fp": counts.fp, "fn": counts.fn,
             }  # fmt: skip
-            _tell_one(name, result)
+            _print_one(name, result)
     return result
 
 
-def _tell_one(name: str, result: dict[str, Any]) -> None:
+def _print_one(name: str, result: dict[str, Any]) -> None:
     plain, this = result["fp32 onnx"], result[name]
     for score in ("f1", "average_precision"):
         this[f"{score}_change"] = (this[score] or 0.0) - (plain[score] or 0.0)
@@ -170,7 +170,7 @@ def main() -> None:
         "FP",
         "FN",
     ]
-    tell("F1 on the left-out fields at the frozen threshold", head, rows)
+    print_table("F1 on the left-out fields at the frozen threshold", head, rows)
     finish(result, given.json)
 
 

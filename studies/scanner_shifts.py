@@ -1,15 +1,16 @@
-"""How far apart are the real scanners here? In hue, saturation, brightness and the two stains.
+"""Differences between real scanners in hue, saturation, brightness and the two stains.
 
     python -m studies.scanner_shifts shifts.json
 
-Reads the crops of ``ami_br`` (their middle, where the figure is, left out), the fields of ICPR 2012
-and of ``hamamatsu_unlabelled`` (painted places left out) under $METAPHASE_DATA. Of every image the
-means over tissue are taken, of every scanner the median of its slides, and of every two scanners
-the difference. Prints a Markdown table and the largest difference; writes all of it as JSON, which
-``metaphase stress --shifts`` marks in its plots. Takes about a minute on one core.
+Reads the crops of ``ami_br`` (without their centre, where the figure is) and the fields of ICPR
+2012 of both scanners (without the figures of the NanoZoomer's, whose pixels were translated from
+the Aperio) under $METAPHASE_DATA. For every image the means over tissue are computed, for every
+scanner the median of its slides, and for every pair of scanners the difference. Prints a Markdown
+table and the largest differences; writes everything as JSON, which ``metaphase stress --shifts``
+marks in its plots. Takes about a minute on one core.
 
 Hue is the angle and saturation the length of the mean colour in the plane of YIQ's I and Q,
-brightness the mean Y; the stains are Ruifrok and Johnston's, at an image's 95th percentile.
+brightness the mean Y. Stains are those of Ruifrok and Johnston, at the 95th percentile of an image.
 Saturation, brightness and stains differ by a factor (its logarithm in the JSON), hue by degrees.
 """
 
@@ -33,6 +34,7 @@ from metaphase.training.patches.colour import YIQ
 RATIOS = ("saturation", "brightness", "haematoxylin", "eosin")
 STRONG = 95.0
 MOST_CROPS = 12  # of a slide
+RIM_PX = 12  # around a figure's tight box, where its pixels were blended
 _OD = -np.log((np.arange(256) + 1) / 256)
 
 
@@ -42,7 +44,7 @@ def main() -> None:
     arguments = parser.parse_args()
     data = Path(os.environ["METAPHASE_DATA"])
     slides: dict[str, dict[str, list[dict[str, float]]]] = defaultdict(lambda: defaultdict(list))
-    for scanner, slide, pixels, mask in (*crops(data), *fields(data), *unlabelled(data)):
+    for scanner, slide, pixels, mask in (*crops(data), *fields(data), *nanozoomer(data)):
         numbers = measure(pixels, mask)
         if numbers is not None:
             slides[scanner][slide].append(numbers)
@@ -62,11 +64,11 @@ def main() -> None:
     print("| scanner | slides | hue, degrees | saturation | brightness | haematoxylin | eosin |")
     print("|---|---|---|---|---|---|---|")
     for name, row in means.items():
-        told = " | ".join(f"{row[n]:.3f}" for n in RATIOS)
-        print(f"| {name} | {len(slides[name])} | {row['hue']:.1f} | {told} |")
+        cells = " | ".join(f"{row[n]:.3f}" for n in RATIOS)
+        print(f"| {name} | {len(slides[name])} | {row['hue']:.1f} | {cells} |")
     largest = result["largest"]
-    told = " | ".join(f"x {np.exp(largest[n]):.2f}" for n in RATIOS)
-    print(f"| largest difference | | {largest['hue']:.1f} | {told} |")
+    cells = " | ".join(f"x {np.exp(largest[n]):.2f}" for n in RATIOS)
+    print(f"| largest difference | | {largest['hue']:.1f} | {cells} |")
 
 
 def apart(a: dict[str, float], b: dict[str, float], name: str) -> float:
@@ -86,7 +88,7 @@ def measure(pixels: NDArray[np.uint8], mask: NDArray[np.bool_]) -> dict[str, flo
     if tissue.mean() < 0.1:
         return None
     y, i, q = YIQ @ (pixels[tissue].mean(axis=0) / 255)
-    # Of the pixels that are stained most: a mean would tell how many nuclei there are.
+    # A high percentile: a mean would depend on the number of nuclei.
     stains = np.percentile(od[tissue] @ np.linalg.inv(RUIFROK), STRONG, axis=0)
     return {
         "hue": float(np.degrees(np.arctan2(q, i))),
@@ -101,9 +103,9 @@ Pictures = Iterator[tuple[str, str, NDArray[np.uint8], NDArray[np.bool_]]]
 
 
 def crops(data: Path) -> Pictures:
-    told = json.loads((data / "ami_br" / "annotations.json").read_text())
+    annotations = json.loads((data / "ami_br" / "annotations.json").read_text())
     seen: dict[tuple[str, str], int] = defaultdict(int)
-    for image in told["images"]:
+    for image in annotations["images"]:
         key = image["scanner"], image["slide"]
         seen[key] += 1
         if seen[key] <= MOST_CROPS:
@@ -114,21 +116,27 @@ def crops(data: Path) -> Pictures:
 
 
 def fields(data: Path) -> Pictures:
-    told = json.loads((data / "icpr2012" / "annotations.json").read_text())
-    for image in told["images"]:
+    annotations = json.loads((data / "icpr2012" / "annotations.json").read_text())
+    for image in annotations["images"]:
         pixels = read(data / "icpr2012" / "images" / image["file_name"])
         yield "Aperio XT (ICPR 2012)", image["slide"], pixels, np.ones(pixels.shape[:2], bool)
 
 
-def unlabelled(data: Path) -> Pictures:
-    folder = data / "icpr2012" / "hamamatsu_unlabelled"
-    painted = json.loads((folder / "painted.json").read_text())["painted"]
-    for path in sorted(folder.glob("*.jpg")):
-        pixels = read(path)
+def nanozoomer(data: Path) -> Pictures:
+    """Yield the second scanner's fields without the figures, whose pixels are not its own."""
+    folder = data / "icpr2012_hamamatsu"
+    annotations = json.loads((folder / "annotations.json").read_text())
+    boxes = defaultdict(list)
+    for figure in annotations["annotations"]:
+        boxes[figure["image_id"]].append(figure["bbox"])
+    for image in annotations["images"]:
+        pixels = read(folder / "images" / image["file_name"])
         mask = np.ones(pixels.shape[:2], bool)
-        for x1, y1, x2, y2 in painted.get(path.name, []):
-            mask[max(y1 - 4, 0) : y2 + 4, max(x1 - 4, 0) : x2 + 4] = False
-        yield "Hamamatsu NanoZoomer (ICPR 2012)", path.stem[:3], pixels, mask
+        for x, y, width, height in boxes[image["id"]]:
+            rows = slice(max(int(y) - RIM_PX, 0), int(y + height) + RIM_PX)
+            columns = slice(max(int(x) - RIM_PX, 0), int(x + width) + RIM_PX)
+            mask[rows, columns] = False
+        yield "Hamamatsu NanoZoomer (ICPR 2012)", image["slide"], pixels, mask
 
 
 def read(path: Path) -> NDArray[np.uint8]:

@@ -1,10 +1,10 @@
-"""Put a finished run into the package, with what a cross-validation of its recipe measured.
+"""Put a finished run into the package, with the scores of a cross-validation of its recipe.
 
     python -m studies.ship RUN --cross-validation RUNS [--crops crops.json] [--speed slide.json]
 
-Weights are packed (stored in half precision), the recipe on the card names no folder of this
-computer, and the scores are those of the cross-validation: each slide found by a model that had not
-seen it.
+Weights are stored in half precision, the recipe on the card names no folder of this computer, and
+the scores are those of the cross-validation: each slide scored by a model that was trained without
+it.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from metaphase.models.modelfile import ZOO, load_model, rewrite_card, save_secon
 from metaphase.models.precision import export_model
 
 LIMITATIONS = (
-    "Look at the count of another scanner or laboratory before trusting it: slides differ in how "
-    "high they score. {spread}",
+    "Check the counts of another scanner or laboratory before relying on them: slides differ in "
+    "how high they score. {spread}",
     "Faint prophases, smudged and out-of-focus figures are missed most often.",
-    "A late anaphase whose plates lie far apart may be found twice.",
+    "A late anaphase whose plates are far apart may be detected twice.",
     "False positives are mostly dark, irregular nuclei: pyknotic and apoptotic cells, chromatin as "
-    "in prophase, and ink-dark stroma; some look like figures that nobody labelled.",
+    "in prophase, and ink-dark stroma; some look like figures without a label.",
     "All regions that it learnt negatives from are of one laboratory and one scanner.",
 )
 MOSAIC = (
-    "A mosaic of crops around figures tells its stains wrong, and recall falls (to {recall:.2f} on "
-    "{scanner}): give such crops one by one."
+    "In a mosaic of crops around figures, stains are estimated wrongly and recall falls (to "
+    "{recall:.2f} on {scanner}): give such crops one by one."
 )
 HELD_OUT = "crops held out of the cross-validation (its models; this one was trained on them)"
 _COUNTS = ("f1", "precision", "recall", "tp", "fp", "fn", "cases", "area_mm2", "intervals")
@@ -70,7 +70,7 @@ def main() -> None:
         limitations.append(MOSAIC.format(recall=mosaics[worst]["recall"], scanner=worst))
     if given.speed is not None:
         scores["speed"] = _speed(json.loads(given.speed.read_text("utf-8")))
-    second, look = shipped.second_stage, shipped.card.second_stage
+    second, stage = shipped.second_stage, shipped.card.second_stage
     shipped = rewrite_card(
         shipped,
         **_without_folders(shipped.card),
@@ -79,8 +79,8 @@ def main() -> None:
         limitations=tuple(limitations),
         scores={**scores, "export": shipped.card.scores.entries["export"]},
     )
-    if second is not None and look is not None:
-        save_second_stage(shipped, rewrite_card(second, **_without_folders(second.card)), look)
+    if second is not None and stage is not None:
+        save_second_stage(shipped, rewrite_card(second, **_without_folders(second.card)), stage)
     model = load_model(given.name)
     write_text(model.folder / "README.md", card_markdown(model.card, model.id))
     size = sum(path.stat().st_size for path in model.folder.rglob("*") if path.is_file())
@@ -88,19 +88,19 @@ def main() -> None:
 
 
 def _spread(result: dict[str, Any]) -> str:
-    """Return how the left-out slides differ, in words."""
+    """Return a sentence on how the left-out slides differ."""
     folds = result["folds"].items()
-    told = "; ".join(
+    scores = "; ".join(
         f"{name}: precision {fold['precision']:.2f}, recall {fold['recall']:.2f}"
         for name, fold in folds
     )
-    return f"In its cross-validation, each left out in turn: {told}."
+    return f"In its cross-validation, each left out in turn: {scores}."
 
 
-def _speed(told: dict[str, Any]) -> dict[str, str]:
-    """Return what a benchmark of whole slides measured, in words."""
-    computer = told["computer"]
-    rows = told["benchmarks"]["slide"]["rows"]
+def _speed(benchmark: dict[str, Any]) -> dict[str, str]:
+    """Return a sentence on the benchmark of whole slides."""
+    computer = benchmark["computer"]
+    rows = benchmark["benchmarks"]["slide"]["rows"]
     return {
         "computer": f"{computer['cores']} cores, {computer['processor']}",
         **{row["what"]: f"{row['measured']}, {row['against'].partition(';')[0]}" for row in rows},

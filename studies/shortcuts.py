@@ -1,21 +1,21 @@
-"""Does a model use a shortcut: the middle of a crop, a seam, a scanner, the JPEG history?
+"""Does a model use a shortcut: the centre of a crop, a seam, a scanner, the JPEG history?
 
     python -m studies.shortcuts RUN --crops $METAPHASE_DATA/ami_br/annotations.json \\
         --crops-only @recipes/ami_br_held_out.txt
 
 Four measurements, all at the frozen threshold:
 
-1. ``quilts``: pictures sewn of figure-free strips of the crops: that scanner, and seams, but no
-   figure; beside it the same crops as they are, away from their figures. More false positives per
-   mm2 in quilts than in crops are made by the sewing (which also cuts nuclei, and doubles them, so
-   that they look like plates: look before you blame the seam); more in crops than in whole fields
-   are a scanner's. ``--limit`` does not count here: quilts of few strips repeat one nucleus.
-2. ``fields``: F1 on the left-out fields as they are, recompressed as JPEG and blurred.
-3. ``off centre``: windows of the crops laid on a field, the figure in the window's middle or near
-   its rim; and the whole crop off the middle of the tile.
-4. ``replaced``: the crop as it is; its figure replaced by a figure-free piece of the same slide's
-   crops (what is left of the recall is found for another reason than the figure); and, cut and
-   blended in just the same way, by another figure (the price of the blending itself).
+1. ``mosaics``: images assembled of figure-free strips of the crops, which contain that scanner and
+   seams but no figures; compared with the unchanged crops, away from their figures. More false
+   positives per mm2 in mosaics than in crops are caused by the assembly (which also cuts and
+   doubles nuclei, so that they look like metaphase plates); more in crops than in whole fields by
+   the scanner. ``--limit`` does not apply: mosaics of few strips repeat the same nuclei.
+2. ``fields``: F1 on the left-out fields, unchanged, recompressed as JPEG, and blurred.
+3. ``off centre``: windows of the crops blended into a field, the figure in the centre of the window
+   or near its border; and the whole crop away from the centre of the tile.
+4. ``replaced``: the unchanged crop; the figure replaced by a figure-free piece of the same slide's
+   crops (recall that remains does not depend on the figure); and the figure replaced by another
+   figure with the same blending (the cost of the blending).
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from metaphase.training.patches.augment import compressed
 from metaphase.training.patches.colourtransfer import look_of, recolour
 from metaphase.training.patches.crops import Crops
 from metaphase.units import area_mm2
+from studies.backgrounds import Grounds, disc_replaced, pasted
 from studies.common import (
     Crop,
     Subject,
@@ -46,27 +47,26 @@ from studies.common import (
     best_score,
     central,
     crop_cases,
+    detect_fields,
+    detect_pixels,
     finish,
-    look,
-    look_at_fields,
+    print_table,
     read_crops,
     reflected,
     subjects,
-    tell,
 )
 from studies.crops_recall import SIDE_PX, warn_of_leaks
-from studies.grounds import Grounds, disc_replaced, pasted
 
 Change = Callable[[Pixels], Pixels]
 Laid = tuple[Pixels, float, float]
 
 WINDOW_PX, SHIFT_PX = 88, 20
 DISC_PX, PIECE_PX = 20, 56
-QUILTS = 64
-QUILT_PX = 512
+MOSAICS = 64
+MOSAIC_PX = 512
 RIM_UM = 5.0
 LEAST_CROPS = 5
-"""Of a slide: quilts of fewer would show the same strips again and again."""
+"""Crops of a slide: mosaics of fewer would repeat the same strips."""
 
 
 def blurred(pixels: Pixels, sigma_px: float) -> Pixels:
@@ -83,7 +83,7 @@ CHANGES: dict[str, Change] = {
 def changed_fields(subject: Subject) -> dict[str, dict[str, Detections]]:
     """Return the detections of a subject's fields under each change."""
     runtime = subject.runtime()
-    return {name: look_at_fields(subject, runtime, change) for name, change in CHANGES.items()}
+    return {name: detect_fields(subject, runtime, change) for name, change in CHANGES.items()}
 
 
 def field_scores(who: list[Subject], found: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -101,8 +101,8 @@ def field_scores(who: list[Subject], found: list[dict[str, Any]]) -> dict[str, d
     return result
 
 
-def quilts(cases: Dataset, seed: int, count: int) -> dict[str, list[tuple[Pixels, float]]]:
-    """Return figure-free pictures of each scanner's crops, with their resolution."""
+def mosaics(cases: Dataset, seed: int, count: int) -> dict[str, list[tuple[Pixels, float]]]:
+    """Return figure-free mosaics of each scanner's crops, with their resolution."""
     found = {}
     many = [s for s in cases.by_domain("group").values() if len(s) >= LEAST_CROPS]
     cases = Dataset([case for slide in many for case in slide])
@@ -110,22 +110,22 @@ def quilts(cases: Dataset, seed: int, count: int) -> dict[str, list[tuple[Pixels
         rng = np.random.default_rng([seed, 1])
         crops, mpp = Crops(part), float(part.cases[0].mpp or 0)
         found[scanner] = [
-            (crops.quilt(rng, crops.group(rng), mpp, QUILT_PX).image, mpp) for _ in range(count)
+            (crops.quilt(rng, crops.group(rng), mpp, MOSAIC_PX).image, mpp) for _ in range(count)
         ]
     return found
 
 
-def quilt_rates(
-    who: list[Subject], sewn: dict[str, list[tuple[Pixels, float]]]
+def mosaic_rates(
+    who: list[Subject], assembled: dict[str, list[tuple[Pixels, float]]]
 ) -> dict[str, dict[str, float]]:
-    """Return the false positives per mm2 on each scanner's quilts, over all subjects."""
+    """Return the false positives per mm2 on each scanner's mosaics, over all subjects."""
     result = {}
-    for scanner, pictures in sewn.items():
+    for scanner, pictures in assembled.items():
         false, area = 0, 0.0
         for subject in who:
             runtime = subject.runtime()
             for pixels, mpp in pictures:
-                found = look(pixels, mpp, subject, runtime)
+                found = detect_pixels(pixels, mpp, subject, runtime)
                 false += len(found.above_threshold())
                 area += area_mm2(pixels.shape[1], pixels.shape[0], mpp)
         result[scanner] = _rate(false, area)
@@ -140,7 +140,7 @@ def crop_rates(who: list[Subject], crops: list[Crop]) -> dict[str, dict[str, flo
         runtime = subject.runtime()
         for crop in crops:
             pixels, x, y = reflected(crop.pixels, crop.x_px, crop.y_px, SIDE_PX)
-            found = look(pixels, crop.mpp, subject, runtime).above_threshold()
+            found = detect_pixels(pixels, crop.mpp, subject, runtime).above_threshold()
             scanner = crop.case.domain()
             places = np.stack([found.x_px - x + crop.x_px, found.y_px - y + crop.y_px], axis=1)
             free = free_of_figures(crop)
@@ -152,11 +152,13 @@ def crop_rates(who: list[Subject], crops: list[Crop]) -> dict[str, dict[str, flo
 
 
 def free_of_figures(crop: Crop) -> np.ndarray:
-    """Return the mask [h, w] of a crop's pixels that are farther than a match from its figures, and
-    not at its border, where its mirror image makes plates and stars of half nuclei."""
+    """Return the mask [h, w] of a crop's pixels that are far from its figures and its border.
+
+    Far is the matching radius; at the border, reflection turns half nuclei into plates.
+    """
     height, width = crop.pixels.shape[:2]
     figures = points_of(crop.case.figures, None)
-    # What the crop is centred on is known in the crop's own pixels, without black padding.
+    # The central figure's position is in the crop's pixels, without black padding.
     middle = central(crop.case, crop.case.width_px or width, crop.case.height_px or height)
     rows, columns = np.mgrid[:height, :width] + 0.5
     rim = RIM_UM / crop.mpp
@@ -171,7 +173,7 @@ def _rate(false: int, area: float) -> dict[str, float]:
 
 
 def windows(crop: Crop, rng: np.random.Generator, grounds: Grounds) -> dict[str, Laid]:
-    """Return a window of a crop on a field: the figure in its middle, near its rim, and whole
+    """Return a window of a crop on a field: the figure in its centre, near its border, and whole
     crops reflected with the figure in and off the middle of the tile."""
     ground = grounds.draw(rng, SIDE_PX, crop.mpp)
     ground = recolour(ground, look_of(ground), look_of(crop.pixels), 1.0)
@@ -188,7 +190,7 @@ def windows(crop: Crop, rng: np.random.Generator, grounds: Grounds) -> dict[str,
 
 
 def _part(whole: Pixels, x_px: float, y_px: float, off: np.ndarray) -> Laid:
-    """Return SIDE_PX of a larger picture, moved by ``off`` from its middle."""
+    """Return SIDE_PX of a larger picture, moved by ``off`` from its centre."""
     x, y = ((np.array(whole.shape[1::-1]) - SIDE_PX) // 2 + off).tolist()
     return whole[y : y + SIDE_PX, x : x + SIDE_PX], x_px - x, y_px - y
 
@@ -206,7 +208,7 @@ def _window(crop: Crop, shift: np.ndarray, ground: Pixels) -> Laid:
 
 
 def replaced(crop: Crop, rng: np.random.Generator, others: list[Crop]) -> dict[str, Laid]:
-    """Return a crop as it is, without its figure, and with another figure, all reflected."""
+    """Return a crop unchanged, without its figure, and with another figure, all reflected."""
     same = [o for o in others if o.case.domain("group") == crop.case.domain("group")]
     alike = [o for o in others if o.case.domain() == crop.case.domain() and o is not crop]
     free = [piece for o in same for piece in _free_pieces(o)]
@@ -265,7 +267,7 @@ def compare(
         runtime = subject.runtime()
         for number, crop in enumerate(crops):
             for name, (pixels, x, y) in lay(subject, number, crop).items():
-                score = best_score(look(pixels, crop.mpp, subject, runtime), x, y)
+                score = best_score(detect_pixels(pixels, crop.mpp, subject, runtime), x, y)
                 scores.setdefault(name, []).append((score, score >= subject.threshold))
     return {
         name: {
@@ -282,7 +284,7 @@ def measure(given: Namespace) -> dict[str, Any]:
     everyone = all_crops(given)
     result: dict[str, Any] = {"crops_seen_in_training": warn_of_leaks(who, everyone)}
     crops = read_crops(cases)
-    result["quilts"] = quilt_rates(who, quilts(everyone, given.seed, given.quilts))
+    result["mosaics"] = mosaic_rates(who, mosaics(everyone, given.seed, given.quilts))
     result["crops"] = crop_rates(who, read_crops(everyone))
     if all(len(subject.fields) for subject in who):
         result["fields"] = field_scores(who, [changed_fields(subject) for subject in who])
@@ -307,20 +309,20 @@ def measure(given: Namespace) -> dict[str, Any]:
 def main() -> None:
     parser = arguments(__doc__)
     add_crop_arguments(parser)
-    parser.add_argument("--quilts", type=int, default=QUILTS, help="of each scanner, 512 px")
+    parser.add_argument("--mosaics", type=int, default=MOSAICS, help="of each scanner, 512 px")
     given = parser.parse_args()
     result = measure(given)
     rates = []
     for scanner, crops in result["crops"].items():
-        sewn = result["quilts"].get(scanner, {})
-        both = [r.get(k, "") for r in (sewn, crops) for k in ("fp", "area_mm2", "fp_per_mm2")]
+        assembled = result["mosaics"].get(scanner, {})
+        both = [r.get(k, "") for r in (assembled, crops) for k in ("fp", "area_mm2", "fp_per_mm2")]
         rates.append([scanner, *both])
     if "fields" in result:
         plain = result["fields"]["plain"]
         rates.append(["whole fields", "", "", "", plain["fp"], "", plain["fp_per_mm2"]])
-    head = ["", "FP in quilts", "mm2", "per mm2", "FP in crops", "mm2", "per mm2"]
-    tell(
-        "1. False positives in quilts of figure-free strips, and in the crops as they are",
+    head = ["", "FP in mosaics", "mm2", "per mm2", "FP in crops", "mm2", "per mm2"]
+    print_table(
+        "1. False positives in mosaics of figure-free strips, and in the unchanged crops",
         head,
         rates,
     )
@@ -330,13 +332,13 @@ def main() -> None:
             for name, f in result["fields"].items()
         ]
         head = ["", "F1", "change", "TP", "FP"]
-        tell("2. Left-out fields, recompressed and blurred", head, rows)
+        print_table("2. Left-out fields, recompressed and blurred", head, rows)
     for number, kind in ((3, "off centre"), (4, "replaced")):
         if kind in result:
             rows = [
                 [name, r["crops"], r["recall"], r["mean_score"]] for name, r in result[kind].items()
             ]
-            tell(f"{number}. Crops: {kind}", ["", "crops", "recall", "mean score"], rows)
+            print_table(f"{number}. Crops: {kind}", ["", "crops", "recall", "mean score"], rows)
     finish(result, given.json)
 
 

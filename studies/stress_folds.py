@@ -1,13 +1,13 @@
-"""What do shifts of colour as large as those between real scanners cost? F1 on left-out slides.
+"""F1 on left-out slides under colour changes as large as those between real scanners.
 
     METAPHASE_DATA=... python -m studies.stress_folds RUNS OUT [--json stress.json]
 
-RUNS is what ``metaphase cross-validate`` wrote. Each fold's model looks at the slides that were
-left out of it, at the threshold that was chosen without them, with their hue, saturation and
-brightness changed by half of and by the whole largest difference between two of the real scanners
+RUNS is the output of ``metaphase cross-validate``. The model of each fold is applied to the
+left-out slides, at the threshold that was chosen without them, with hue, saturation and brightness
+changed by half and by the whole of the largest difference between two real scanners
 (``metaphase.stress.stress.REAL_SHIFTS``, measured by ``studies.scanner_shifts``), in both
-directions. Counts are pooled over the folds. What is found is kept in OUT, so an interrupted study
-goes on.
+directions. Counts are pooled over the folds. Detections are kept in OUT, so that an interrupted
+study can be resumed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from metaphase.figures import Detections
 from metaphase.stress.perturbations import SWEEPS, Sweep
 from metaphase.stress.stress import REAL_SHIFTS, level_name, stress
 from metaphase.training.folds.results import Fold, Folds, load_folds
-from studies.common import finish, fold_arguments, tell
+from studies.common import finish, fold_arguments, print_table
 
 NAMES = ("hue", "saturation", "brightness")
 
@@ -58,7 +58,7 @@ def main(words: Sequence[str] | None = None) -> None:
                 name = f"{sweep.name} {level:g} {sweep.unit}".strip()
                 rows.append((name, *rates(scores), f"{(scores.f1 or 0) - (base.f1 or 0):+.3f}"))
                 figures[name] = scores.f1
-    tell(
+    print_table(
         "F1 on left-out slides, their colours shifted",
         ("shift", "F1", "precision", "recall", "change of F1"),
         [("none", *rates(base), ""), *rows],

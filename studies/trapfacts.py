@@ -1,4 +1,4 @@
-"""Traps whose cost is told by arithmetic on MIDOG 2021's labels: nothing is trained."""
+"""Pitfalls that arithmetic on MIDOG 2021's labels shows: nothing is trained."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from metaphase.training.checks.doctor import with_present_images
 from metaphase.training.checks.finding import Patient
 from metaphase.training.checks.patches import look
 from metaphase.training.data.load import load_data
-from metaphase.training.fit.schedule import rates
 from metaphase.training.recipe.anchors import coverage, from_labels
 from metaphase.training.recipe.recipe import load_recipe, shipped_recipe
 from metaphase.training.recipe.sections import RetinaNetwork
@@ -53,12 +52,12 @@ def _anchors(patient: Patient) -> list[tuple[str, str, str]]:
 def _rates(patient: Patient) -> list[tuple[str, str, str]]:
     optimiser, steps = patient.recipe.optimiser, patient.steps_per_epoch
     epochs = patient.recipe.trainer.epochs
-    told = []
+    rates = []
     for every in ("epoch", "step"):
         moved = optimiser.model_copy(update={"schedule_step": every})
         course = rates(moved, steps_per_epoch=steps, epochs=epochs)
-        told.append(f"{course[0]:.1e} to {max(course):.1e} to {course[-1]:.1e}")
-    return [(f"learning rate over {epochs:,} epochs of {steps} steps", told[0], told[1])]
+        rates.append(f"{course[0]:.1e} to {max(course):.1e} to {course[-1]:.1e}")
+    return [(f"learning rate over {epochs:,} epochs of {steps} steps", rates[0], rates[1])]
 
 
 def _patches(patient: Patient) -> list[tuple[str, str, str]]:
@@ -77,15 +76,15 @@ def _patches(patient: Patient) -> list[tuple[str, str, str]]:
             f"{uniform:.2f} (evenly: 0.29)",
         ),
         (
-            "share of the judged area that truth-guided patches look at",
-            f"{_looked_at(patient):.0%}",
+            "share of the test area that patches placed by the labels cover",
+            f"{_tested(patient):.0%}",
             "100 %",
         ),
     ]
 
 
-def _looked_at(patient: Patient) -> float:
-    """Return the share of the judged regions that lies in the exercise's test patches."""
+def _tested(patient: Patient) -> float:
+    """Return the share of the test regions that the exercise's test patches cover."""
     seen = total = 0.0
     for number, case in enumerate(patient.judged):
         width, height = case.width_px or 0, case.height_px or 0

@@ -1,6 +1,6 @@
-"""Traps of judging, on the left-out detections of a finished cross-validation: nothing is trained.
+"""Pitfalls of evaluation, on the left-out detections of a cross-validation: nothing is trained.
 
-Every detection is of a case that its model has not seen, so only the way of judging differs.
+Every detection is of a case that its model was not trained on, so only the evaluation differs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def folds_table(folder: Path) -> str:
 
 
 def thresholds(folds: Folds) -> str:
-    """Return what each way to come by a threshold tells of the same detections."""
+    """Return the scores of the same detections with each way to choose the threshold."""
     found, cases = folds.detections(), folds.regions
     all_chosen, _ = choose_threshold(found, cases, radius_um=folds.radius_um)
     own = {}
@@ -39,13 +39,13 @@ def thresholds(folds: Folds) -> str:
         value, _ = choose_threshold(mine, fold.left_out, radius_um=folds.radius_um)
         own |= {k: d.with_provenance(threshold=value) for k, d in mine.items()}
     rows = [
-        ("chosen on the other folds (honest)", _score(found, cases, folds)),
+        ("chosen on the other folds", _score(found, cases, folds)),
         ("0.5 for all", _score(found, cases, folds, threshold=0.5)),
         (
             f"one for all, chosen on the test cases ({all_chosen:.2f})",
             _score(found, cases, folds, threshold=all_chosen),
         ),
-        ("each fold's own, chosen on its test cases", _score(own, cases, folds)),
+        ("one per fold, chosen on its test cases", _score(own, cases, folds)),
     ]
     frozen = ", ".join(f"{fold.name} {fold.threshold:.2f}" for fold in folds.folds)
     head = (
@@ -55,7 +55,7 @@ def thresholds(folds: Folds) -> str:
 
 
 def protocols(folds: Folds) -> str:
-    """Return the truth-guided patches beside whole regions, by fold and pooled."""
+    """Return the scores on patches placed by the labels and on whole regions, for each fold."""
     found = folds.detections()
     lines = [
         "| test on | share of the area | F1 | precision | recall |",

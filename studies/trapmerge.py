@@ -1,7 +1,7 @@
-"""Merging wrongly, on the candidates of a trained RetinaNet: the y position taken for the score.
+"""Wrong merging of the candidates of a trained RetinaNet: the y position used as the score.
 
-The exercise handed centres alone to a non-maximum suppression that takes the last column for the
-score, which was y. What is compared differs in the merging only.
+The exercise passed centres to a non-maximum suppression that takes the last column for the score;
+it was y. The variants differ only in the merging.
 """
 
 from __future__ import annotations

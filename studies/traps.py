@@ -1,9 +1,9 @@
-"""What the exercise's settings cost (docs/traps.md).
+"""The cost of the exercise's settings (docs/traps.md).
 
-``python -m studies.traps OUT`` trains every variant of ``trapvariants`` that is not there yet, one
-thread a process, and prints the tables. ``--only NAME...`` and ``--seeds N`` train a part, so that
-two processes can share the work; a run that was interrupted goes on. ``--folds FOLDER`` (what
-``metaphase cross-validate`` wrote) and ``--midog MIDOG.json`` add what needs no training.
+``python -m studies.traps OUT`` trains every missing variant of ``trapvariants``, one thread per
+process, and prints the tables. ``--only NAME...`` and ``--seeds N`` train a part, to divide the
+work between processes; interrupted runs resume. ``--folds FOLDER`` (the output of ``metaphase
+cross-validate``) and ``--midog MIDOG.json`` add what needs no training.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ RESULT = "trap.json"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train what is missing and print Markdown."""
+    """Train the missing variants and print Markdown."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("out", type=Path, help="folder of the runs")
     parser.add_argument("--only", nargs="*", default=[v.name for v in VARIANTS], metavar="NAME")
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def measure(variant: Variant, seed: int, out: Path) -> dict[str, Any]:
-    """Train a variant if it is not there, test it, and return its scores."""
+    """Train a variant if it is missing, test it, and return its scores."""
     import torch
 
     from metaphase.training.train import train
@@ -81,13 +81,13 @@ def test(folder: Path, data: Path) -> dict[str, Any]:
     model = load_model(folder / "model")
     cases = load_dataset(data / "MIDOG.json", images=data / "images")
     parts = split_of(data)
-    told: dict[str, Any] = {"threshold": model.card.threshold.value}
+    result: dict[str, Any] = {"threshold": model.card.threshold.value}
     for part in ("seen", "unseen"):
         some = cases.select(parts[part])
         found = detect_cases(model, some, folder / part, min_score=0.02, show=False)
         scores = evaluate(found, some)
         half = evaluate(found, some, threshold=0.5)
-        told[part] = {
+        result[part] = {
             "f1": scores.f1,
             "precision": scores.precision,
             "recall": scores.recall,
@@ -96,7 +96,7 @@ def test(folder: Path, data: Path) -> dict[str, Any]:
             "hard_negatives": scores.overall.mistakes["hard negative"],
             "figures": scores.overall.labelled,
         }
-    return told
+    return result
 
 
 def _merging(out: Path) -> str:
@@ -109,10 +109,10 @@ def _merging(out: Path) -> str:
 
 
 def training_table(out: Path) -> str:
-    """Return the table of all variants that are there: mean over seeds, and the cost."""
+    """Return the table of all finished variants: mean over seeds, and the cost."""
     found = {v.name: _results(out, v.name) for v in VARIANTS}
     lines = [
-        "| trained with | runs | F1, unseen scanner | at 0.5 | AP | F1, known scanners "
+        "| trained with | runs | F1, new scanner | at 0.5 | AP | F1, training scanners "
         "| false positives on hard negatives | cost in F1 (runs) |",
         "|---|---|---|---|---|---|---|---|",
     ]
@@ -147,7 +147,7 @@ def _mean(results: list[dict[str, Any]], part: str, name: str) -> float:
 
 
 def _cost(results: list[dict[str, Any]], right: list[dict[str, Any]]) -> str:
-    """Return the loss of F1 on the unseen scanner, seed against same seed."""
+    """Return the loss of F1 on the new scanner, paired by seed."""
     alike = {result["seed"].rpartition("-")[2]: result for result in right}
     pairs = [(r, alike[n]) for r in results if (n := r["seed"].rpartition("-")[2]) in alike]
     if not pairs:

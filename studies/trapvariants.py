@@ -1,9 +1,9 @@
-"""Small trainings on synthetic images, each with one setting of the exercise put back.
+"""Small trainings on synthetic images, each with one setting of the exercise.
 
 Two detectors: the compact one, and torchvision's RetinaNet with a body of ten layers and 64
-channels (no pretrained weights), because the real one does not train on two cores. Everything else
-of the RetinaNet is the package's own code: anchors, losses, head, resize (400 px for tiles of 256,
-which is the exercise's 800 for 512).
+channels (no pretrained weights), because the original cannot be trained on two cores in reasonable
+time. Everything else of the RetinaNet is the package's code: anchors, losses, head, resize (400 px
+for tiles of 256, which corresponds to the exercise's 800 for 512).
 """
 
 from __future__ import annotations

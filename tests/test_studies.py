@@ -7,12 +7,12 @@ import pytest
 
 pytest.importorskip("torch")
 
+from studies.backgrounds import disc_replaced, pasted
 from studies.common import Crop, best_score, reflected, share_interval, wilson
 from studies.crops_recall import side_by_side
 from studies.design import UNSEEN, averaged
-from studies.grounds import disc_replaced, pasted
 from studies.hold_out import held_out
-from studies.painted_fields import away, twins
+from studies.second_scanner import FieldScore, row_of, same_tissue
 from studies.shortcuts import free_of_figures
 
 from metaphase.figures import Detections, Figure
@@ -114,19 +114,20 @@ def test_a_share_of_each_scanners_slides_is_held_out():
     assert 0.12 < sum(case.group in out for case in cases) / len(cases) < 0.28
 
 
-def test_what_is_found_away_from_painted_places_counts():
-    boxes = [[10.0, 10.0, 20.0, 20.0], [60.0, 10.0, 70.0, 20.0]]
-    points = np.array([[15.0, 15.0], [25.0, 15.0], [26.0, 15.0], [24.0, 24.0], [23.0, 23.0]])
-    assert away(points, boxes, 5.0) == 2  # at the radius still counts as near, at a corner less far
-    assert away(points, [], 5.0) == len(points)
-    assert away(np.zeros((0, 2)), boxes, 5.0) == 0
+def test_fields_are_matched_with_those_of_the_second_scanner():
+    fields = Dataset([Case("icpr2012/A00_01"), Case("icpr2012/A00_07")])
+    second = Dataset([Case("H00_01"), Case("H00_02"), Case("H01_01")])
+    assert same_tissue(fields, second).ids == ("H00_01",)
 
 
-def test_fields_are_matched_with_their_twins(tmp_path):
-    (tmp_path / "H00_01.jpg").touch()
-    fields = Dataset([Case("icpr2012/A00_01", mpp=0.2456), Case("icpr2012/A00_07", mpp=0.2456)])
-    (found,) = twins(fields, tmp_path)
-    assert (found.id, found.image) == ("icpr2012/A00_01", tmp_path / "H00_01.jpg")
+def test_a_row_pools_the_counts_of_its_fields():
+    fields = [FieldScore(3, 1, 1, 0.5), FieldScore(1, 3, 1, 0.5)]
+    cells, result = row_of("NanoZoomer", fields, seed=0)
+    assert cells[:6] == ["NanoZoomer", "2", "0.571", "0.500", "0.667", "4"]
+    assert result["fp_per_mm2"][0] == 4.0
+    assert result["fp_per_mm2"][1] <= 4.0 <= result["fp_per_mm2"][2]
+    empty, _ = row_of("none", [FieldScore(0, 0, 0, 1.0)], seed=0)
+    assert empty[2:5] == ["0.000", "0.000", "0.000"]
 
 
 def test_models_together_say_their_mean_of_each_place():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from studies import genreal, genruns, gensynthetic
-from studies.genruns import PARTS, Plan
+from studies.generalization_plan import PARTS, Plan
 
 from metaphase.training.recipe.recipe import parse_recipe
 

@@ -1,4 +1,4 @@
-"""The real part of ``studies.generalization``: crops of a scanner that was left out."""
+"""The real part of ``studies.generalization``: crops of a left-out scanner."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zlib import crc32
 
 import numpy as np
 
-from studies.genruns import Plan, Table, with_method
+from studies.generalization_plan import Plan, Table, with_method
 
 if TYPE_CHECKING:
     from metaphase.labels.dataset import Dataset
@@ -40,7 +40,7 @@ def data_folder() -> Path:
 
 
 def second_half(cases: Dataset, key: str) -> list[str]:
-    """Return the groups of a scanner that are looked at and never trained on."""
+    """Return the groups of a scanner that are tested and never trained on."""
     groups = {c.domain("group") for c in cases if c.domain("scanner").startswith(SCANNERS[key])}
     order = sorted(groups, key=lambda group: (crc32(group.encode()), group))
     return sorted(order[: len(order) // 2])
@@ -54,7 +54,7 @@ def load_crops() -> Dataset:
 
 
 def run_real(plan: Plan, name: str) -> None:
-    """Train one, look at the crops and the fields, and write its result."""
+    """Train one model, test it on the crops and the fields, and write its result."""
     import torch
 
     from metaphase.files import write_json
@@ -70,8 +70,8 @@ def run_real(plan: Plan, name: str) -> None:
     run = train(recipe, out=plan.result(name).parent / "run", show=False)
     model = load_model(run / MODEL_NAME)
     threshold, area = threshold_at_rate(model)
-    looked_at = crops.where(lambda case: case.domain("group") in set(held))
-    found = look_at_crops(model, looked_at, most=20 if plan.tiny else None)
+    tested = crops.where(lambda case: case.domain("group") in set(held))
+    found = score_crops(model, tested, most=20 if plan.tiny else None)
     result = {
         "recall": float(np.mean(np.array(found) >= threshold)),
         "figures": len(found),
@@ -86,7 +86,7 @@ def run_real(plan: Plan, name: str) -> None:
 def real_recipe(
     plan: Plan, name: str, kind: str, key: str, held: list[str], parts: tuple[str, ...]
 ) -> Table:
-    """Return the recipe of a run; the unlabelled fields are those of the NanoZoomer."""
+    """Return the recipe of a run; unlabelled are the NanoZoomer's fields of the training slides."""
     data = data_folder()
     icpr, ami = data / "icpr2012", data / "ami_br"
     crops = {
@@ -109,11 +109,10 @@ def real_recipe(
         },
         {
             "name": "nanozoomer",
-            "labels": str(icpr / "hamamatsu_unlabelled"),
+            "labels": str(data / "icpr2012_hamamatsu" / "images"),
             "kind": "images",
             "scanner": "Hamamatsu NanoZoomer",
             "mpp": 0.2274,
-            "masked": str(icpr / "hamamatsu_unlabelled" / "painted.json"),
         },
         {**crops, "name": "midog", "without": ["group:TUPAC16/*", *midog]},
     ]
@@ -128,7 +127,7 @@ def real_recipe(
             "split": {
                 "training": ["icpr/A00_*", "icpr/A01_*", "icpr/A02_*"],
                 "test": ["icpr/A04_*"],
-                "unlabelled": ["nanozoomer/*"],
+                "unlabelled": ["nanozoomer/H00_*", "nanozoomer/H01_*", "nanozoomer/H02_*"],
             },
             "box_um": 12.5,
         },
@@ -189,12 +188,12 @@ def threshold_at_rate(model: Model) -> tuple[float, float]:
         false += found.score[matching.truth_of_point < 0].tolist()
     allowed = int(FP_PER_MM2 * area)
     false.sort(reverse=True)
-    # Just above the first one that is too many; with fewer in all, whatever was found at all.
+    # Just above the first score that is too many; with fewer in all, the lowest score.
     return (float(np.nextafter(false[allowed], 1)) if len(false) > allowed else MIN_SCORE), area
 
 
-def look_at_crops(model: Model, cases: Dataset, most: int | None = None) -> list[float]:
-    """Return the best score at each crop's figure, the crop continued by its mirror images."""
+def score_crops(model: Model, cases: Dataset, most: int | None = None) -> list[float]:
+    """Return the best score at each crop's figure, with the crop extended by reflection."""
     from metaphase.detection.detect import detect
     from metaphase.detection.runtime import open_runtime
     from studies.common import as_slide, best_score, read_crops, reflected, with_mpp
@@ -215,9 +214,9 @@ def real_table(plan: Plan, results: dict[str, Any]) -> str:
     lines = [
         f"Recall at {FP_PER_MM2:g} false positives per mm2. Best: {' + '.join(plan.best)}.",
         "",
-        f"| trained | {' | '.join(SCANNERS)} | worst against included |",
+        f"| trained | {' | '.join(SCANNERS)} | largest loss against included |",
         "|---|" + "---|" * (len(SCANNERS) + 1),
-        f"| crops (slides) | {' | '.join(_looked_at(results, key) for key in SCANNERS)} | |",
+        f"| crops (slides) | {' | '.join(_tested(results, key) for key in SCANNERS)} | |",
     ]
     included = {key: _recall(results, f"with:{key}:{rows[-1]}") for key in SCANNERS}
     for method in rows:
@@ -227,8 +226,8 @@ def real_table(plan: Plan, results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _looked_at(results: dict[str, Any], key: str) -> str:
-    """Return how many crops of how many slides a scanner's recall is of."""
+def _tested(results: dict[str, Any], key: str) -> str:
+    """Return the number of crops and slides of a scanner's recall."""
     known = [r for name, r in results.items() if name.split(":")[1] == key]
     return f"{known[0]['figures']} ({known[0]['slides']})" if known else "–"
 

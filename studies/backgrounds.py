@@ -1,4 +1,4 @@
-"""Figure-free parts of fields, and pieces laid on them with a soft rim."""
+"""Figure-free parts of fields, and crops blended into them."""
 
 from __future__ import annotations
 

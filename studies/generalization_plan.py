@@ -1,4 +1,4 @@
-"""The methods of ``studies.generalization`` as parts of a recipe, and where its runs lie."""
+"""The methods of ``studies.generalization`` as parts of a recipe, and the runs' folders."""
 
 from __future__ import annotations
 

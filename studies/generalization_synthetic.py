@@ -6,7 +6,7 @@ from dataclasses import replace
 from statistics import mean
 from typing import Any
 
-from studies.genruns import NEEDS_SEVERAL, ROWS, Plan, Table, with_method
+from studies.generalization_plan import NEEDS_SEVERAL, ROWS, Plan, Table, with_method
 
 LETTERS = "ABCD"
 TRAINING, VALIDATION, TEST = (0, 1, 2), (3,), (4, 5)
@@ -126,20 +126,20 @@ def synthetic_table(plan: Plan, results: dict[str, Any]) -> str:
     were trained on, does not fit the other.
     """
 
-    def told_by(name: str, metric: str) -> float | None:
+    def value_of(name: str, metric: str) -> float | None:
         if name not in results:
             return None
         return mean(score[metric] for score in results[name]["scores"].values())
 
     def over(kind: str, method: str, metric: str = "f1") -> float | None:
-        known = [told_by(f"{kind}:{letter}:{method}", metric) for letter in LETTERS]
-        told = [value for value in known if value is not None]
-        return mean(told) if len(told) == len(LETTERS) else None
+        known = [value_of(f"{kind}:{letter}:{method}", metric) for letter in LETTERS]
+        present = [value for value in known if value is not None]
+        return mean(present) if len(present) == len(LETTERS) else None
 
-    top, ap = told_by("all:-:nothing", "f1"), told_by("all:-:nothing", "ap")
+    top, ap = value_of("all:-:nothing", "f1"), value_of("all:-:nothing", "ap")
     best = " + ".join(plan.best)
     lines = [
-        f"Trained on all four scanners: F1 {_told(top)}, AP {_told(ap)}. Best: {best}.",
+        f"Trained on all four scanners: F1 {_text(top)}, AP {_text(ap)}. Best: {best}.",
         "",
         "| method | trained on one, F1 | gap closed | AP | left one out, F1 | gap closed | AP |",
         "|---|---|---|---|---|---|---|",
@@ -148,12 +148,12 @@ def synthetic_table(plan: Plan, results: dict[str, Any]) -> str:
         cells = []
         for kind in ("one", "out"):
             value, base = over(kind, method), over(kind, "nothing")
-            cells += [_told(value), _share(value, base, top), _told(over(kind, method, "ap"))]
+            cells += [_text(value), _share(value, base, top), _text(over(kind, method, "ap"))]
         lines.append(f"| {method} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _told(value: float | None) -> str:
+def _text(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
