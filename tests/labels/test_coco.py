@@ -170,7 +170,7 @@ def test_icpr_2012(data_dir: Path) -> None:
 @pytest.mark.needs_data
 def test_ami_br(data_dir: Path) -> None:
     dataset = load_dataset(data_dir / "ami_br" / "annotations.json")
-    assert (len(dataset), dataset.count(), dataset.count(Label.HARD_NEGATIVE)) == (2894, 2972, 56)
+    assert (len(dataset), dataset.count(), dataset.count(Label.HARD_NEGATIVE)) == (2812, 2884, 54)
     assert len(dataset.by_domain("group")) == 146
     counts = {name: len(part) for name, part in dataset.by_domain().items()}
     assert counts.pop("Hamamatsu XR") == 358
