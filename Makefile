@@ -1,4 +1,4 @@
-# Everything a person needs is one command. Only Python 3.11 or newer is needed beforehand.
+# Each task is one command. Only Python 3.11 or newer is needed beforehand.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,10 +6,11 @@ OUT ?= demo-out
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench bench-large docs clean
+.PHONY: help setup demo test test-base test-oldest check format bench bench-large docs docs-serve
+.PHONY: wheel sdist sbom licences clean
 
-help:  ## Show what there is.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+help:  ## List the commands.
+	@awk -F ':.*## ' '/^[a-z -]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The stamp is renewed when the dependencies change.
 $(VENV)/.installed: pyproject.toml
@@ -18,32 +19,53 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet -e '.[train,openvino,dicom,cluster,dev]'
 	@touch $@
 
-setup: $(VENV)/.installed  ## Make a virtual environment with everything in it.
+setup: $(VENV)/.installed  ## Create a virtual environment with all dependencies.
 
-demo: setup  ## The main job on synthetic data: labels, training, detection, scores, pictures.
+demo: setup  ## The whole work on synthetic data: labels, training, detection, scores.
 	$(BIN)/metaphase demo --out $(OUT)
 
 # A file of tests runs in one process, so that its fixtures are made once; the longest files begin.
 test: setup  ## Run all tests, in JOBS processes (2).
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
+test-base: setup  ## The base install alone, on each Python that is here.
+	$(BIN)/python -m tests.installs base
+
+test-oldest: setup  ## The oldest versions of the dependencies that are allowed.
+	$(BIN)/python -m tests.installs oldest
+
 check: setup  ## Format, lint and types.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.dependencies licences > /dev/null
 
-format: setup  ## Put the code in order.
+licences: setup  ## List the licences of all dependencies; fail if one is not accepted.
+	$(BIN)/python -m tests.dependencies licences
+
+sbom: setup  ## Write the bill of materials, dist/sbom.json (CycloneDX).
+	$(BIN)/python -m tests.dependencies sbom dist/sbom.json
+
+wheel sdist: setup  ## Build wheel and sdist into dist/, and check their contents.
+	$(BIN)/python -m tests.installs build
+
+format: setup  ## Format the code.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup  ## Measure speed, side by side.
+bench: setup  ## Measure speed.
 	$(BIN)/python -m benchmarks
 
 bench-large: setup  ## The same at full size, with a slide of 100 mm2 (an hour).
 	$(BIN)/python -m benchmarks --large
 
-docs: setup  ## Write the parts of the documentation that come from the code.
+docs: setup  ## Write what comes from the code, and build the documentation into site/ (strict).
 	$(BIN)/python -m metaphase.training.recipe.reference docs/recipes.md
+	$(BIN)/python -m tests.house --draw docs/images/architecture.svg
+	$(BIN)/python -m mkdocs build --strict
 
-clean:  ## Remove what the other commands made, but for the environment.
-	rm -rf $(OUT) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+docs-serve: setup  ## Show the documentation on a local page, and follow changes.
+	$(BIN)/python -m mkdocs serve
+
+clean:  ## Remove everything that the commands wrote, except the environment.
+	rm -rf $(OUT) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

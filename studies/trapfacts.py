@@ -16,14 +16,15 @@ from metaphase.training.checks.finding import Patient
 from metaphase.training.checks.patches import look
 from metaphase.training.data.load import load_data
 from metaphase.training.recipe.anchors import coverage, from_labels
-from metaphase.training.recipe.recipe import load_recipe, shipped_recipe
+from metaphase.training.recipe.bundled import bundled_recipe
+from metaphase.training.recipe.recipe import load_recipe
 from metaphase.training.recipe.sections import RetinaNetwork
 
 
 def facts_table(midog: Path) -> str:
     """Return a Markdown table of what the exercise's recipe meets in MIDOG's labels."""
     os.environ["METAPHASE_DATA"] = str(midog.parent.parent)
-    recipe = with_present_images(load_recipe(shipped_recipe("exercise")))
+    recipe = with_present_images(load_recipe(bundled_recipe("exercise")))
     patient = Patient(recipe, load_data(recipe, check=False))
     rows = [*_anchors(patient), *_rates(patient), *_patches(patient), *_lists(midog)]
     head = "| trap | the exercise | put right |\n|---|---|---|\n"

@@ -16,9 +16,11 @@ INTERRUPTED = 130
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("metaphase.cli.demo", "Run the whole work once, on synthetic images."),
+    "sample": ("metaphase.cli.sample", "Write real sample images with labels."),
     "phantom": ("metaphase.cli.phantom", "Make synthetic images with labels."),
     "data": ("metaphase.cli.data", "Check, show, split, convert and download labels."),
     "doctor": ("metaphase.cli.doctor", "Check a recipe and its data before training."),
+    "recipes": ("metaphase.cli.recipes", "List the bundled recipes, or copy one."),
     "train": ("metaphase.cli.train", "Train a detector from a recipe."),
     "adapt": ("metaphase.cli.adapt", "Adapt a model to unlabelled images of a scanner."),
     "cross-validate": ("metaphase.cli.cross_validate", "Train and score, leaving groups out."),

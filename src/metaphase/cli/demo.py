@@ -36,11 +36,11 @@ def demo(
     from rich.console import Console
 
     from metaphase.errors import MetaphaseError
-    from metaphase.training.recipe.recipe import shipped_recipe
+    from metaphase.training.recipe.bundled import bundled_recipe
 
     console = Console()
     out.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(shipped_recipe("demo"), out / "recipe.toml")
+    shutil.copyfile(bundled_recipe("demo"), out / "recipe.toml")
     labels, images = out / "data" / "MIDOG.json", out / "data" / "images"
     split = out / "splits" / f"{_UNSEEN}.json"
     found, run = out / "detections", out / "run"

@@ -36,7 +36,8 @@ ARGUMENTS: dict[str, str] = {
     "detections": "Detections: what 'metaphase detect' or 'metaphase cross-validate' wrote, or"
     " files of other tools.",
     "labels": "File of labels, or a folder that holds one.",
-    "recipe": "The recipe, a TOML file.",
+    "recipe": "The recipe: a TOML file, or the name of a bundled recipe.",
+    "recipe-name": "Name of a bundled recipe. Without it, all are listed.",
     "results": "Scores ('metaphase evaluate --out') and folders of training runs.",
     "name": "Name of a published split or data set.",
 }

@@ -8,7 +8,7 @@ import pytest
 
 from metaphase.training.fit import precision
 from metaphase.training.fit.precision import choose_precision, cpu_bf16_instructions, precision_of
-from metaphase.training.recipe.recipe import shipped_recipe
+from metaphase.training.recipe.bundled import bundled_recipe
 from metaphase.training.recipe.sections import Trainer
 
 CPU = Trainer(accelerator="cpu")
@@ -77,7 +77,7 @@ def test_autocast_computes_in_the_precision(chosen):
 
 @pytest.mark.parametrize("name", ["compact", "demo", "exercise", "midog21", "resnet50"])
 def test_shipped_recipes_leave_the_choice_to_the_computer(name):
-    table = tomllib.loads(Path(shipped_recipe(name)).read_text(encoding="utf-8"))
+    table = tomllib.loads(Path(bundled_recipe(name)).read_text(encoding="utf-8"))
     assert table["trainer"].get("precision", "auto") == "auto"
 
 

@@ -17,6 +17,7 @@ from metaphase.files import read_text
 from metaphase.labels.dataset import Dataset
 from metaphase.training.adapt.options import AdaptOptions
 from metaphase.training.recipe.anchors import box_sizes, from_labels
+from metaphase.training.recipe.bundled import recipe_path
 from metaphase.training.recipe.oldnames import with_present_names
 from metaphase.training.recipe.overrides import override
 from metaphase.training.recipe.problems import problems_of
@@ -93,13 +94,15 @@ class Recipe(Section):
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe. ``overrides`` are ``section.key=value`` with TOML values (words need no
-    quotes). Paths are relative to the recipe's folder.
+    """Read a recipe: a file, or the name of a bundled recipe.
+
+    ``overrides`` are ``section.key=value`` with TOML values (words need no quotes). Paths are
+    relative to the recipe's folder.
 
     Raises RecipeError with every problem found, each with its place in the file; warns of old names
     (``DeprecatedNameWarning``).
     """
-    return _load(Path(path), overrides, warn=True)
+    return _load(recipe_path(path), overrides, warn=True)
 
 
 def load_run_recipe(path: str | Path) -> Recipe:
@@ -143,19 +146,6 @@ def parse_recipe(
         raise RecipeError(problems_of(error, Recipe, file)) from None
     except (ValueError, RecursionError) as error:  # numbers and nesting that JSON does not take
         raise RecipeError.of(file, f"is not a recipe: {error}") from error
-
-
-def shipped_recipe(name: str) -> Path:
-    """Return the path of a bundled recipe: "compact", "demo", "exercise", "resnet50", ..."""
-    package = Path(__file__).resolve().parents[2]
-    # Inside an installed package; beside the sources of a checkout.
-    folders = (package / "recipes", package.parents[1] / "recipes")
-    bundled = {path.stem: path for folder in folders for path in folder.glob("*.toml")}
-    if name not in bundled:
-        raise RecipeError.of(
-            name, "no such recipe is bundled", way_out=f"one of {', '.join(sorted(bundled))}"
-        )
-    return bundled[name]
 
 
 def resolved(recipe: Recipe) -> str:
