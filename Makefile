@@ -62,7 +62,7 @@ bench-large: setup  ## The same at full size, with a slide of 100 mm2 (an hour).
 docs: setup  ## Write what comes from the code, and build the documentation into site/ (strict).
 	$(BIN)/python -m metaphase.training.recipe.reference docs/recipes.md
 	$(BIN)/python -m tests.house --draw docs/images/architecture.svg
-	$(BIN)/python -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 docs-serve: setup  ## Show the documentation on a local page, and follow changes.
 	$(BIN)/python -m mkdocs serve

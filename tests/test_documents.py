@@ -190,3 +190,14 @@ def test_the_python_of_the_documents_passes_mypy(tmp_path: Path) -> None:
     env = {**os.environ, "MYPYPATH": str(ROOT / "src")}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_tests_that_documents_name_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(" ".join(re.findall(r"^([a-z][a-z -]*):", makefile, re.MULTILINE)).split())
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        files = set(re.findall(r"`(tests/[\w/]+\.py)`", text))
+        assert [name for name in sorted(files) if not (ROOT / name).is_file()] == [], page.name
+        named = set(re.findall(r"`make ([a-z-]+)`", text))
+        assert named <= targets, page.name
