@@ -48,7 +48,7 @@ COMMANDS = (
     "detect --labels sample --out found",
     "count found --out counts",
     "evaluate found --labels sample --out scores.json",
-    "exchange convert found figures.csv --to csv",
+    "exchange convert found --to csv --out figures.csv",
 )
 
 

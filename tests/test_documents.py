@@ -40,7 +40,7 @@ def commands_in(text: str) -> Iterator[str]:
         if language in ("", "bash", "sh", "console"):
             for line in re.sub(r"\s*\\\n\s*", " ", block).splitlines():
                 found = re.search(r"(?:^|\s)(?:-m )?(metaphase (?![a-z-]*:).*)$", line)
-                if found and "pip" not in line:
+                if found and not line.lstrip().startswith(("pip ", "docker ")):
                     yield found.group(1)
     for line in INLINE.findall(FENCE.sub("", text)):
         yield " ".join(line.split())
@@ -49,7 +49,7 @@ def commands_in(text: str) -> Iterator[str]:
 def problem_of(line: str) -> str | None:
     """Say what is wrong with a command line: unknown command, option, or argument."""
     words = shlex.split(line, comments=True)[1:]
-    if not words or words[0].startswith("-"):
+    if not words or words[0].startswith("-") or words[0] == "COMMAND":
         return None
     name = words.pop(0)
     if name not in COMMANDS:

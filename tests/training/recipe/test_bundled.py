@@ -44,8 +44,9 @@ def test_recipes_are_loaded_by_name() -> None:
 
 
 def test_the_command_lists_prints_and_copies(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("METAPHASE_DATA", str(tmp_path))
     assert command("recipes") == 0
     lines = capsys.readouterr().out.splitlines()
     assert {line.split()[0] for line in lines} >= NAMES
