@@ -78,3 +78,12 @@ def test_cases_are_named_by_their_id_and_stay_inside(tmp_path):
     assert jobs[0].scanner == "Aperio CS2"
     with pytest.raises(SlideError, match="has no image"):
         jobs[1].open()
+
+
+def test_parts_of_a_slide_are_no_slides(tmp_path):
+    touch(*(tmp_path / name for name in ("S.jpg", "S(0,1).jpg", "other.jpg", "._other.jpg")))
+    (tmp_path / "S.vms").write_text("ImageFile=S.jpg\nImageFile(0,1)=S(0,1).jpg\n")
+    assert names(jobs_for_paths([tmp_path])) == ["S", "other"]
+    named = [tmp_path / name for name in ("S(0,1).jpg", "S.jpg", "S.vms")]
+    assert [job.image.name for job in jobs_for_paths(named)] == ["S.vms"]
+    assert [job.image.name for job in jobs_for_paths(named[:2])] == ["S(0,1).jpg", "S.jpg"]

@@ -13,7 +13,8 @@ from typing import TypeVar
 from metaphase.errors import InputError, Problem, SlideError
 from metaphase.files import read_text
 from metaphase.labels.dataset import Case
-from metaphase.slides.open import SUFFIXES, open_case, open_slide
+from metaphase.slides.findimages import images_in, separate_slides
+from metaphase.slides.open import open_case, open_slide
 from metaphase.slides.slide import Slide
 
 T = TypeVar("T")
@@ -64,9 +65,9 @@ def jobs_for_paths(
 
     A path is an image, a folder (the images directly in it, by name) or a ``.txt`` list (one path
     per line, relative to the list; lines that begin with ``#`` are comments). An image that does
-    not exist is a job that will fail. A folder without images, or a list that cannot be read,
-    raises InputError. ``out`` is the folder of the results: a name that is taken there by a file is
-    avoided.
+    not exist is a job that will fail. A slide in several files is one job (``separate_slides``). A
+    folder without images, or a list that cannot be read, raises InputError. ``out`` is the folder
+    of the results: a name that is taken there by a file is avoided.
     """
     images: dict[Path, Path] = {}
     problems: list[Problem] = []
@@ -78,7 +79,7 @@ def jobs_for_paths(
             problems += error.problems
     if problems:
         raise InputError(problems)
-    found = list(images.values())
+    found = separate_slides(images.values())
     return [
         Job(image, name, mpp, scanner, force_mpp)
         for image, name in zip(found, unique_names(found, out), strict=True)
@@ -171,7 +172,10 @@ def _digest(data: bytes) -> str:
 
 def _images(path: Path) -> list[Path]:
     if path.is_dir():
-        images = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+        try:
+            images = images_in(path)
+        except OSError as error:
+            raise SlideError.of(path, f"cannot be read: {error.strerror}") from error
         if not images:
             raise SlideError.of(path, "has no images", way_out="name a folder with images in it")
         return images

@@ -20,6 +20,7 @@ from metaphase.figures import Detections
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.labels.reading import case_id
 from metaphase.provenance import Provenance
+from metaphase.slides.findimages import is_image_file, separate_slides
 from metaphase.slides.open import SUFFIXES, open_slide
 from metaphase.slides.slide import Slide
 from metaphase.viewer.columns import Columns
@@ -92,7 +93,7 @@ def find_images(paths: Iterable[str | Path]) -> list[Path]:
             if links
             else f"images end in {', '.join(sorted(SUFFIXES))}",
         )
-    return list(images)
+    return separate_slides(images)
 
 
 def open_slides(
@@ -214,7 +215,7 @@ def _images_in(folder: Path, *, links: bool = False) -> Iterator[Path]:
     for parent, names, files in os.walk(root, followlinks=False):
         names.sort()
         for name in sorted(files):
-            if Path(name).suffix.lower() not in SUFFIXES or name.startswith("."):
+            if not is_image_file(Path(parent, name)):
                 continue
             if name == OVERLAY_NAME and JSON_NAME in files:
                 continue  # a drawing of detections, not a slide
