@@ -34,7 +34,7 @@ from metaphase.arrays import Pixels
 from metaphase.detection.runtime import Runtime
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.labels.dataset import Dataset
-from metaphase.training.patches.colourtransfer import look_of, recolour
+from metaphase.stain.colourstatistics import colour_statistics, transfer_colours
 from studies.backgrounds import Grounds, pasted
 from studies.common import (
     Crop,
@@ -66,7 +66,8 @@ def ways(grounds: Grounds | None) -> dict[str, Callable[[Crop, np.random.Generat
     def on_field(crop: Crop, rng: np.random.Generator) -> Laid:
         assert grounds is not None
         ground = grounds.draw(rng, SIDE_PX, crop.mpp)
-        ground = recolour(ground, look_of(ground), look_of(crop.pixels), 1.0)
+        source, target = colour_statistics(ground), colour_statistics(crop.pixels)
+        ground = transfer_colours(ground, source, target, 1.0)
         return pasted(crop.pixels, crop.x_px, crop.y_px, ground)
 
     found: dict[str, Callable[[Crop, np.random.Generator], Laid]] = {

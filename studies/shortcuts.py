@@ -33,8 +33,8 @@ from metaphase.evaluation.evaluate import evaluate
 from metaphase.figures import Detections, points_of
 from metaphase.labels.dataset import Dataset
 from metaphase.radii import MATCH_RADIUS_UM
+from metaphase.stain.colourstatistics import colour_statistics, transfer_colours
 from metaphase.training.patches.augment import compressed
-from metaphase.training.patches.colourtransfer import look_of, recolour
 from metaphase.training.patches.crops import Crops
 from metaphase.units import area_mm2
 from studies.backgrounds import Grounds, disc_replaced, pasted
@@ -176,7 +176,9 @@ def windows(crop: Crop, rng: np.random.Generator, grounds: Grounds) -> dict[str,
     """Return a window of a crop on a field: the figure in its centre, near its border, and whole
     crops reflected with the figure in and off the middle of the tile."""
     ground = grounds.draw(rng, SIDE_PX, crop.mpp)
-    ground = recolour(ground, look_of(ground), look_of(crop.pixels), 1.0)
+    ground = transfer_colours(
+        ground, colour_statistics(ground), colour_statistics(crop.pixels), 1.0
+    )
     turn = rng.uniform(0, 2 * np.pi)
     shift = SHIFT_PX * np.array([np.cos(turn), np.sin(turn)])
     whole, x, y = reflected(crop.pixels, crop.x_px, crop.y_px, 2 * SIDE_PX)
@@ -223,8 +225,8 @@ def replaced(crop: Crop, rng: np.random.Generator, others: list[Crop]) -> dict[s
     for name, piece in (("as it is", None), ("no figure", empty), ("another figure", figure)):
         pixels = crop.pixels
         if piece is not None:
-            now, wanted = look_of(piece), look_of(pixels)
-            piece = recolour(piece, now, wanted, 1.0) if piece is empty else piece
+            now, wanted = colour_statistics(piece), colour_statistics(pixels)
+            piece = transfer_colours(piece, now, wanted, 1.0) if piece is empty else piece
             pixels = disc_replaced(pixels, crop.x_px, crop.y_px, piece, DISC_PX)
         result[name] = reflected(pixels, crop.x_px, crop.y_px, SIDE_PX)
     return result

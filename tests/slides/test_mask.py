@@ -23,7 +23,7 @@ def everything_px() -> np.ndarray:
 
 def test_the_area_ends_with_the_slide() -> None:
     assert MASK.area_mm2 == pytest.approx(everything_px().sum() * 0.25**2 * 1e-6)
-    whole = TissueMask.everywhere(0.25, 4000, 2000)
+    whole = TissueMask(np.ones((1, 1), dtype=bool), 1000.0, 0.25, 4000, 2000)
     assert whole.area_mm2 == pytest.approx(0.5)
     assert whole.covers(3999, 1999)
 

@@ -11,6 +11,7 @@ import pytest
 
 from metaphase.arrays import Pixels
 from metaphase.slides.slidestain import stain_of_tiles
+from metaphase.stain.colourstatistics import colour_statistics, transfer_colours
 from metaphase.stain.jitter import change_stains, jitter_stains
 from metaphase.stain.macenko import Macenko, estimate_jitter_vectors
 from metaphase.stain.masks import stained_mask
@@ -79,6 +80,13 @@ def test_reinhard() -> None:
     np.testing.assert_allclose(reference.means, [45.066853, 40.7537, -26.339161], atol=1e-4)
     np.testing.assert_allclose(reference.deviations, [2.844956, 4.067495, 2.066961], atol=1e-4)
     near(reference(mixed_image()).image, 3900422, 16103330663)
+
+
+def test_colour_transfer() -> None:
+    source, target = colour_statistics(mixed_image()), colour_statistics(tissue())
+    np.testing.assert_allclose(target.mean, [0.52308659, 1.16860191, 0.52336566], atol=1e-6)
+    np.testing.assert_allclose(target.std, [0.08459394, 0.08662969, 0.03639315], atol=1e-6)
+    near(transfer_colours(mixed_image(), source, target, 0.7), 4152745, 17415312872)
 
 
 def test_the_vectors_of_jitter() -> None:

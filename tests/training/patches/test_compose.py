@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metaphase.training.patches.colourtransfer import Look
+from metaphase.stain.colourstatistics import ColourStatistics
 from metaphase.training.patches.compose import CORE_UM, blob, cut
 from metaphase.training.patches.picture import Picture
 from tests.training.helpers import red_free_tissue
@@ -17,7 +17,7 @@ def test_a_window_is_soft_at_its_rim_and_whole_at_its_aim(seed, mpp):
     side = round(32 / mpp)
     picture = Picture(
         red_free_tissue(seed, side, side),
-        Look(np.ones(3), np.ones(3)),
+        ColourStatistics(np.ones(3), np.ones(3)),
         np.zeros((0, 2)),
         np.zeros((0, 4)),
         np.zeros(0, np.int64),

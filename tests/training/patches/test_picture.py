@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metaphase.training.patches.colourtransfer import Look
+from metaphase.stain.colourstatistics import ColourStatistics
 from metaphase.training.patches.picture import Picture
 
 
@@ -13,7 +13,7 @@ def test_a_turned_picture_keeps_its_figure_under_its_point(turn):
     image = np.zeros((30, 40, 3), np.uint8)
     image[10, 30] = 255
     point, box = np.array([[30.5, 10.5]]), np.array([[28.5, 8.5, 32.5, 12.5]])
-    look = Look(np.ones(3), np.ones(3))
+    look = ColourStatistics(np.ones(3), np.ones(3))
     picture = Picture(image, look, point, box, np.zeros(1, np.int64), point[0])
     turned = picture.turned(turn)
     x, y = turned.points[0]

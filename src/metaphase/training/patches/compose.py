@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from metaphase.arrays import FloatArray, Pixels, Rng
 from metaphase.boxes import as_boxes, as_points, distances
 from metaphase.figures import Label
-from metaphase.training.patches.colourtransfer import Look, look_of, recolour
+from metaphase.stain.colourstatistics import ColourStatistics, colour_statistics, transfer_colours
 from metaphase.training.patches.crops import CORE_UM, RIM_UM, Crops
 from metaphase.training.patches.patch import Patch
 from metaphase.training.patches.picture import Picture, darkest
@@ -97,11 +97,11 @@ class Composer:
         if quilted:
             quilt = self.crops.quilt(rng, group, mpp, ground.spec.patch_px)
             ground = _bare(ground, quilt.image)
-        here = self.crops.look(group) if quilted else look_of(ground.image)
+        here = self.crops.look(group) if quilted else colour_statistics(ground.image)
         look = here
         if not quilted and rng.random() < 0.5:  # the whole patch is made to look like the crops
             look = self.crops.look(group)
-            image = recolour(ground.image, here, look, rng.uniform(0.6, 1))
+            image = transfer_colours(ground.image, here, look, rng.uniform(0.6, 1))
             ground = replace(ground, image=image)
         pastes: list[Paste] = []
         low, high = PASTES
@@ -118,7 +118,7 @@ class Composer:
         read: Read,
         ground: Patch,
         group: int,
-        look: Look,
+        look: ColourStatistics,
         pastes: list[Paste],
     ) -> Paste | None:
         """Draw a paste and a place that covers no figure and no other paste's core; or None."""
@@ -133,7 +133,7 @@ class Composer:
             picture = self.crops.quilt(rng, group, mpp)
         window, alpha, feather = cut(rng, picture, mpp)
         amount = rng.uniform(0.65, 1)
-        window = replace(window, image=recolour(window.image, window.look, look, amount))
+        window = replace(window, image=transfer_colours(window.image, window.look, look, amount))
         rim = min(self.sampling.rim_px, size / 2 - 1)
         kept = np.concatenate([ground.boxes, ground.ignore, *(_core(p, mpp) for p in pastes)])
         for _ in range(_TRIES):
@@ -166,7 +166,7 @@ class Composer:
                 continue
             picture = Picture(
                 field.image[y : y + side, x : x + side],
-                look_of(field.image),
+                colour_statistics(field.image),
                 field.points - [x, y],
                 field.boxes - [x, y, x, y],
                 field.labels,

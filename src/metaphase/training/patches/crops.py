@@ -30,7 +30,7 @@ from metaphase.boxes import as_boxes, as_points
 from metaphase.errors import Problem, RecipeError
 from metaphase.figures import Label
 from metaphase.labels.dataset import Case, Dataset
-from metaphase.training.patches.colourtransfer import Look, look_of
+from metaphase.stain.colourstatistics import ColourStatistics, colour_statistics
 from metaphase.training.patches.patch import CaseTargets
 from metaphase.training.patches.picture import Picture, Whole, valid_part
 from metaphase.training.patches.strips import SEAM_PX, joined, mismatch, ramp, side_strip
@@ -54,7 +54,7 @@ class _Group:
 
     domain: str
     mpp: float
-    look: Look
+    look: ColourStatistics
     mitotic: tuple[tuple[int, int], ...]
     hard_negative: tuple[tuple[int, int], ...]
     strips: tuple[tuple[int, int], ...]
@@ -90,7 +90,7 @@ class Crops:
         at = np.searchsorted(self._edges, rng.random() * self._edges[-1], side="right")
         return int(min(at, len(self._edges) - 1))
 
-    def look(self, group: int) -> Look:
+    def look(self, group: int) -> ColourStatistics:
         """Return how the crops of a slide look, all together."""
         return self._groups[group].look
 
@@ -124,9 +124,9 @@ class Crops:
         rim = np.minimum(RIM_UM / members.mpp, size / 2 - 1)
         picture = self._scaled(image, members, mpp)
         aim = rng.uniform(rim, size - rim) * members.mpp / mpp
-        own = look_of(picture.image)
+        own = colour_statistics(picture.image)
         mean, std = (own.mean + members.look.mean) / 2, (own.std + members.look.std) / 2
-        picture = replace(picture, look=Look(mean, std), aim=aim)
+        picture = replace(picture, look=ColourStatistics(mean, std), aim=aim)
         return picture.turned(int(rng.integers(8)))
 
     def _picture(
@@ -147,11 +147,11 @@ class Crops:
         points = (points - [x1, y1]) * scale
         boxes = (boxes - [x1, y1, x1, y1]) * scale
         # Between the slide's look and the crop's own: one crop is a small sample, a slide uneven.
-        own = look_of(picture.image)
+        own = colour_statistics(picture.image)
         mean, std = (own.mean + members.look.mean) / 2, (own.std + members.look.std) / 2
         picture = replace(
             picture,
-            look=Look(mean, std),
+            look=ColourStatistics(mean, std),
             points=points,
             boxes=boxes,
             labels=labels,
@@ -264,17 +264,19 @@ class Crops:
         strips, looks = [], []
         for crop in ids:
             x1, y1, x2, y2 = self._valid[crop]
-            looks.append(look_of(self._pixels[crop, y1:y2, x1:x2]))
+            looks.append(colour_statistics(self._pixels[crop, y1:y2, x1:x2]))
             targets = self._targets[crop]
             rim = RIM_UM / mpp
             for n, ((x, y), label) in enumerate(zip(targets.points, targets.labels, strict=True)):
                 if min(x - x1, y - y1, x2 - x, y2 - y) >= rim:
                     figures[int(label)].append((crop, n))
             strips += [(crop, side) for side in range(4) if self._free(crop, side, targets.points)]
-        mean = np.mean([look.mean for look in looks], axis=0)
-        std = np.mean([look.std for look in looks], axis=0)
+        mean = np.mean([one.mean for one in looks], axis=0)
+        std = np.mean([one.std for one in looks], axis=0)
         mitotic, hard = figures[Label.MITOTIC.code], figures[Label.HARD_NEGATIVE.code]
-        return _Group(domain, mpp, Look(mean, std), tuple(mitotic), tuple(hard), tuple(strips))
+        return _Group(
+            domain, mpp, ColourStatistics(mean, std), tuple(mitotic), tuple(hard), tuple(strips)
+        )
 
     def _free(self, crop: int, side: int, points: FloatArray) -> bool:
         """Whether the strip on a side lies in the picture and holds nothing of a figure."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaphase.arrays import FloatArray, Pixels
-from metaphase.training.patches.colourtransfer import Look
+from metaphase.stain.colourstatistics import ColourStatistics
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,7 +19,7 @@ class Picture:
     """
 
     image: Pixels
-    look: Look
+    look: ColourStatistics
     points: FloatArray
     boxes: FloatArray
     labels: NDArray[np.int64]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from metaphase.errors import RecipeError
+from metaphase.files import read_text
 
 
 def bundled_recipes() -> dict[str, Path]:
@@ -39,7 +40,7 @@ def recipe_path(recipe: str | Path) -> Path:
 def summary_of(path: Path) -> str:
     """Return the first sentence of the comment at the top of a recipe."""
     lines = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in read_text(path).splitlines():
         if not line.startswith("# "):
             break
         lines.append(line.removeprefix("# "))
