@@ -23,7 +23,7 @@ Drawn = tuple[Pixels, list[SyntheticFigure], Scanner]
 
 @pytest.fixture(scope="module")
 def regions() -> list[Drawn]:
-    """Two crowded regions of each scanner."""
+    """Two dense regions of each scanner."""
     drawn = []
     for seed in range(8):
         scanner = SCANNERS[seed % 4]
@@ -47,15 +47,10 @@ def test_a_generator_and_a_list_are_seeds_too() -> None:
     assert np.array_equal(plain, generator)
 
 
-def test_all_phases_and_mimics_are_drawn(regions: list[Drawn]) -> None:
+def test_all_phases_and_kinds_of_hard_negatives_are_drawn(regions: list[Drawn]) -> None:
     kinds = {(f.label, f.kind) for _, figures, _ in regions for f in figures}
     assert {k for label, k in kinds if label is Label.MITOTIC} == set(PHASES)
     assert {k for label, k in kinds if label is Label.HARD_NEGATIVE} == set(HARD_NEGATIVE_TYPES)
-
-
-def test_shares_sum_to_one() -> None:
-    assert sum(PHASES.values()) == pytest.approx(1)
-    assert sum(HARD_NEGATIVE_TYPES.values()) == pytest.approx(1)
 
 
 def test_figures_are_apart_and_inside(regions: list[Drawn]) -> None:
@@ -80,22 +75,6 @@ def test_a_figure_is_really_where_it_is_said(regions: list[Drawn]) -> None:
             dark.append(np.percentile(near, 8) < np.median(around) - 15)
     assert len(dark) > 50
     assert np.mean(dark) > 0.98
-
-
-@pytest.mark.parametrize("mpp", [0.23, 0.26])
-def test_chromatin_lies_around_the_middle(mpp: float) -> None:
-    rng = np.random.default_rng(0)
-    draws = [(mitotic_figure, k) for k in PHASES] + [
-        (hard_negative, k) for k in HARD_NEGATIVE_TYPES
-    ]
-    for draw, kind in draws:
-        for _ in range(4):
-            dye = draw(rng, kind, mpp).h_add
-            y, x = np.indices(dye.shape) + 0.5 - np.array(dye.shape)[:, None, None] / 2
-            dark = dye > 0.5 * dye.max()
-            off = np.hypot(x[dark].mean(), y[dark].mean()) * mpp
-            assert off < 2.0, kind
-            assert dye.max() > 0.9, kind
 
 
 def test_labels_take_turns(regions: list[Drawn]) -> None:
@@ -136,7 +115,7 @@ def test_the_darkest_blobs_are_not_the_mitotic_figures(regions: list[Drawn]) -> 
     assert 0.1 < best < 0.75
 
 
-def test_mimics_are_as_dark_and_as_large_as_figures() -> None:
+def test_hard_negatives_are_as_dark_and_as_large_as_figures() -> None:
     rng = np.random.default_rng(0)
     kinds = [(mitotic_figure, k) for k in PHASES], [(hard_negative, k) for k in HARD_NEGATIVE_TYPES]
     values = []

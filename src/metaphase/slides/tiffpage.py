@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,9 @@ _UNCOMPRESSED = 1
 _JPEG = 7
 _LARGE_KEPT = 2  # segments of a page that are larger than the whole cache
 _numbers = itertools.count()
+
+# tifffile logs what is wrong with damaged files, and Python would print it; here errors say it.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
 class UnsupportedPage(ValueError):  # says what the page is, not what went wrong
