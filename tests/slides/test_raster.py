@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -52,3 +53,16 @@ def test_every_mode_of_8_bits_becomes_rgb(mode: str) -> None:
     pixels = rgb(Image.fromarray(PICTURE).convert(mode))
     assert pixels.shape == (70, 90, 3)
     assert pixels.dtype == np.uint8
+
+
+@pytest.mark.parametrize("ending", ["png", "bmp", "jpg"])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_file_cut_short_while_it_is_open_is_an_error(
+    tmp_path: Path, ending: str, mode: str
+) -> None:
+    path = tmp_path / f"a.{ending}"
+    Image.fromarray(noise(300, 300)).convert(mode).save(path)
+    with RasterSlide(path, HINTS) as slide:
+        os.truncate(path, path.stat().st_size // 2)
+        with pytest.raises(SlideError, match="damaged"):
+            slide.read(0, 0, 300, 300)

@@ -144,7 +144,7 @@ def _pages(root: Element, pixels: Element, size: dict[str, int]) -> tuple[int, .
 def _own_data(root: Element, data: list[Element]) -> list[Element]:
     """Return the TiffData elements whose planes are in this file."""
     files = {id(item): next(_children(item, "UUID"), None) for item in data}
-    names = {uuid.text or uuid.get("FileName", "") for uuid in files.values() if uuid is not None}
+    names = {uuid.text or uuid.get("FileName") for uuid in files.values() if uuid is not None}
     if len(names) <= 1:  # all in one file, which may have been renamed
         return data
     own = root.get("UUID")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +91,13 @@ def rgb(image: Any) -> Pixels:
     return np.asarray(image.convert("RGB"))
 
 
-def _opened(path: Path) -> Any:
-    """Open an image without Pillow's limit of pixels; ``MAX_PIXELS`` replaces it."""
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open an image without Pillow's limit of pixels; ``MAX_PIXELS`` replaces it.
+
+    Pillow gets a stream: given a name it would map some files into memory, and a file that is cut
+    short while it is mapped ends the process.
+    """
     from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
     plugins: dict[str, Any] = {
@@ -99,14 +106,17 @@ def _opened(path: Path) -> Any:
         "BMP": BmpImagePlugin.BmpImageFile,
         "WEBP": WebPImagePlugin.WebPImageFile,
     }
-    try:
-        with open_regular(path) as stream:
+    with ExitStack() as stack:
+        try:
+            stream = stack.enter_context(open_regular(path))
             kind = raster_kind(stream.read(12))
-        if kind is None:
-            raise ValueError("not a PNG, JPEG, BMP or WebP file")
-        return plugins[kind](str(path))
-    except Exception as error:  # decoders raise any kind of error on damaged files
-        raise _damaged(path, error) from error
+            if kind is None:
+                raise ValueError("not a PNG, JPEG, BMP or WebP file")
+            stream.seek(0)
+            image = plugins[kind](stream)
+        except Exception as error:  # decoders raise any kind of error on damaged files
+            raise _damaged(path, error) from error
+        yield image
 
 
 def _check_supported(path: Path, image: Any) -> None:

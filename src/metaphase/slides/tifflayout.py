@@ -143,9 +143,9 @@ def _levels(
     full: PageLike, channels: Sequence[Any], others: Sequence[Any], file: SharedFile, path: Path
 ) -> list[PageLike]:
     """Return the full page and its smaller copies, largest first."""
-    below = [list(channel.pages or ()) for channel in channels]
-    if any(len(pages) > MAX_PAGES for pages in below):
+    if any(len(channel.subifds or ()) > MAX_PAGES for channel in channels):
         raise ValueError(f"it has more than {MAX_PAGES} pages")
+    below = [list(channel.pages or ()) for channel in channels]
     candidates = [([page.aspage() for page in pages], True) for pages in zip(*below, strict=False)]
     if len(channels) == 1:
         marked = any(_flags(page) & _REDUCED for page in others)
@@ -164,7 +164,7 @@ def _levels(
             level = _page(pages, file, path)
             if belongs or _shows_the_same(level, levels[-1]):
                 levels.append(level)
-        except Exception:  # a copy that cannot be read is not needed
+        except UnsupportedPage:  # a copy of another kind is not needed
             continue
     return levels
 
