@@ -60,6 +60,11 @@ def test_each_dicom_series_is_one_slide_whatever_its_files_are_called(tmp_path: 
     assert names(images_in(tmp_path)) == ["1.2.3.7", "IM0001"]
 
 
+def test_files_with_other_suffixes_are_not_opened(tmp_path: Path) -> None:
+    assert not is_image_file(dicom(tmp_path / "a.json", "1.9"))
+    assert is_image_file(dicom(tmp_path / "a.dicom", "1.9"))
+
+
 def test_the_same_series_in_two_folders_is_two_slides(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()

@@ -30,6 +30,9 @@ def is_image_file(path: Path) -> bool:
         return False
     if suffix in SUFFIXES and suffix != _DICOM:
         return True
+    # DICOM files are often named by their identifier: no suffix, or what follows its last point.
+    if suffix not in ("", _DICOM, ".dicom") and not suffix[1:].isdigit():
+        return False
     header = dicom_header(path)
     return suffix == _DICOM if header is None else header.is_image
 
