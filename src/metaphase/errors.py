@@ -1,18 +1,18 @@
-"""The one error tree.
+"""All errors that metaphase raises on purpose.
 
 MetaphaseError                  everything metaphase raises on purpose; the command line prints it
 |                               without a traceback and exits with 2
 +-- InputError                  a file or a value from outside is wrong
-|   +-- LabelError              ... a file of annotations (all its problems gathered)
-|   +-- SplitError              ... a split: unknown, doubled, unlabelled or leaking cases
-|   +-- SlideError              ... a file of pixels
-|   |   +-- UnknownMppError     ... whose resolution nobody told
+|   +-- LabelError              ... a file of annotations (with all its problems)
+|   +-- SplitError              ... a split with unknown, repeated, unlabelled or leaking cases
+|   +-- SlideError              ... an image file
+|   |   +-- UnknownMppError     ... whose resolution is unknown
 |   +-- RecipeError             ... a training recipe
 |   +-- ModelFileError          ... a model file
 |   +-- DetectionsError         ... a file of detections
 |   +-- FolderInUseError        ... a folder for results that another command writes to
 +-- MissingExtraError           an optional part of metaphase is not installed
-+-- InterruptedRunError         a long job was stopped; it says how to go on
++-- InterruptedRunError         a long job was stopped; the message says how to resume it
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ class MetaphaseError(Exception):
 
 
 class InputError(MetaphaseError):
-    """Something from outside is wrong. Carries every problem found, not only the first."""
+    """An input is wrong. ``problems`` holds every problem, not only the first."""
 
     def __init__(self, problems: Problem | Iterable[Problem]) -> None:
         self.problems = [problems] if isinstance(problems, Problem) else list(problems)
-        super().__init__(_tell(self.problems))
+        super().__init__(_message(self.problems))
 
     def __reduce__(self) -> tuple[type[InputError], tuple[list[Problem]]]:
-        """Pickle the problems, not the message: errors come back from other processes."""
+        """Pickle the problems, not the message: errors are passed between processes."""
         return type(self), (self.problems,)
 
     @classmethod
@@ -64,19 +64,19 @@ class InputError(MetaphaseError):
 
 
 class LabelError(InputError):
-    """A file of annotations cannot be used as it is."""
+    """A file of annotations cannot be used."""
 
 
 class SplitError(InputError):
-    """A split names unknown, doubled, unlabelled or leaking cases."""
+    """A split names unknown, repeated, unlabelled or leaking cases."""
 
 
 class SlideError(InputError):
-    """A file of pixels cannot be read."""
+    """An image file cannot be read."""
 
 
 class UnknownMppError(SlideError):
-    """The resolution of an image is unknown and will not be guessed."""
+    """The resolution of an image is unknown."""
 
 
 class RecipeError(InputError):
@@ -117,7 +117,7 @@ class DeprecatedNameWarning(FutureWarning):
     """An old name was read; the message says the present one. Shown by default."""
 
 
-def _tell(problems: list[Problem]) -> str:
+def _message(problems: list[Problem]) -> str:
     if len(problems) == 1:
         return str(problems[0])
     shown = "\n".join(f"  - {problem}" for problem in problems[:MAX_PROBLEMS_SHOWN])
