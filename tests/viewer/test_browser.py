@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import http.client
+import http.server
 import shutil
+import sqlite3
+import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from metaphase.viewer import pagefiles
+from metaphase.viewer.reviewedfigures import BORDERLINE, undecided
 
 pytestmark = pytest.mark.needs_browser
 
@@ -61,7 +67,9 @@ def test_a_review_by_keys_alone_survives_a_reload(browser, url, store):
     assert str(store.since("a")[-1].state) == "undone"
     page.reload()
     page.wait_for_selector("#gallery button")
-    page.wait_for_function("() => document.querySelector('#progress').textContent.startsWith('2 ')")
+    page.wait_for_function(
+        "() => document.querySelector('#progress').textContent.includes(' 2 decided')"
+    )
     assert before != after or page.text_content("#n-3") == "1"
     assert page.wrong == []
 
@@ -77,7 +85,22 @@ AT_REST = """() => new Promise((resolve) => {
 })"""
 
 
-def test_threshold_zoom_and_a_double_click(browser, url, store):
+def saved(page):
+    page.wait_for_function("() => metaphase.sender.waiting === 0")
+
+
+def on_screen(page, x, y):
+    """Return where a place of the slide is shown."""
+    page.wait_for_function("() => metaphase.viewer.world.getItemCount() === 1")
+    page.wait_for_timeout(600)  # what was counted moves the picture's frame a little later
+    page.wait_for_function(AT_REST)
+    where = "([x, y]) => { const t = metaphase.overlay.transform();"
+    where += " return [x * t.scale + t.left, y * t.scale + t.top]; }"
+    left, top = page.evaluate(where, [x, y])
+    return {"x": left, "y": top}
+
+
+def test_threshold_zoom_and_a_figure_added_by_a_click(browser, url, store):
     page = open_page(browser, url, viewport={"width": 820, "height": 1100}, color_scheme="dark")
     page.wait_for_function("() => metaphase.viewer.world.getItemCount() === 1")
     at_half = int(page.text_content("#count"))
@@ -88,21 +111,275 @@ def test_threshold_zoom_and_a_double_click(browser, url, store):
     page.click("#zoom-in")
     assert page.evaluate("() => metaphase.viewer.viewport.getZoom(false)") > zoom
     counted(page)
-    page.wait_for_timeout(600)  # what was counted moves the picture's frame a little later
-    page.wait_for_function(AT_REST)
+    page.click("#tool-add")
+    assert page.get_attribute("#tool-add", "aria-pressed") == "true"
     # Somewhere without a figure: they lie on the diagonal.
-    where = page.evaluate(
-        "() => { const t = metaphase.overlay.transform();"
-        " return [700 * t.scale + t.left, 200 * t.scale + t.top]; }"
-    )
-    page.dblclick("#osd", position={"x": where[0], "y": where[1]})
+    page.click("#osd", position=on_screen(page, 700, 200))
     page.wait_for_function("() => document.querySelector('#count').textContent === '16'")
-    page.wait_for_function("() => metaphase.sender.waiting === 0")
+    saved(page)
     (added,) = store.since("a")
     assert abs(added.x_px - 700) < 8
     assert abs(added.y_px - 200) < 8
-    wide = page.evaluate("() => document.documentElement.scrollWidth")
-    assert wide <= 820
+    assert page.text_content("#do-undo").strip() == "U Undo add"
+    page.keyboard.press("Escape")
+    assert page.get_attribute("#tool-add", "aria-pressed") == "false"
+    page.keyboard.press("u")
+    page.wait_for_function("() => document.querySelector('#count').textContent === '15'")
+    saved(page)
+    assert [str(d.state) for d in store.since("a")] == ["added", "undone"]
+    assert page.wrong == []
+
+
+def test_a_double_click_zooms_and_adds_nothing(browser, url, store):
+    page = open_page(browser, url, viewport={"width": 1280, "height": 800})
+    zoom = page.evaluate("() => metaphase.viewer.viewport.getZoom(false)")
+    page.dblclick("#osd", position=on_screen(page, 700, 200))
+    page.wait_for_function(f"() => metaphase.viewer.viewport.getZoom(false) > {zoom * 1.5}")
+    saved(page)
+    assert store.since("a") == []
+
+
+@pytest.mark.parametrize("width", [1440, 1024, 390])
+def test_the_page_fits_and_a_review_works_at_every_width(browser, url, store, width):
+    page = open_page(browser, url, viewport={"width": width, "height": 800}, has_touch=width == 390)
+    counted(page)
+    for selector in ("#to-review", "#do-confirm", "#gallery button", "#complete", "#threshold"):
+        page.locator(selector).first.scroll_into_view_if_needed()
+        assert page.locator(selector).first.is_visible(), selector
+    page.locator("#do-next").scroll_into_view_if_needed()
+    page.click("#do-next")
+    page.click("#do-reject")
+    saved(page)
+    assert [str(d.state) for d in store.since("a")] == ["rejected"]
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+    name = page.evaluate(
+        "() => { const e = document.querySelector('#slide-name');"
+        " e.textContent = 'a-long-name-without-a-space-'.repeat(6);"
+        " return [e.scrollWidth <= e.clientWidth + 1, document.documentElement.scrollWidth]; }"
+    )
+    assert name == [True, width]
+    assert page.wrong == []
+
+
+def test_one_number_goes_down_to_nothing(browser, url, store, slides):
+    page = open_page(browser, url, viewport={"width": 1280, "height": 800})
+    expected = len(undecided(slides[0], {}, 0.5, BORDERLINE))
+    assert int(page.text_content("#to-review")) == expected
+    assert len(page.query_selector_all("#gallery button")) == expected
+    scores = page.eval_on_selector_all("#gallery span", "all => all.map((e) => e.textContent)")
+    assert scores == sorted(scores, reverse=True)
+    assert page.text_content("#gallery .divider").startswith("Borderline")
+    page.keyboard.press("n")
+    for left in range(expected - 1, -1, -1):
+        page.keyboard.press("c")
+        assert int(page.text_content("#to-review")) == left
+    saved(page)
+    page.keyboard.press("m")
+    page.wait_for_selector("#complete[aria-pressed=true]")
+    page.wait_for_selector("#slide-list .done")
+    assert page.wrong == []
+
+
+def test_a_slide_with_undecided_figures_is_not_marked_as_complete(browser, url, store):
+    page = open_page(browser, url, viewport={"width": 1280, "height": 800})
+    page.keyboard.press("m")
+    assert page.evaluate("() => document.querySelector('#undecided').open")
+    assert "7 figures above the threshold" in page.text_content("#undecided-text")
+    page.click("#undecided-show")
+    assert len(page.query_selector_all("#gallery button")) == 7
+    assert page.get_attribute("#complete", "aria-pressed") == "false"
+    saved(page)
+    assert store.since("a") == []
+
+
+def test_many_figures_are_decided_and_undone_at_once(browser, url, store):
+    page = open_page(browser, url, viewport={"width": 1280, "height": 800})
+    buttons = page.query_selector_all("#gallery button")
+    buttons[0].click()
+    buttons[2].click(modifiers=["Shift"])
+    buttons[4].click(modifiers=["Control"])
+    assert page.text_content("#selection") == "4 selected"
+    assert page.text_content("#do-reject").strip() == "X Reject 4"
+    page.keyboard.press("x")
+    saved(page)
+    assert [str(d.state) for d in store.since("a")] == ["rejected"] * 4
+    assert page.text_content("#do-undo").strip() == "U Undo reject ×4"
+    page.keyboard.press("u")
+    saved(page)
+    assert [str(d.state) for d in store.since("a")][4:] == ["undone"] * 4
+    assert page.text_content("#n-3") == "0"
+    page.click("#select-all")
+    page.keyboard.press("Escape")
+    assert page.text_content("#selection") == ""
+
+
+def test_the_threshold_is_kept_over_slides_and_reloads(browser, url, store):
+    page = open_page(browser, url, viewport={"width": 1280, "height": 800})
+    page.fill("#threshold", "0.7")
+    page.wait_for_function("() => metaphase.sender.waiting === 0 && metaphase.state.seq === 0")
+    page.wait_for_timeout(700)
+    saved(page)
+    page.keyboard.press("s")
+    page.wait_for_function("() => document.querySelector('#slide-name').textContent === 'b'")
+    assert page.text_content("#threshold-value") == "0.50"
+    page.reload()
+    page.wait_for_selector("#slide-list button")
+    page.click("#slide-list button >> nth=0")
+    page.wait_for_function(
+        "() => document.querySelector('#threshold-value').textContent === '0.70'"
+    )
+    assert page.text_content("#threshold-reset") == "detector: 0.50"
+    assert [r.value for r in store.remarks_since("a")] == ["0.7"]
+
+
+def test_magnification_rotation_and_measures(browser, url):
+    page = open_page(browser, url, viewport={"width": 1280, "height": 800})
+    page.wait_for_function("() => metaphase.viewer.world.getItemCount() === 1")
+    page.keyboard.press("3")
+    page.wait_for_function("() => document.querySelector('#power').textContent === '20×'")
+    scale = page.evaluate("() => metaphase.view.scale")
+    assert scale == pytest.approx(0.5, rel=0.01)  # 0.25 um/px shown at 0.5 um/px
+    assert page.get_attribute("[data-power='20']", "aria-pressed") == "true"
+    page.click("#tool-ruler")
+    for place in ((400, 300), (800, 300)):
+        page.click("#osd", position=on_screen(page, *place))
+        page.wait_for_timeout(400)  # not a double-click
+    (shape,) = page.evaluate("() => metaphase.measure.shapes()")
+    assert float(shape["text"].split()[0]) == pytest.approx(100, abs=1.5)
+    page.click("#tool-area")
+    for place in ((400, 300), (800, 300), (800, 500), (400, 500), (400, 300)):
+        page.click("#osd", position=on_screen(page, *place))
+        page.wait_for_timeout(400)
+    areas = page.evaluate("() => metaphase.measure.shapes().map((s) => s.text)")
+    assert float(areas[1].split()[0].replace(",", "")) == pytest.approx(5000, rel=0.03)
+    page.keyboard.press("Escape")
+    assert page.evaluate("() => metaphase.measure.shapes().length") == 0
+    page.keyboard.press("Escape")
+    page.click("#rotate")
+    assert page.evaluate("() => metaphase.viewer.viewport.getRotation()") == 90
+    assert page.wrong == []
+
+
+def test_the_map_remembers_what_was_looked_at(browser, url):
+    page = open_page(browser, url, viewport={"width": 1280, "height": 800})
+    page.keyboard.press("4")
+    page.wait_for_function("() => metaphase.map.share > 0")
+    page.wait_for_timeout(900)
+    share = page.evaluate("() => metaphase.map.share")
+    page.reload()
+    page.wait_for_selector("#gallery button")
+    assert page.evaluate("() => metaphase.map.share") >= share > 0
+    middle = "() => metaphase.viewer.viewport.getCenter(false).x"
+    before = page.evaluate(middle)
+    page.click("#map", position={"x": 6, "y": 6})
+    assert page.evaluate(middle) < before
+
+
+def test_comments_filters_and_going_to_a_place(browser, url, store):
+    page = open_page(browser, url, viewport={"width": 1280, "height": 800})
+    page.keyboard.press("n")
+    page.keyboard.press("e")
+    page.keyboard.type("metaphase plate, c x")  # letters decide nothing while one writes
+    page.keyboard.press("Escape")
+    saved(page)
+    (remark,) = store.remarks_since("a")
+    assert remark.value == "metaphase plate, c x"
+    assert store.since("a") == []
+    page.select_option("#which", "comments")
+    assert len(page.query_selector_all("#gallery button")) == 1
+    page.click("#filters summary")
+    page.select_option("#which", "all")
+    page.fill("#filter-low", "0.9")
+    page.dispatch_event("#filter-low", "change")
+    assert len(page.query_selector_all("#gallery button")) == 2
+    page.fill("#go-place", "703, 446")
+    page.press("#go-place", "Enter")
+    assert page.text_content("#current-facts").endswith("x 703, y 446")
+    page.fill("#go-place", "here")
+    page.press("#go-place", "Enter")
+    assert page.get_attribute("#go-place", "aria-invalid") == "true"
+
+
+def test_a_slide_is_assigned_and_the_worklist_filtered(browser, url):
+    page = open_page(browser, url, viewport={"width": 1280, "height": 800})
+    page.fill("#assigned", "anna")
+    page.press("#assigned", "Tab")
+    page.wait_for_function(
+        "() => document.querySelector('#slide-list').textContent.includes('anna')"
+    )
+    page.select_option("#work-filter", "mine")
+    assert len(page.query_selector_all("#slide-list li")) == 1
+
+
+def test_a_store_that_fails_is_shown_and_nothing_is_dropped(browser, url, store, tmp_path):
+    page = open_page(browser, url, viewport={"width": 1280, "height": 800})
+    other = sqlite3.connect(tmp_path / "review.sqlite")
+    other.execute("ALTER TABLE decisions RENAME TO away")
+    other.commit()
+    page.keyboard.press("n")
+    page.keyboard.press("c")
+    page.wait_for_selector("#saved.bad")
+    assert "review.sqlite" in page.text_content("#saved")
+    other.execute("ALTER TABLE away RENAME TO decisions")
+    other.commit()
+    other.close()
+    saved(page)
+    assert [str(d.state) for d in store.since("a")] == ["confirmed"]
+
+
+@pytest.fixture
+def prefixed(url):
+    """The page behind a proxy that removes a path prefix and answers under another name."""
+    target, prefix = urlsplit(url), "/user/me/proxy/8765"
+
+    class Proxy(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def forward(self):
+            if not self.path.startswith(prefix):
+                self.send_error(404)
+                return
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            back = http.client.HTTPConnection(target.hostname, target.port)
+            headers = {k: v for k, v in self.headers.items() if k.lower() != "host"}
+            back.request(self.command, self.path[len(prefix) :], body, headers)
+            answer = back.getresponse()
+            data = answer.read()
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in ("transfer-encoding", "content-length", "connection"):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+            back.close()
+
+        do_GET = do_POST = forward
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}{prefix}/?{target.query}"
+    server.shutdown()
+    thread.join(30)
+    server.server_close()
+
+
+def test_a_review_behind_a_path_prefix(browser, prefixed, store):
+    page = open_page(browser, prefixed, viewport={"width": 1280, "height": 800})
+    assert page.url.split("#")[0] == prefixed.split("?")[0]
+    page.wait_for_function("() => metaphase.viewer.world.getItemCount() === 1")
+    page.keyboard.press("n")
+    page.keyboard.press("c")
+    saved(page)
+    assert [str(d.state) for d in store.since("a")] == ["confirmed"]
+    with page.expect_download() as download:
+        page.click("#export")
+    assert download.value.suggested_filename == "reviewed.zip"
     assert page.wrong == []
 
 
@@ -189,9 +466,18 @@ FOCUSED = """() => { const e = document.activeElement, style = getComputedStyle(
 def test_everything_is_reached_and_seen_with_the_tab_key(browser, url, width):
     page = open_page(browser, url, viewport={"width": width, "height": 900})
     wanted = set(page.evaluate(FOCUSABLE))
-    assert {"osd", "threshold", "export", "window", "field", "order", "complete"} <= wanted
+    assert {
+        "osd",
+        "threshold",
+        "export",
+        "window",
+        "field",
+        "order",
+        "complete",
+        "comment",
+    } <= wanted
     reached = []
-    for _ in range(len(wanted) + 12):
+    for _ in range(len(wanted) + 30):
         page.keyboard.press("Tab")
         name, seen = page.evaluate(FOCUSED)
         assert seen or not name, f"no focus ring on {name}"
@@ -237,11 +523,10 @@ def test_a_whole_review_without_a_mouse(browser, url, store):
     page.keyboard.press("h")
     page.keyboard.press("d")
     page.wait_for_function("() => metaphase.overlay.density !== null")
-    page.keyboard.press("m")
     page.focus("#which")
     page.keyboard.press("c")  # a letter that chooses in a list decides nothing
-    page.wait_for_function("() => metaphase.sender.waiting === 0")
-    assert [str(d.state) for d in store.since("a")] == ["confirmed", "added", "complete"]
+    saved(page)
+    assert [str(d.state) for d in store.since("a")] == ["confirmed", "added"]
     page.focus("#osd")
     page.keyboard.press("s")
     page.wait_for_function(f"() => document.querySelector('#slide-name').textContent !== '{name}'")
@@ -272,6 +557,8 @@ def test_contrast(browser, url, scheme):
         page.evaluate(f"() => {{ document.querySelector('#saved').className = '{state}'; }}")
         assert page.evaluate(CONTRAST) == []
     page.evaluate("() => document.querySelector('#measures').classList.add('old')")
+    page.evaluate("() => { document.querySelector('#warnings').hidden = false; }")
+    page.evaluate("() => { document.querySelector('#filters').open = true; }")
     page.evaluate(
         "() => { const n = document.querySelector('#stage-note');"
         " n.hidden = false; n.textContent = 'A part of the slide cannot be read'; }"

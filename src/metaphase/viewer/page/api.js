@@ -1,22 +1,21 @@
-// Talks to the server. A decision is repeated until it is acknowledged; its request id makes the
-// repetition harmless.
+// Requests to the server. All addresses are relative, so that the page works behind a path prefix.
+// A decision is sent again until it is acknowledged; its request id makes repetitions harmless.
 export async function get(path) {
   const answer = await fetch(path);
-  if (!answer.ok) throw new Error(await why(answer));
+  if (!answer.ok) throw new Error(await reason(answer));
   return answer.json();
 }
 
 export async function getBytes(path) {
   const answer = await fetch(path);
-  if (!answer.ok) throw new Error(await why(answer));
+  if (!answer.ok) throw new Error(await reason(answer));
   return answer.arrayBuffer();
 }
 
-async function why(answer) {
+async function reason(answer) {
   const text = await answer.text();
   try {
-    const told = JSON.parse(text);
-    return told.error ?? (typeof told.detail === "string" ? told.detail : text);
+    return JSON.parse(text).error ?? text;
   } catch {
     return text || `The server answered ${answer.status}.`;
   }
@@ -31,8 +30,8 @@ export class Sender {
   #queue = [];
   #busy = false;
 
-  constructor(tell) {
-    this.tell = tell; // (state: "saved" | "saving" | "failing" | "refused", message)
+  constructor(report) {
+    this.report = report; // (state: "saved" | "saving" | "failing" | "refused", message)
     addEventListener("beforeunload", (event) => {
       if (this.#queue.length) event.preventDefault();
     });
@@ -42,19 +41,29 @@ export class Sender {
     return this.#queue.length;
   }
 
-  send(slug, decision) {
-    this.#queue.push({ slug, body: { ...decision, request: newId() } });
-    this.tell("saving");
+  decision(slug, decision, onRefused) {
+    this.#send(`api/slides/${slug}/decisions`, decision, onRefused);
+  }
+
+  remark(slug, remark) {
+    this.#send(`api/slides/${slug}/remarks`, remark);
+  }
+
+  #send(path, body, onRefused) {
+    this.#queue.push({ path, body: { ...body, request: newId() }, onRefused });
+    this.report("saving");
     this.#work();
   }
 
   async #work() {
     if (this.#busy) return;
     this.#busy = true;
+    let refused = false;
     while (this.#queue.length) {
-      const { slug, body } = this.#queue[0];
+      const { path, body, onRefused } = this.#queue[0];
+      let message = "the server does not answer";
       try {
-        const answer = await fetch(`/api/slides/${slug}/decisions`, {
+        const answer = await fetch(path, {
           method: "POST",
           headers: { "Content-Type": "application/json" },
           body: JSON.stringify(body),
@@ -62,16 +71,22 @@ export class Sender {
         });
         if (answer.ok || (answer.status >= 400 && answer.status < 500)) {
           this.#queue.shift();
-          if (!answer.ok) this.tell("refused", await why(answer));
+          if (!answer.ok) {
+            refused = true;
+            const why = await reason(answer);
+            this.report("refused", why);
+            onRefused?.(why);
+          }
           continue;
         }
+        message = await reason(answer); // such as a full disk
       } catch {
         // The server is away: wait and try again.
       }
-      this.tell("failing");
+      this.report("failing", message);
       await new Promise((done) => setTimeout(done, 1500));
     }
     this.#busy = false;
-    this.tell("saved");
+    if (!refused) this.report("saved");
   }
 }

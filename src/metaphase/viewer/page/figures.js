@@ -1,4 +1,4 @@
-// The figures of a slide as columns, with a grid over them, and how each stands after review.
+// The figures of a slide as columns with a grid for searches, and the state of their review.
 export const OPEN = 0, CONFIRMED = 1, REJECTED = 2, RELABELLED = 3, ADDED = 4;
 export const STATES = ["", "confirmed", "rejected", "relabelled", "added"];
 const PREFIX = ["d", "l"];
@@ -10,7 +10,7 @@ export class Figures {
   constructor(buffer, slide) {
     const head = new DataView(buffer);
     const n = head.getUint32(4, true);
-    this.given = n; // rows of the file; added figures stand after them
+    this.given = n; // rows from the server; added figures follow
     this.n = n;
     this.reviewed = slide.candidates;
     const x = new Int32Array(buffer, 8, n), y = new Int32Array(buffer, 8 + 4 * n, n);
@@ -42,7 +42,7 @@ export class Figures {
     for (let i = 0; i < given; i++) this.rows[next[at[i]]++] = i;
   }
 
-  // Calls visit(i) for the figures in a box, and perhaps for some around it.
+  // Calls visit(i) for the figures in a box, and possibly for some around it.
   within(x1, y1, x2, y2, visit) {
     const clamp = (v) => Math.min(CELLS - 1, Math.max(0, Math.floor(v / this.cell)));
     const left = clamp(x1), right = clamp(x2), bottom = clamp(y2);
@@ -98,7 +98,7 @@ export class Figures {
     return this.n++;
   }
 
-  // Sets how a figure stands. State OPEN takes an added figure away.
+  // Sets the state of a figure. State OPEN removes an added figure.
   decide(i, state, label, who = "") {
     this.state[i] = state;
     this.now[i] = state === OPEN || label === null ? this.label[i] : label;
@@ -112,6 +112,19 @@ export class Figures {
   counts(i, threshold) {
     if (!this.upForReview(i) || this.state[i] === REJECTED || this.now[i] !== 0) return false;
     return this.state[i] !== OPEN || this.score[i] >= threshold;
+  }
+
+  // Whether a figure is still to review: a mitotic candidate without a decision whose score is at
+  // least the limit.
+  waits(i, limit) {
+    return this.upForReview(i) && this.state[i] === OPEN && this.now[i] === 0 && this.score[i] >= limit;
+  }
+
+  waiting(limit) {
+    const least = Math.fround(limit);
+    let total = 0;
+    for (let i = 0; i < this.n; i++) if (this.waits(i, least)) total++;
+    return total;
   }
 
   count(threshold) {

@@ -1,49 +1,102 @@
-// The crops in an order, one page at a time, and the figure under review among them.
+// The crops of figures: filtered, in an order, one page at a time, with a selection of many.
 import { OPEN, REJECTED, STATES } from "./figures.js";
 
 const PAGE = 40;
 const CROP_UM = 32;
 
 export function cropAddress(slide, x, y, px, um = CROP_UM) {
-  return `/api/slides/${slide.slug}/crop?x=${x.toFixed(2)}&y=${y.toFixed(2)}&um=${um}&px=${px}`;
+  return `api/slides/${slide.slug}/crop?x=${x.toFixed(2)}&y=${y.toFixed(2)}&um=${um}&px=${px}`;
 }
 
 export class Gallery {
-  constructor(element, state, choose) {
-    Object.assign(this, { element, state, choose });
+  constructor(element, state, choose, onselection) {
+    Object.assign(this, { element, state, choose, onselection });
     this.order = [];
     this.page = 0;
+    this.selection = new Set();
+    this.selecting = false; // a plain click selects too
+    this.anchor = -1;
     element.addEventListener("click", (event) => {
       const button = event.target.closest("button");
-      if (button) choose(Number(button.dataset.row));
+      if (button) this.#click(Number(button.dataset.row), event);
     });
   }
 
-  // Sorts anew. What was decided since keeps its place until then, so nothing jumps under a hand.
-  sort({ order, which, threshold }) {
-    const { figures } = this.state;
-    const key = { border: (i) => Math.abs(figures.score[i] - threshold), high: (i) => -figures.score[i], low: (i) => figures.score[i] }[order];
-    const rows = [];
-    for (let i = 0; i < figures.n; i++) {
-      if (!figures.upForReview(i)) continue;
-      const decided = figures.state[i] !== OPEN;
-      if ((which === "open" && decided) || (which === "decided" && !decided)) continue;
-      if (!decided && !this.state.showLabel[figures.now[i]]) continue;
-      rows.push(i);
+  #click(row, event) {
+    const k = this.place.get(row);
+    if (event.shiftKey && this.anchor >= 0) {
+      const [from, to] = [Math.min(k, this.anchor), Math.max(k, this.anchor)];
+      for (const other of this.order.slice(from, to + 1)) this.selection.add(other);
+    } else if (event.ctrlKey || event.metaKey || this.selecting) {
+      if (!this.selection.delete(row)) this.selection.add(row);
+    } else {
+      this.selection.clear();
     }
+    if (!event.shiftKey) this.anchor = k;
+    this.choose(row);
+    this.onselection();
+  }
+
+  selectAll() {
+    for (const row of this.order) if (this.state.figures.upForReview(row)) this.selection.add(row);
+    this.mark();
+    this.onselection();
+  }
+
+  clearSelection() {
+    this.selection.clear();
+    this.mark();
+    this.onselection();
+  }
+
+  // Filters and sorts. Figures decided afterwards keep their place until the next call, so that
+  // nothing moves under the pointer.
+  sort(options) {
+    const { figures } = this.state;
+    const rows = [];
+    for (let i = 0; i < figures.n; i++) if (this.#matches(i, options)) rows.push(i);
+    const { order, threshold } = options;
+    const key = {
+      high: (i) => -figures.score[i],
+      near: (i) => Math.abs(figures.score[i] - threshold),
+      low: (i) => figures.score[i],
+    }[order];
     const keys = new Float64Array(figures.n);
     for (const i of rows) keys[i] = key(i);
     this.order = rows.sort((a, b) => keys[a] - keys[b] || a - b);
     this.place = new Map(this.order.map((row, k) => [row, k]));
     this.page = 0;
+    this.selection.clear();
+    this.anchor = -1;
+    this.divider = options.which === "open" && order === "high" ? Math.fround(threshold) : null;
     this.render();
+    this.onselection();
   }
 
-  // Forgets the crops: their rows are those of a slide that is no longer shown.
+  #matches(i, { which, label, reader, low, high, threshold, limit }) {
+    const { figures, comparison, comments } = this.state;
+    if (which === "differ") return comparison?.rows.has(i) ?? false;
+    if (!figures.upForReview(i)) return false;
+    if (label !== "" && figures.now[i] !== Number(label)) return false;
+    if (reader && figures.who.get(i) !== reader) return false;
+    const score = figures.score[i];
+    if (score < low || score > high) return false;
+    const open = figures.state[i] === OPEN;
+    const mitotic = label !== "" || figures.now[i] === 0;
+    if (which === "open") return open && mitotic && score >= Math.fround(limit);
+    if (which === "above") return open && mitotic && score >= Math.fround(threshold);
+    if (which === "below") return open && score < Math.fround(limit);
+    if (which === "decided") return !open;
+    if (which === "comments") return comments.has(figures.id(i));
+    return true;
+  }
+
+  // Forgets the crops of a slide that is no longer shown.
   clear() {
     this.order = [];
     this.place = new Map();
     this.page = 0;
+    this.selection.clear();
     this.element.replaceChildren();
   }
 
@@ -56,7 +109,7 @@ export class Gallery {
     this.render();
   }
 
-  // Returns the row `by` places on from the current one; with `open`, the next one undecided.
+  // Returns the row `by` places from the current one; with `open`, the next undecided one.
   step(by, open = false) {
     const { figures, current } = this.state;
     let k = this.place?.get(current);
@@ -77,39 +130,54 @@ export class Gallery {
   }
 
   render() {
-    const { slide, figures } = this.state;
+    const { figures } = this.state;
     const rows = this.order.slice(this.page * PAGE, (this.page + 1) * PAGE);
-    this.element.replaceChildren(...rows.map((row) => {
-      const button = document.createElement("button");
-      button.dataset.row = row;
-      const image = new Image();
-      image.loading = "lazy";
-      image.alt = "";
-      image.src = cropAddress(slide, figures.x[row], figures.y[row], 96);
-      button.append(image, document.createElement("span"));
-      return button;
-    }));
-    if (!rows.length) {
-      const text = document.createElement("p");
-      text.className = "soft";
-      text.textContent = figures.n ? "Nothing here." : "No figures yet. Double-click the slide to add one.";
-      this.element.append(text);
-    }
+    const parts = [];
+    rows.forEach((row, k) => {
+      const before = k ? figures.score[rows[k - 1]] : 2;
+      if (this.divider !== null && figures.score[row] < this.divider && before >= this.divider) parts.push(text("Borderline: below the threshold", "divider"));
+      parts.push(this.#button(row));
+    });
+    if (!rows.length) parts.push(text(figures.n ? "No figures in this list." : "No figures. A adds one in the middle of the view.", "soft"));
+    this.element.replaceChildren(...parts);
     this.mark();
   }
 
+  #button(row) {
+    const { slide, figures } = this.state;
+    const button = document.createElement("button");
+    button.dataset.row = row;
+    const image = new Image();
+    image.loading = "lazy";
+    image.alt = "";
+    image.src = cropAddress(slide, figures.x[row], figures.y[row], 96);
+    button.append(image, document.createElement("span"));
+    return button;
+  }
+
   mark() {
-    const { figures, current } = this.state;
+    const { figures, current, comments } = this.state;
     for (const button of this.element.querySelectorAll("button")) {
       const row = Number(button.dataset.row);
       const state = STATES[figures.state[row]];
-      button.className = state;
+      const label = figures.source[row] !== figures.reviewed;
+      button.className = label ? "missed" : state;
       button.setAttribute("aria-current", row === current);
+      button.setAttribute("aria-pressed", this.selection.has(row));
       const score = figures.score[row].toFixed(2);
-      const word = { rejected: "✕", confirmed: "✓", added: "+", relabelled: "⇄" }[state];
-      button.lastChild.textContent = word ? `${word} ${score}` : score;
-      const label = figures.state[row] === REJECTED ? "" : this.state.labels[figures.now[row]];
-      button.setAttribute("aria-label", `${label} score ${score} ${state || "to review"}`.trim());
+      const sign = { rejected: "✕", confirmed: "✓", added: "+", relabelled: "⇄" }[state];
+      const note = comments.has(figures.id(row)) ? " ✎" : "";
+      button.lastChild.textContent = label ? "missed" : (sign ? `${sign} ${score}` : score) + note;
+      const name = figures.state[row] === REJECTED ? "" : this.state.labels[figures.now[row]];
+      const what = label ? `missed label ${name}` : `${name} score ${score} ${state || "to review"}${note ? ", with a comment" : ""}`;
+      button.setAttribute("aria-label", what.trim());
     }
   }
+}
+
+function text(content, name) {
+  const element = document.createElement("p");
+  element.className = name;
+  element.textContent = content;
+  return element;
 }

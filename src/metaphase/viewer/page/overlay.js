@@ -1,7 +1,7 @@
 // Draws figures, hotspot and density over the slide: once per animation frame, crisp at any zoom.
 import { ADDED, CONFIRMED, OPEN, REJECTED } from "./figures.js";
 
-// On haematoxylin and eosin, so the same by day and night; each also has a shape of its own.
+// The same in light and dark mode, because the slide is; each kind has its own shape too.
 const COLOURS = { mitotic: "#0b57d0", settled: "#0a7a35", negative: "#b34700", reference: "#8a0f7e", rejected: "#33363f" };
 const MANY = 3000; // more than these in view are drawn as dots, straight into pixels
 const FIGURE_UM = 12.5;
@@ -9,8 +9,8 @@ const FIGURE_UM = 12.5;
 export class Overlay {
   #frame = 0;
 
-  constructor(canvas, viewer, state) {
-    Object.assign(this, { canvas, viewer, state });
+  constructor(canvas, viewer, state, measure) {
+    Object.assign(this, { canvas, viewer, state, measure });
     this.context = canvas.getContext("2d");
     this.hotspot = null;
     this.density = null;
@@ -25,13 +25,13 @@ export class Overlay {
     if (!this.#frame) this.#frame = requestAnimationFrame(() => { this.#frame = 0; this.draw(); });
   }
 
-  // Returns how slide pixels become CSS pixels: x * scale + left.
+  // Returns how slide pixels become CSS pixels, but for the rotation: x * scale + left.
   transform() {
     const { slide } = this.state;
     const size = this.viewer.viewport.getContainerSize();
     const scale = (this.viewer.viewport.getZoom(true) * size.x) / slide.width_px;
     const centre = this.viewer.viewport.getCenter(true);
-    return { scale, left: size.x / 2 - centre.x * slide.width_px * scale, top: size.y / 2 - centre.y * slide.width_px * scale, width: size.x, height: size.y };
+    return { scale, left: size.x / 2 - centre.x * slide.width_px * scale, top: size.y / 2 - centre.y * slide.width_px * scale, width: size.x, height: size.y, angle: (this.viewer.viewport.getRotation(true) * Math.PI) / 180 };
   }
 
   draw() {
@@ -48,10 +48,14 @@ export class Overlay {
       const seen = this.#seen(view);
       if (seen.length > MANY) this.#dots(seen, view, ratio);
       context.setTransform(ratio, 0, 0, ratio, 0, 0);
+      context.translate(view.width / 2, view.height / 2);
+      context.rotate(view.angle);
+      context.translate(-view.width / 2, -view.height / 2);
       if (this.density && state.showDensity) this.#density(view);
       if (seen.length <= MANY) this.#symbols(seen, view);
       if (this.hotspot && state.showHotspot) this.#hotspot(view);
       if (state.current >= 0) this.#ring(state.current, view);
+      for (const shape of this.measure.shapes()) this.#measured(shape, view);
     }
     this.onview?.(view);
     this.frames.push(performance.now() - began);
@@ -59,12 +63,24 @@ export class Overlay {
   }
 
   #seen({ scale, left, top, width, height }) {
-    const margin = 30;
     const seen = [];
-    this.state.figures.within((-left - margin) / scale, (-top - margin) / scale, (width - left + margin) / scale, (height - top + margin) / scale, (i) => {
+    const [x1, y1, x2, y2] = this.#box({ scale, left, top, width, height }, 30);
+    this.state.figures.within(x1, y1, x2, y2, (i) => {
       if (this.state.visible(i)) seen.push(i);
     });
     return seen;
+  }
+
+  // The part of the slide in view, in px of the slide; a square around it when it is rotated.
+  #box({ scale, left, top, width, height }, margin) {
+    const around = this.viewer.viewport.getRotation(true) % 360 ? Math.hypot(width, height) / 2 : 0;
+    const [halfX, halfY] = [around || width / 2, around || height / 2].map((v) => v + margin);
+    const [x, y] = [(width / 2 - left) / scale, (height / 2 - top) / scale];
+    return [x - halfX / scale, y - halfY / scale, x + halfX / scale, y + halfY / scale];
+  }
+
+  inView() {
+    return this.#box(this.transform(), 0);
   }
 
   #kind(i) {
@@ -75,7 +91,7 @@ export class Overlay {
     return figures.state[i] === OPEN ? "mitotic" : "settled";
   }
 
-  #dots(seen, { scale, left, top }, ratio) {
+  #dots(seen, { scale, left, top, angle, width: wide, height: tall }, ratio) {
     const { width, height } = this.canvas;
     const picture = this.context.createImageData(width, height);
     const pixels = new Uint32Array(picture.data.buffer);
@@ -83,9 +99,11 @@ export class Overlay {
     // Fewer pixels each where there are very many, so that density can still be seen.
     const half = seen.length > 12000 ? Math.max(0, Math.round(ratio) - 1) : Math.max(1, Math.round(ratio));
     const more = seen.length > 12000 ? 1 : 0;
+    const cos = Math.cos(angle), sin = Math.sin(angle);
     for (const i of seen) {
       const colour = this.colours[this.#kind(i)];
-      const cx = Math.round((x[i] * scale + left) * ratio), cy = Math.round((y[i] * scale + top) * ratio);
+      const dx = x[i] * scale + left - wide / 2, dy = y[i] * scale + top - tall / 2;
+      const cx = Math.round((dx * cos - dy * sin + wide / 2) * ratio), cy = Math.round((dx * sin + dy * cos + tall / 2) * ratio);
       const x1 = Math.max(0, cx - half), x2 = Math.min(width - 1, cx + half + more);
       for (let py = Math.max(0, cy - half); py <= Math.min(height - 1, cy + half + more); py++)
         for (let px = x1; px <= x2; px++) pixels[py * width + px] = colour;
@@ -138,17 +156,30 @@ export class Overlay {
     if (kind === "circle") path.ellipse((x1 + x2) / 2, (y1 + y2) / 2, (x2 - x1) / 2, (y2 - y1) / 2, 0, 0, 2 * Math.PI);
     else path.rect(x1, y1, x2 - x1, y2 - y1);
     this.#stroke(path, "#111", 2, [9, 6]);
-    const text = `${count} in the hotspot`;
+    if (y1 < 0 && x1 < 0) return; // no corner in view to write at
+    const ty = y1 - 8 < 60 ? Math.max(66, y1 + 20) : y1 - 8;
+    this.#text(`${count} in the hotspot`, x1, ty);
+  }
+
+  #text(text, x, y) {
     const { context } = this;
-    if (y1 < 0 && x1 < 0) return; // no corner in sight to write at
     context.font = "600 13px system-ui, sans-serif";
     const wide = context.measureText(text).width;
-    const tx = Math.max(6, Math.min(x1, context.canvas.clientWidth - wide - 16));
-    const ty = y1 - 8 < 60 ? Math.max(66, y1 + 20) : y1 - 8;
+    const left = Math.max(6, Math.min(x, context.canvas.clientWidth - wide - 16));
     context.fillStyle = "#fffffff0";
-    context.fillRect(tx - 4, ty - 14, wide + 8, 19);
+    context.fillRect(left - 4, y - 14, wide + 8, 19);
     context.fillStyle = "#111";
-    context.fillText(text, tx, ty);
+    context.fillText(text, left, y);
+  }
+
+  #measured({ kind, points, text, open }, { scale, left, top }) {
+    const places = points.map(([x, y]) => [x * scale + left, y * scale + top]);
+    const path = new Path2D();
+    places.forEach(([x, y], k) => (k ? path.lineTo(x, y) : path.moveTo(x, y)));
+    if (kind === "area" && !open) path.closePath();
+    for (const [x, y] of places) { path.moveTo(x + 3, y); path.arc(x, y, 3, 0, 2 * Math.PI); }
+    this.#stroke(path, "#111", 2, []);
+    if (text) this.#text(text, places.at(-1)[0] + 10, places.at(-1)[1] - 8);
   }
 
   #density({ scale, left, top }) {

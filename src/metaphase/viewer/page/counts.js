@@ -1,0 +1,94 @@
+// The numbers: count, hotspot, interval and score from the server, histogram, comparison with labels.
+import { get } from "./api.js";
+
+const $ = (id) => document.getElementById(id);
+
+export class Counts {
+  constructor(state, overlay, sender, changed) {
+    Object.assign(this, { state, overlay, sender, changed });
+    for (const id of ["window", "field"]) $(id).addEventListener("input", () => this.ask());
+  }
+
+  clear() {
+    this.overlay.hotspot = null;
+    this.overlay.setDensity(null);
+    this.state.comparison = null;
+    $("hot-count").textContent = "–";
+    $("comparison").hidden = true;
+  }
+
+  // Asks the server soon; a newer question replaces an older one.
+  ask() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.#ask(), this.sender.waiting ? 400 : 90);
+  }
+
+  async #ask() {
+    for (const id of ["hot-count", "measures"]) $(id).classList.add("old");
+    const { slide, threshold } = this.state;
+    const [shape, area] = $("window").value.split(",");
+    const question = new URLSearchParams({ threshold, shape });
+    if (area) question.set("area_mm2", area);
+    if ($("field").value && $("field").checkValidity()) question.set("field_mm", $("field").value);
+    this.asked?.abort();
+    this.asked = new AbortController();
+    try {
+      const answer = await fetch(`api/slides/${slide.slug}/hotspot?${question}`, { signal: this.asked.signal });
+      if (answer.status === 204) return;
+      if (!answer.ok) throw new Error(`${answer.status}`);
+      const result = await answer.json();
+      if (slide !== this.state.slide || this.sender.waiting) return;
+      this.#show(result);
+      if (this.state.showDensity) this.overlay.setDensity(await get(`api/slides/${slide.slug}/density?threshold=${threshold}`));
+      if (slide.candidates === 0 && slide.labels) this.#compare(await get(`api/slides/${slide.slug}/comparison?threshold=${threshold}`));
+    } catch { /* replaced by a newer question, or the server is away */ }
+  }
+
+  #show({ hotspot, hotspot_estimate: interval, interval_from: source, score, notes, window_mm2: area }) {
+    this.overlay.hotspot = hotspot;
+    for (const id of ["hot-count", "measures"]) $(id).classList.remove("old");
+    $("hot-count").textContent = hotspot ? hotspot.count.toLocaleString("en") : "0";
+    $("hot-what").textContent = `hotspot, ${(hotspot?.area_mm2 ?? area).toFixed(2)} mm²`;
+    $("hot-interval").textContent = interval ? `${interval.low} to ${interval.high}` : "not known";
+    $("hot-density").textContent = hotspot ? (hotspot.per_mm2 ?? 0).toFixed(2) : "0";
+    const others = score?.could_be.filter((value) => value !== score.score) ?? [];
+    const withheld = this.state.slide.warnings.length && !score;
+    $("hot-score").textContent = score ? `${score.score}${others.length ? `, could be ${others.join(" or ")}` : ""}` : withheld ? "not given, see the warning" : "needs a field diameter";
+    $("hot-score").title = score ? `Field of ${score.field_diameter_mm.toFixed(2)} mm: 1 up to ${score.cuts[0]}, 2 up to ${score.cuts[1]} in ten fields` : "";
+    $("hot-score").classList.toggle("tips", others.length > 0);
+    const shown = notes.filter((text) => !this.state.slide.warnings.includes(text)); // those have their own place
+    $("count-notes").replaceChildren(...shown.map((text) => Object.assign(document.createElement("li"), { textContent: text.replaceAll("mm2", "mm²") })));
+    $("interval-from").hidden = !(interval && source);
+    $("interval-source").textContent = source ? `${source[0].toUpperCase()}${source.slice(1)}.` : "";
+    this.overlay.redraw();
+    this.changed();
+  }
+
+  #compare({ found, missed, false: wrong, f1 }) {
+    const { figures } = this.state;
+    const rows = new Set(missed);
+    for (const [x, y] of wrong) {
+      const row = figures.nearest(x, y, 0.02, (i) => figures.upForReview(i));
+      if (row >= 0) rows.add(row);
+    }
+    this.state.comparison = { rows };
+    $("comparison").hidden = false;
+    $("comparison-text").textContent = `Against the labels: ${found} found, ${missed.length} missed, ${wrong.length} false${f1 === null ? "" : `, F1 ${f1.toFixed(2)}`}`;
+    this.changed();
+  }
+
+  histogram() {
+    const canvas = $("histogram"), ratio = devicePixelRatio || 1, bins = 50;
+    const width = (canvas.width = canvas.clientWidth * ratio), height = (canvas.height = canvas.clientHeight * ratio);
+    const context = canvas.getContext("2d"), { figures } = this.state;
+    const counts = new Float64Array(bins);
+    for (let i = 0; i < figures.given; i++) if (figures.upForReview(i)) counts[Math.min(bins - 1, Math.floor(figures.score[i] * bins))]++;
+    const most = Math.log1p(Math.max(1, ...counts));
+    const style = getComputedStyle(document.body);
+    counts.forEach((n, k) => {
+      const tall = (Math.log1p(n) / most) * (height - 2);
+      context.fillStyle = style.getPropertyValue((k + 0.5) / bins >= this.state.threshold ? "--accent" : "--rule");
+      context.fillRect(8 * ratio + (k * (width - 16 * ratio)) / bins, height - tall, (width - 16 * ratio) / bins - ratio, tall);
+    });
+  }
+}

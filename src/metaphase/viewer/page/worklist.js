@@ -1,0 +1,85 @@
+// The worklist: all slides with what is to review on each, the assigned reader, and agreement.
+import { get } from "./api.js";
+
+const $ = (id) => document.getElementById(id);
+
+export class Worklist {
+  constructor(state, open) {
+    Object.assign(this, { state, open });
+    $("work-filter").onchange = () => this.render();
+  }
+
+  async load() {
+    this.state.slides = await get("api/slides");
+    this.render();
+  }
+
+  loadSoon() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.load().catch(() => {}), 700);
+  }
+
+  render() {
+    const { slides, session } = this.state;
+    const filter = $("work-filter").value;
+    const shown = slides.filter((slide) =>
+      filter === "mine" ? slide.assigned === session.reviewer : filter === "open" ? !slide.complete : true);
+    $("slide-list").replaceChildren(...shown.map((slide) => this.#item(slide)));
+    const done = slides.filter((slide) => slide.complete).length;
+    const left = slides.reduce((sum, slide) => sum + slide.to_review, 0);
+    $("work-sum").textContent = `${done} of ${slides.length} slides complete, ${left.toLocaleString("en")} figures to review`;
+    $("slides-toggle").textContent = `Slides (${slides.length - done})`;
+    $("slides-toggle").setAttribute("aria-label", `Slides, ${slides.length - done} not complete`);
+  }
+
+  #item(slide) {
+    const item = document.createElement("li"), button = document.createElement("button");
+    const part = (tag, content, name = "") => Object.assign(document.createElement(tag), { textContent: content, className: name });
+    const bar = document.createElement("progress");
+    bar.max = Math.max(1, slide.decided + slide.to_review);
+    bar.value = slide.complete ? bar.max : slide.decided;
+    bar.setAttribute("aria-hidden", "true");
+    const count = part("span", slide.count.toLocaleString("en"));
+    count.title = "mitotic figures";
+    count.setAttribute("aria-label", `${slide.count} mitotic figures`);
+    const status = slide.complete ? "✓ complete" : slide.to_review ? `${slide.to_review.toLocaleString("en")} to review` : "nothing to review";
+    button.append(part("b", slide.name), count, part("span", status + (slide.assigned ? ` · ${slide.assigned}` : ""), slide.complete ? "status done" : "status"), bar);
+    if (slide.warnings.length) button.append(part("span", "⚠ see the warning", "status warning"));
+    button.title = slide.file;
+    button.dataset.slug = slide.slug;
+    button.setAttribute("aria-current", slide.slug === this.state.slide?.slug);
+    button.onclick = () => this.open(slide.slug);
+    item.append(button);
+    return item;
+  }
+
+  // Returns the address name of the next slide that is not complete, or of the next one.
+  next() {
+    const { slides, slide } = this.state;
+    const from = slides.findIndex((s) => s.slug === slide.slug);
+    const rest = [...slides.slice(from + 1), ...slides.slice(0, from)];
+    return (rest.find((s) => !s.complete) ?? rest[0] ?? slide).slug;
+  }
+
+  async readers() {
+    if (this.state.session.blind) return;
+    const { reviewers } = await get("api/agreement");
+    $("reader-names").replaceChildren(...reviewers.map((name) => new Option(name, name)));
+    $("filter-reader").replaceChildren(new Option("any reader", ""), ...reviewers.map((name) => new Option(name, name)));
+    if (reviewers.length < 2) return;
+    $("agreement").hidden = false;
+    for (const [id, k] of [["reader-a", 0], ["reader-b", 1]]) {
+      $(id).replaceChildren(...reviewers.map((name) => new Option(name, name)));
+      $(id).selectedIndex = k;
+      $(id).onchange = () => this.#agree();
+    }
+    await this.#agree();
+  }
+
+  async #agree() {
+    const names = new URLSearchParams({ first: $("reader-a").value, second: $("reader-b").value });
+    const result = await get(`api/agreement?${names}`);
+    const number = (v) => (v === null ? "–" : v.toFixed(2));
+    $("agreement-result").textContent = `Kappa ${number(result.kappa)} over ${result.both} figures that both judged; F1 ${number(result.f1)} between their ${result.first} and ${result.second} mitotic figures.`;
+  }
+}
