@@ -105,3 +105,41 @@ def test_fields_of_a_later_version_are_passed_over(tmp_path: Path) -> None:
     data = json.loads((tmp_path / JSON_NAME).read_text())
     (tmp_path / JSON_NAME).write_text(json.dumps({**data, "later": 1}))
     assert load_detections(tmp_path).provenance == MADE
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "1,2,0.5,junk,mitotic figure",
+        "1,2,0.5",
+        "1,2,nan,mitotic figure",
+        "inf,2,0.5,mitotic figure",
+        "1,2,0.5,mitosis",
+        "#1,2,0.5,mitotic figure",
+        ",,,",
+        "9" * 400 + ",2,0.5,mitotic figure",
+    ],
+)
+def test_a_wrong_line_among_right_ones_is_an_error(tmp_path: Path, line: str) -> None:
+    save_detections(Detections([1.0, 2.0], [1.0, 2.0], [0.9, 0.8], provenance=MADE), tmp_path)
+    with (tmp_path / CSV_NAME).open("a") as stream:
+        stream.write(f"{line}\n3,3,0.1,hard negative\n")
+    with pytest.raises(DetectionsError, match=r"detections\.csv"):
+        load_detections(tmp_path)
+
+
+def test_rows_in_any_order_quoted_or_with_windows_line_ends_are_read(tmp_path: Path) -> None:
+    detections = Detections([1.5, 2.5], [1.0, 2.0], [0.25, 0.75], [0, 1], provenance=MADE)
+    save_detections(detections, tmp_path)
+    header, *rows = (tmp_path / CSV_NAME).read_text().splitlines()
+    quoted = [",".join(f'"{cell}"' for cell in row.split(",")) for row in rows]
+    for lines, end in (((header, *reversed(rows)), "\n"), ((header, *quoted), "\r\n")):
+        (tmp_path / CSV_NAME).write_bytes((end.join(lines) + end).encode())
+        assert load_detections(tmp_path) == detections
+
+
+def test_bytes_that_are_not_text_are_an_error(tmp_path: Path) -> None:
+    save_detections(Detections([1.0], [1.0], [0.9], provenance=MADE), tmp_path)
+    (tmp_path / CSV_NAME).write_bytes(b"x_px,y_px,score,label\n\xff\xfe,1,1,1\n")
+    with pytest.raises(DetectionsError, match=r"detections\.csv"):
+        load_detections(tmp_path)

@@ -125,3 +125,25 @@ def test_points_of_figures() -> None:
 def test_label_codes_are_fixed() -> None:
     assert [label.code for label in Label] == [0, 1]
     assert str(Label.MITOTIC) == "mitotic figure"
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 2), st.integers(0, 1)),
+        max_size=12,
+    )
+)
+def test_rows_are_sorted_by_score_y_x_and_label_whatever_their_order(rows):
+    x, y, score, code = ([row[k] / (4 if k == 2 else 1) for row in rows] for k in range(4))
+    detections = Detections(x, y, score, code, provenance=MADE)
+    again = Detections(
+        detections.x_px, detections.y_px, detections.score, detections.label, provenance=MADE
+    )
+    assert again == detections
+    keys = list(
+        zip(-detections.score, detections.y_px, detections.x_px, detections.label, strict=True)
+    )
+    assert keys == sorted(keys)
+    if len(rows):
+        again.x_px[0] = -1
+        assert detections.x_px[0] != -1, "arrays are not shared"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from metaphase.errors import OutputError
 from metaphase.files import (
     NotRegularFileError,
     check_regular,
@@ -130,3 +132,26 @@ def test_folders_and_missing_files_are_errors_of_the_system(tmp_path: Path) -> N
         read_bytes(tmp_path)
     with pytest.raises(FileNotFoundError):
         read_text(tmp_path / "none")
+
+
+def test_a_target_that_cannot_be_written_is_an_error_with_a_way_out(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder").mkdir()
+    for target in (tmp_path / "file" / "below.txt", tmp_path / "folder", tmp_path / "a\0b"):
+        with pytest.raises(OutputError, match=r"cannot be written: .*--out"):
+            write_text(target, "text")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+    assert (tmp_path / "file").read_text() == "x"
+
+
+def test_a_full_disk_is_an_error_and_other_errors_of_the_block_are_its_own(tmp_path: Path) -> None:
+    for number, error in ((errno.ENOSPC, OutputError), (errno.ENOENT, FileNotFoundError)):
+        with pytest.raises(error), whole_file(tmp_path / "a.txt"):
+            raise OSError(number, os.strerror(number))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_long_names_are_written(tmp_path: Path) -> None:
+    name = "n" * 250 + ".txt"
+    write_text(tmp_path / name, "x")
+    assert (tmp_path / name).read_text() == "x"

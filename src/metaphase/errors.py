@@ -11,6 +11,7 @@ MetaphaseError                  everything metaphase raises on purpose; the comm
 |   +-- ModelFileError          ... a model file
 |   +-- DetectionsError         ... a file of detections
 |   +-- FolderInUseError        ... a folder for results that another command writes to
+|   +-- OutputError             a file cannot be written where the user asked for it
 +-- MissingExtraError           an optional part of metaphase is not installed
 +-- InterruptedRunError         a long job was stopped; the message says how to resume it
 """
@@ -93,6 +94,10 @@ class DetectionsError(InputError):
 
 class FolderInUseError(InputError):
     """Another command writes to the folder for results."""
+
+
+class OutputError(InputError):
+    """A file cannot be written where the user asked for it."""
 
 
 class MissingExtraError(MetaphaseError):

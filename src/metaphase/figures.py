@@ -93,11 +93,13 @@ class Detections:
             raise ValueError("scores must lie in [0, 1]")
         if not ((code >= 0) & (code < len(LABELS))).all():
             raise ValueError(f"label codes must be in 0..{len(LABELS) - 1}")
-        order = np.lexsort((code, x, y, -s))
-        self.x_px: FloatArray = x[order]
-        self.y_px: FloatArray = y[order]
-        self.score: FloatArray = s[order]
-        self.label: CodeArray = code[order]
+        # Sorting takes most of the time with many rows, which are usually sorted already.
+        ordered = _is_ordered(x, y, s, code)
+        order = slice(None) if ordered else np.lexsort((code, x, y, -s))
+        self.x_px: FloatArray = x[order].copy()
+        self.y_px: FloatArray = y[order].copy()
+        self.score: FloatArray = s[order].copy()
+        self.label: CodeArray = code[order].copy()
         self.provenance = provenance
 
     @classmethod
@@ -182,3 +184,15 @@ class Detections:
         """Return the same rows with some parameters of the provenance replaced or added."""
         parameters = self.provenance.parameters.updated(**changes)
         return self.with_provenance(parameters=parameters)
+
+
+def _is_ordered(x: FloatArray, y: FloatArray, score: FloatArray, code: CodeArray) -> bool:
+    """Return whether rows are sorted by falling score, then by y, x and code."""
+    keys = (-score, y, x, code)
+    undecided = np.ones(max(len(x) - 1, 0), dtype=bool)
+    for key in keys:
+        before, after = key[:-1], key[1:]
+        if (undecided & (before > after)).any():
+            return False
+        undecided &= before == after
+    return True

@@ -18,7 +18,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
+from metaphase.errors import OutputError
+
 _CHUNK = 1 << 20
+_STEM = 32  # characters of the target in the name of a temporary file
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 _KINDS = (
     (stat.S_ISFIFO, "a named pipe"),
     (stat.S_ISSOCK, "a socket"),
@@ -87,20 +91,45 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     Readers never see half a file, and after a crash the old one is still there.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(
-        dir=target.parent, prefix=f".{target.stem}-", suffix=f".tmp{target.suffix}"
-    )
-    os.close(handle)
-    temporary = Path(name)
+    with _output_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _temporary(target)
     try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
-        os.replace(temporary, target)
+        with _output_errors(target, only=_FULL):
+            yield temporary
+        with _output_errors(target):
+            temporary.chmod(0o666 & ~_umask())
+            with temporary.open("rb") as stream:
+                os.fsync(stream.fileno())
+            os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _output_errors(target: Path, only: frozenset[int] | None = None) -> Iterator[None]:
+    """Turn an OSError (with one of the numbers ``only``) into an OutputError about the target."""
+    try:
+        yield
+    except (OSError, ValueError) as error:  # a ValueError for a name with NUL
+        number = error.errno if isinstance(error, OSError) else None
+        if only is not None and number not in only:
+            raise
+        reason = os.strerror(number) if number else str(error)
+        raise OutputError.of(
+            target,
+            f"cannot be written: {reason}",
+            way_out="name another place with --out, or make room or change the permissions there",
+        ) from error
+
+
+def _temporary(target: Path) -> Path:
+    """Create an empty file beside the target; its name is short, so that it is always allowed."""
+    handle, name = tempfile.mkstemp(
+        dir=target.parent, prefix=f".{target.stem[:_STEM]}-", suffix=f".tmp{target.suffix[:_STEM]}"
+    )
+    os.close(handle)
+    return Path(name)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -37,8 +37,8 @@ def rows(out):
 
 def test_a_table_of_slides(folder, tmp_path):
     result = run(folder, "--out", tmp_path / "out", "--validation", "80,20,20", "--density")
-    told = "precision 0.800 and recall 0.800, from 80 true, 20 false and 20 missed figures"
-    assert f"Intervals: {told} (as given)." in result.stdout
+    output = "precision 0.800 and recall 0.800, from 80 true, 20 false and 20 missed figures"
+    assert f"Intervals: {output} (as given)." in result.stdout
     assert result.exit_code == 0
     found = rows(tmp_path / "out")
     assert {k: v["count"] for k, v in found.items()} == {"a": "12", "b": "0", "c": "30"}
@@ -62,7 +62,7 @@ def test_the_same_count_twice(folder, tmp_path):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 
-def test_failures_are_told_and_the_others_go_on(folder, tmp_path):
+def test_failures_are_reported_and_the_other_slides_are_counted(folder, tmp_path):
     (folder / "a" / "detections.csv").write_text("x_px,y_px,score,label\nbroken\n")
     result = run(folder, "--out", tmp_path / "out")
     assert result.exit_code == 1
@@ -104,9 +104,9 @@ def test_validation_of_an_evaluation(folder, tmp_path):
     run(folder / "a", "--out", tmp_path / "one", "--validation", path)
     run(folder / "a", "--out", tmp_path / "two", "--validation", "80,20,20")
     assert rows(tmp_path / "one") == rows(tmp_path / "two")
-    for told in ("80,20", "a,b,c", str(tmp_path / "none.json")):
+    for output in ("80,20", "a,b,c", str(tmp_path / "none.json")):
         with pytest.raises(InputError, match="TP,FP,FN"):
-            run(folder / "a", "--validation", told)
+            run(folder / "a", "--validation", output)
 
 
 def test_tissue_from_the_slide(folder, tmp_path):

@@ -129,21 +129,21 @@ WRITERS = {
 @pytest.mark.parametrize("form", WRITERS)
 def test_every_form_gives_the_scores_of_the_detections_it_holds(labels, theirs, tmp_path, form):
     path = WRITERS[form](theirs, tmp_path)
-    data, told = run(path, labels, tmp_path, "--threshold", 0.5)
+    data, output = run(path, labels, tmp_path, "--threshold", 0.5)
     assert counts(data) == COUNTS
     assert data["false_positives"] == {"double": 0, "hard negative": 1, "other": 1}
     assert [case["mpp"] for case in data["outcomes"]] == [0.25, 0.5, 0.25]
     assert data["area_mm2"] == pytest.approx(1 + 4 + 1)
-    assert "Detections were read from" in told
+    assert "Detections were read from" in output
     # The radius is in um whatever the form: 28 px at 0.25 and 14 px at 0.5 are 7 um.
     assert counts(run(path, labels, tmp_path, "--threshold", 0.5, "--radius-um", 6.9)[0])[0] == 0
     assert counts(run(path, labels, tmp_path, "--threshold", 0.5, "--radius-um", 7.01)[0])[0] == 2
 
 
 def test_a_file_without_a_threshold_counts_whole_and_says_so(labels, theirs, tmp_path):
-    data, told = run(write_csv(theirs, tmp_path), labels, tmp_path)
+    data, output = run(write_csv(theirs, tmp_path), labels, tmp_path)
     assert counts(data) == (3, 2, 1)
-    assert "all of its detections count" in " ".join(told.split())
+    assert "all of its detections count" in " ".join(output.split())
 
 
 def test_bare_coco_results_take_their_image_ids_from_the_labels(labels, theirs, tmp_path):
@@ -164,14 +164,14 @@ def test_a_case_that_a_file_cannot_name_is_empty_only_if_the_user_says_so(labels
     with pytest.raises(DetectionsError) as error:
         run(path, labels, tmp_path)
     assert [problem.file for problem in error.value.problems] == ["case b", "case c"]
-    data, told = run(path, labels, tmp_path, "--absent-is-empty")
+    data, output = run(path, labels, tmp_path, "--absent-is-empty")
     assert counts(data) == (1, 0, 3)
-    assert "2 cases are not named" in told
+    assert "2 cases are not named" in output
     data, _ = run(path, labels, tmp_path, "--allow-missing")
     assert counts(data) == (1, 0, 1)
 
 
-def test_a_file_of_no_case_is_told_with_both_sides_names(labels, tmp_path):
+def test_a_file_of_no_case_is_an_error_with_the_names_of_both_sides(labels, tmp_path):
     path = tmp_path / "some.csv"
     path.write_text("image,x,y,score\nstranger,5,5,0.9\n")
     with pytest.raises(DetectionsError, match=r"stranger.*a, b, c"):
@@ -189,12 +189,12 @@ def test_two_peoples_detections_side_by_side(labels, theirs, tmp_path):
     run(others, labels, tmp_path, "--threshold", 0.5)
     (tmp_path / "scores.json").rename(first)
     for other in (others, first):
-        data, told = run(ours, labels, tmp_path, "--compare", other)
+        data, output = run(ours, labels, tmp_path, "--compare", other)
         assert data["comparisons"][0]["f1"]["difference"] == 0
-        assert "on the same cases" in told
+        assert "on the same cases" in output
 
 
-def test_the_image_tells_size_and_resolution_where_the_labels_do_not(theirs, tmp_path):
+def test_size_and_resolution_come_from_the_image_if_the_labels_lack_them(theirs, tmp_path):
     import numpy as np
 
     from metaphase.phantom.dataset import write_region

@@ -120,7 +120,7 @@ def test_tissue_and_region_of_interest_hold_both():
     assert result.area_is == "tissue"
 
 
-def test_masks_are_read_from_beside_the_detections(tmp_path):
+def test_masks_in_the_folder_of_the_detections_are_read(tmp_path):
     rng = np.random.default_rng(3)
     mask = np.kron(rng.random((25, 25)) > 0.5, np.ones((25, 25))).astype(bool)
     tissue = TissueMask(mask, TISSUE_MPP, MPP, SIDE, SIDE)

@@ -20,7 +20,7 @@ def slide(n=12, score=0.9, **more):
     return Detections(step, step, np.full(n, score), provenance=Provenance(image="a.svs", **made))
 
 
-def test_a_count_tells_all_that_belongs_to_it():
+def test_a_count_has_its_density_interval_and_score():
     result = count_slide(slide(), validation=Validation(80, 20, 20), top=3)
     (best,) = result.hotspots
     assert best.count == result.total == 12

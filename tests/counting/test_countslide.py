@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import metaphase
 from metaphase.counting.count import count_slide
@@ -65,3 +67,17 @@ def test_a_folder_is_read_with_its_tissue_and_a_review_file(tmp_path: Path) -> N
 def test_a_shape_that_is_none_is_refused() -> None:
     with pytest.raises(metaphase.InputError, match="not a shape"):
         metaphase.count(some(), shape="star")
+
+
+def test_tissue_is_searched_in_the_folder_of_the_images(tmp_path: Path) -> None:
+    pixels = np.full((400, 400, 3), 250, np.uint8)
+    pixels[:, :200] = (200, 120, 180)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    provenance = metaphase.Provenance(image="a.png", width_px=400, height_px=400, mpp=5.0)
+    detections = metaphase.Detections([50], [50], [0.9], provenance=provenance)
+    result = metaphase.count(detections, images=tmp_path)
+    assert result.area_is == "tissue"
+    assert result.area_mm2 == pytest.approx(2.0, rel=0.1)
+    assert metaphase.count(detections).area_is == "image"
+    with pytest.raises(metaphase.InputError, match=r"a\.png"):
+        metaphase.count(detections, images=tmp_path / "elsewhere")

@@ -71,6 +71,6 @@ def test_nothing_found_is_not_nothing_there():
 
 
 @pytest.mark.parametrize("counts", [(0, 5, 5), (-1, 0, 0), (5, -1, 0)])
-def test_validations_that_tell_nothing(counts):
+def test_validations_without_true_positives_are_refused(counts):
     with pytest.raises(InputError):
         Validation(*counts)

@@ -1,13 +1,7 @@
 import numpy as np
 import pytest
 
-from metaphase.errors import InputError
 from metaphase.evaluation.bootstrap import METHODS, Units, acceleration, intervals, resampled
-from metaphase.evaluation.comparison import compare
-from metaphase.evaluation.evaluate import evaluate
-from metaphase.evaluation.intervals import with_intervals
-from metaphase.labels.dataset import Dataset
-from tests.evaluation.scenes import case, found, random_scene
 
 
 def mean(sums):
@@ -80,7 +74,7 @@ def test_draws_are_with_replacement_and_even():
     assert np.allclose(weights.mean(axis=0), 1, atol=0.06)
 
 
-def test_groups_are_drawn_as_one_and_lonely_strata_join():
+def test_groups_are_drawn_as_one_and_strata_of_one_unit_are_merged():
     units = units_of([1, 2, 3, 4], domains=["a", "a", "b", "c"], groups=["g", "g", "h", "i"])
     assert units.sums[:, 0].tolist() == [3, 3, 4]
     assert units.stratum.tolist() == [0, 0, 0]
@@ -93,59 +87,3 @@ def test_one_unit_and_undefined_scores_have_no_interval():
         assert intervals(sparse, {"m": mean}, resamples=200)["m"].low is None
     with pytest.raises(ValueError, match="percentile"):
         intervals(units_of([1, 2]), {"m": mean}, method="t")  # type: ignore[arg-type]
-
-
-def test_intervals_of_scores_hold_them_and_repeat_by_seed():
-    dataset, detections = random_scene(8, cases=40)
-    scores = evaluate(detections, dataset)
-    once = with_intervals(scores, resamples=300)
-    assert once.to_dict() == with_intervals(scores, resamples=300).to_dict()
-    assert once.to_dict() != with_intervals(scores, resamples=300, seed=1).to_dict()
-    for group in (once.overall, *once.domains["scanner"].values()):
-        for name, interval in group.intervals.items():
-            assert interval.low <= getattr(group, name) <= interval.high
-    wide = once.domains["scanner"]["scanner 0"].intervals["f1"]
-    narrow = once.overall.intervals["f1"]
-    assert wide.high - wide.low > narrow.high - narrow.low
-
-
-def test_few_groups_are_noted():
-    dataset, detections = random_scene(8, cases=6)
-    assert any(
-        "6 independent" in note
-        for note in with_intervals(evaluate(detections, dataset), resamples=20).notes
-    )
-
-
-def test_a_model_does_not_differ_from_itself():
-    dataset, detections = random_scene(6, cases=20)
-    scores = evaluate(detections, dataset)
-    for difference in compare(scores, scores, resamples=100).values():
-        assert difference.difference == 0
-        assert (difference.interval.low, difference.interval.high) == (0, 0)
-        assert difference.share_better == 0
-
-
-def test_pairing_sees_a_small_steady_difference():
-    dataset, detections = random_scene(6, cases=40)
-    # The second detector is the first without every tenth detection that is right.
-    worse = {k: v.where(np.arange(len(v)) % 10 != 0) for k, v in detections.items()}
-    first, second = evaluate(detections, dataset), evaluate(worse, dataset)
-    difference = compare(first, second, resamples=500)["recall"]
-    assert difference.difference == pytest.approx(second.recall - first.recall)
-    assert difference.interval.high < 0
-    alone = with_intervals(first, resamples=500).overall.intervals["recall"]
-    assert difference.interval.high - difference.interval.low < alone.high - alone.low
-
-
-def test_only_like_is_compared_with_like():
-    dataset, detections = random_scene(6)
-    scores = evaluate(detections, dataset)
-    with pytest.raises(InputError, match="different ways"):
-        compare(scores, evaluate(detections, dataset, rule="optimal"))
-    with pytest.raises(InputError, match="different cases"):
-        compare(scores, evaluate(detections, dataset.select(dataset.ids[:5])))
-    moved = Dataset([case("a", [(9, 9)])])
-    other = Dataset([case("a", [(9, 9), (99, 99)])])
-    with pytest.raises(InputError, match="another number"):
-        compare(evaluate({"a": found("a")}, moved), evaluate({"a": found("a")}, other))

@@ -102,7 +102,7 @@ def test_midog_depends_on_the_order_of_the_truths_and_optimal_does_not():
     assert match(last, points, scores, 7.5, "optimal").tp == 2
 
 
-def test_greedy_serves_the_best_score_first():
+def test_greedy_matches_the_best_score_first():
     truth, points = [(0, 0)], [(1, 0), (5, 0)]
     assert match(truth, points, [0.2, 0.9], 10, "greedy").point_of_truth.tolist() == [1]
     assert match(truth, points, [0.2, 0.9], 10, "midog").point_of_truth.tolist() == [0]
@@ -134,32 +134,6 @@ def test_nothing_on_one_side(rule, n, m):
     assert (added.tp.sum(), added.fp.sum()) == (0, m)
 
 
-def test_optimal_is_the_largest_set_of_least_distance():
-    rng = np.random.default_rng(7)
-    for _ in range(300):
-        truth, points, scores, radius = random_case(rng, most=6, side=14)
-        if len(truth) and len(points):
-            found = match(truth, points, scores, radius, "optimal")
-            size, distance = largest_by_trying(truth, points, radius)
-            rows = np.flatnonzero(found.point_of_truth >= 0)
-            away = truth[rows] - points[found.point_of_truth[rows]]
-            assert found.tp == size
-            assert np.hypot(*away.T).sum() == pytest.approx(distance)
-
-
-def test_a_large_group_is_assigned_as_a_small_one(monkeypatch):
-    from metaphase.evaluation import assignment
-
-    rng = np.random.default_rng(3)
-    truth, points = rng.uniform(0, 30, (40, 2)), rng.uniform(0, 30, (50, 2))
-    points[:5] = truth[:5]  # distances of zero
-    dense = match(truth, points, np.ones(50), 6, "optimal")
-    monkeypatch.setattr(assignment, "_SMALL", 0)
-    sparse = match(truth, points, np.ones(50), 6, "optimal")
-    assert dense.point_of_truth.tolist() == sparse.point_of_truth.tolist()
-    assert dense.tp > 30
-
-
 @pytest.mark.parametrize("rule", RULES)
 def test_gains_are_the_counts_at_every_threshold(rule: Rule):
     rng = np.random.default_rng(11)
@@ -188,6 +162,8 @@ def test_the_tree_finds_what_direct_comparison_finds(rule: Rule, monkeypatch):
 
 
 coordinate = st.integers(0, 30).map(float)
+
+
 place = st.lists(st.tuples(coordinate, coordinate), max_size=10)
 
 

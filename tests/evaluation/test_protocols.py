@@ -58,7 +58,7 @@ def test_the_seed_and_the_case_decide_the_patches():
     assert evaluate(detections, few, protocol="exercise").exercise.counts.tp == sum(alone)
 
 
-def test_every_figure_is_looked_at_twice_and_far_away_mistakes_are_not_seen():
+def test_every_figure_has_two_patches_and_distant_mistakes_have_none():
     dataset = Dataset([case("a", [(2000, 2000)])])
     rng = np.random.default_rng(0)
     wrong = rng.uniform(0, 4000, (400, 2))

@@ -32,10 +32,10 @@ def published(folder):
 
 
 def counts_at_every_hundredth(folder: Path, truth_file: str, rule: Rule) -> dict[float, Counts]:
-    told = json.loads((folder / "detections.json").read_text())["cases"]
+    values = json.loads((folder / "detections.json").read_text())["cases"]
     scores, gained, truths = [], [], 0
     for case in load_dataset(folder / truth_file):
-        rows = np.reshape(told[f"{case.id}.tif"], (-1, 3))
+        rows = np.reshape(values[f"{case.id}.tif"], (-1, 3))
         rows = rows[rows[:, 2] > LOWEST]
         rows = rows[merge(*rows.T, np.zeros(len(rows)), RADIUS_PX)]
         truth = points_of(case.figures)

@@ -27,7 +27,7 @@ def curve(scores, right, truths):
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_no_threshold_scores_better_and_the_told_f1_is_the_scored_one(rule):
+def test_no_threshold_scores_better_and_the_returned_f1_is_the_scored_one(rule):
     dataset, detections = random_scene(4)
     value, f1 = choose_threshold(detections, dataset, rule=rule)
     assert evaluate(detections, dataset, rule=rule, threshold=value).f1 == pytest.approx(f1)

@@ -8,7 +8,7 @@ from metaphase.exchange.foreigndetections import ForeignDetections, merged, note
 from metaphase.labels.read import load_dataset
 from tests.evaluation.scenes import found
 
-LABELS = "case,x_px,y_px,mpp\na,100,100,0.25\na,500,500,0.25\n"
+LABELS = "case,x_px,y_px\na,100,100\na,500,500\n"
 ROWS = "image,x,y,score\na,100,100,0.9\na,104,100,0.8\na,100,110,0.7\na,500,500,0.6\n"
 
 
@@ -23,9 +23,9 @@ def test_detections_without_suppression_are_merged_before_scoring(labels, tmp_pa
     path = tmp_path / "theirs.csv"
     path.write_text(ROWS)
     dataset = load_dataset(labels)
-    raw = ForeignDetections(labels).load(path, dataset)
+    raw = ForeignDetections(labels, mpp=0.25).load(path, dataset)
     assert evaluate(raw, dataset).overall.counts.fp == 2
-    suppressed = ForeignDetections(labels, merge_radius_um=7.5).load(path, dataset)
+    suppressed = ForeignDetections(labels, mpp=0.25, merge_radius_um=7.5).load(path, dataset)
     scores = evaluate(suppressed, dataset)
     assert (scores.overall.counts.tp, scores.overall.counts.fp) == (2, 0)
     assert any("2 detections within 7.5 um" in note for note in notes_on(suppressed, None))

@@ -15,8 +15,10 @@ def test_differences_of_counts_with_bias_and_limits():
     assert agreed.bias is not None
     assert agreed.low is not None
     for name in ("one", "two"):
-        told = dict(re.findall(rf"<title>{name}: (bias|lower limit|upper limit) ([^<]+)<", picture))
-        assert {k: float(v) for k, v in told.items()} == {
+        values = dict(
+            re.findall(rf"<title>{name}: (bias|lower limit|upper limit) ([^<]+)<", picture)
+        )
+        assert {k: float(v) for k, v in values.items()} == {
             "bias": pytest.approx(agreed.bias, abs=0.006),
             "lower limit": pytest.approx(agreed.low, abs=0.006),
             "upper limit": pytest.approx(agreed.high, abs=0.006),

@@ -21,7 +21,7 @@ def test_galleries_hold_what_they_say(pictured):
     assert all(len(g.places) <= 1 for g in galleries(pictured, most=1))
 
 
-def test_a_missed_figure_tells_the_best_score_near_it():
+def test_a_missed_figure_shows_the_best_score_near_it():
     dataset = Dataset([case("a", [(100, 100)])])
     scores = evaluate({"a": found("a", [(105, 100)], [0.31])}, dataset)
     assert galleries(scores)[1].places[0].caption == "best score near it 0.31"

@@ -54,7 +54,7 @@ def test_a_note_names_the_model_that_it_is_of(scores, tmp_path):
     assert "of one" in page_of(tmp_path / "r.html").words
 
 
-def test_images_that_are_elsewhere_or_nowhere(pictured, tmp_path):
+def test_images_that_were_moved_or_deleted(pictured, tmp_path):
     moved = tmp_path / "moved"
     moved.mkdir()
     (tmp_path / "a.png").rename(moved / "a.png")

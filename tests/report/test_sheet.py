@@ -94,7 +94,7 @@ def test_nothing_false_and_no_pixels(tmp_path):
     scores = evaluate({"a": found("a", [(9, 9)], [0.9])}, dataset)
     files, problems = write_sheets(scores, tmp_path)
     assert [file.name for file in files] == ["borderline-1.png", "confident-1.png", CSV_NAME]
-    assert "is not there" in problems[0]
+    assert "is missing" in problems[0]
 
 
 def test_the_command(dataset, detections, tmp_path):

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cross-validate": ("metaphase.cli.cross_validate", "Train and score, leaving groups out."),
     "detect": ("metaphase.cli.detect", "Find mitotic figures in images and slides."),
     "evaluate": ("metaphase.cli.evaluate", "Score detections against labels."),
+    "compare": ("metaphase.cli.compare", "Compare two models or sets of detections."),
     "stress": ("metaphase.cli.stress", "Measure scores under changes of stain, focus and scale."),
     "count": ("metaphase.cli.count", "Compute the mitotic count at the hotspot."),
     "report": ("metaphase.cli.report", "Write scores, curves and images as one HTML file."),

@@ -194,7 +194,8 @@ def _choose(
     )
     if store is not None:
         model = settings.freeze(store, value, f1, dataset)
-        console.print(f"Stored in {model.folder}; its id is now {model.id[:12]}.", highlight=False)
+        text = f"Stored in {model.folder}; its id is now {model.id[:12]}."
+        console.print(text, highlight=False, markup=False)
     return replace(settings, threshold=value)
 
 

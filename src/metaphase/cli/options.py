@@ -35,6 +35,8 @@ ARGUMENTS: dict[str, str] = {
     "images": "Images, folders of images, or .txt lists of images.",
     "detections": "Detections: what 'metaphase detect' or 'metaphase cross-validate' wrote, or"
     " files of other tools.",
+    "first": "First model, detections or evaluation.",
+    "second": "Second model, detections or evaluation.",
     "labels": "File of labels, or a folder that holds one.",
     "recipe": "The recipe: a TOML file, or the name of a bundled recipe.",
     "recipe-name": "Name of a bundled recipe. Without it, all are listed.",

@@ -50,5 +50,5 @@ def report(
             models, out, names=name, images=images, runs=runs, title=title, crops=crops
         )
     for problem in problems:
-        console.print(problem, style="yellow", highlight=False)
+        console.print(problem, style="yellow", highlight=False, markup=False)
     typer.echo(out)

@@ -17,10 +17,11 @@ import numpy as np
 
 from metaphase.counting.window import Box
 from metaphase.detection.resultfolder import ROI_NAME, TISSUE_NAME
-from metaphase.errors import InputError
+from metaphase.errors import InputError, SlideError
 from metaphase.files import read_text
 from metaphase.provenance import Provenance
 from metaphase.slides.mask import ROI_MPP, TissueMask
+from metaphase.slides.open import open_slide
 from metaphase.slides.slide import Slide
 from metaphase.slides.tissue import TISSUE_MPP
 from metaphase.units import area_mm2
@@ -63,6 +64,23 @@ def analysed_region(
 
     with open_pixels() as slide:
         return replace(region, tissue=find_tissue(slide))
+
+
+def pixels_in(images: str | Path | None, provenance: Provenance) -> OpenPixels | None:
+    """Return what opens the image of some detections in a folder; None without a folder.
+
+    Opening raises SlideError if the image is missing.
+    """
+    if images is None:
+        return None
+    path = Path(images) / provenance.image
+
+    def open_pixels() -> AbstractContextManager[Slide]:
+        if not path.is_file():
+            raise SlideError.of(path, "is missing, so that its tissue is unknown")
+        return open_slide(path, mpp=provenance.mpp)
+
+    return open_pixels
 
 
 def lacks_tissue(region: AnalysedRegion, provenance: Provenance) -> bool:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from metaphase.counting.analysedregion import OpenPixels, analysed_region
+from metaphase.counting.analysedregion import analysed_region, pixels_in
 from metaphase.counting.count import MitoticCount, count_slide
 from metaphase.counting.hotspot import LEAST_TISSUE
 from metaphase.counting.review import ReviewDecision
 from metaphase.counting.validation import ValidationSource, validation_of
 from metaphase.counting.window import WindowShape
-from metaphase.errors import MetaphaseError, SlideError
+from metaphase.errors import MetaphaseError
 from metaphase.figures import Detections, points_of
 from metaphase.labels.dataset import Dataset
 from metaphase.labels.reading import case_id
-from metaphase.provenance import Provenance
-from metaphase.slides.open import open_slide
-from metaphase.slides.slide import Slide
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +105,7 @@ def _count(detections: Detections, folder: Path | None, options: CountOptions) -
     return count_slide(
         detections,
         options.shape,
-        analysed=analysed_region(provenance, folder, _pixels(provenance, options.images)),
+        analysed=analysed_region(provenance, folder, pixels_in(options.images, provenance)),
         least_tissue=options.least_tissue,
         top=options.top,
         validation=source.at(provenance.threshold) if source else None,
@@ -118,19 +114,6 @@ def _count(detections: Detections, folder: Path | None, options: CountOptions) -
         field_diameter_mm=options.field_diameter_mm,
         seed=options.seed,
     )
-
-
-def _pixels(provenance: Provenance, images: Path | None) -> OpenPixels | None:
-    if images is None:
-        return None
-
-    def opened() -> AbstractContextManager[Slide]:
-        path = images / provenance.image
-        if not path.is_file():
-            raise SlideError.of(path, "is missing, so that its tissue is unknown")
-        return open_slide(path, mpp=provenance.mpp)
-
-    return opened
 
 
 def _labelled(name: str, result: MitoticCount, labels: Dataset | None) -> int | None:

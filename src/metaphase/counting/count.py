@@ -226,8 +226,8 @@ def _reviewed(
     points = detections.above_threshold().with_label(Label.MITOTIC).points
     own = [decision for decision in decisions if decision.concerns(image)]
     if not own:
-        nobody = np.zeros(len(points), bool)
-        return ReviewedFigures(points, nobody, nobody)
+        unreviewed = np.zeros(len(points), bool)
+        return ReviewedFigures(points, unreviewed, unreviewed)
     # A reader may confirm a figure below the threshold: it counts as added.
     return apply_review(points, own, detections.provenance.mpp)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from metaphase.counting.analysedregion import AnalysedRegion, load_analysed_region
+from metaphase.counting.analysedregion import AnalysedRegion, analysed_region, pixels_in
 from metaphase.counting.count import MitoticCount, count_slide
 from metaphase.counting.hotspot import LEAST_TISSUE
 from metaphase.counting.interval import Validation
@@ -30,6 +30,7 @@ def count(
     review: Sequence[ReviewDecision] | str | Path | None = None,
     complete: bool = False,
     analysed: AnalysedRegion | None = None,
+    images: str | Path | None = None,
     seed: int = 0,
 ) -> MitoticCount:
     """Count the mitotic figures of one slide in its most active window.
@@ -41,12 +42,14 @@ def count(
     ``threshold`` replaces the one of the detections. ``validation`` gives the interval: TP, FP and
     FN, a JSON file of ``metaphase evaluate``, or a model file; by default what the model's card
     says. ``review`` is a CSV of decisions, or the decisions; ``complete`` states that the windows
-    were reviewed in full. Raises InputError.
+    were reviewed in full. ``images`` is the folder of the images, where tissue is searched for if
+    it is not beside the detections. Raises InputError.
     """
+    folder = None if isinstance(detections, Detections) else Path(detections)
     if not isinstance(detections, Detections):
-        folder = Path(detections)
-        detections = load_detections(folder)
-        analysed = analysed or load_analysed_region(folder, detections.provenance)
+        detections = load_detections(detections)
+    provenance = detections.provenance
+    analysed = analysed or analysed_region(provenance, folder, pixels_in(images, provenance))
     if threshold is not None:
         detections = detections.with_provenance(threshold=threshold)
     area = area_mm2 or (fields_area_mm2(field_diameter_mm) if field_diameter_mm else AREA_MM2)

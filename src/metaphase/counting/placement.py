@@ -126,8 +126,6 @@ class Search:
 
         These are the points of all cells that are near enough, by a convolution.
         """
-        from scipy.signal import fftconvolve
-
         places = np.floor((self.points - low) / cell).astype(int)
         counts = np.bincount(
             np.ravel_multi_index(tuple(places.T), tuple(shape)), minlength=int(np.prod(shape))
@@ -139,8 +137,7 @@ class Search:
         else:
             distance = np.hypot(gap[:, None], gap[None, :])
         near = distance <= self.radius + 2 * self.tolerance
-        held = fftconvolve(counts.astype(float), near.astype(float), mode="same")
-        return np.asarray(np.rint(held), dtype=np.float64)
+        return np.rint(convolved(counts.astype(np.float64), near.astype(np.float64)))
 
     def _level(
         self, centres: FloatArray, sure: BoolArray, half: float
@@ -305,6 +302,20 @@ class Search:
         low = np.maximum(centre - half, (x1, y1))
         high = np.minimum(centre + half, (x2, y2))
         return np.concatenate([low, np.maximum(low, high)])
+
+
+def convolved(values: FloatArray, kernel: FloatArray) -> FloatArray:
+    """Return the convolution with a kernel of odd sides, in the shape of the values.
+
+    ``scipy.signal`` has it too, but importing that takes longer than most searches.
+    """
+    from scipy.fft import irfft2, next_fast_len, rfft2
+
+    full = [a + b - 1 for a, b in zip(values.shape, kernel.shape, strict=True)]
+    size = [next_fast_len(n, real=True) for n in full]
+    result = irfft2(rfft2(values, size) * rfft2(kernel, size), size)
+    (top, left), (rows, columns) = (n // 2 for n in kernel.shape), values.shape
+    return np.asarray(result[top : top + rows, left : left + columns])
 
 
 def _places(flat: IntArray, shape: IntArray) -> IntArray:

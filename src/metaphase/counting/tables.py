@@ -102,13 +102,15 @@ def print_counts(slides: Sequence[CountedSlide], console: Console) -> None:
 
 
 def _cells(slide: CountedSlide) -> tuple[str, ...]:
+    from rich.markup import escape
+
     row = row_of(slide)
     interval = f"{row['low']} to {row['high']}" if row["low"] != "" else "-"
     score = str(row["score"] or ("withheld" if slide.result.score_withheld else "-"))
     if "/" in row["could_be"]:
         score += f" (could be {row['could_be']})"
     return (
-        slide.name,
+        escape(slide.name),
         str(row["count"]),
         interval,
         f"{row['per_mm2']:.2f}",

@@ -114,9 +114,23 @@ def _notes(pairs: Sequence[Pair], dataset: Dataset, outcomes: Sequence[CaseOutco
             f"The resolution (um/px) of the detections differs from that of the labels by more "
             f"than {_MPP_TOLERANCE:.0%} in {len(odd)} cases: {_few(odd)}."
         )
+    notes += _shift_notes(pairs)
     if not any(outcome.case.labelled for outcome in outcomes):
         notes.append("There are no mitotic figures in these cases: recall is undefined.")
     return notes
+
+
+def _shift_notes(pairs: Sequence[Pair]) -> list[str]:
+    """Return a note on the images that are unlike the training images of their model."""
+    shifts = {pair.case.id: pair.detections.provenance.parameters.domain_shift for pair in pairs}
+    ratios = {id_: shift.ratio for id_, shift in shifts.items() if shift and shift.shifted}
+    if not ratios:
+        return []
+    farthest = sorted(ratios, key=lambda id_: -ratios[id_])
+    return [
+        f"{len(ratios)} of {len(pairs)} images differ from the training images of the model "
+        f"(domain shift up to {max(ratios.values()):.1f}; above 1 they differ): {_few(farthest)}."
+    ]
 
 
 def _has_other_mpp(pair: Pair) -> bool:

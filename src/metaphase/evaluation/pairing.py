@@ -59,7 +59,7 @@ def pair_cases(
     """Return every case of the data set with its detections, in file order.
 
     ``detections`` maps case ids to detections, or is a folder that ``metaphase detect`` wrote.
-    Raises LabelError for unlabelled cases, because nobody knows what is in them, and
+    Raises LabelError for unlabelled cases, because it is unknown what is in them, and
     DetectionsError for cases without detections, because a missing file does not mean that nothing
     was detected. ``allow_missing`` leaves such cases out.
     """
@@ -173,7 +173,7 @@ def _refuse_unlabelled(dataset: Dataset) -> None:
         Problem(
             dataset.source or dataset.name,
             f"case {case.id}",
-            "is unlabelled: nobody looked for figures here, so it cannot be scored",
+            "is unlabelled: it is unknown which figures it has, so it cannot be scored",
             "leave it out: with --split, --labelled-only, or Dataset.labelled()",
         )
         for case in dataset

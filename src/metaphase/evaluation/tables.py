@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from metaphase.evaluation.bootstrap import Interval
@@ -24,6 +24,10 @@ NAMES = {
 }
 
 
+_PLAIN: dict[str, bool] = {"highlight": False, "markup": False}
+"""For texts with names from outside, which may hold brackets."""
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """Return a number, or "-" if it is undefined."""
     return "-" if value is None else f"{value:.{digits}f}"
@@ -41,7 +45,7 @@ def print_scores(
 ) -> None:
     """Print the scores, their intervals, the domains and the notes."""
     if scores.training_warning is not None:
-        console.print(f"Warning: {scores.training_warning}", style="bold red", highlight=False)
+        console.print(f"Warning: {scores.training_warning}", style="bold red", **_PLAIN)
     console.print(_overall(scores))
     for kind, groups in scores.domains.items():
         if by in (None, kind) and (len(groups) > 1 or kind == by):
@@ -51,9 +55,9 @@ def print_scores(
     if per_case:
         console.print(_cases(scores))
     for line in summary_lines(scores):
-        console.print(line, highlight=False)
+        console.print(line, **_PLAIN)
     for note in scores.notes:
-        console.print(f"Note: {note}", style="yellow", highlight=False)
+        console.print(f"Note: {note}", style="yellow", **_PLAIN)
 
 
 def summary_lines(scores: Scores) -> list[str]:
@@ -109,10 +113,32 @@ def comparison(differences: Mapping[str, Difference], first: str, second: str) -
     return table
 
 
+def side_by_side(models: Sequence[Scores], names: Sequence[str], *, by: str) -> Table:
+    """Return a table of two or more evaluations: F1 overall and by domain, and all scores."""
+    table = _table("On the same cases", "", *names)
+    for name, title in NAMES.items():
+        cells = []
+        for scores in models:
+            interval = interval_text(scores.overall.intervals.get(name))
+            value = number(getattr(scores, name))
+            cells.append(value if interval == "-" else f"{value} ({interval})")
+        table.add_row(title, *cells)
+    table.add_row("threshold", *(_threshold_text(scores) for scores in models))
+    domains = dict.fromkeys(name for scores in models for name in scores.domains.get(by, {}))
+    if len(domains) > 1:
+        table.add_section()
+    for domain in domains if len(domains) > 1 else ():
+        groups = [scores.domains.get(by, {}).get(domain) for scores in models]
+        table.add_row(_escaped(f"F1, {domain}"), *(number(group and group.f1) for group in groups))
+    return table
+
+
+def _threshold_text(scores: Scores) -> str:
+    return "of each case's detections" if scores.threshold is None else f"{scores.threshold:.4g}"
+
+
 def _overall(scores: Scores) -> Table:
-    threshold = (
-        "of each case's detections" if scores.threshold is None else f"{scores.threshold:.4g}"
-    )
+    threshold = _threshold_text(scores)
     title = (
         f"{scores.model} on {scores.dataset or 'the data set'}: {scores.overall.cases} cases, "
         f"{scores.overall.area_mm2:.4g} mm2\n"
@@ -144,7 +170,9 @@ def _domains(scores: Scores, by: str) -> Table:
         others = (group.precision, group.recall, group.average_precision)
         rate = number(group.false_positives_per_mm2, 2)
         sizes = (str(group.cases), str(group.labelled))
-        table.add_row(name, *sizes, number(group.f1), interval, *map(number, others), rate)
+        table.add_row(
+            _escaped(name), *sizes, number(group.f1), interval, *map(number, others), rate
+        )
     return table
 
 
@@ -155,7 +183,7 @@ def _cases(scores: Scores) -> Table:
         counts = case.counts
         cells = (case.labelled, case.predicted, number(counts.f1), counts.tp, counts.fp, counts.fn)
         name = f"{case.id} (training image)" if case.id in trained_on else case.id
-        table.add_row(name, *map(str, cells))
+        table.add_row(_escaped(name), *map(str, cells))
     return table
 
 
@@ -180,12 +208,19 @@ def _agreement_lines(scores: Scores) -> list[str]:
     return lines
 
 
+def _escaped(text: str) -> str:
+    """Return text whose brackets are no markup for the terminal."""
+    from rich.markup import escape
+
+    return escape(text)
+
+
 def _table(title: str, first: str, *columns: str) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=_escaped(title), title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column(first)
     for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
+        table.add_column(_escaped(column), justify="right", no_wrap=True)
     return table

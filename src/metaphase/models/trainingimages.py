@@ -1,4 +1,4 @@
-"""Which images a model was trained on: a list on the card, so that nobody scores it on them.
+"""Which images a model was trained on: a list on the card, to warn of scores on them.
 
 The card holds the first digits of the SHA-256 of each image file. Cards of version 0.1 have no such
 list; their recipe names the training cases by patterns of ids.

@@ -1,4 +1,4 @@
-"""Thousands of figures against the classical sweeps, written here again and independently."""
+"""The search agrees with the classical sweeps, implemented here independently."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from metaphase.counting.hotspot import find_hotspots
+from metaphase.counting.placement import convolved
 from metaphase.counting.window import WindowShape
 
 
@@ -74,3 +75,13 @@ def test_discs(name, seed):
     (hotspot,) = find_hotspots(points, window, 0.25)
     low, high = (sweep_of_discs(points, radius + s) for s in (0.0, 2e-6))
     assert low <= hotspot.count <= high
+
+
+def test_the_convolution_is_that_of_scipy():
+    from scipy.signal import fftconvolve
+
+    rng = np.random.default_rng(4)
+    for shape, kernel in (((40, 31), (7, 7)), ((9, 50), (9, 3)), ((100, 5), (5, 5))):
+        values, weights = rng.integers(0, 9, shape).astype(float), rng.random(kernel)
+        expected = fftconvolve(values, weights, mode="same")
+        np.testing.assert_allclose(convolved(values, weights), expected, atol=1e-9)
