@@ -68,7 +68,7 @@ def paths_of(value, path=()):
 
 
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(draw=st.data())
 def test_one_wrong_value_is_never_a_traceback(data, tmp_path, draw):
