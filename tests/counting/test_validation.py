@@ -60,7 +60,10 @@ def test_a_model_file_has_its_own_validation(tmp_path):
         assert read_validation(str(source)).at(0.43) is None
 
 
-@pytest.mark.parametrize("source", ["1,2", "a,b,c", "0,0,0", "", "nowhere.json"])
+@pytest.mark.parametrize(
+    "source",
+    ["1,2", "a,b,c", "0,0,0", "", "nowhere.json", "9" * 400 + ",1,1", "1,1,-1", "\0", "n" * 5000],
+)
 def test_values_without_counts_are_refused(source):
     with pytest.raises(InputError):
         read_validation(source)

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metaphase.counting.window import Window, WindowShape, fields_area_mm2, tissue_fraction
+from metaphase.counting.window import (
+    Window,
+    WindowShape,
+    fields_area_mm2,
+    tissue_fraction,
+    window_area_mm2,
+)
 from metaphase.errors import InputError
 
 positions = st.floats(-1e4, 1e4)
@@ -81,3 +87,16 @@ def test_half_of_a_window_on_the_border_of_tissue_is_tissue(window):
     assert tissue_fraction(Halves(), window, [[0, 0]])[0] == pytest.approx(0.5, abs=0.01)
     inside = tissue_fraction(Halves(), window, [[-window.width_px, 0], [window.width_px, 0]])
     assert inside.tolist() == pytest.approx([1, 0])
+
+
+@pytest.mark.parametrize("area", [0.0, -1.0, float("nan"), float("inf"), 1e300])
+def test_areas_out_of_range_are_refused(area):
+    with pytest.raises(InputError, match="area must be"):
+        WindowShape(area_mm2=area)
+
+
+def test_the_area_is_given_or_that_of_ten_fields_or_two():
+    assert window_area_mm2(None, None) == 2.0
+    assert window_area_mm2(1.5, 0.5) == 1.5
+    assert window_area_mm2(None, 0.5) == fields_area_mm2(0.5)
+    assert window_area_mm2(0.0, None) == 0.0, "zero is refused later, not replaced"

@@ -1,5 +1,6 @@
 import pytest
 
+from metaphase.errors import InputError
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.evaluation.settings import EvaluationSettings
 from metaphase.evaluation.thresholds import bagged_threshold
@@ -36,3 +37,20 @@ def test_the_threshold_is_the_bagged_one(scene):
     assert EvaluationSettings().choose_threshold(detections, dataset) == bagged_threshold(
         detections, dataset
     )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"radius_um": float("nan")},
+        {"radius_um": float("inf")},
+        {"radius_um": 0.0},
+        {"threshold": float("nan")},
+        {"threshold": 1.5},
+        {"resamples": -1},
+        {"resamples": 10**12},
+    ],
+)
+def test_values_out_of_range_are_refused(wrong):
+    with pytest.raises(InputError, match="evaluation"):
+        EvaluationSettings(**wrong)

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from metaphase.detectionfile import save_detections
+from metaphase.errors import InputError
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.exchange.foreigndetections import ForeignDetections, merged, notes_on
 from metaphase.labels.read import load_dataset
@@ -38,6 +39,12 @@ def test_merging_keeps_the_highest_score_and_records_what_it_dropped():
     assert kept.score.tolist() == [0.9, 0.4]
     assert kept.provenance.parameters.merged == 1
     assert merged(kept, 7.5).provenance.parameters.merged == 0
+
+
+@pytest.mark.parametrize("radius", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_merge_radius_must_be_positive(labels, radius):
+    with pytest.raises(InputError, match="merge radius"):
+        ForeignDetections(labels, merge_radius_um=radius)
 
 
 def test_own_folders_are_left_to_the_evaluation_unless_they_are_to_be_merged(labels, tmp_path):

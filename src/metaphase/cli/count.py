@@ -52,11 +52,11 @@ def count(
     from metaphase.counting.review import load_review
     from metaphase.counting.tables import print_counts, write_counts
     from metaphase.counting.validation import read_validation
-    from metaphase.counting.window import AREA_MM2, WindowShape, fields_area_mm2
+    from metaphase.counting.window import WindowShape, window_area_mm2
     from metaphase.exchange.slidedetections import slides_in, write_count
     from metaphase.labels.read import load_dataset
 
-    area = area_mm2 or (fields_area_mm2(field_diameter) if field_diameter else AREA_MM2)
+    area = window_area_mm2(area_mm2, field_diameter)
     options = CountOptions(
         shape=WindowShape.parse(shape, area, either_way=either_way),
         least_tissue=min_tissue,

@@ -250,7 +250,7 @@ def _score(
     field_diameter_mm: float | None,
 ) -> MitoticScore | None:
     """Return the score of the count, scaled in proportion if the area is not that of ten fields."""
-    diameter = field_diameter_mm or diameter_of(hotspot.area_mm2)
+    diameter = diameter_of(hotspot.area_mm2) if field_diameter_mm is None else field_diameter_mm
     if hotspot.area_mm2 <= 0 or (field_diameter_mm is None and round(diameter * 100) not in TABLE):
         return None
     factor = fields_area_mm2(diameter) / hotspot.area_mm2

@@ -11,7 +11,7 @@ from metaphase.counting.hotspot import LEAST_TISSUE
 from metaphase.counting.interval import Validation
 from metaphase.counting.review import ReviewDecision, load_review
 from metaphase.counting.validation import read_validation, validation_of
-from metaphase.counting.window import AREA_MM2, WindowShape, fields_area_mm2
+from metaphase.counting.window import WindowShape, window_area_mm2
 from metaphase.detectionfile import load_detections
 from metaphase.figures import Detections
 
@@ -52,7 +52,7 @@ def count(
     analysed = analysed or analysed_region(provenance, folder, pixels_in(images, provenance))
     if threshold is not None:
         detections = detections.with_provenance(threshold=threshold)
-    area = area_mm2 or (fields_area_mm2(field_diameter_mm) if field_diameter_mm else AREA_MM2)
+    area = window_area_mm2(area_mm2, field_diameter_mm)
     return count_slide(
         detections,
         WindowShape.parse(shape, area, either_way=either_way),

@@ -27,6 +27,7 @@ from metaphase.errors import InputError
 
 DRAWS = 20_000
 LEVEL = 0.95
+_MOST = 10**9  # figures that a validation may have
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ class Validation:
     source: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        if min(self.tp, self.fp, self.fn) < 0 or self.tp == 0:
+        counts = (self.tp, self.fp, self.fn)
+        if min(counts) < 0 or max(counts) > _MOST or self.tp == 0:
             raise InputError.of(
                 "validation",
                 f"tp = {self.tp}, fp = {self.fp}, fn = {self.fn} give no precision and recall",

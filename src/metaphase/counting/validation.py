@@ -71,10 +71,10 @@ def read_validation(source: str) -> ValidationSource:
     Other JSON files are read if they hold tp, fp and fn at the top or under "overall". Raises
     InputError.
     """
-    path = Path(source)
-    if path.is_dir() and (path / "card.json").is_file():
-        path = path / "card.json"
     try:
+        path = Path(source)
+        if (path / "card.json").is_file():
+            path = path / "card.json"
         if not path.is_file():
             tp, fp, fn = (int(part) for part in source.split(","))
             return FixedValidation(Validation(tp, fp, fn, "as given"))

@@ -24,6 +24,7 @@ FIELDS = 10
 TOLERANCE_PX = 1e-6
 """Windows are closed: a figure on the edge is inside, with this tolerance for rounding."""
 
+_MOST = 1e6  # mm2 of a window, and its aspect; a slide has some thousand mm2
 _OUTLINE_POINTS = 72
 _STRIPS = 16
 
@@ -42,8 +43,9 @@ class WindowShape:
 
     def __post_init__(self) -> None:
         for name, value in (("area", self.area_mm2), ("aspect", self.aspect)):
-            if not (math.isfinite(value) and value > 0):
-                raise InputError.of("window", f"{name} must be a positive number, not {value}")
+            if not 0 < value <= _MOST:
+                message = f"{name} must be a positive number, at most {_MOST:g}, not {value}"
+                raise InputError.of("window", message)
 
     @classmethod
     def parse(
@@ -87,6 +89,13 @@ def fields_area_mm2(diameter_mm: float, fields: int = FIELDS) -> float:
     The window replaces them by one connected region of the same area.
     """
     return fields * math.pi * diameter_mm**2 / 4
+
+
+def window_area_mm2(area_mm2: float | None, field_diameter_mm: float | None) -> float:
+    """Return the area of the window: the given one, that of ten fields, or ``AREA_MM2``."""
+    if area_mm2 is not None:
+        return area_mm2
+    return AREA_MM2 if field_diameter_mm is None else fields_area_mm2(field_diameter_mm)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from metaphase.errors import InputError, Problem
 from metaphase.evaluation.bootstrap import RESAMPLES, Method
 from metaphase.evaluation.comparison import Difference, compare
 from metaphase.evaluation.evaluate import evaluate
@@ -19,12 +21,14 @@ from metaphase.labels.dataset import Dataset
 from metaphase.models.modelfile import Model
 from metaphase.radii import MATCH_RADIUS_UM
 
+MOST_RESAMPLES = 1_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSettings:
     """Matching, threshold and intervals; see ``evaluate`` and ``with_intervals``.
 
-    ``resamples`` of 0 computes no intervals.
+    ``resamples`` of 0 computes no intervals. Raises InputError for values out of range.
     """
 
     radius_um: float = MATCH_RADIUS_UM
@@ -36,6 +40,17 @@ class EvaluationSettings:
     method: Method = "bca"
     strata: str = STRATA
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        problems = []
+        if not 0 < self.radius_um < math.inf:
+            problems.append(f"the matching radius must be a positive number, not {self.radius_um}")
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            problems.append(f"the threshold must lie in [0, 1], not {self.threshold}")
+        if not 0 <= self.resamples <= MOST_RESAMPLES:
+            problems.append(f"resamples must be 0 to {MOST_RESAMPLES:,}, not {self.resamples}")
+        if problems:
+            raise InputError(Problem("evaluation", "", message) for message in problems)
 
     def score(
         self,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from metaphase.detection.merge import merge
+from metaphase.errors import InputError
 from metaphase.exchange.bycase import detections_by_case, is_own, needs_truth
 from metaphase.figures import Detections
 from metaphase.labels.dataset import Dataset
@@ -24,7 +26,8 @@ class ForeignDetections:
     use, unless another is given. ``kind`` is the format, recognised by default. ``mpp`` is used
     where neither file nor labels nor images give the resolution. With ``absent_is_empty``, a case
     that the file does not name has no detections. ``merge_radius_um`` merges detections within
-    this distance into the one with the highest score, for tools without suppression.
+    this distance into the one with the highest score, for tools without suppression. Raises
+    InputError for a radius that is not positive.
     """
 
     labels: Path
@@ -33,6 +36,11 @@ class ForeignDetections:
     truth: Path | None = None
     absent_is_empty: bool = False
     merge_radius_um: float | None = None
+
+    def __post_init__(self) -> None:
+        radius = self.merge_radius_um
+        if radius is not None and not 0 < radius < math.inf:
+            raise InputError.of("detections", f"the merge radius must be positive, not {radius}")
 
     def load(self, path: Path, dataset: Dataset) -> Path | Mapping[str, Detections]:
         """Return a folder of metaphase's own detections unread, all others by case id.
