@@ -82,7 +82,7 @@ def load_provenance(path: Path) -> Provenance:
 
 def _columns(path: Path) -> tuple[FloatArray, FloatArray, FloatArray, CodeArray] | None:
     """Return the columns of a file as ``save_detections`` writes it, fast; None for any other."""
-    header, _, body = path.read_text(encoding="utf-8").partition("\n")
+    header, _, body = read_text(path).partition("\n")
     lines = body.splitlines()
     if tuple(header.split(",")) != COLUMNS or not lines:
         return None
