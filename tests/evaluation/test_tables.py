@@ -5,6 +5,7 @@ from rich.console import Console
 from metaphase.evaluation.comparison import compare
 from metaphase.evaluation.curves import Counts
 from metaphase.evaluation.evaluate import evaluate
+from metaphase.evaluation.intervals import with_intervals
 from metaphase.evaluation.tables import comparison, print_scores, side_by_side, summary_lines
 from metaphase.labels.dataset import Dataset
 from tests.evaluation.scenes import case, found
@@ -16,7 +17,7 @@ def test_tables_show_what_has_no_value_as_a_dash():
     console = Console(width=80, file=io.StringIO())
     print_scores(scores, console, per_case=True)
     text = console.file.getvalue()
-    precision = next(line for line in text.splitlines() if line.startswith("  precision"))
+    precision = next(line for line in text.splitlines() if line.strip().startswith("precision"))
     assert precision.split()[1] == "-"
     assert "not comparable" in text
     assert "By scanner" in text
@@ -44,3 +45,13 @@ def test_names_with_brackets_are_no_markup():
     console.print(comparison(compare(scores, scores, resamples=9), name, "[/y]"))
     assert text.getvalue().count(name) >= 4
     assert "[/x]" in text.getvalue()
+
+
+def test_names_of_domains_are_readable_in_80_columns():
+    names = ("Hamamatsu XR", "Aperio CS2")
+    dataset = Dataset([case(n, [(9, 9)], scanner=s) for n, s in zip("ab", names, strict=True)])
+    scores = evaluate({n: found(n, [(9, 9)], [0.9]) for n in "ab"}, dataset)
+    text = io.StringIO()
+    print_scores(with_intervals(scores, resamples=20), Console(file=text, width=80))
+    assert all(name.split()[0] in text.getvalue() for name in names)
+    assert max(map(len, text.getvalue().splitlines())) <= 80

@@ -24,6 +24,7 @@ NAMES = {
 }
 
 
+_NAME_WIDTH = 10  # of the first column, so that names stay readable in 80 columns
 _PLAIN: dict[str, bool] = {"highlight": False, "markup": False}
 """For texts with names from outside, which may hold brackets."""
 
@@ -163,11 +164,11 @@ def _overall(scores: Scores) -> Table:
 
 
 def _domains(scores: Scores, by: str) -> Table:
-    columns = ("cases", "labelled", "F1", "95 %", "precision", "recall", "AP", "FP per mm2")
+    columns = ("cases", "labelled", "F1", "95 %", "precision", "recall", "FP/mm2")
     table = _table(f"By {by}", by, *columns)
     for name, group in scores.domains[by].items():
         interval = interval_text(group.intervals.get("f1"))
-        others = (group.precision, group.recall, group.average_precision)
+        others = (group.precision, group.recall)
         rate = number(group.false_positives_per_mm2, 2)
         sizes = (str(group.cases), str(group.labelled))
         table.add_row(
@@ -219,8 +220,14 @@ def _table(title: str, first: str, *columns: str) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(title=_escaped(title), title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column(first)
+    table = Table(
+        title=_escaped(title),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column(first, min_width=_NAME_WIDTH)
     for column in columns:
         table.add_column(_escaped(column), justify="right", no_wrap=True)
     return table
