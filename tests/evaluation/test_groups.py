@@ -67,3 +67,12 @@ def test_outcomes_of_several_evaluations_are_pooled(scores):
     halves = [scores.outcomes[:2], scores.outcomes[2:]]
     joined = group_table([outcome for half in halves for outcome in half], resamples=0)
     assert joined == group_table(scores, resamples=0)
+
+
+def test_the_markdown_table_has_a_row_for_each_group_and_marks_the_worst(scores):
+    lines = group_table(scores, least_labelled=2, resamples=0).to_markdown().splitlines()
+    assert len(lines) == 2 + 3 + 1
+    assert {line.count("|") for line in lines} == {11}
+    assert lines[2].startswith("| **x/A** (worst) | 2 | 3 | 0.571 | - |")
+    assert lines[2].endswith("| 1.00 | 50% |")
+    assert lines[-1].startswith("| all | 5 |")

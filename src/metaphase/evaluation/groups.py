@@ -14,6 +14,7 @@ from metaphase.evaluation.bootstrap import RESAMPLES, Method
 from metaphase.evaluation.casescore import CaseOutcome, CaseScore
 from metaphase.evaluation.intervals import STRATA, group_with_intervals
 from metaphase.evaluation.scores import GroupScore, Scores, Worst, by_key, group_score, worst_of
+from metaphase.evaluation.tables import interval_text, number
 
 LEAST_LABELLED = 20
 """Fewest labelled figures of a group that can be the worst: the F1 of fewer is too uncertain."""
@@ -47,6 +48,36 @@ class GroupTable:
             "groups": {name: group.to_dict() for name, group in self.groups.items()},
             "worst": None if self.worst is None else asdict(self.worst),
         }
+
+    def to_markdown(self, first: str = "slide") -> str:
+        """Return a Markdown table: a row for each group, the worst one marked, and all cases."""
+        head = (first, "cases", "figures", "F1", "95 %", "precision", "recall", "AP", "FP per mm2")
+        lines = [_line((*head, "on hard negatives")), _line("|".join(["---"] * 10).split("|"))]
+        for name, group in self.groups.items():
+            worst = self.worst is not None and name == self.worst.domain
+            lines.append(_line(_cells(f"**{name}** (worst)" if worst else name, group)))
+        lines.append(_line(_cells("all", self.overall)))
+        return "\n".join(lines) + "\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cells(name: str, group: GroupScore) -> tuple[str, ...]:
+    share = group.share_hard_negative
+    return (
+        name.replace("|", "\\|"),
+        str(group.cases),
+        str(group.labelled),
+        number(group.f1),
+        interval_text(group.intervals.get("f1")),
+        number(group.precision),
+        number(group.recall),
+        number(group.average_precision),
+        number(group.false_positives_per_mm2, 2),
+        "-" if share is None else f"{share:.0%}",
+    )
 
 
 def group_table(
