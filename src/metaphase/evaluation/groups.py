@@ -52,7 +52,7 @@ class GroupTable:
     def to_markdown(self, first: str = "slide") -> str:
         """Return a Markdown table: a row for each group, the worst one marked, and all cases."""
         head = (first, "cases", "figures", "F1", "95 %", "precision", "recall", "AP", "FP per mm2")
-        lines = [_line((*head, "on hard negatives")), _line("|".join(["---"] * 10).split("|"))]
+        lines = [_line((*head, "on hard negatives")), _line(["---"] * 10)]
         for name, group in self.groups.items():
             worst = self.worst is not None and name == self.worst.domain
             lines.append(_line(_cells(f"**{name}** (worst)" if worst else name, group)))
