@@ -1,1 +1,1 @@
-"""Speed, measured side by side in one run. Quote the ratios: absolute times are of one computer."""
+"""Speed, compared in one run. Quote the ratios: absolute times depend on the computer."""

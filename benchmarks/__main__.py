@@ -1,11 +1,11 @@
 """``make bench``: run benchmarks, print their rows, and write them as JSON.
 
-    python -m benchmarks                      # those that end in minutes
-    python -m benchmarks --large              # all of them, at their full sizes
+    python -m benchmarks                      # those that take minutes
+    python -m benchmarks --large              # all of them, in full size
     python -m benchmarks --list
     python -m benchmarks --only endtoend runtimes --json speed.json --model runs/compact/model
 
-Run it on a quiet computer: what is compared is measured side by side, but not at the same moment.
+Run it on an idle computer: compared things are measured one after the other, in turns.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run what is asked for."""
     names = (*SMALL, *LARGE)
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure speed.")
-    parser.add_argument("--list", action="store_true", help="tell what there is")
+    parser.add_argument("--list", action="store_true", help="list the benchmarks")
     parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help="only these")
     parser.add_argument("--large", action="store_true", help="all, at full size (an hour)")
     parser.add_argument("--tiny", action="store_true", help="sizes that only show that it runs")
-    parser.add_argument("--model", help="model file (unasked: an untrained compact network)")
+    parser.add_argument("--model", help="model file (default: an untrained compact network)")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where rows go")
     given = parser.parse_args(arguments)
     if given.list:

@@ -1,7 +1,7 @@
-"""Augmentation of 256 px patches, each step alone, against training the network on them.
+"""Augmentation of 256 px patches, each step alone, compared with training the network on them.
 
-One thread. Synthetic tissue of two scanners (the steps that take something of another domain take
-it of the other's); the compact network in bfloat16, forwards, backwards and the optimiser's step.
+One thread. Synthetic tissue of two scanners; steps that need a second domain use the other scanner.
+The compact network in bfloat16: forward, backward and optimiser step.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ def rows(size: str = "small") -> Iterator[Row]:
     network = _milliseconds(_training_step(ours), count)
 
     def row(what: str, took: float) -> Row:
-        told = f"{took:.2f} ms a patch"
-        return what, told, f"{network:.1f} ms of training", f"{took / network:.1%}"
+        text = f"{took:.2f} ms a patch"
+        return what, text, f"{network:.1f} ms of training", f"{took / network:.1%}"
 
     for name, _ in STEPS:
         yield row(name, _milliseconds(_varied(ours, theirs, _only(name)), count))
     everything = Augment.model_validate({"camera": {"matrix": 0.1}})
     yield row(
-        "as recipes do unasked, and camera", _milliseconds(_varied(ours, theirs, everything), count)
+        "the default augmentation, and camera",
+        _milliseconds(_varied(ours, theirs, everything), count),
     )
     for normaliser in (Macenko.estimate(theirs[0]), Reinhard.estimate(theirs[0])):
         if normaliser is not None:

@@ -1,9 +1,8 @@
-"""Detection end to end, over the pure time of the networks on as many tiles and windows.
+"""Detection end to end, compared with the networks alone on as many tiles and windows.
 
-A synthetic slide: from the file to merged detections, hashing and looking for tissue included. The
-networks alone are fed pixels of the same slide that are in memory already, before and after: the
-detector as many tiles, the network of the second stage as many windows, in the batches that the
-detection had. As fast as they go: a tile on each core.
+A synthetic slide: from the file to merged detections, with hashing and the search for tissue. The
+networks alone get pixels of the same slide from memory, before and after: the detector as many
+tiles, the second stage as many windows, in the same batches. One tile on each core.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Evaluation of 503 cases with 26,286 labels and 100,000 detections, and its bootstrap.
 
-Random places: the sizes are MIDOG++'s.
+Random positions; the sizes are those of MIDOG++.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The exact hotspot of 2 mm2 among 100,000 figures, by shape and by how they lie.
+"""The exact hotspot of 2 mm2 among 100,000 figures, by shape and distribution.
 
-Seconds of CPU on one core for the first hotspot, at 0.25 um/px; target 2 s. Evenly random figures
-are the hard case: every place is nearly as good as the best.
+Processor time on one core for the first hotspot, at 0.25 um/px; target 2 s. Uniformly random
+figures are the hard case: many windows are nearly as good as the best.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Peak memory and time of ``metaphase detect`` against the size of the slide and of its tissue.
+"""Peak memory and time of ``metaphase detect`` by the size of the slide and of its tissue.
 
-Each run is a process of its own. Slides grow with the same tissue, then tissue grows: memory is to
-stay below a bound, and time to be in proportion to the tissue.
+Each run is a separate process. First larger slides with the same tissue, then more tissue: memory
+should stay below a limit, and time should be proportional to the tissue.
 """
 
 from __future__ import annotations

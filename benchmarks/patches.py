@@ -1,4 +1,4 @@
-"""Patches of 512 px from a MIDOG-sized region (7000 x 5000 px), against OpenSlide opened for each.
+"""Patches of 512 px from a region of 7000 x 5000 px, compared with opening OpenSlide for each.
 
 The exercise opened the whole region with OpenSlide for every patch. Synthetic pixels, one process.
 """

@@ -1,11 +1,11 @@
 """The compact network on its fastest CPU runtime, against torchvision's detectors in eager PyTorch.
 
 RetinaNet with ResNet-50 (v2), and FCOS with ResNet-18, the network of the 2025 reference command
-line: float32, the same tiles and overlap, not resized (torchvision would enlarge them to 800 px),
-post-processing on both sides, throughput on all cores: eager PyTorch puts them to one tile after
-the other, our runtimes to tiles side by side. Random weights: speed does not depend on them. Of our
-runtimes those that round (bf16, int8) are apart from those that do not. The second stage, which
-is at candidates, is not in it (``endtoend`` tells its share).
+line: float32, the same tiles and overlap, without torchvision's resize to 800 px, with
+post-processing on both sides, throughput on all cores. Eager PyTorch uses all cores for one tile
+after the other, metaphase's runtimes one core for each tile. Random weights: speed does not depend
+on them. Runtimes with lower precision (bf16, int8) are separate rows. The second stage is not
+included (``endtoend`` measures its share).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The network alone: mm2 of tissue a second and core, for each runtime and precision.
+"""The network alone: mm2 of tissue per second and core, for each runtime and precision.
 
-Tiles with their overlap, in memory; runtimes take turns, so that a busy moment hits all of them.
+Tiles with their overlap, in memory. Runtimes take turns, so that other load affects all of them.
 """
 
 from __future__ import annotations

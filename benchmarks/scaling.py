@@ -1,7 +1,7 @@
-"""Cost as slides and workers grow: seconds of ``metaphase detect --cluster`` on Dask workers.
+"""Time of ``metaphase detect --cluster`` with more slides and more Dask workers.
 
-Scheduler and workers are processes of this computer, a thread each, started beforehand; the work of
-one worker on one slide is the measure. More workers than cores would measure nothing.
+Scheduler and workers are processes of this computer with one thread each, started beforehand. The
+reference is one worker with one slide. More workers than cores would measure nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What the benchmarks of detection share: a slide, a model, and a measured call.
+"""Shared by the benchmarks of detection: a slide, a model, and a measured call.
 
 The slide is synthetic. Without a model file the network is an untrained ``compact``, which takes as
-long as a trained one; its scores are moved so that it finds about as many candidates as a detector
-does in tissue, since decoding and merging take time too.
+long as a trained one. Its scores are shifted so that it returns about as many candidates as a
+detector does in tissue, because decoding and merging take time too.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def run_all(runtime: Runtime, batches: Iterable[np.ndarray]) -> None:
 class Cost:
     """What a run took: seconds by the clock and of all cores, and MiB of memory at its peak.
 
-    On a computer that does other things too, seconds of CPU tell more than the clock.
+    On a computer with other load, processor time is more reliable than the clock.
     """
 
     seconds: float
@@ -163,8 +163,8 @@ def in_a_process(arguments: list[str]) -> Cost:
         "    if done.code: raise\n"
         # Linux passes on the maximum of the process that started this one, but not in the status.
         "status = pathlib.Path('/proc/self/status')\n"
-        "told = status.read_text().splitlines() if status.exists() else []\n"
-        "own = [1024 * int(line.split()[1]) for line in told if line.startswith('VmHWM')]\n"
+        "lines = status.read_text().splitlines() if status.exists() else []\n"
+        "own = [1024 * int(line.split()[1]) for line in lines if line.startswith('VmHWM')]\n"
         "used = resource.getrusage(resource.RUSAGE_SELF)\n"
         "peak = own[0] if own else used.ru_maxrss * (1 if sys.platform == 'darwin' else 1024)\n"
         "print(json.dumps({'peak': peak, 'cpu': used.ru_utime + used.ru_stime}))"
@@ -177,5 +177,5 @@ def in_a_process(arguments: list[str]) -> Cost:
     seconds = time.perf_counter() - began
     if done.returncode:
         raise RuntimeError(f"metaphase {' '.join(arguments)}\n{done.stdout}\n{done.stderr}")
-    told = json.loads(done.stdout.splitlines()[-1])
-    return Cost(seconds, told["cpu"], told["peak"] / 2**20)
+    result = json.loads(done.stdout.splitlines()[-1])
+    return Cost(seconds, result["cpu"], result["peak"] / 2**20)

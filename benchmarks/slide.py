@@ -1,7 +1,7 @@
 """A slide with 100 mm2 of tissue, from the command line to the files: seconds.
 
-A synthetic slide (drawn first, which is not counted), a process of its own, start-up, hashing,
-tissue, overlay and all files included.
+A synthetic slide, which is drawn before the measurement, in a separate process, with start-up,
+hashing, tissue, overlay and all files.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Start-up: CPU seconds of a whole process, median of five, against a bare Python."""
+"""Start-up: processor time of a whole process, median of five, compared with Python alone."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The review page: tiles of a pyramidal slide, 100,000 figures in Chromium, against its targets.
+"""The review page: tiles of a pyramidal slide and 100,000 figures in Chromium, with targets.
 
-A synthetic slide, the server as a process of its own, requests one after the other and 200 at once;
-then the page in the system's Chromium (headless, without GPU), driven by Playwright. Without
+A synthetic slide, the server in a separate process, requests one after the other and 200 at once;
+then the page in the system's Chromium (headless, without GPU), controlled by Playwright. Without
 Chromium only the tiles are measured. ``python -m benchmarks.viewer`` runs this alone.
 """
 
@@ -158,8 +158,8 @@ def _tiles(url: str, width: int, height: int) -> Iterator[Row]:
 
     client = Client(url)
     (slide,) = json.loads(client.get("/api/slides"))
-    told = json.loads(client.get(f"/api/slides/{slide['slug']}"))
-    places = _places(width, height, told["levels"], TILES + AT_ONCE)
+    slide_data = json.loads(client.get(f"/api/slides/{slide['slug']}"))
+    places = _places(width, height, slide_data["levels"], TILES + AT_ONCE)
     paths = [f"/api/slides/{slide['slug']}/tiles/{z}/{x}/{y}" for z, x, y in places]
     client.get(paths[0])
     times = [_timed(client, path) for path in paths[1:TILES]]
@@ -230,11 +230,11 @@ def _measured(page: Any, url: str, figures: int) -> Iterator[Row]:
     for name, zoom in (("whole slide in view", 1.0), ("zoomed in", 8.0)):
         page.evaluate(f"() => metaphase.viewer.viewport.zoomTo({zoom}, null, true)")
         page.wait_for_timeout(1500)
-        told = page.evaluate(_PAN, _PAN_S)
-        frame = _percentile(told["times"], 95)
+        times = page.evaluate(_PAN, _PAN_S)
+        frame = _percentile(times["times"], 95)
         yield _row(f"frame while panning, {name}, p95", frame, FRAME_MS, "ms")
         yield _row(
-            f"of it drawing figures, {name}, p95", _percentile(told["draws"], 95), 16.7, "ms"
+            f"of it drawing figures, {name}, p95", _percentile(times["draws"], 95), 16.7, "ms"
         )
 
 
@@ -243,8 +243,8 @@ def _percentile(values: list[float], part: float) -> float:
 
 
 def _row(what: str, measured: float, target: float, unit: str) -> Row:
-    told = f"{measured:.1f} {unit}" if unit == "ms" else f"{measured:.2f} {unit}"
-    return what, told, f"target: {target:.3g} {unit}", f"{measured / target:.2f}"
+    text = f"{measured:.1f} {unit}" if unit == "ms" else f"{measured:.2f} {unit}"
+    return what, text, f"target: {target:.3g} {unit}", f"{measured / target:.2f}"
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, help="of a run (synthetic 8, real 6)")
     parser.add_argument(
         "--best",
-        default="augment,restain,align",
+        default="augment,stain-transfer,align",
         help=f"methods of 'best', joined by commas: {', '.join(method_names())}",
     )
     parser.add_argument("--methods", help="these rows only, joined by commas")

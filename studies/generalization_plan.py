@@ -13,8 +13,11 @@ PARTS: dict[str, Table] = {
     "nothing": {},
     "augment": {"augment": {"strength": 1.0, "mpp_jitter": 0.1, "camera": {"matrix": 0.1}}},
     "strong": {"augment": {"strength": 1.6, "mpp_jitter": 0.15, "camera": {"matrix": 0.15}}},
-    "restain": {
-        "augment": {"restain": {"method": "macenko", "probability": 0.3}, "partner_by": "scanner"}
+    "stain-transfer": {
+        "augment": {
+            "stain_transfer": {"method": "macenko", "probability": 0.3},
+            "partner_by": "scanner",
+        }
     },
     "fourier": {"augment": {"fourier": {"probability": 0.3}, "partner_by": "scanner"}},
     "balance": {
@@ -73,7 +76,9 @@ def with_method(recipe: Table, parts: tuple[str, ...]) -> Table:
                 result["adapt"] = [*result.get("adapt", []), *values]
             else:
                 result[section] = {**result.get(section, {}), **values}
-    if result.get("augment", {}).get("strength") == 0 and {"restain", "fourier"} & set(parts):
+    if result.get("augment", {}).get("strength") == 0 and {"stain-transfer", "fourier"} & set(
+        parts
+    ):
         # These are variations too: with them alone, all the others are off.
         off = ("stain", "tone", "colour", "blur", "sharpen", "noise", "jpeg")
         result["augment"] |= {"strength": 1.0, **{name: {"probability": 0.0} for name in off}}

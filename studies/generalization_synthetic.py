@@ -122,8 +122,7 @@ def recipe_of(plan: Plan, name: str, trained: str, tested: str, parts: tuple[str
 def synthetic_table(plan: Plan, results: dict[str, Any]) -> str:
     """Return the Markdown table with the share of the gap in F1 that each method closes.
 
-    Average precision tells what is left where the threshold, which was chosen on the scanners that
-    were trained on, does not fit the other.
+    Average precision does not depend on the threshold, which was chosen on the training scanners.
     """
 
     def value_of(name: str, metric: str) -> float | None:

@@ -286,7 +286,7 @@ def measure(given: Namespace) -> dict[str, Any]:
     everyone = all_crops(given)
     result: dict[str, Any] = {"crops_seen_in_training": warn_of_leaks(who, everyone)}
     crops = read_crops(cases)
-    result["mosaics"] = mosaic_rates(who, mosaics(everyone, given.seed, given.quilts))
+    result["mosaics"] = mosaic_rates(who, mosaics(everyone, given.seed, given.mosaics))
     result["crops"] = crop_rates(who, read_crops(everyone))
     if all(len(subject.fields) for subject in who):
         result["fields"] = field_scores(who, [changed_fields(subject) for subject in who])

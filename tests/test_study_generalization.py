@@ -14,7 +14,7 @@ from metaphase.training.recipe.recipe import parse_recipe
 def plan(**changes: object) -> Plan:
     values: dict[str, object] = {
         "out": Path("out"),
-        "best": ("augment", "restain", "align"),
+        "best": ("augment", "stain-transfer", "align"),
         "epochs": 2,
         "seed": 0,
         "tiny": False,
