@@ -41,7 +41,7 @@ def test_every_synthetic_run_has_a_recipe_that_sees_no_test_case() -> None:
 @pytest.mark.parametrize("parts", [(name,) for name in PARTS] + [tuple(PARTS)], ids="+".join)
 def test_every_method_fits_a_recipe(parts: tuple[str, ...]) -> None:
     recipe = parse_recipe(synthetic.recipe_of(plan(), "x", "AB", "C", parts))
-    if parts == ("restain",):
+    if parts == ("stain-transfer",):
         assert recipe.augment.strength > 0
         assert recipe.augment.stain.probability == 0
     if parts == ("nothing",):

@@ -23,8 +23,8 @@ _HEAD = """# Recipes
 <!-- Written by `python -m metaphase.training.recipe.reference docs/recipes.md`; do not edit. -->
 
 A recipe is one TOML file that says everything a training run depends on. Unknown keys are refused,
-types are not converted, and all problems are reported together with their places in the file. The shortest
-recipe that trains:
+types are not converted, and all problems are reported together, each with its place in
+the file. The shortest recipe that trains:
 
 ```toml
 name = "mine"
