@@ -1,0 +1,188 @@
+"""Score a recipe on slides and scanners that it was not trained on.
+
+    METAPHASE_DATA=... python -m studies.left_out RECIPE OUT [--hold-out @crops.txt]
+
+Trains every fold of ``studies.leftoutfolds`` (finished parts are kept, a stopped run resumes) and
+detects in what was left out. Prints F1, precision, recall, average precision, false positives per
+mm2 and the share of them on labelled hard negatives, the worst slides first:
+
+- leave one slide out, by scanner; a fold's threshold is chosen on the slides of the other folds;
+- leave one scanner out; the threshold is chosen on left-out slides of the other scanner.
+
+``--print`` scores what is there. ``--model MODEL`` scores a model file on all fields, at its frozen
+threshold, to compare: name only sources that it was not trained on with ``--sources``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from metaphase.detectionfile import JSON_NAME, load_detections
+from metaphase.evaluation.evaluate import evaluate
+from metaphase.evaluation.intervals import with_intervals
+from metaphase.evaluation.scores import GroupScore, Scores
+from metaphase.evaluation.tables import number
+from metaphase.evaluation.thresholds import bagged_threshold
+from metaphase.figures import Detections
+from metaphase.files import write_json
+from metaphase.labels.dataset import Dataset
+from metaphase.models.modelfile import load_model
+from metaphase.training.data.heldout import exclude_crops
+from metaphase.training.data.sources import region_cases
+from metaphase.training.fit.thresholdselection import detect_cases
+from metaphase.training.recipe.recipe import Recipe, load_recipe
+from metaphase.training.train import train
+from studies.leftoutfolds import (
+    APERIO,
+    FOLDS,
+    NANOZOOMER,
+    NO_APERIO,
+    NO_NANOZOOMER,
+    PAIRS,
+    REGIONS,
+    SLIDES,
+    Fold,
+    detector_slides,
+    fold_recipe,
+    slide_name,
+    tested_cases,
+)
+
+LEFT_OUT = "left-out"
+MIN_SCORE = 0.05
+Found = dict[str, Detections]
+
+
+def run_fold(recipe: Recipe, fold: Fold, regions: Dataset, out: Path) -> None:
+    """Train a fold's detector and second stage, and detect in what it left out."""
+    detector = fold_recipe(recipe, fold, regions, detector_slides(fold.detector))
+    detector = detector.model_copy(update={"second_stage": None})
+    first = train(detector, out=out / "detectors" / fold.detector)
+    whole = fold_recipe(recipe, fold, regions, fold.slides)
+    assert whole.second_stage is not None
+    stage = whole.second_stage.model_copy(update={"detector": first / "model"})
+    run = train(whole.model_copy(update={"second_stage": stage}), out=out / fold.name)
+    model = load_model(run / "model")
+    detect_cases(model, tested_cases(fold, regions), run / LEFT_OUT, min_score=MIN_SCORE)
+
+
+def found_in(folder: Path, cases: Iterable[str]) -> Found:
+    """Return the detections that are there, by case."""
+    return {
+        case_id: load_detections(folder / case_id)
+        for case_id in cases
+        if (folder / case_id / JSON_NAME).is_file()
+    }
+
+
+def at_chosen_threshold(found: Found, others: Found, regions: Dataset) -> Found:
+    """Return detections at the threshold that is best on others."""
+    threshold, _ = bagged_threshold(others, regions.select(others))
+    return {name: one.with_provenance(threshold=threshold) for name, one in found.items()}
+
+
+def leave_slides_out(regions: Dataset, out: Path) -> Found:
+    """Return the detections in all left-out slides, each fold at the threshold of the others."""
+    folds = {
+        fold.name: found_in(out / fold.name / LEFT_OUT, tested_cases(fold, regions).ids)
+        for fold in SLIDES
+    }
+    result: Found = {}
+    for name, found in folds.items():
+        others = {k: v for other, part in folds.items() if other != name for k, v in part.items()}
+        if found and others:
+            result |= at_chosen_threshold(found, others, regions)
+    return result
+
+
+def of_sources(found: Mapping[str, Detections], *sources: str) -> Found:
+    """Return the detections in the fields of some sources."""
+    return {k: v for k, v in found.items() if k.partition("/")[0] in sources}
+
+
+def scored(found: Found, regions: Dataset) -> Scores:
+    """Return scores with intervals by bootstrap over slides."""
+    return with_intervals(evaluate(found, regions.select(found)))
+
+
+def print_scores(title: str, found: Found, regions: Dataset) -> dict[str, object]:
+    """Print one protocol's table, the worst slide first; return its figures."""
+    if not found:
+        print(f"{title}: nothing was detected yet")
+        return {}
+    scores = scored(found, regions)
+    slides = scores.domains["group"]
+    rows = sorted(slides.items(), key=lambda item: item[1].f1 or 0.0)
+    print(f"\n### {title}\n")
+    print("| slide | figures | F1 | precision | recall | FP/mm2 | of FP on hard negatives |")
+    print("|---|---|---|---|---|---|---|")
+    for name, group in rows:
+        print(_row(slide_name(name), group))
+    interval = scores.overall.intervals.get("f1")
+    print(_row("**all**", scores.overall))
+    print(f"\nAP {number(scores.average_precision)}, F1 95 % {interval}")
+    thresholds = sorted({one.provenance.threshold for one in found.values()})
+    print("thresholds " + ", ".join(number(value) for value in thresholds))
+    return {"title": title, "thresholds": thresholds, **scores.to_dict()}
+
+
+def _row(name: str, group: GroupScore) -> str:
+    numbers = (group.f1, group.precision, group.recall)
+    rate, share = group.false_positives_per_mm2, group.share_hard_negative
+    cells = [name, str(group.labelled), *(number(n) for n in numbers)]
+    return "| " + " | ".join([*cells, number(rate, 1), number(share, 2)]) + " |"
+
+
+def report(regions: Dataset, out: Path) -> list[dict[str, object]]:
+    """Print all protocols."""
+    slides = leave_slides_out(regions, out)
+    tables = [
+        ("Leave one slide out: NanoZoomer", of_sources(slides, NANOZOOMER)),
+        ("Leave one slide out: Aperio XT, all 40 fields", of_sources(slides, *APERIO)),
+        ("Leave one slide out: Aperio XT, the 28 training fields", of_sources(slides, APERIO[0])),
+        ("Leave one slide out: NanoZoomer fields of these slides", of_sources(slides, PAIRS)),
+    ]
+    for fold, other in ((NO_NANOZOOMER, APERIO), (NO_APERIO, (NANOZOOMER,))):
+        found = found_in(out / fold.name / LEFT_OUT, tested_cases(fold, regions).ids)
+        choosing = of_sources(slides, *other)
+        if found and choosing:
+            found = at_chosen_threshold(found, choosing, regions)
+            tables.append((f"Leave one scanner out: {fold.name}", found))
+    return [print_scores(title, found, regions) for title, found in tables]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--hold-out", nargs="*", default=[], help="crops that no fold learns from")
+    parser.add_argument("--only", nargs="*", default=list(FOLDS), choices=list(FOLDS))
+    parser.add_argument("--print", action="store_true", help="score what is there, train nothing")
+    parser.add_argument("--model", help="score this model file at its own threshold instead")
+    parser.add_argument("--sources", nargs="*", default=list(REGIONS), help="with --model")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    recipe = exclude_crops(load_recipe(given.recipe), given.hold_out)
+    regions = region_cases(recipe)
+    if given.model:
+        cases = regions.where(lambda case: case.id.partition("/")[0] in given.sources)
+        model = load_model(given.model)
+        found = detect_cases(model, cases, given.out / LEFT_OUT, min_score=MIN_SCORE)
+        results = [
+            print_scores(f"{model.card.name}, {name}", of_sources(found, name), regions)
+            for name in given.sources
+        ]
+    else:
+        for name in () if given.print else given.only:
+            run_fold(recipe, FOLDS[name], regions, given.out)
+        results = report(regions, given.out)
+    if given.json:
+        write_json(given.json, {"tables": results})
+
+
+if __name__ == "__main__":
+    main()

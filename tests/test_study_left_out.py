@@ -1,0 +1,122 @@
+"""Folds of slides and scanners: nothing of what is scored is learnt from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from metaphase.figures import Detections
+from metaphase.labels.dataset import Case, Dataset
+from metaphase.provenance import Provenance
+from metaphase.training.recipe.recipe import load_recipe
+from studies import left_out
+from studies.leftoutfolds import (
+    APERIO,
+    FOLDS,
+    NANOZOOMER,
+    NO_APERIO,
+    NO_NANOZOOMER,
+    PAIRS,
+    SLIDES,
+    detector_slides,
+    fold_recipe,
+    slide_name,
+    tested_cases,
+)
+from tests.training.helpers import figure
+
+RECIPE = Path(__file__).parents[1] / "recipes" / "cascade.toml"
+SLIDES_OF = {
+    "aperio": ("A00", "A01", "A02", "A04"),
+    "aperio-test": ("A00", "A01", "A02", "A04"),
+    PAIRS: ("A00", "A01", "A02", "A04"),
+    NANOZOOMER: ("S05", "S07", "S11", "S12", "S15", "S17"),
+}
+
+
+@pytest.fixture
+def recipe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("METAPHASE_DATA", str(tmp_path))
+    return load_recipe(RECIPE)
+
+
+def regions() -> Dataset:
+    return Dataset(
+        Case(
+            f"{source}/{slide}_0",
+            group=f"{source}/{slide}",
+            mpp=0.25,
+            figures=(figure(0, 50, 50),),
+            width_px=4000,
+            height_px=4000,
+        )
+        for source, slides in SLIDES_OF.items()
+        for slide in slides
+    )
+
+
+def trained_on(recipe, fold, slides) -> set[tuple[str, str]]:
+    chosen = fold_recipe(recipe, fold, regions(), slides).data
+    return {tuple(case.removesuffix("_0").split("/")) for case in chosen.split.training}
+
+
+def test_every_slide_is_left_out_once() -> None:
+    left = [slide for fold in SLIDES for slide in fold.slides]
+    assert sorted(left) == sorted({*SLIDES_OF["aperio"], *SLIDES_OF[NANOZOOMER]})
+
+
+@pytest.mark.parametrize("name", list(FOLDS))
+def test_no_fold_learns_from_what_it_is_scored_on(recipe, name: str) -> None:
+    fold = FOLDS[name]
+    tested = {
+        (case.id.partition("/")[0], slide_name(case.domain("group")))
+        for case in tested_cases(fold, regions())
+    }
+    assert tested
+    learnt = trained_on(recipe, fold, fold.slides)
+    assert not tested & learnt
+    # The same tissue on another scanner, or of another part of the contest, neither.
+    slides = {slide for _, slide in tested}
+    assert not slides & {slide for _, slide in learnt}
+    detector = trained_on(recipe, fold, detector_slides(fold.detector))
+    assert detector <= learnt
+    assert not slides & {slide for _, slide in detector}
+
+
+def test_a_scanner_that_is_left_out_is_in_no_source(recipe) -> None:
+    without = fold_recipe(recipe, NO_NANOZOOMER, regions(), ())
+    assert {s.name for s in without.data.sources} == {*APERIO, "midog", "tupac"}
+    midog = next(s for s in without.data.sources if s.name == "midog")
+    assert "scanner:Hamamatsu*" in midog.without
+    without = fold_recipe(recipe, NO_APERIO, regions(), ())
+    assert {s.name for s in without.data.sources} == {NANOZOOMER, "midog"}
+
+
+def detections(case_id: str, *scores: float) -> Detections:
+    provenance = Provenance(image=case_id, width_px=4000, height_px=4000, mpp=0.25)
+    points = [50.0 + 400 * i for i in range(len(scores))]
+    return Detections(points, points, scores, provenance=provenance)
+
+
+def test_a_threshold_is_chosen_on_others() -> None:
+    """The others' figure scores 0.6, their false positive 0.2: in between, whatever is scored."""
+    others = {"aperio/A00_0": detections("a", 0.6, 0.2), "aperio/A01_0": detections("b", 0.6, 0.2)}
+    found = {"aperio/A02_0": detections("c", 0.1, 0.9)}
+    (chosen,) = left_out.at_chosen_threshold(found, others, regions()).values()
+    assert 0.2 < chosen.provenance.threshold <= 0.6
+
+
+def test_the_table_names_the_worst_slide_first(capsys: pytest.CaptureFixture[str]) -> None:
+    found = {
+        "aperio/A00_0": detections("a", 0.9),
+        "aperio/A01_0": detections("b", 0.9, 0.8, 0.7),
+    }
+    found = {name: one.with_provenance(threshold=0.5) for name, one in found.items()}
+    figures = left_out.print_scores("Title", found, regions())
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert lines[2].startswith("| A01 | 1 | 0.500 | 0.333 | 1.000 | 2.0 |")
+    assert lines[3].startswith("| A00 | 1 | 1.000 |")
+    assert lines[4].startswith("| **all** | 2 | 0.667 |")
+    assert figures["thresholds"] == [0.5]
+    assert left_out.print_scores("Nothing", {}, regions()) == {}
