@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from metaphase.detectionfile import JSON_NAME, load_detections
@@ -46,8 +47,8 @@ from studies.leftoutfolds import (
     Fold,
     detector_slides,
     fold_recipe,
+    scored_cases,
     slide_name,
-    tested_cases,
 )
 
 LEFT_OUT = "left-out"
@@ -65,7 +66,7 @@ def run_fold(recipe: Recipe, fold: Fold, regions: Dataset, out: Path) -> None:
     stage = whole.second_stage.model_copy(update={"detector": first / "model"})
     run = train(whole.model_copy(update={"second_stage": stage}), out=out / fold.name)
     model = load_model(run / "model")
-    detect_cases(model, tested_cases(fold, regions), run / LEFT_OUT, min_score=MIN_SCORE)
+    detect_cases(model, scored_cases(fold, regions), run / LEFT_OUT, min_score=MIN_SCORE)
 
 
 def found_in(folder: Path, cases: Iterable[str]) -> Found:
@@ -86,7 +87,7 @@ def at_chosen_threshold(found: Found, others: Found, regions: Dataset) -> Found:
 def leave_slides_out(regions: Dataset, out: Path) -> Found:
     """Return the detections in all left-out slides, each fold at the threshold of the others."""
     folds = {
-        fold.name: found_in(out / fold.name / LEFT_OUT, tested_cases(fold, regions).ids)
+        fold.name: found_in(out / fold.name / LEFT_OUT, scored_cases(fold, regions).ids)
         for fold in SLIDES
     }
     result: Found = {}
@@ -107,19 +108,35 @@ def scored(found: Found, regions: Dataset) -> Scores:
     return with_intervals(evaluate(found, regions.select(found)))
 
 
+def grouped_by_slide(regions: Dataset) -> Dataset:
+    """Return the cases with the slide's own name as group: a slide may be in several sources."""
+    return Dataset(
+        (replace(case, group=slide_name(case.domain("group"))) for case in regions),
+        name=regions.name,
+        source=regions.source,
+    )
+
+
+def by_slide(found: Found, regions: Dataset) -> dict[str, GroupScore]:
+    """Return the scores of each slide, all its fields together."""
+    slides: dict[str, Found] = {}
+    for case_id, one in found.items():
+        slides.setdefault(regions[case_id].domain("group"), {})[case_id] = one
+    return {slide: evaluate(part, regions.select(part)).overall for slide, part in slides.items()}
+
+
 def print_scores(title: str, found: Found, regions: Dataset) -> dict[str, object]:
     """Print one protocol's table, the worst slide first; return its figures."""
     if not found:
         print(f"{title}: nothing was detected yet")
         return {}
     scores = scored(found, regions)
-    slides = scores.domains["group"]
-    rows = sorted(slides.items(), key=lambda item: item[1].f1 or 0.0)
+    rows = sorted(by_slide(found, regions).items(), key=lambda item: item[1].f1 or 0.0)
     print(f"\n### {title}\n")
     print("| slide | figures | F1 | precision | recall | FP/mm2 | of FP on hard negatives |")
     print("|---|---|---|---|---|---|---|")
     for name, group in rows:
-        print(_row(slide_name(name), group))
+        print(_row(name, group))
     interval = scores.overall.intervals.get("f1")
     print(_row("**all**", scores.overall))
     print(f"\nAP {number(scores.average_precision)}, F1 95 % {interval}")
@@ -145,7 +162,7 @@ def report(regions: Dataset, out: Path) -> list[dict[str, object]]:
         ("Leave one slide out: NanoZoomer fields of these slides", of_sources(slides, PAIRS)),
     ]
     for fold, other in ((NO_NANOZOOMER, APERIO), (NO_APERIO, (NANOZOOMER,))):
-        found = found_in(out / fold.name / LEFT_OUT, tested_cases(fold, regions).ids)
+        found = found_in(out / fold.name / LEFT_OUT, scored_cases(fold, regions).ids)
         choosing = of_sources(slides, *other)
         if found and choosing:
             found = at_chosen_threshold(found, choosing, regions)
@@ -167,7 +184,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     recipe = exclude_crops(load_recipe(given.recipe), given.hold_out)
-    regions = region_cases(recipe)
+    regions = grouped_by_slide(region_cases(recipe))
     if given.model:
         cases = regions.where(lambda case: case.id.partition("/")[0] in given.sources)
         model = load_model(given.model)

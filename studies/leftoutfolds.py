@@ -88,7 +88,7 @@ def fold_recipe(recipe: Recipe, fold: Fold, regions: Dataset, slides: tuple[str,
     return recipe.model_copy(update={"name": f"{recipe.name} {fold.name}", "data": data})
 
 
-def tested_cases(fold: Fold, regions: Dataset) -> Dataset:
+def scored_cases(fold: Fold, regions: Dataset) -> Dataset:
     """Return the cases that a fold is scored on."""
     return regions.where(
         lambda case: (
