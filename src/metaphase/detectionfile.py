@@ -35,8 +35,9 @@ Row = tuple[float, float, float, int]
 def save_detections(detections: Detections, folder: str | Path) -> None:
     """Write ``detections.csv``, then ``detections.json``, which marks the folder as complete."""
     folder = Path(folder)
+    rounded = detections.rounded()  # as text, 0.025 would round to 0.03
     lines = [",".join(COLUMNS)]
-    rows = zip(detections.x_px, detections.y_px, detections.score, detections.label, strict=True)
+    rows = zip(rounded.x_px, rounded.y_px, rounded.score, rounded.label, strict=True)
     lines += [
         f"{x:.{POSITION_DECIMALS}f},{y:.{POSITION_DECIMALS}f},{s:.{SCORE_DECIMALS}f},{LABELS[c]}"
         for x, y, s, c in rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 
 from metaphase.detection import runtimeopenvino
-from metaphase.detection.cores import physical_cores
 from metaphase.detection.decode import decode
 from metaphase.detection.runtime import open_runtime
 from metaphase.detection.runtimebase import MAX_STREAMS
@@ -219,18 +217,6 @@ def test_no_pytorch_on_the_way_through_the_default_runtime(folder):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(("onnxruntime", "openvino"))
-
-
-def test_threads_are_the_cores_of_this_process():
-    cores = physical_cores()
-    assert 1 <= cores <= (os.cpu_count() or 1)
-    if hasattr(os, "sched_setaffinity"):
-        allowed = os.sched_getaffinity(0)
-        try:
-            os.sched_setaffinity(0, {min(allowed)})
-            assert physical_cores() == 1
-        finally:
-            os.sched_setaffinity(0, allowed)
 
 
 @pytest.mark.parametrize("device", ["onnx", "openvino"])

@@ -8,7 +8,7 @@ from PIL import Image
 from metaphase.detection.detect import detect
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.training.fit.domainstatistics import describe_domains, write_domains
-from tests.detection.test_domainshift import picture
+from tests.detection.test_imagestatistics import picture
 from tests.models.tiny import save_tiny
 
 
