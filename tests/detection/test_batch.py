@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +20,9 @@ from metaphase.detection.inputs import jobs_for_paths
 from metaphase.detection.overlay import marks_of
 from metaphase.detection.plan import Settings
 from metaphase.detectionfile import load_detections, save_detections
+from metaphase.errors import FolderInUseError, InputError
 from metaphase.figures import Detections
+from metaphase.locks import locked_folder
 from metaphase.provenance import Provenance
 from metaphase.slides.mask import TissueMask, read_polygons
 from tests.detection.scenes import DotRuntime, DotSlide, make_model
@@ -314,3 +319,59 @@ def test_detections_tell_how_their_model_was_validated(folder, tmp_path):
             load_detections(tmp_path / "out" / "a").provenance.parameters.to_json()["validation"]
             == told
         )
+
+
+def test_images_with_names_that_are_not_utf_8_or_reserved_are_done(folder, tmp_path):
+    for name in (b"b\xff.png", b"failures.csv.png"):
+        target = os.path.join(os.fsencode(folder), name)
+        shutil.copyfile(folder / "a.png", target)
+    shutil.copyfile(folder / "a.png", folder / "...png")  # hidden: done where it is named
+    out = tmp_path / "out"
+    assert statuses(go(folder, out)) == ["done"] * 5
+    assert statuses(go(folder, out)) == ["skipped"] * 5
+    assert statuses(go(folder / "...png", out)) == ["done"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "out"]
+    assert not (out / "failures.csv").exists()
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
+def test_a_full_disk_ends_the_batch_with_the_way_out(folder, tmp_path, monkeypatch, code):
+    def full(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("metaphase.detection.resultfolder.save_detections", full)
+    with pytest.raises(InputError, match="the same command resumes"):
+        go(folder, tmp_path / "out")
+    monkeypatch.undo()
+    assert statuses(go(folder, tmp_path / "out")) == ["done"] * 3
+
+
+def test_an_error_of_one_image_that_is_not_of_the_disk_stays_with_it(folder, tmp_path, monkeypatch):
+    def odd(*_):
+        raise OSError(errno.EIO, "a bad sector")
+
+    monkeypatch.setattr("metaphase.detection.resultfolder.save_detections", odd)
+    assert statuses(go(folder, tmp_path / "out")) == ["failed"] * 3
+    assert "a bad sector" in (tmp_path / "out" / "failures.csv").read_text()
+
+
+def test_an_output_folder_that_is_a_file_or_below_one_is_refused(folder, tmp_path):
+    (tmp_path / "file").write_text("x")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(InputError, match="file"):
+            go(folder, out)
+    assert (tmp_path / "file").read_text() == "x"
+
+
+def test_a_folder_that_another_command_writes_to_is_refused(folder, tmp_path):
+    with locked_folder(tmp_path / "out"), pytest.raises(FolderInUseError, match="another command"):
+        go(folder, tmp_path / "out", settings=Settings(min_score=0.5))
+    assert statuses(go(folder, tmp_path / "out")) == ["done"] * 3
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"a", "b", "c"}
+
+
+def test_notes_have_the_warnings_of_the_provenance(folder, tmp_path):
+    (outcome, *_) = go(folder, tmp_path / "out", mpp=0.5)
+    assert any("um/px" in note for note in outcome.notes)
+    warnings = json.loads((tmp_path / "out" / "a" / "detections.json").read_text())["warnings"]
+    assert outcome.notes == tuple(f"a.png: {text}" for text in warnings)

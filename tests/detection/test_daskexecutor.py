@@ -107,10 +107,24 @@ def scheduler(folder):
         yield str(file), process
 
 
-def worker(file, name, pause=0.0):
-    """Return the command of a worker that is slowed down by a pause before each batch."""
+def worker(file, name, pause=0.0, hidden="", version=""):
+    """Return the command of a worker that is slowed down by a pause before each batch.
+
+    ``hidden`` is a folder whose files it does not have, ``version`` the version that it has.
+    """
     code = (
         "import sys, time\n"
+        f"version, hidden = {version!r}, {hidden!r}\n"
+        "from metaphase.detection import dasktasks\n"
+        "dasktasks.__version__ = version or dasktasks.__version__\n"
+        "from metaphase.errors import SlideError\n"
+        "from metaphase.detection.inputs import Job\n"
+        "opened = Job.open\n"
+        "def open_here(job):\n"
+        "    if hidden and str(job.image).startswith(hidden):\n"
+        "        raise SlideError.of(job.image, 'there is no such file')\n"
+        "    return opened(job)\n"
+        "Job.open = open_here\n"
         "from distributed.cli.dask_worker import main\n"
         "from metaphase.detection.runtimeonnx import OnnxRuntime\n"
         "run = OnnxRuntime.run\n"
@@ -179,6 +193,22 @@ def test_killed_itself_or_without_a_scheduler_it_goes_on_where_it_was(
     with scheduler(tmp_path) as (file, _), running(worker(file, "third")):
         assert call(images, model, out, "--cluster", file) == 0
     assert contents(out) == alone
+
+
+@pytest.mark.slow
+def test_a_worker_without_the_file_and_one_of_another_version_are_named(
+    images, model, tmp_path, capsys
+):
+    """Real processes: one runs where the images are not, one has another version of metaphase."""
+    with scheduler(tmp_path) as (file, _):
+        with running(worker(file, "blind", hidden=str(images))):
+            assert call(images, model, tmp_path / "out", "--cluster", file) == 1
+        reasons = (tmp_path / "out" / "failures.csv").read_text()
+        assert "by the same paths" in reasons
+    capsys.readouterr()
+    with scheduler(tmp_path) as (file, _), running(worker(file, "old", version="0.0.1")):
+        assert call(images, model, tmp_path / "old", "--cluster", file) == 2
+    assert "0.0.1" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.fixture(scope="module")
@@ -337,3 +367,11 @@ def test_errors_come_back_whole(error):
     assert type(again) is type(error)
     assert str(again) == str(error)
     assert vars(again) == vars(error)
+
+
+def test_missing_groups_become_blocks_between_the_saved_parts():
+    groups = [np.arange(3 * i, 3 * i + 3) for i in range(12)]
+    blocks = list(daskexecutor.missing_blocks(groups, {2: 1, 9: 2}))
+    assert [(block.first, block.count) for block in blocks] == [(0, 2), (3, 4), (7, 2), (11, 1)]
+    assert blocks[0].tiles.tolist() == list(range(6))
+    assert list(daskexecutor.missing_blocks(groups, {0: 12})) == []

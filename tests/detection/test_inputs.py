@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metaphase.detection.inputs import jobs_for_cases, jobs_for_paths, unique_names
+from metaphase.detection.inputs import RESERVED, jobs_for_cases, jobs_for_paths, unique_names
 from metaphase.errors import InputError, SlideError
 from metaphase.labels.dataset import Case
 
@@ -87,3 +88,44 @@ def test_parts_of_a_slide_are_no_slides(tmp_path):
     named = [tmp_path / name for name in ("S(0,1).jpg", "S.jpg", "S.vms")]
     assert [job.image.name for job in jobs_for_paths(named)] == ["S.vms"]
     assert [job.image.name for job in jobs_for_paths(named[:2])] == ["S(0,1).jpg", "S.jpg"]
+
+
+UNSAFE = ["...tiff", "failures.csv.tiff", "detections.json.png", ".hidden.png", "a\nb.png", "..png"]
+
+
+@pytest.mark.parametrize("name", UNSAFE)
+def test_a_name_that_no_result_folder_can_have_is_replaced(tmp_path, name):
+    (found,) = unique_names([tmp_path / "in" / name], tmp_path / "out")
+    folder = (tmp_path / "out" / found).resolve()
+    assert folder.parent == (tmp_path / "out").resolve()
+    assert found.isprintable()
+    assert not found.startswith(".")
+    assert found.casefold() not in RESERVED
+
+
+def test_a_name_that_is_not_utf_8_is_replaced_by_one_that_is(tmp_path):
+    path = tmp_path / os.fsdecode(b"b\xff.png")
+    (name,) = unique_names([path])
+    assert name.encode("utf-8")
+    assert name.startswith("b_")
+    other = tmp_path / os.fsdecode(b"b\xfe.png")
+    assert len(set(unique_names([path, other]))) == 2
+
+
+def test_a_folder_that_is_a_file_of_the_output_is_avoided(tmp_path):
+    touch(tmp_path / "slide", tmp_path / "slide.svs")
+    found = unique_names([tmp_path / "slide", tmp_path / "slide.svs"], tmp_path)
+    assert not any((tmp_path / name).is_file() for name in found)
+    assert len(set(found)) == 2
+
+
+@given(st.lists(st.text(max_size=12), unique=True, max_size=6))
+def test_the_folders_of_any_case_ids_are_different_and_inside(ids):
+    jobs = jobs_for_cases([Case(id) for id in ids if id])
+    folders = [job.name for job in jobs]
+    assert len({name.casefold() for name in folders}) == len(folders)
+    out = Path("/out")
+    for name in folders:
+        assert os.path.normpath(out / name) == str(out / name)
+        assert str(out / name).startswith("/out/")
+        assert name.isprintable()

@@ -1,6 +1,6 @@
 """What the map of the compact network means: centres or anchors, and the loss of either.
 
-A head tells how its maps are decoded (``spec``) and what a tile's targets make of every cell; the
+A head states how its maps are decoded (``spec``) and what a tile's targets make of every cell; the
 layers that give the maps are the network's.
 """
 
@@ -27,7 +27,7 @@ _MATCHED, _UNMATCHED = 0.5, 0.4
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class HeadTargets:
     """What one tile wants of the maps: [c, h, w], [c, h, w], [1, h, w], [g, h, w].
 
     ``heat`` is how much of a figure a cell is, ``figure`` 1 where it is one, ``weight`` that of its
@@ -58,25 +58,25 @@ class Head(ABC):
         """How the maps are decoded."""
 
     @abstractmethod
-    def wanted(self, size: Sequence[int], target: Target, device: torch.device) -> Wanted:
+    def targets_of(self, size: Sequence[int], target: Target, device: torch.device) -> HeadTargets:
         """Return what a tile with maps of ``size`` (rows, columns) wants."""
 
     @abstractmethod
-    def score_loss(self, logits: Tensor, wanted: Wanted) -> Tensor:
+    def score_loss(self, logits: Tensor, expected: HeadTargets) -> Tensor:
         """Return the loss of every cell's score [n, c, h, w], unweighted."""
 
     def loss(self, maps: tuple[Tensor, ...], targets: Sequence[Target]) -> dict[str, Tensor]:
         """Return the parts "score" and "offset", both over the number of cells that are figures."""
         logits, geometry = (m.float() for m in maps)
-        each = [self.wanted(logits.shape[-2:], target, logits.device) for target in targets]
+        each = [self.targets_of(logits.shape[-2:], target, logits.device) for target in targets]
         heat = torch.stack([one.heat for one in each])
         figure = torch.stack([one.figure for one in each])
         weight = torch.stack([one.weight for one in each])
-        wanted = Wanted(heat, figure, weight, torch.stack([one.geometry for one in each]))
+        expected = HeadTargets(heat, figure, weight, torch.stack([one.geometry for one in each]))
         count = figure.sum().clamp(min=1.0)
-        score = self.score_loss(logits, wanted) * weight
+        score = self.score_loss(logits, expected) * weight
         near = figure.amax(dim=1, keepdim=True)
-        offset = F.smooth_l1_loss(geometry, wanted.geometry, reduction="none", beta=self.beta)
+        offset = F.smooth_l1_loss(geometry, expected.geometry, reduction="none", beta=self.beta)
         return {
             "score": score.sum() / count,
             "offset": self.options.offset_weight * (offset * near).sum() / count,
@@ -114,11 +114,11 @@ class CentreHead(Head):
         """How the maps are decoded."""
         return HeadSpec(kind="centre", levels=(Level(stride=STRIDE),), classes=self.classes)
 
-    def score_loss(self, logits: Tensor, wanted: Wanted) -> Tensor:
+    def score_loss(self, logits: Tensor, expected: HeadTargets) -> Tensor:
         """Return CornerNet's focal loss."""
-        return penalty_reduced_focal_loss(logits, wanted.heat, wanted.figure)
+        return penalty_reduced_focal_loss(logits, expected.heat, expected.figure)
 
-    def wanted(self, size: Sequence[int], target: Target, device: torch.device) -> Wanted:
+    def targets_of(self, size: Sequence[int], target: Target, device: torch.device) -> HeadTargets:
         """Paint a bump around every figure; its peak is the cell that holds the centre."""
         h, w = size
         x, y = self._cells(size, 0.5, device)
@@ -143,7 +143,7 @@ class CentreHead(Head):
                 centre[channel, row, column] = 1
                 offset[0, row, column] = px - column - 0.5
                 offset[1, row, column] = py - row - 0.5
-        return Wanted(heat, centre, weight * ~_ignored(target, x, y), offset)
+        return HeadTargets(heat, centre, weight * ~_ignored(target, x, y), offset)
 
 
 def penalty_reduced_focal_loss(logits: Tensor, heat: Tensor, centre: Tensor) -> Tensor:
@@ -179,12 +179,12 @@ class AnchorHead(Head):
         level = Level(stride=STRIDE, anchors=((self.side, self.side),))
         return HeadSpec(kind="anchors", levels=(level,), classes=self.classes)
 
-    def score_loss(self, logits: Tensor, wanted: Wanted) -> Tensor:
+    def score_loss(self, logits: Tensor, expected: HeadTargets) -> Tensor:
         """Return RetinaNet's focal loss."""
-        loss: Tensor = sigmoid_focal_loss(logits, wanted.heat, alpha=0.25, gamma=2)
+        loss: Tensor = sigmoid_focal_loss(logits, expected.heat, alpha=0.25, gamma=2)
         return loss
 
-    def wanted(self, size: Sequence[int], target: Target, device: torch.device) -> Wanted:
+    def targets_of(self, size: Sequence[int], target: Target, device: torch.device) -> HeadTargets:
         """Match anchors with figures."""
         h, w = size
         x, y = self._cells(size, 0.0, device)
@@ -210,7 +210,7 @@ class AnchorHead(Head):
                 figure[self.classes.index(LABELS[codes[i]])][cells] = 1
                 weight[0][cells] = 1
                 deltas[:, cells] = self._deltas(middle[cells], boxes[i])
-        return Wanted(figure, figure, weight * ~_ignored(target, x, y), deltas)
+        return HeadTargets(figure, figure, weight * ~_ignored(target, x, y), deltas)
 
     def _deltas(self, middle: Tensor, box: Tensor) -> Tensor:
         """Return R-CNN's dx, dy, dw, dh [4, n] of a box against the anchors."""

@@ -80,11 +80,11 @@ def _load(body: Any, path: Path, backbone: Backbone) -> None:
     if not path.is_file():
         raise ModelFileError.of(path, "no such weights file", way_out='or weights = "imagenet"')
     state = torch.load(path, map_location="cpu", weights_only=True)
-    own = body.state_dict()
+    current = body.state_dict()
     # The published file has the same tensors in the same order under other names; its tail is the
     # classifier, which is not needed. Padding there is TensorFlow's: a shift by a pixel, no more.
-    pairs = list(zip(own, state.values(), strict=False))
-    if len(state) < len(own) or any(own[name].shape != t.shape for name, t in pairs):
+    pairs = list(zip(current, state.values(), strict=False))
+    if len(state) < len(current) or any(current[name].shape != t.shape for name, t in pairs):
         raise ModelFileError.of(path, f"does not fit {_TITLES[backbone]}")
     body.load_state_dict(dict(pairs))
 

@@ -36,7 +36,7 @@ from metaphase.models.options import RetinaNetOptions
 
 _FIRST_STRIDE = 8
 _HIDDEN_SIZE = 800
-_FPN_LEVELS = 3  # of ResNet's own; the other two are added on top
+_FPN_LEVELS = 3  # of ResNet itself; the other two are added on top
 _LAYERS = ("layer4", "layer3", "layer2", "layer1", "conv1")
 
 
@@ -85,13 +85,13 @@ class RetinaNetNetwork(Network):
         return deltas
 
     def loss(self, maps: tuple[Tensor, ...], targets: Sequence[Target]) -> dict[str, Tensor]:
-        """Return torchvision's own focal ("classification") and box ("bbox_regression") losses."""
+        """Return torchvision's focal ("classification") and box ("bbox_regression") losses."""
         logits = torch.cat([_flat(m.float(), len(self.classes)) for m in maps[0::2]], dim=1)
         deltas = torch.cat([_flat(m.float(), 4) for m in maps[1::2]], dim=1)
         anchors = self._anchors(maps)
-        wanted = [self._wanted(target, logits.device) for target in targets]
+        expected = [self._torchvision_targets(target, logits.device) for target in targets]
         losses = self.detector.compute_loss(
-            wanted, {"cls_logits": logits, "bbox_regression": deltas}, [anchors] * len(targets)
+            expected, {"cls_logits": logits, "bbox_regression": deltas}, [anchors] * len(targets)
         )
         return dict(losses)
 
@@ -105,7 +105,7 @@ class RetinaNetNetwork(Network):
         )[0]
         return anchors
 
-    def _wanted(self, target: Target, device: torch.device) -> dict[str, Tensor]:
+    def _torchvision_targets(self, target: Target, device: torch.device) -> dict[str, Tensor]:
         classes = [label.code for label in self.classes]
         keep = torch.tensor(
             [code in classes for code in target["labels"].tolist()], dtype=torch.bool
@@ -185,9 +185,9 @@ def _load(detector: Any, weights: str) -> None:
         if not path.is_file():
             raise ModelFileError.of(path, "no such weights file", way_out='"coco" or "none"')
         state = torch.load(path, map_location="cpu", weights_only=True)
-    own = detector.state_dict()
-    fitting = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
-    body = [k for k in own if k.startswith("backbone.body") and k not in fitting]
+    current = detector.state_dict()
+    fitting = {k: v for k, v in state.items() if k in current and current[k].shape == v.shape}
+    body = [k for k in current if k.startswith("backbone.body") and k not in fitting]
     if body:
         raise ModelFileError.of(weights, f"does not fit ResNet-50-FPN v2: no {body[0]!r}")
     detector.load_state_dict(fitting, strict=False)

@@ -60,7 +60,7 @@ class WindowNetwork(Network):
     def loss(self, maps: tuple[Tensor, ...], targets: Sequence[Target]) -> dict[str, Tensor]:
         """Return "score": cross entropy. A window holds what its target has a point for."""
         logits = maps[0].float()[:, :, 0, 0]
-        wanted = torch.full_like(logits, _SMOOTHING)
-        for row, target in zip(wanted, targets, strict=True):
+        expected = torch.full_like(logits, _SMOOTHING)
+        for row, target in zip(expected, targets, strict=True):
             row[target["labels"]] = 1 - _SMOOTHING
-        return {"score": F.binary_cross_entropy_with_logits(logits, wanted)}
+        return {"score": F.binary_cross_entropy_with_logits(logits, expected)}
