@@ -93,31 +93,45 @@ class Parameters(Frozen):
     A parameter that does not apply is None or absent. Lengths in px are full-resolution pixels.
     """
 
-    min_score: Share | None = Field(None, description="Lowest score that was kept.")
-    network_mpp: float | None = Field(None, description="um/px at which tiles were read.")
+    min_score: Share | None = Field(default=None, description="Lowest score that was kept.")
+    network_mpp: float | None = Field(default=None, description="um/px at which tiles were read.")
     resampled: bool | None = None
-    tile_px: int | None = Field(None, description="Side of a tile, network pixels.")
-    margin_px: int | None = Field(None, description="Rim of a tile left to its neighbours.")
+    tile_px: int | None = Field(default=None, description="Side of a tile, network pixels.")
+    margin_px: int | None = Field(default=None, description="Rim of a tile left to its neighbours.")
     max_per_tile: int | None = None
     merge_radius_um: float | None = None
-    region: tuple[Real, Real, Real, Real] | None = Field(None, description="x, y, width, height.")
-    roi_sha256: str | None = Field(None, description="Of the file of the region of interest.")
-    tissue: bool | None = Field(None, description="Whether only tissue was analysed.")
+    region: tuple[Real, Real, Real, Real] | None = Field(
+        default=None, description="x, y, width, height."
+    )
+    roi_sha256: str | None = Field(
+        default=None, description="Of the file of the region of interest."
+    )
+    tissue: bool | None = Field(default=None, description="Whether only tissue was analysed.")
     tissue_mm2: float | None = None
-    second_stage: dict[str, Any] | None = Field(None, description="As on the card, without its id.")
-    stain: dict[str, Any] | None = Field(None, description="The stains of the image (Macenko).")
-    bounds_px: tuple[Real, Real] | None = Field(None, description="Corner QuPath counts from.")
+    second_stage: dict[str, Any] | None = Field(
+        default=None, description="As on the card, without its id."
+    )
+    stain: dict[str, Any] | None = Field(
+        default=None, description="The stains of the image (Macenko)."
+    )
+    bounds_px: tuple[Real, Real] | None = Field(
+        default=None, description="Corner QuPath counts from."
+    )
     tiles: int | None = None
     tiles_left_out: int | None = None
     validation: ValidationCounts | None = None
-    precision: str | None = Field(None, description="In which the network was computed.")
-    capped_tiles: int | None = Field(None, description="Tiles with more candidates than are kept.")
+    precision: str | None = Field(default=None, description="In which the network was computed.")
+    capped_tiles: int | None = Field(
+        default=None, description="Tiles with more candidates than are kept."
+    )
     domain_shift: DomainShift | None = None
-    trained_on: bool | None = Field(None, description="Whether it is a training image.")
-    read_from: str | None = Field(None, description="File of another tool that was read.")
-    format: str | None = Field(None, description="Its format.")
-    merged: int | None = Field(None, description="Detections that were merged after reading it.")
-    not_named: bool | None = Field(None, description="Whether that file lacks this image.")
+    trained_on: bool | None = Field(default=None, description="Whether it is a training image.")
+    read_from: str | None = Field(default=None, description="File of another tool that was read.")
+    format: str | None = Field(default=None, description="Its format.")
+    merged: int | None = Field(
+        default=None, description="Detections that were merged after reading it."
+    )
+    not_named: bool | None = Field(default=None, description="Whether that file lacks this image.")
 
     @model_validator(mode="before")
     @classmethod
@@ -155,8 +169,9 @@ class Provenance:
 
     def __post_init__(self) -> None:
         """Turn a mapping of parameters into ``Parameters``. Raises ValueError for wrong values."""
-        if not isinstance(self.parameters, Parameters):
-            object.__setattr__(self, "parameters", Parameters.model_validate(self.parameters))
+        given: Any = self.parameters
+        if not isinstance(given, Parameters):
+            object.__setattr__(self, "parameters", Parameters.model_validate(given))
 
     @classmethod
     def from_json(cls, data: Any) -> Provenance:

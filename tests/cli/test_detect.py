@@ -236,4 +236,4 @@ def test_an_interrupt_exits_with_130_and_says_how_to_go_on(large, model, tmp_pat
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
-    assert "the same command goes on" in said
+    assert "the same command resumes" in said

@@ -375,3 +375,14 @@ def test_notes_have_the_warnings_of_the_provenance(folder, tmp_path):
     assert any("um/px" in note for note in outcome.notes)
     warnings = json.loads((tmp_path / "out" / "a" / "detections.json").read_text())["warnings"]
     assert outcome.notes == tuple(f"a.png: {text}" for text in warnings)
+
+
+def test_what_a_killed_run_left_in_a_finished_folder_is_removed(folder, tmp_path):
+    out = tmp_path / "out"
+    go(folder, out)
+    before = contents(out / "a")
+    (out / "a" / ".blocks").mkdir()
+    (out / "a" / ".blocks" / "000000-1.npz").write_bytes(b"part")
+    (out / "a" / ".overlay-x.tmp.png").write_bytes(b"half")
+    assert statuses(go(folder, out)) == ["skipped"] * 3
+    assert contents(out / "a") == before

@@ -86,9 +86,9 @@ class ResultFolder:
         marks: Sequence[Mark] | None,
     ) -> None:
         """Write all results; ``marks`` None draws no overlay. Removes the finished parts."""
-        unfinished = self.path.glob(".*.tmp*")  # of a run that was killed
-        for path in (*(self.path / name for name in _WRITTEN), *unfinished):
-            path.unlink(missing_ok=True)
+        self._remove_unfinished()
+        for name in _WRITTEN:
+            (self.path / name).unlink(missing_ok=True)
         save_geojson(detections, self.path / GEOJSON_NAME, slide)
         if plan.tissue is not None:
             self._write_mask(slide, plan.tissue, TISSUE_NAME, "Tissue")
@@ -99,7 +99,9 @@ class ResultFolder:
         shutil.rmtree(self.checkpoint, ignore_errors=True)
 
     def add_missing(self, slide: Slide, detections: Detections, settings: Settings) -> None:
-        """Write what a finished folder lacks."""
+        """Write what a finished folder lacks, and remove what a run that was killed left."""
+        self._remove_unfinished()
+        shutil.rmtree(self.checkpoint, ignore_errors=True)
         if not (self.path / GEOJSON_NAME).exists():
             save_geojson(detections, self.path / GEOJSON_NAME, slide)
         if not (self.path / ROI_NAME).exists():
@@ -108,6 +110,10 @@ class ResultFolder:
     def draw(self, slide: Slide, marks: Sequence[Mark]) -> None:
         """Draw the overlay."""
         save_overlay(slide, marks, self.path / OVERLAY_NAME)
+
+    def _remove_unfinished(self) -> None:
+        for path in self.path.glob(".*.tmp*"):
+            path.unlink(missing_ok=True)
 
     def _write_roi(self, slide: Slide, settings: Settings) -> None:
         """Keep the region of interest, so that counting stays inside of it."""
