@@ -15,7 +15,7 @@ from metaphase.errors import ModelFileError, RecipeError
 from metaphase.figures import LABELS, Label
 from metaphase.models.networks import KINDS, Network, build_network
 from metaphase.models.networks.base import Target
-from metaphase.models.networks.heads import AnchorHead, Wanted, penalty_reduced_focal_loss
+from metaphase.models.networks.heads import AnchorHead, HeadTargets, penalty_reduced_focal_loss
 from metaphase.models.options import CompactOptions
 
 COMPACT = {"weights": "none", "width": 16, "depth": 1}
@@ -87,7 +87,7 @@ def test_centre_targets_decode_to_their_points() -> None:
     network = build_network("compact", COMPACT, LABELS)
     points, labels = [(37.0, 101.5), (90.25, 20.0)], [0, 1]
     wanted = target(points, labels)
-    painted = network.meaning.wanted((16, 16), wanted, torch.device("cpu"))  # type: ignore[union-attr, operator]
+    painted = network.meaning.targets_of((16, 16), wanted, torch.device("cpu"))  # type: ignore[union-attr, operator]
     maps = torch.where(painted.figure > 0, 8.0, -8.0)[None], painted.geometry[None]
     found = decode([m.numpy() for m in maps], network.head, min_score=0.5)[0]
     got = {(x, y, int(c)) for x, y, c in zip(found.x, found.y, found.label, strict=True)}
@@ -126,16 +126,16 @@ class TestAnchorHead:
     """RetinaNet's rules of matching, for one anchor of 50 px at stride 8."""
 
     @staticmethod
-    def wanted(where: Target, classes: tuple[Label, ...] = (Label.MITOTIC,)) -> Wanted:
+    def wanted(where: Target, classes: tuple[Label, ...] = (Label.MITOTIC,)) -> HeadTargets:
         head = AnchorHead(CompactOptions(), classes)
-        return head.wanted((16, 16), where, torch.device("cpu"))
+        return head.targets_of((16, 16), where, torch.device("cpu"))
 
     @given(st.floats(0, 127), st.floats(0, 127), st.integers(0, 1))
     def test_every_anchor_of_a_figure_decodes_to_its_point(
         self, x: float, y: float, code: int
     ) -> None:
         head = AnchorHead(CompactOptions(), LABELS).spec
-        painted = self.wanted(target([(x, y)], [code]), LABELS)
+        painted = self.targets_of(target([(x, y)], [code]), LABELS)
         logits = torch.where(painted.figure > 0, 8.0, -8.0)[None]
         found = decode([logits.numpy(), painted.geometry[None].numpy()], head, min_score=0.5)[0]
         assert len(found) >= 1
@@ -144,7 +144,7 @@ class TestAnchorHead:
         assert set(found.label.tolist()) == {code}
 
     def test_anchors_are_matched_by_their_overlap(self) -> None:
-        painted = self.wanted(target([(64.0, 64.0)]))
+        painted = self.targets_of(target([(64.0, 64.0)]))
         side = torch.arange(16) * 8.0 - 64
         across = (50 - side.abs()).clamp(min=0)
         inside = across[:, None] * across[None, :]
@@ -155,13 +155,13 @@ class TestAnchorHead:
     def test_a_figure_too_large_for_the_anchor_keeps_the_best_one(self) -> None:
         large = target([(64.0, 64.0)])
         large["boxes"] = torch.tensor([[4.0, 4.0, 124.0, 124.0]])
-        painted = self.wanted(large)
+        painted = self.targets_of(large)
         # All anchors inside the box overlap it alike, by 0.17; none reaches 0.5.
         assert painted.figure[0, 8, 8] == 1
         assert painted.geometry[2, 8, 8] == pytest.approx(np.log(120 / 50), rel=1e-5)
 
     def test_of_two_near_figures_an_anchor_is_the_nearer_ones(self) -> None:
-        painted = self.wanted(target([(64.0, 64.0), (80.0, 64.0)], [0, 1]), LABELS)
+        painted = self.targets_of(target([(64.0, 64.0), (80.0, 64.0)], [0, 1]), LABELS)
         assert painted.figure[:, 8, 7].tolist() == [1, 0]
         assert painted.figure[:, 8, 11].tolist() == [0, 1]
         assert painted.figure.sum(dim=0).max() == 1
@@ -169,7 +169,7 @@ class TestAnchorHead:
     def test_an_ignored_figure_is_neither(self) -> None:
         figure = target([(64.0, 64.0)])
         figure["ignore"] = figure["boxes"]
-        painted = self.wanted(figure)
+        painted = self.targets_of(figure)
         assert painted.weight[0, 8, 8] == 0
 
 
