@@ -7,12 +7,13 @@ import pytest
 from metaphase.counting.review import load_review
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.figures import Figure, Label
+from metaphase.labels.audit import audit
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.labels.read import load_dataset
+from metaphase.labels.undecided import UNDECIDED_NAME
 from metaphase.training.data.sources import join_sources
 from metaphase.training.recipe.sections import Source
 from metaphase.viewer.export import (
-    UNDECIDED_NAME,
     ExportOptions,
     export_folder,
     review_table,
@@ -55,9 +56,12 @@ def test_undecided_figures_of_labelled_slides_are_listed(slides, store, tmp_path
     rows = (tmp_path / "out" / UNDECIDED_NAME).read_text().splitlines()
     assert rows[0] == "case,x_px,y_px,score"
     assert len(rows) == len(counted(slides[0], [], 0.5).points)  # one is decided
+    (problem,) = audit(tmp_path / "out").problems
+    assert f"{len(rows) - 1} figures above the threshold were not decided" in str(problem)
     confirm_all(store, slides[0])
     export_folder(slides, store, tmp_path / "out", ExportOptions(partial=True))
     assert not (tmp_path / "out" / UNDECIDED_NAME).exists()
+    assert audit(tmp_path / "out").ok
 
 
 def test_the_resolution_of_the_file_is_exported_where_it_states_one(tmp_path, store):

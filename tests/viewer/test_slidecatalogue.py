@@ -4,7 +4,7 @@ import pytest
 
 from metaphase.detectionfile import save_detections
 from metaphase.errors import DetectionsError, SlideError
-from metaphase.viewer.slidecatalogue import find_images, open_slides
+from metaphase.viewer.slidecatalogue import find_images, open_slides, readable
 
 from .conftest import MPP, found, picture
 
@@ -54,3 +54,16 @@ def test_links_that_lead_out_of_a_folder_are_told_where_nothing_else_is_there(fo
     with pytest.raises(SlideError, match=r"1 links that lead out of it.*name the images"):
         find_images([away])
     assert len(find_images([away / "a.png"])) == 1
+
+
+def test_a_list_names_images(folder, tmp_path):
+    (tmp_path / "list.txt").write_text("# two\nslides/b.png\nslides/a.png\n")
+    assert [path.name for path in find_images([tmp_path / "list.txt"])] == ["b.png", "a.png"]
+    (tmp_path / "list.txt").write_text("slides/c.png\n")
+    with pytest.raises(SlideError, match=r"list\.txt.*c\.png"):
+        find_images([tmp_path / "list.txt"])
+
+
+def test_a_name_that_is_no_utf8_becomes_text():
+    assert readable("a\udcffb.png") == r"a\xffb.png"
+    assert readable("日本.png") == "日本.png"

@@ -14,6 +14,7 @@ from metaphase.figures import Figure, Label, points_of
 from metaphase.labels.dataset import DOMAINS, Case, Dataset
 from metaphase.labels.read import DISAGREEMENT, read_labels
 from metaphase.labels.reading import Reading, numbered
+from metaphase.labels.undecided import undecided_by_case
 from metaphase.units import scanner_mpp
 
 SAME_PLACE_PX = 1.0
@@ -69,6 +70,7 @@ def audit(
     _check_images(reading, images)
     _check_places(reading)
     _check_mpp(reading)
+    _check_undecided(reading)
     dataset = Dataset(reading.cases, name=reading.name, source=str(reading.path))
     return Audit(reading.kind, dataset, tuple(reading.problems), tuple(reading.notes))
 
@@ -171,6 +173,19 @@ def _check_mpp(reading: Reading) -> None:
             f"case {numbered(doubtful)}",
             f"its mpp differs by over {DISAGREEMENT:.0%} from what its scanner makes at 40x",
         )
+
+
+def _check_undecided(reading: Reading) -> None:
+    """Report labelled cases with figures that their review left undecided."""
+    undecided = undecided_by_case(reading.path)
+    for case in reading.cases:
+        if case.labelled and undecided.get(case.id):
+            reading.problem(
+                f"case {case.id}",
+                f"is labelled, but {undecided[case.id]} figures above the threshold were not"
+                " decided in its review: they count as negatives",
+                "decide about them in 'metaphase view' and export again, without --partial",
+            )
 
 
 def _differs(mpp: float | None, usual: float | None) -> bool:

@@ -13,14 +13,13 @@ from metaphase.errors import SlideError
 from metaphase.figures import Figure, Label
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.labels.table import save_table
+from metaphase.labels.undecided import UNDECIDED_NAME
 from metaphase.viewer.columns import Source
 from metaphase.viewer.reviewedfigures import candidates, default_threshold, undecided
 from metaphase.viewer.reviewstate import ReviewState, verdict
 from metaphase.viewer.slidecatalogue import CatalogueEntry
 from metaphase.viewer.slideremarks import SlideRemarks
 from metaphase.viewer.store import WHOLE_SLIDE, Decision, ReviewStore, State
-
-UNDECIDED_NAME = "undecided.csv"
 
 REVIEW_COLUMNS = (
     *(

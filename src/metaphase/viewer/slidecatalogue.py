@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from metaphase.detection.inputs import LIST_SUFFIX, jobs_for_paths
 from metaphase.detection.resultfolder import OVERLAY_NAME
 from metaphase.detectionfile import JSON_NAME, load_detections
 from metaphase.errors import DetectionsError, SlideError
@@ -68,16 +69,19 @@ class SlideDetections:
 
 
 def find_images(paths: Iterable[str | Path]) -> list[Path]:
-    """Return the image files of the paths in order, each once. Folders are searched recursively.
+    """Return the image files of the paths in order, each once.
 
-    Links in a folder that point outside of it are not followed.
-    Raises SlideError where a path does not exist or there is no image.
+    A path is an image, a folder, which is searched recursively, or a ``.txt`` list of images. Links
+    in a folder that point outside of it are not followed. Raises SlideError where a path does not
+    exist or there is no image.
     """
     images: dict[Path, None] = {}
     given = [Path(path) for path in paths]
     for path in given:
         if path.is_dir():
             images.update(dict.fromkeys(_images_in(path)))
+        elif path.suffix.lower() == LIST_SUFFIX:
+            images.update(dict.fromkeys(_images_in_list(path)))
         elif path.is_file():
             images[path.resolve()] = None
         else:
@@ -207,6 +211,13 @@ def _read_folder(given: Path) -> Iterator[tuple[str, SlideDetections]]:
     for folder in sorted(path.parent for path in given.rglob(JSON_NAME)):
         one = load_detections(folder)
         yield case_id(one.provenance.image or folder.name), SlideDetections(one, folder)
+
+
+def _images_in_list(path: Path) -> Iterator[Path]:
+    for job in jobs_for_paths([path]):
+        if not job.image.is_file():
+            raise SlideError.of(path, f"names {job.image}, which does not exist")
+        yield job.image.resolve()
 
 
 def _images_in(folder: Path, *, links: bool = False) -> Iterator[Path]:
