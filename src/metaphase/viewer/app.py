@@ -110,7 +110,7 @@ async def _refused(_: Request, error: Exception) -> Response:
 
 
 async def _wrong_request(_: Request, error: Exception) -> Response:
-    problems = getattr(error, "errors", list)()
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
     text = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems[:5])
     return PageJSON({"error": text or "The request is not valid."}, 422)
 
