@@ -153,7 +153,7 @@ def train_variant(name: str, out: Path, jobs: int, seed: int | None, *, short: b
         by="group",
         hold_out=expand_lists([HELD_OUT]),
         jobs=jobs,
-        tell=print,
+        progress=print,
     )
 
 

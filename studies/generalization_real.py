@@ -60,7 +60,8 @@ def run_real(plan: Plan, name: str) -> None:
     from metaphase.files import write_json
     from metaphase.models.modelfile import load_model
     from metaphase.training.recipe.recipe import parse_recipe
-    from metaphase.training.train import MODEL_NAME, train
+    from metaphase.training.runfolder import MODEL_NAME
+    from metaphase.training.train import train
 
     torch.set_num_threads(1)
     kind, key, method = name.split(":")

@@ -55,7 +55,8 @@ def run_synthetic(plan: Plan, name: str) -> None:
     from metaphase.models.modelfile import load_model
     from metaphase.training.fit.thresholdselection import detect_cases
     from metaphase.training.recipe.recipe import parse_recipe
-    from metaphase.training.train import MODEL_NAME, train
+    from metaphase.training.runfolder import MODEL_NAME
+    from metaphase.training.train import train
 
     torch.set_num_threads(1)
     kind, letter, method = name.split(":")

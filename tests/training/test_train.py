@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import shutil
@@ -14,13 +15,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from metaphase.detection.detect import detect
 from metaphase.detectionfile import load_detections
-from metaphase.errors import InterruptedRunError, RecipeError
+from metaphase.errors import FolderInUseError, InputError, InterruptedRunError, RecipeError
 from metaphase.evaluation.scoresfile import load_scores
+from metaphase.locks import locked_folder
 from metaphase.models.modelfile import load_model, load_network
 from metaphase.training.recipe.recipe import Recipe, load_recipe
 from metaphase.training.train import finished, train
-
-from .dots import dots_recipe
+from tests.training.dots import dots_recipe
 
 
 @pytest.fixture(autouse=True)
@@ -182,3 +183,99 @@ def test_without_validation_the_last_weights_and_a_fixed_threshold_are_taken(
     assert card.threshold.value == 0.4
     assert card.threshold.protocol == "from cross-validation"
     assert card.threshold.f1 is None
+
+
+class Planted:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.write_text, (self.marker, "code was run")
+
+
+@pytest.mark.parametrize("name", ["last.ckpt", "previous.ckpt"])
+def test_a_planted_checkpoint_is_refused_and_runs_nothing(tmp_path: Path, name: str) -> None:
+    recipe = dots_recipe(tmp_path / "data")
+    place = tmp_path / "run" / "checkpoints"
+    place.mkdir(parents=True)
+    torch.save({"state_dict": {}, "callbacks": Planted(tmp_path / "marker")}, place / name)
+    with pytest.raises(InputError, match="more than tensors and plain values"):
+        train(recipe, out=tmp_path / "run", show=False)
+    assert not (tmp_path / "marker").exists()
+    assert (place / name).is_file()
+
+
+@pytest.mark.parametrize("previous", [True, False])
+def test_a_checkpoint_that_is_cut_off_changes_nothing_in_the_end(
+    trained: Path, tmp_path: Path, previous: bool
+) -> None:
+    """The run is resumed from the one before, or anew."""
+    recipe = load_recipe(trained / "data" / "recipe.toml")
+    run = tmp_path / "run"
+    shutil.copytree(trained / "run", run)
+    shutil.rmtree(run / "model")
+    shutil.rmtree(run / "detections")
+    last = run / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
+    if not previous:
+        (run / "checkpoints" / "previous.ckpt").write_bytes(b"")
+    train(recipe, out=run, show=False)
+    assert (run / "metrics.csv").read_text() == (trained / "run" / "metrics.csv").read_text()
+    expected = weights(trained / "run")
+    assert all(torch.equal(w, expected[name]) for name, w in weights(run).items())
+
+
+def test_two_trainings_into_one_folder_are_refused(tmp_path: Path) -> None:
+    recipe = dots_recipe(tmp_path / "data")
+    with locked_folder(tmp_path / "run"), pytest.raises(FolderInUseError, match="another command"):
+        train(recipe, out=tmp_path / "run", show=False)
+
+
+def test_a_run_that_failed_before_its_first_step_does_not_block_the_corrected_one(
+    tmp_path: Path,
+) -> None:
+    wrong = dots_recipe(tmp_path / "data", "network.weights=absent.pt", "trainer.epochs=1")
+    with pytest.raises((InputError, OSError)):
+        train(wrong, out=tmp_path / "run", show=False)
+    assert (tmp_path / "run" / "recipe.toml").is_file()
+    (tmp_path / "run" / "mined").mkdir()
+    (tmp_path / "run" / "mined" / "epoch-0000.csv").write_text("case,x_px,y_px\ncase0,5,5\n")
+    right = load_recipe(tmp_path / "data" / "recipe.toml", ["trainer.epochs=1"])
+    train(right, out=tmp_path / "run", show=False)
+    assert load_recipe(tmp_path / "run" / "recipe.toml") == right
+    assert not (tmp_path / "run" / "mined").exists()
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path, place: str) -> None:
+    recipe = dots_recipe(tmp_path / "data")
+    (tmp_path / "file").write_text("here")
+    with pytest.raises(InputError, match="is a file"):
+        train(recipe, out=tmp_path / place, show=False)
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_a_run_gives_the_same_curve_and_weights(
+    trained: Path, tmp_path: Path
+) -> None:
+    """Kill -9 at 20 random moments, some of them with a checkpoint half written."""
+    out = tmp_path / "run"
+    recipe = trained / "data" / "recipe.toml"
+    command = [sys.executable, "-m", "metaphase", "train", str(recipe), "--out", str(out)]
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        process = subprocess.Popen([*command, "--quiet"], stderr=subprocess.DEVNULL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=float(rng.uniform(2, 12)))
+        process.kill()
+        process.wait()
+        checkpoint = out / "checkpoints" / "last.ckpt"
+        if not finished(out) and checkpoint.is_file() and rng.random() < 0.3:
+            checkpoint.write_bytes(checkpoint.read_bytes()[: int(rng.integers(1, 5000))])
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (out / "metrics.csv").read_text() == (trained / "run" / "metrics.csv").read_text()
+    expected = weights(trained / "run")
+    assert all(torch.equal(w, expected[name]) for name, w in weights(out).items())

@@ -31,8 +31,9 @@ def cross_validate(
     """Train and score leaving one group out at a time; finished folds are kept."""
     from rich.console import Console
 
-    from metaphase.training.folds.crossvalidation import RESULT_NAME, cross_validate
+    from metaphase.training.folds.crossvalidation import cross_validate
     from metaphase.training.recipe.recipe import load_recipe
+    from metaphase.training.runfolder import CrossValidationFolder
 
     loaded = load_recipe(recipe, set_ or ())
     folder = out or Path("runs") / f"{loaded.name}-by-{by}"
@@ -45,12 +46,12 @@ def cross_validate(
         check_pixels=check_pixels,
         jobs=jobs,
         show=not quiet,
-        tell=Console(stderr=True).print if not quiet else lambda message: None,
+        progress=Console(stderr=True).print if not quiet else lambda message: None,
     )
     console = Console()
     console.print(_table(result))
     console.print(_interval(result))
-    typer.echo(folder / RESULT_NAME)
+    typer.echo(CrossValidationFolder(folder).result)
 
 
 def _patterns(given: Sequence[str]) -> tuple[str, ...]:

@@ -22,8 +22,9 @@ def train(
 ) -> None:
     """Train a detector. An interrupted run goes on when the same command is given again."""
     from metaphase.training.recipe.recipe import load_recipe
-    from metaphase.training.train import MODEL_NAME, train
+    from metaphase.training.runfolder import RunFolder
+    from metaphase.training.train import train
 
     loaded = load_recipe(recipe, set_ or ())
     run = train(loaded, out=out or Path("runs") / loaded.name, show=not quiet)
-    typer.echo(run / MODEL_NAME)
+    typer.echo(RunFolder(run).model)

@@ -19,7 +19,7 @@ from metaphase.training.adapt.registry import find_method, method_names
 from metaphase.training.data.load import load_data
 from metaphase.training.data.masked import load_masked
 from metaphase.training.data.sources import region_cases
-from metaphase.training.folds.crossvalidation import _fold
+from metaphase.training.folds.foldrecipe import fold_recipe
 from metaphase.training.patches.dataset import patch_dataset
 from metaphase.training.patches.unlabelledplaces import TissuePlaces
 from metaphase.training.recipe.recipe import load_recipe, parse_recipe, resolved
@@ -135,7 +135,7 @@ def test_unlabelled_cases_are_in_every_fold(tmp_path: Path) -> None:
     for recipe, wanted in ((plain, ()), (adapting, ("new/new0", "new/new1"))):
         regions = region_cases(recipe).labelled()
         left_out = regions.by_domain("scanner")["A"]
-        fold = _fold(recipe, regions, left_out, "A", "scanner", "other-folds")
+        fold = fold_recipe(recipe, regions, left_out, "A", by="scanner", threshold="other-folds")
         assert load_data(fold).split.unlabelled == wanted
 
 

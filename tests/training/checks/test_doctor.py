@@ -266,7 +266,7 @@ def test_a_computer_has_memory():
 
 
 def test_a_step_and_patches_are_timed(folder, monkeypatch):
-    fit = pytest.importorskip("metaphase.training.fit.fit")
+    fit = pytest.importorskip("metaphase.training.fit.steptime")
     monkeypatch.setattr(fit, "measure_step", lambda recipe, steps: 0.5 * recipe.trainer.batch_size)
     findings = found(recipe(folder), measure=True)
     # Half a second a patch, 200 patches an epoch, 20 epochs.
@@ -275,7 +275,7 @@ def test_a_step_and_patches_are_timed(folder, monkeypatch):
 
 
 def test_a_step_that_cannot_be_measured_is_a_note(folder, monkeypatch):
-    fit = pytest.importorskip("metaphase.training.fit.fit")
+    fit = pytest.importorskip("metaphase.training.fit.steptime")
 
     def fail(recipe, steps):
         raise MetaphaseError("no")

@@ -18,7 +18,8 @@ from metaphase.training.data.heldout import (
 )
 from metaphase.training.data.load import load_data
 from metaphase.training.data.sources import join_sources, region_cases
-from metaphase.training.folds.crossvalidation import _fold, cross_validate
+from metaphase.training.folds.crossvalidation import cross_validate
+from metaphase.training.folds.foldrecipe import fold_recipe
 from metaphase.training.recipe.recipe import Recipe, load_recipe
 from tests.training.dots import dots_recipe
 
@@ -140,7 +141,9 @@ def test_folds_train_without_the_left_out_scanners_crops(recipe):
     for name, expected in {"A": {"b1", "b2"}, "B": {"a1", "leak"}}.items():
         left_out = regions.by_domain("scanner")[name]
         for how in ("other-folds", "inner"):
-            data = load_data(_fold(recipe, regions, left_out, name, "scanner", how))
+            data = load_data(
+                fold_recipe(recipe, regions, left_out, name, by="scanner", threshold=how)
+            )
             # What is set aside within a fold to choose a threshold is judged on as well.
             aside = {regions[id_].group for id_ in data.split.validation}
             leaks = {id_ for id_ in expected if CROPS[id_][1] in aside}

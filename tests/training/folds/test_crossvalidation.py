@@ -34,7 +34,7 @@ def test_every_group_is_left_out_once_and_its_threshold_chosen_without_it(tmp_pa
     )
     told: list[str] = []
     out = tmp_path / "cv"
-    result = cross_validate(recipe, out=out, by="group", show=False, tell=told.append)
+    result = cross_validate(recipe, out=out, by="group", show=False, progress=told.append)
     dataset = load_dataset(tmp_path / "data" / "labels.json", images=tmp_path / "data" / "images")
     assert set(result["folds"]) == {"S0", "S1", "S2"}
     assert len(told) == 3
@@ -61,7 +61,7 @@ def test_every_group_is_left_out_once_and_its_threshold_chosen_without_it(tmp_pa
     # A number that stems from these very folds does not make them others.
     changed = recipe.validation.model_copy(update={"threshold": 0.32})
     recipe = recipe.model_copy(update={"validation": changed})
-    assert cross_validate(recipe, out=out, by="group", show=False, tell=again.append) == result
+    assert cross_validate(recipe, out=out, by="group", show=False, progress=again.append) == result
     assert {path: path.stat().st_mtime_ns for path in models} == models
 
     folds = load_folds(out)

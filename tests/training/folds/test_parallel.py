@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from metaphase.training.folds import parallel as sidebyside
-from metaphase.training.folds.parallel import train_side_by_side
+from metaphase.training.folds import parallel
+from metaphase.training.folds.parallel import train_in_parallel
 from metaphase.training.train import finished, train
 from tests.training.dots import dots_recipe
 
@@ -28,7 +28,7 @@ def test_runs_side_by_side_are_the_runs_one_by_one(tmp_path: Path, monkeypatch) 
         "other": (other, tmp_path / "other"),
     }
     told: list[str] = []
-    train_side_by_side(runs, 2, show=False, tell=told.append)
+    train_in_parallel(runs, 2, show=False, progress=told.append)
     assert sorted(text.split(":")[0] for text in told) == ["broken", "one", "other"]
     assert any("nowhere.json" in text for text in told)
     assert finished(tmp_path / "one")
@@ -40,8 +40,8 @@ def test_runs_side_by_side_are_the_runs_one_by_one(tmp_path: Path, monkeypatch) 
     for name, value in kept[0].items():
         np.testing.assert_array_equal(value, kept[1][name])
 
-    monkeypatch.setattr(sidebyside, "ProcessPoolExecutor", None)  # nothing is left to do
-    train_side_by_side({"one": runs["one"]}, 2, show=False, tell=told.append)
+    monkeypatch.setattr(parallel, "ProcessPoolExecutor", None)  # nothing is left to do
+    train_in_parallel({"one": runs["one"]}, 2, show=False, progress=told.append)
     assert len(told) == 3
 
 
@@ -54,6 +54,6 @@ def test_threads_are_shared_out_and_the_environment_is_left_alone(
     broken = recipe.model_copy(
         update={"data": recipe.data.model_copy(update={"split": Path("nowhere.json")})}
     )
-    train_side_by_side({"broken": (broken, tmp_path / "run")}, 2, show=False)
+    train_in_parallel({"broken": (broken, tmp_path / "run")}, 2, show=False)
     assert os.environ["OMP_NUM_THREADS"] == "7"
     assert "MKL_NUM_THREADS" not in os.environ

@@ -153,7 +153,7 @@ def duration(patient: Patient) -> Iterator[Finding]:
         update={"trainer": recipe.trainer.model_copy(update={"batch_size": few})}
     )
     try:
-        from metaphase.training.fit.fit import measure_step
+        from metaphase.training.fit.steptime import measure_step
 
         per_patch = measure_step(small, steps=1) / few
     except (ImportError, MetaphaseError) as error:

@@ -1,4 +1,4 @@
-"""The curves of a run: a row an epoch, kept in the checkpoint too, so a resumed run has them."""
+"""The curves of a run: a row an epoch. They are part of the checkpoint, for a resumed run."""
 
 from __future__ import annotations
 
@@ -9,26 +9,24 @@ import pytorch_lightning as pl
 
 from metaphase.files import write_text
 
-METRICS_NAME = "metrics.csv"
-
 
 class History(pl.Callback):
-    """Writes ``metrics.csv`` after every epoch: epoch, step, learning rate, losses, scores."""
+    """Writes a table (CSV) after every epoch: epoch, step, learning rate, losses, scores."""
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / METRICS_NAME
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self.rows: list[dict[str, float]] = []
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the rows, to be kept in a checkpoint."""
+        """Return the rows, for a checkpoint."""
         return {"rows": self.rows}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the rows of the run that is resumed."""
+        """Restore the rows of a resumed run."""
         self.rows = list(state_dict["rows"])
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Add the epoch that has ended. Lightning has validated by now."""
+        """Add a row for the epoch, whose validation has ended."""
         if trainer.sanity_checking:
             return
         row: dict[str, float] = {
@@ -57,7 +55,7 @@ class History(pl.Callback):
 
 
 def stages_of(trainer: pl.Trainer) -> tuple[str, ...]:
-    """Return whose values are of this epoch: those of the last validation stay about."""
+    """Return the prefixes of this epoch's values: Lightning keeps those of the last validation."""
     every = trainer.check_val_every_n_epoch or 1
     validated = (trainer.current_epoch + 1) % every == 0
     return ("train/", "validation/") if validated else ("train/",)

@@ -1,14 +1,12 @@
-"""Hard negatives from the network's own mistakes, mined while it trains.
+"""Hard-negative mining: false positives of the network during training.
 
-Images whose every mitotic figure is labelled are the only source of true negatives, and most of
-their pixels are easy. At the epochs that a recipe names, the network of that moment looks at all
-training regions; what it takes for a mitotic figure and is none becomes a hard negative for the
-epochs that follow ("bootstrapping", Sung and Poggio 1994; as in Ciresan et al. 2013 for mitosis).
+Only regions whose every mitotic figure is labelled provide true negatives, and most of their pixels
+are easy. At the epochs that a recipe names, the network is run on all training regions. Its false
+positives are hard negatives for the epochs that follow ("bootstrapping", Sung and Poggio 1994; for
+mitosis Ciresan et al. 2013).
 """
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
@@ -19,19 +17,20 @@ from metaphase.training.fit.regionvalidation import detect_regions
 from metaphase.training.patches.dataset import PatchDataset
 from metaphase.training.patches.minedplaces import save_mined
 from metaphase.training.recipe.recipe import Recipe
+from metaphase.training.runfolder import RunFolder
 
 
 class Mining(pl.Callback):
     """Writes ``mined/epoch-N.csv`` before epoch N; the patches of epoch N and later use it."""
 
-    def __init__(self, recipe: Recipe, patches: PatchDataset, folder: Path) -> None:
+    def __init__(self, recipe: Recipe, patches: PatchDataset, folder: RunFolder) -> None:
         self.recipe = recipe
         self.patches = patches
         self.epochs = {round(part * recipe.trainer.epochs) for part in recipe.sampling.mine_at}
-        patches.mined_folder = folder / "mined"
+        patches.mined_folder = folder.mined
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Mine, if it is time. A resumed run finds the file that is there already."""
+        """Mine at the epochs of the recipe; a resumed run uses the file that exists."""
         epoch = trainer.current_epoch
         path = self.patches.mined_file(epoch)
         if epoch in self.epochs and trainer.is_global_zero and not path.is_file():

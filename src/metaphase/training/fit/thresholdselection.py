@@ -1,4 +1,4 @@
-"""A finished model file, judged on cases as every user would run it."""
+"""The threshold of a finished model file: detection in cases as users run it, and the choice."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from metaphase.slides.open import open_case
 from metaphase.training.recipe.recipe import Recipe
 
 
-def judge(
+def select_threshold(
     recipe: Recipe, model: Model, cases: Dataset, folder: Path, *, show: bool = True
 ) -> tuple[Threshold, Scores]:
-    """Detect in labelled cases, choose the threshold there, and score at it.
+    """Detect in labelled cases, choose the threshold on them, and score at it.
 
-    Detections are kept in ``folder``. A threshold that the recipe fixes is only scored.
+    Detections are kept in ``folder``. A threshold that the recipe fixes is scored only.
     """
     validation = recipe.validation
     detections = detect_cases(model, cases, folder, min_score=validation.min_score, show=show)
@@ -42,7 +42,7 @@ def judge(
 def detect_cases(
     model: Model, cases: Dataset, folder: Path, *, min_score: float = 0.05, show: bool = True
 ) -> dict[str, Detections]:
-    """Return the detections of every case, by id; those in ``folder`` are not made again."""
+    """Return the detections of every case, by id; those that ``folder`` has are not repeated."""
     runtime = None
     found: dict[str, Detections] = {}
     console = Console(stderr=True)

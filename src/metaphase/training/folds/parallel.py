@@ -1,7 +1,7 @@
-"""Train several runs side by side, each in a process of its own with its part of the processor.
+"""Several runs trained in parallel, each in a process of its own with its part of the processor.
 
-A small network on a few threads waits more than it computes: on two cores, two runs with one thread
-each are done sooner than one after the other with two.
+A small network on several threads waits more than it computes: on two cores, two runs with one
+thread each end sooner than one after the other with two threads.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from metaphase.errors import InterruptedRunError, MetaphaseError
-from metaphase.training.fit.history import METRICS_NAME
 from metaphase.training.recipe.recipe import Recipe
+from metaphase.training.runfolder import RunFolder
 from metaphase.training.train import finished, train
 
-_LOOK_S = 1.0
+_POLL_S = 1.0
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def train_side_by_side(
+def train_in_parallel(
     runs: Mapping[str, tuple[Recipe, Path]],
     jobs: int,
     *,
     show: bool = True,
-    tell: Callable[[str], None] = lambda message: None,
+    progress: Callable[[str], None] = lambda message: None,
 ) -> None:
     """Train the runs (recipe and folder, by name) that are not finished, ``jobs`` at a time.
 
-    One that fails is told of and stops no other; trained again by ``train``, it raises what is
-    wrong with it. Raises InterruptedRunError on Ctrl-C; the same call goes on.
+    A run that fails is reported and stops no other; ``train`` then raises its error. Raises
+    InterruptedRunError on Ctrl-C; the same call resumes.
     """
     left = {name: run for name, run in runs.items() if not finished(run[1])}
     if not left:
@@ -46,7 +46,7 @@ def train_side_by_side(
     pool = ProcessPoolExecutor(
         min(jobs, len(left)),
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=_begin,
+        initializer=_set_threads,
         initargs=(threads,),
     )
     try:
@@ -62,10 +62,10 @@ def train_side_by_side(
             ) as bars,
         ):
             jobs_of = {pool.submit(_train, *run): name for name, run in left.items()}
-            _follow(jobs_of, left, bars, tell)
+            _follow(jobs_of, left, bars, progress)
     except KeyboardInterrupt:
-        # The processes have had the signal too, and have kept where they are.
-        raise InterruptedRunError("interrupted; the same command goes on") from None
+        # The processes have got the signal, too, and keep their checkpoints.
+        raise InterruptedRunError("interrupted; the same command resumes") from None
     finally:
         for name, value in before.items():
             if value is None:
@@ -78,36 +78,36 @@ def _follow(
     jobs: Mapping[Future[str | None], str],
     runs: Mapping[str, tuple[Recipe, Path]],
     bars: Progress,
-    tell: Callable[[str], None],
+    progress: Callable[[str], None],
 ) -> None:
-    """Draw how far each run is, until all have ended."""
+    """Show the progress of each run until all have ended."""
     tasks = {
         name: bars.add_task(name, total=recipe.trainer.epochs, completed=_epochs(folder))
         for name, (recipe, folder) in runs.items()
     }
     waiting = set(jobs)
     while waiting:
-        done, waiting = wait(waiting, timeout=_LOOK_S)
+        done, waiting = wait(waiting, timeout=_POLL_S)
         for name, (_, folder) in runs.items():
             bars.update(tasks[name], completed=_epochs(folder))
         for job in done:
-            wrong = job.result()
-            tell(f"{jobs[job]}: {'trained' if wrong is None else wrong}")
+            error = job.result()
+            progress(f"{jobs[job]}: {'trained' if error is None else error}")
 
 
 def _epochs(folder: Path) -> int:
-    path = folder / METRICS_NAME
+    path = RunFolder(folder).metrics
     return max(0, len(path.read_text(encoding="utf-8").splitlines()) - 1) if path.is_file() else 0
 
 
-def _begin(threads: int) -> None:
+def _set_threads(threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
 
 
 def _train(recipe: Recipe, folder: Path) -> str | None:
-    """Train one; return what is wrong with it, in words: errors of ours do not travel."""
+    """Train one run and return its error in words."""
     try:
         train(recipe, out=folder, show=False)
     except MetaphaseError as error:

@@ -1,4 +1,4 @@
-"""A finished cross-validation, read back: who was left out, by which model, at which threshold."""
+"""A finished cross-validation: groups left out, models, thresholds and detections."""
 
 from __future__ import annotations
 
@@ -14,21 +14,18 @@ from metaphase.figures import Detections
 from metaphase.files import read_text
 from metaphase.labels.dataset import Dataset
 from metaphase.training.data.sources import region_cases
-from metaphase.training.folds.crossvalidation import LEFT_OUT, RESULT_NAME, fold_folder
 from metaphase.training.recipe.recipe import Recipe, load_run_recipe
 from metaphase.training.recipe.sections import SplitTable
-from metaphase.training.train import MODEL_NAME
+from metaphase.training.runfolder import CrossValidationFolder, RunFolder
 
 if TYPE_CHECKING:
     from metaphase.models.modelfile import Model
 
-RECIPE_NAME = "recipe.toml"
-
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold. ``threshold`` was chosen without ``left_out``, ``training`` is what it learnt on
-    (of whole regions; crops are in ``recipe``)."""
+    """One fold. ``threshold`` was chosen without ``left_out``; ``training`` are the regions that it
+    was trained on (``recipe`` names the crops)."""
 
     name: str
     folder: Path
@@ -38,15 +35,20 @@ class Fold:
     training: Dataset
 
     @property
+    def run(self) -> RunFolder:
+        """The fold's run."""
+        return RunFolder(self.folder)
+
+    @property
     def model(self) -> Model:
         """The fold's model file."""
         from metaphase.models.modelfile import load_model
 
-        return load_model(self.folder / MODEL_NAME)
+        return load_model(self.run.model)
 
     def detections(self) -> dict[str, Detections]:
-        """Return what was found in the left-out cases, by id, at the fold's threshold."""
-        places = {case.id: self.folder / LEFT_OUT / case.id for case in self.left_out}
+        """Return the detections in the left-out cases, by id, at the fold's threshold."""
+        places = {case.id: self.run.left_out / case.id for case in self.left_out}
         return {
             case_id: load_detections(place).with_provenance(threshold=self.threshold)
             for case_id, place in places.items()
@@ -68,39 +70,43 @@ class Folds:
 
 def is_cross_validation(folder: str | Path) -> bool:
     """Whether a folder is one that ``metaphase cross-validate`` finished."""
-    return (Path(folder) / RESULT_NAME).is_file()
+    return CrossValidationFolder(Path(folder)).result.is_file()
 
 
 def load_folds(folder: str | Path) -> Folds:
     """Read a folder that ``metaphase cross-validate`` wrote. Raises DetectionsError, RecipeError.
 
-    The data are found where the folds' recipes say.
+    The data are read from where the folds' recipes say.
     """
-    folder = Path(folder)
-    told = _result(folder / RESULT_NAME)
-    folds = []
-    for name, fold in told["folds"].items():
-        place = folder / fold_folder(name)
-        recipe = load_run_recipe(place / RECIPE_NAME)
-        split = recipe.data.split
-        if not isinstance(split, SplitTable):
-            raise RecipeError.of(place / RECIPE_NAME, "is not the recipe of a fold")
-        regions = region_cases(recipe)
-        left_out, training = regions.select(split.test), regions.select(split.training)
-        folds.append(Fold(name, place, float(fold["threshold"]), recipe, left_out, training))
+    files = CrossValidationFolder(Path(folder))
+    result = _result(files.result)
+    folds = tuple(
+        _fold(files.fold(name), name, float(fold["threshold"]))
+        for name, fold in result["folds"].items()
+    )
     if not folds:
-        raise DetectionsError.of(folder / RESULT_NAME, "has no folds")
-    everyone = [case_id for fold in folds for case_id in fold.left_out.ids]
-    regions = region_cases(folds[0].recipe).select(everyone)
-    return Folds(tuple(folds), regions, float(told["radius_um"]))
+        raise DetectionsError.of(files.result, "has no folds")
+    left_out = [case_id for fold in folds for case_id in fold.left_out.ids]
+    regions = region_cases(folds[0].recipe).select(left_out)
+    return Folds(folds, regions, float(result["radius_um"]))
+
+
+def _fold(run: RunFolder, name: str, threshold: float) -> Fold:
+    recipe = load_run_recipe(run.recipe)
+    split = recipe.data.split
+    if not isinstance(split, SplitTable):
+        raise RecipeError.of(run.recipe, "is not the recipe of a fold")
+    regions = region_cases(recipe)
+    left_out, training = regions.select(split.test), regions.select(split.training)
+    return Fold(name, run.path, threshold, recipe, left_out, training)
 
 
 def _result(path: Path) -> Mapping[str, Any]:
     way_out = "name a folder that 'metaphase cross-validate' finished"
     try:
-        told = json.loads(read_text(path))
-    except (OSError, ValueError) as error:
+        result = json.loads(read_text(path))
+    except (OSError, ValueError, RecursionError) as error:
         raise DetectionsError.of(path, f"cannot be read: {error}", way_out=way_out) from error
-    if not isinstance(told, dict) or not {"folds", "radius_um"} <= set(told):
+    if not isinstance(result, dict) or not {"folds", "radius_um"} <= set(result):
         raise DetectionsError.of(path, "is not the result of a cross-validation", way_out=way_out)
-    return told
+    return result

@@ -10,7 +10,6 @@ import csv
 import io
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,25 +26,27 @@ from metaphase.files import whole_file, write_text
 from metaphase.labels.dataset import Dataset
 from metaphase.models.modelfile import Model
 from metaphase.models.networks import Network, build_network
+from metaphase.training.data.trainingdata import TrainingData
+from metaphase.training.fit.checkpoints import DamagedCheckpointError, read_checkpoint
 from metaphase.training.fit.optimiser import make_optimiser
 from metaphase.training.fit.precision import autocast, uses_gpu
 from metaphase.training.fit.schedule import make_schedule
 from metaphase.training.fit.thresholdselection import detect_cases
 from metaphase.training.recipe.recipe import Recipe
 from metaphase.training.recipe.sections import CompactNetwork, Optimiser, SecondStage
+from metaphase.training.runfolder import RunFolder
 from metaphase.training.secondstage.batches import BatchSampler
 from metaphase.training.secondstage.contexts import Contexts, collect_contexts
 from metaphase.training.secondstage.variation import Colours, Variation
 
-LOG_NAME = "second.csv"
 _EVERY = 25
 """Steps between two rows of the log."""
 _KEEP = 100
 """Steps between two checkpoints."""
 
 
-def train_second(
-    recipe: Recipe, detector: Model, training: Dataset, crops: Dataset, folder: Path, *, show: bool
+def train_second_stage(
+    recipe: Recipe, detector: Model, data: TrainingData, folder: RunFolder, *, show: bool
 ) -> Network:
     """Return the trained network of the second stage, in evaluation mode on the CPU.
 
@@ -56,9 +57,9 @@ def train_second(
     torch.manual_seed(recipe.seed)
     network = build_network("window", network_options(recipe), (Label.MITOTIC,))
     contexts = collect_contexts(
-        training,
-        crops,
-        _candidates(recipe, detector, training, folder, show),
+        data.training,
+        data.crops,
+        _candidates(recipe, detector, data.training, folder, show),
         settings,
         network.input,
         recipe.seed,
@@ -91,13 +92,11 @@ def _settings(recipe: Recipe) -> SecondStage:
 
 
 def _candidates(
-    recipe: Recipe, detector: Model, training: Dataset, folder: Path, show: bool
+    recipe: Recipe, detector: Model, training: Dataset, folder: RunFolder, show: bool
 ) -> dict[str, FloatArray]:
     """Return the finished detector's candidates in the training regions, best first: [n, 2]."""
     lowest = _settings(recipe).min_score
-    detections = detect_cases(
-        detector, training, folder / "candidates", min_score=lowest, show=show
-    )
+    detections = detect_cases(detector, training, folder.candidates, min_score=lowest, show=show)
     return {name: one.with_label(Label.MITOTIC).points for name, one in detections.items()}
 
 
@@ -112,12 +111,14 @@ class _Run:
     optimiser: torch.optim.Optimizer
     schedule: Any
     device: torch.device
-    folder: Path
+    folder: RunFolder
     step: int
     rows: list[tuple[int, float, float]]
 
     @classmethod
-    def start(cls, recipe: Recipe, settings: SecondStage, network: Network, folder: Path) -> _Run:
+    def start(
+        cls, recipe: Recipe, settings: SecondStage, network: Network, folder: RunFolder
+    ) -> _Run:
         device = torch.device("cuda" if uses_gpu(recipe.trainer) else "cpu")
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         how = Optimiser(
@@ -215,10 +216,6 @@ class _Run:
 
     # --- state
 
-    @property
-    def _checkpoint(self) -> Path:
-        return self.folder / "checkpoints" / "second.ckpt"
-
     def _keep(self) -> None:
         state = {
             "network": self.network.state_dict(),
@@ -228,19 +225,22 @@ class _Run:
             "step": self.step,
             "rows": self.rows,
         }
-        with whole_file(self._checkpoint) as part:
+        with whole_file(self.folder.second_stage_checkpoint) as part:
             torch.save(state, part)
         table = io.StringIO()
         writer = csv.writer(table, lineterminator="\n")
         writer.writerow(["step", "loss", "right"])
         writer.writerows((step, f"{loss:.5f}", f"{right:.4f}") for step, loss, right in self.rows)
-        write_text(self.folder / LOG_NAME, table.getvalue())
+        write_text(self.folder.second_stage_metrics, table.getvalue())
 
     def _resume(self) -> None:
-        if not self._checkpoint.is_file():
+        path = self.folder.second_stage_checkpoint
+        if not path.is_file():
             return
-        # The optimiser's state holds numbers and lists alone.
-        state = torch.load(self._checkpoint, map_location=self.device, weights_only=True)
+        try:
+            state = read_checkpoint(path, self.device)
+        except DamagedCheckpointError:  # this stage takes minutes: it starts anew
+            return
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
