@@ -110,7 +110,7 @@ def mosaics(cases: Dataset, seed: int, count: int) -> dict[str, list[tuple[Pixel
         rng = np.random.default_rng([seed, 1])
         crops, mpp = Crops(part), float(part.cases[0].mpp or 0)
         found[scanner] = [
-            (crops.quilt(rng, crops.group(rng), mpp, MOSAIC_PX).image, mpp) for _ in range(count)
+            (crops.mosaic(rng, crops.group(rng), mpp, MOSAIC_PX).image, mpp) for _ in range(count)
         ]
     return found
 

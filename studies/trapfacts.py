@@ -13,7 +13,7 @@ from metaphase.labels.read import load_dataset
 from metaphase.labels.splits import exercise_split
 from metaphase.training.checks.doctor import with_present_images
 from metaphase.training.checks.finding import Patient
-from metaphase.training.checks.patches import look
+from metaphase.training.checks.patches import draw_patches
 from metaphase.training.data.load import load_data
 from metaphase.training.recipe.anchors import coverage, from_labels
 from metaphase.training.recipe.bundled import bundled_recipe
@@ -63,13 +63,13 @@ def _rates(patient: Patient) -> list[tuple[str, str, str]]:
 
 def _patches(patient: Patient) -> list[tuple[str, str, str]]:
     assert patient.sampler is not None
-    spread = np.std(look(patient.sampler, patient).around)
+    spread = np.std(draw_patches(patient.sampler, patient).around)
     right = patient.recipe.sampling.model_copy(
         update={"offset": "uniform", "scheme": "mixture", "balance_by": "scanner"}
     )
     other = Patient(patient.recipe.model_copy(update={"sampling": right}), patient.data)
     assert other.sampler is not None
-    uniform = np.std(look(other.sampler, other).around)
+    uniform = np.std(draw_patches(other.sampler, other).around)
     return [
         (
             "where in its patch the figure lies (spread, in sides)",
@@ -87,7 +87,7 @@ def _patches(patient: Patient) -> list[tuple[str, str, str]]:
 def _tested(patient: Patient) -> float:
     """Return the share of the test regions that the exercise's test patches cover."""
     seen = total = 0.0
-    for number, case in enumerate(patient.judged):
+    for number, case in enumerate(patient.held_out):
         width, height = case.width_px or 0, case.height_px or 0
         corners = exercise_patches(points_of(case.figures), width, height, [0, number])
         seen += covered_px(corners, width, height)

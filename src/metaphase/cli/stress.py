@@ -69,7 +69,7 @@ def stress(
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=None)
 
-        def tell(what: str, done: int, total: int) -> None:
+        def show(what: str, done: int, total: int) -> None:
             bar.update(task, description=what, completed=done, total=total)
 
         points = work.stress(
@@ -79,7 +79,7 @@ def stress(
             sweeps=chosen,
             shifts=real_shifts,
             runtime=open_runtime(opened, device, threads=threads),
-            tell=tell,
+            progress=show,
         )
     for one in chosen:
         mine = [point for point in points if point.sweep == one.name]

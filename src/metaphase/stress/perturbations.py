@@ -1,4 +1,4 @@
-"""Known changes of an image, one at a time and of known size: what ``metaphase stress`` sweeps."""
+"""Changes of an image of known kind and size: the sweeps of ``metaphase stress``."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ SWEEPS: tuple[Sweep, ...] = (
 
 
 class Changed(ArraySlide):
-    """A slide with all its pixels changed, held in memory; ``mpp`` is what it pretends to be."""
+    """A slide with changed pixels, in memory, and a resolution ``mpp`` that may be wrong."""
 
     def __init__(self, slide: Slide, change: Callable[[Pixels], Pixels], mpp: float) -> None:
         pixels = change(slide.read(0, 0, slide.width_px, slide.height_px))

@@ -1,4 +1,4 @@
-"""How far a detector carries: labelled images changed in known ways, scored at its own threshold.
+"""Scores of a model on labelled images that were changed in known ways, at its own threshold.
 
 OUT/stress.csv and stress.json hold F1 and count of every level (``report/stress.py`` draws them).
 OUT/detections keeps the detections of each level, so that an interrupted sweep can be resumed.
@@ -39,14 +39,14 @@ factor. Measured by ``studies/scanner_shifts.py`` on the crops and fields of its
 
 CSV_NAME, STRESS_NAME = "stress.csv", "stress.json"
 MOST_PX = 100_000_000
-"""Larger images would not fit into memory unchanged and changed."""
+"""Larger images do not fit into memory twice."""
 
-Tell = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The score of one level of one sweep; ``within`` tells that real scanners differ as much."""
+    """The score of one level of one sweep; ``within``: real scanners differ by as much."""
 
     sweep: str
     level: float
@@ -69,7 +69,7 @@ def stress(
     shifts: dict[str, float] | None = None,
     device: str = "auto",
     runtime: Runtime | None = None,
-    tell: Tell = lambda what, done, total: None,
+    progress: Progress = lambda what, done, total: None,
 ) -> list[Point]:
     """Sweep, score at the model's frozen threshold, and write everything to ``out``.
 
@@ -88,13 +88,13 @@ def stress(
     points = []
     try:
         for number, (sweep, level) in enumerate(steps):
-            tell(f"{sweep.name} {level:g} {sweep.unit}".strip(), number, len(steps))
+            progress(f"{sweep.name} {level:g} {sweep.unit}".strip(), number, len(steps))
             points.append(_point(work.detections(sweep, level), cases, sweep, level, shifts))
             _write_table(points, out / CSV_NAME)
     except KeyboardInterrupt:
-        message = f"interrupted; the same command goes on from {out}"
+        message = f"interrupted; the same command resumes from {out}"
         raise InterruptedRunError(message) from None
-    tell("", len(steps), len(steps))
+    progress("", len(steps), len(steps))
     _write(points, sweeps, shifts, model, dataset, out)
     return points
 
@@ -107,7 +107,7 @@ class _Work:
     runtime: Runtime
 
     def detections(self, sweep: Sweep, level: float) -> dict[str, Detections]:
-        """Return what is found at a level, by case; what is there already is not looked for."""
+        """Return the detections at a level, by case; those that the folder has are not repeated."""
         folder = self.folder / level_name(sweep, level)
         return {case.id: self._one(case, sweep, level, folder) for case in self.cases}
 
@@ -129,7 +129,7 @@ class _Work:
             changed = Changed(slide, lambda p: p if change is None else change(p, level), wrong)
             with changed:
                 found = detect(changed, self.model, runtime=self.runtime, tissue=False)
-            # It was looked at at a wrong resolution; it is scored at the right one.
+            # Detected at a wrong resolution, scored at the right one.
             found = found.with_provenance(mpp=slide.mpp)
         save_detections(found, place)
         return found
@@ -164,7 +164,7 @@ def _point(
 
 
 def largest_fall(points: Sequence[Point], sweeps: Sequence[str]) -> float | None:
-    """Return by how much F1 falls at most within the differences between real scanners."""
+    """Return the largest decrease of F1 within the differences between real scanners."""
     falls = []
     for name in sweeps:
         mine = [p for p in points if p.sweep == name and p.f1 is not None]
@@ -208,8 +208,8 @@ def _write(
 def read_shifts(path: str | Path) -> dict[str, float]:
     """Read the differences between scanners that ``studies/scanner_shifts.py`` measured."""
     try:
-        told = json.loads(read_text(path))["largest"]
-        return {str(name): float(value) for name, value in told.items()}
+        largest = json.loads(read_text(path))["largest"]
+        return {str(name): float(value) for name, value in largest.items()}
     except OSError as error:
         raise InputError.of(path, f"cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -90,7 +90,7 @@ def old(folder):
 @pytest.mark.parametrize(
     ("where", "number"),
     [
-        ("validation.protocol", "% of the judged pixels"),
+        ("validation.protocol", "% of the held-out pixels"),
         ("network.resize", "a figure of 50 px 78 px"),
         ("network.anchors", "12% of places"),
         ("optimiser.schedule_step", "% of 0.0001 reached"),
@@ -262,7 +262,7 @@ def test_a_batch_that_does_not_fit_is_an_error(folder, monkeypatch):
 
 
 def test_a_computer_has_memory():
-    assert network._computer_memory() > 1e6
+    assert network.computer_memory() > 1e6
 
 
 def test_a_step_and_patches_are_timed(folder, monkeypatch):

@@ -29,7 +29,7 @@ def test_a_window_is_soft_at_its_rim_and_whole_at_its_aim(seed, mpp):
     assert rim.max() == 0
     assert 0 <= alpha.min() <= alpha.max() <= 1
     rows, columns = np.mgrid[: alpha.shape[0], : alpha.shape[1]] + 0.5
-    near = np.hypot(columns - window.aim[0], rows - window.aim[1]) < CORE_UM / mpp - 1
+    near = np.hypot(columns - window.centre[0], rows - window.centre[1]) < CORE_UM / mpp - 1
     assert alpha[near].min() > 0.9
     steps = max(np.abs(np.diff(alpha, axis=axis)).max() for axis in (0, 1))
     assert steps < (0.75 if mpp > 0.3 else 0.55)

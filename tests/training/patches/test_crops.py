@@ -114,9 +114,9 @@ def test_every_dot_is_labelled_where_it_is_and_nothing_else_is(fields, crops, ji
 
 def test_decoys_have_no_mitotic_figures(fields, crops):
     data = patches(fields, crops, crops_negatives=1.0)
-    decoys = [p for _, pastes in composed(data) for p in pastes if p.decoy]
-    assert len(decoys) > 20
-    for paste in decoys:
+    negatives = [p for _, pastes in composed(data) for p in pastes if p.negative]
+    assert len(negatives) > 20
+    for paste in negatives:
         assert not reddish(np.ascontiguousarray(paste.picture.image)).any()
         assert (paste.picture.labels != Label.MITOTIC.code).all()
 
@@ -128,28 +128,28 @@ def test_figures_and_decoys_are_pasted_alike(fields, crops):
         "width": lambda p: p.alpha.shape[1],
         "feather": lambda p: p.feather_px,
         "alpha": lambda p: float(p.alpha.mean()),
-        "x": lambda p: p.aim[0],
-        "y": lambda p: p.aim[1],
-        "aim in window": lambda p: abs(p.picture.aim[0] / p.alpha.shape[1] - 0.5),
+        "x": lambda p: p.centre[0],
+        "y": lambda p: p.centre[1],
+        "aim in window": lambda p: abs(p.picture.centre[0] / p.alpha.shape[1] - 0.5),
     }
     from scipy.stats import ks_2samp
 
     for name, of in alike.items():
-        figures = [of(p) for p in pastes if not p.decoy]
-        decoys = [of(p) for p in pastes if p.decoy]
-        assert min(len(figures), len(decoys)) > 150
-        assert ks_2samp(figures, decoys).statistic < 0.16, name
+        figures = [of(p) for p in pastes if not p.negative]
+        negatives = [of(p) for p in pastes if p.negative]
+        assert min(len(figures), len(negatives)) > 150
+        assert ks_2samp(figures, negatives).statistic < 0.16, name
 
 
 def test_figures_lie_anywhere(fields, crops):
     data = patches(fields, crops, patches_per_epoch=100, crops_negatives=0.0)
     pastes = [p for _, some in composed(data, 100) for p in some]
-    assert not any(p.decoy for p in pastes)
-    aims = np.array([p.aim for p in pastes])
+    assert not any(p.negative for p in pastes)
+    aims = np.array([p.centre for p in pastes])
     assert (np.ptp(aims, axis=0) > 120).all()
     assert (aims >= 23).all()
     assert (aims <= 169).all()
-    off = [np.abs(p.picture.aim - np.array(p.alpha.shape[::-1]) / 2).max() for p in pastes]
+    off = [np.abs(p.picture.centre - np.array(p.alpha.shape[::-1]) / 2).max() for p in pastes]
     assert np.mean(off) > 4  # and anywhere in their window
 
 
@@ -169,7 +169,9 @@ def test_no_paste_covers_a_figure(fields, crops):
         assert len(patch.points) == len(patch.boxes) == len(patch.labels)
         for n, paste in enumerate(pastes):
             later = [p.box for p in pastes[n + 1 :]]
-            assert not any((b[:2] < paste.aim).all() and (paste.aim < b[2:]).all() for b in later)
+            assert not any(
+                (b[:2] < paste.centre).all() and (paste.centre < b[2:]).all() for b in later
+            )
 
 
 # --- the same for everybody
@@ -202,9 +204,9 @@ def test_crops_arrive_where_they_are_sent_and_go_with_their_owner(crops):
     sent = pickle.loads(pickle.dumps(owner))
     one, other = (c.figure(rng_for(1, 2, 3), 0, 0.25) for c in (owner, sent))
     assert np.array_equal(one.image, other.image)
-    folder = owner._path.parent
+    folder = owner.folder
     assert folder.is_dir()
-    owner._delete()
+    owner.close()
     assert not folder.exists()
 
 

@@ -65,7 +65,7 @@ def test_a_pool_keeps_few_slides_open(dataset):
     pool["a"]
     pool["c"]  # b was unused for longest
     assert pool["a"] is first
-    assert len(pool._open) == 2
+    assert pool.open_slides == 2
     pool.close()
     assert pool["a"].read(0, 0, 4, 4).shape == (4, 4, 3)
 
@@ -74,5 +74,5 @@ def test_a_pool_arrives_empty_where_it_is_sent(dataset):
     pool = SlidePool({case.id: case for case in dataset})
     pool["a"]
     sent = pickle.loads(pickle.dumps(pool))
-    assert len(sent._open) == 0
+    assert sent.open_slides == 0
     assert np.array_equal(sent["a"].read(3, 4, 8, 8), pool["a"].read(3, 4, 8, 8))

@@ -54,18 +54,18 @@ def test_a_run_looks_twice_and_goes_on_where_it_stopped(
     found = detect(tmp_path / "data" / "images" / "case3.png", model, mpp=0.25)
     assert found.provenance.model_id == model.id
 
-    monkeypatch.setattr(room, "_KEEP", 4)
-    learn = room._Run._learn
+    monkeypatch.setattr(room, "CHECKPOINT_STEPS", 4)
+    learn = room.SecondStageRun.learn
 
     def interrupted(self, *batch):
         if self.step == 6:
             raise KeyboardInterrupt
         learn(self, *batch)
 
-    monkeypatch.setattr(room._Run, "_learn", interrupted)
-    with pytest.raises(InterruptedRunError, match="goes on"):
+    monkeypatch.setattr(room.SecondStageRun, "learn", interrupted)
+    with pytest.raises(InterruptedRunError, match="resumes"):
         train(recipe, out=tmp_path / "parts", show=False)
-    monkeypatch.setattr(room._Run, "_learn", learn)
+    monkeypatch.setattr(room.SecondStageRun, "learn", learn)
     parts = train(recipe, out=tmp_path / "parts", show=False)
     for name, value in weights(whole).items():
         assert torch.equal(value, weights(parts)[name]), name

@@ -1,9 +1,9 @@
 """Adapt a finished model file to the unlabelled images of a scanner.
 
-The source data are not needed. The method is one of ``methods/`` that can do without labels:
-``adabn`` re-estimates statistics in one pass, ``mean-teacher`` teaches for some hundred steps. The
-new model file tells on its card what it was made of. Progress is kept in ``OUT/.adapting``: the
-same call after an interruption goes on, and gives the same model.
+The source data are not needed. The method is one of ``methods/`` that needs no labels: ``adabn``
+re-estimates statistics in one pass, ``mean-teacher`` trains for some hundred steps. The card of the
+new model file names the old model and the method. Progress is kept in ``OUT/.adapting``: the same
+call resumes after an interruption, and gives the same model.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Adaptation:
-    """How a model is adapted. Without labels nothing else would tell when to stop, so the steps are
-    few and small."""
+    """How a model is adapted. Without labels there is no score to stop by, so the steps are few and
+    small."""
 
     options: AdaptOptions
     steps: int = 200
@@ -71,7 +71,7 @@ def adaptation(method: str = "adabn", overrides: Sequence[str] = (), **changes: 
     if find_method(options.method).unlabelled != "needed":
         raise RecipeError.of(
             "--method",
-            f"{options.method!r} needs labels, and here are none",
+            f"{options.method!r} needs labels, and adapting has none",
             way_out="adabn or mean-teacher, or a recipe with [adapt]",
         )
     return Adaptation(options, **changes)
@@ -85,7 +85,7 @@ def adapt_model(
     *,
     progress: Progress | None = None,
 ) -> Model:
-    """Adapt a model to the look of unlabelled cases and write a new model file to ``out``.
+    """Adapt a model to unlabelled cases and write a new model file to ``out``.
 
     Raises ModelFileError for a model without weights for PyTorch, SlideError and UnknownMppError
     for images, RecipeError, InterruptedRunError on Ctrl-C.
@@ -96,7 +96,7 @@ def adapt_model(
     if out.resolve() == model.folder.resolve():
         raise ModelFileError.of(out, "is the model itself", way_out="choose another --out")
     if (out / "card.json").is_file():
-        return _known(out, model, how, unlabelled)
+        return _finished(out, model, how, unlabelled)
     network = load_network(model)
     recipe = _recipe(model)
     patches = _patches(model, unlabelled, how, recipe)
@@ -105,12 +105,12 @@ def adapt_model(
     method = find_method(how.options.method)(how.options, setting)
     work = out / WORK_NAME
     try:
-        _claim(work, _told(model, how, unlabelled))
+        _claim(work, _record(model, how, unlabelled))
         if how.options.method not in _NO_STEPS:
             _teach(network, method, patches, model, how, work, progress)
         method.finish(network, patches.draw)
     except KeyboardInterrupt:
-        message = f"interrupted; the same command goes on from {work}"
+        message = f"interrupted; the same command resumes from {work}"
         raise InterruptedRunError(message) from None
     adapted = _save(network.eval(), model, how, unlabelled, out)
     shutil.rmtree(work, ignore_errors=True)
@@ -126,8 +126,8 @@ def _teach(
     work: Path,
     progress: Progress | None,
 ) -> None:
-    """Take the steps that are left. Statistics of batch normalisation stay as they are: a batch of
-    one scanner would pull them about; re-estimating them is adabn's part."""
+    """Take the remaining steps. Statistics of batch normalisation are not changed: batches are too
+    small to estimate them; that is adabn's purpose."""
     trained = [p for p in (*network.parameters(), *method.parameters()) if p.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=how.learning_rate, weight_decay=1e-4)
     state = work / "state.pt"
@@ -209,17 +209,17 @@ def _patches(
 
 
 def _recipe(model: Model) -> Recipe:
-    """Return what the card says of augmentation and radii; defaults where it says nothing."""
+    """Return the card's augmentation and radii as a recipe; defaults where it has none."""
     minimal: dict[str, Any] = {
         "name": model.card.name,
         "data": {"sources": [{"labels": "none"}], "split": {}},
         "network": {"kind": "compact", "mpp": model.card.input.mpp},
         "sampling": {"patches_per_epoch": 1},
     }
-    told = with_present_names(model.card.recipe, file="card", warn=False)
+    recipe = with_present_names(model.card.recipe, file="card", warn=False)
     for section in ("augment", "validation"):
-        if isinstance(told.get(section), dict):
-            minimal[section] = {k: v for k, v in told[section].items() if v is not None}
+        if isinstance(recipe.get(section), dict):
+            minimal[section] = {k: v for k, v in recipe[section].items() if v is not None}
     try:
         return parse_recipe(minimal)
     except RecipeError:  # the card is of another version
@@ -236,11 +236,11 @@ def _save(
     if model.onnx_path is not None:
         onnx = export_onnx(network, out / WORK_NAME / "model.onnx")
     part = out / WORK_NAME / "model"
-    alone = card.model_copy(update={"second_stage": None})  # that one looks at other pixels
+    alone = card.model_copy(update={"second_stage": None})  # it sees other pixels
     unfinished = save_model(part, alone, weights=network.state_dict(), onnx=onnx)
     described = describe_domains(unfinished, unlabelled.cases)
     if described is not None:
-        # What the old network made of its own training images says nothing of the new one.
+        # Statistics of the old network's features do not hold for the new one.
         card = card.model_copy(update={"domains": described})
     if model.second_stage is not None:
         shutil.copytree(
@@ -269,14 +269,14 @@ def _card(model: Model, how: Adaptation, unlabelled: Unlabelled) -> ModelCard:
             "threshold": threshold.model_copy(update={"protocol": protocol, "f1": None}),
             "training_data": [*model.card.training_data, images],
             # The scores were those of other weights.
-            "scores": CardScores({"adapted": _told(model, how, unlabelled)}),
+            "scores": CardScores({"adapted": _record(model, how, unlabelled)}),
             "domains": None,
             "seed": how.seed,
         }
     )
 
 
-def _told(model: Model, how: Adaptation, unlabelled: Unlabelled) -> dict[str, Any]:
+def _record(model: Model, how: Adaptation, unlabelled: Unlabelled) -> dict[str, Any]:
     return {
         "from": model.card.name,
         "from_id": model.id,
@@ -291,25 +291,25 @@ def _told(model: Model, how: Adaptation, unlabelled: Unlabelled) -> dict[str, An
     }
 
 
-def _claim(work: Path, told: dict[str, Any]) -> None:
-    """Begin, or go on with what is the same in everything; else begin anew."""
+def _claim(work: Path, record: dict[str, Any]) -> None:
+    """Keep the progress of the same adaptation; remove that of another."""
     path = work / "adaptation.json"
-    text = json.dumps(told, indent=2, sort_keys=True)
+    text = json.dumps(record, indent=2, sort_keys=True)
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return
     shutil.rmtree(work, ignore_errors=True)
     write_text(path, text)
 
 
-def _known(out: Path, model: Model, how: Adaptation, unlabelled: Unlabelled) -> Model:
-    there = load_model(out)
-    if there.card.scores.entries.get("adapted") != json.loads(
-        json.dumps(_told(model, how, unlabelled))
+def _finished(out: Path, model: Model, how: Adaptation, unlabelled: Unlabelled) -> Model:
+    finished = load_model(out)
+    if finished.card.scores.entries.get("adapted") != json.loads(
+        json.dumps(_record(model, how, unlabelled))
     ):
         raise ModelFileError.of(
             out, "holds another model", way_out="choose another --out, or remove the folder"
         )
-    return there
+    return finished
 
 
 def _scanner(unlabelled: Unlabelled) -> str:

@@ -1,4 +1,4 @@
-"""What a recipe's ``[adapt]`` can say of any method; a method's file adds its own fields."""
+"""The fields of ``[adapt]`` that all methods have; a method's file adds its own."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from metaphase.training.recipe.sections import Section
 
 
 class AdaptOptions(Section):
-    """A method that makes the detector hold up on other scanners. Several are given as
-    `[[adapt]]`, and are applied in their order."""
+    """A method of domain adaptation. Several are given as `[[adapt]]` and applied in order."""
 
     method: str = Field(description="Name of the method; its own fields stand beside it.")
     by: Literal["scanner", "tumour", "species", "laboratory", "group"] | None = Field(
         default=None,
-        description="Domains that the method tells apart; by default those of "
+        description="Kind of domains of the method; by default that of "
         "`sampling.balance_by`, or scanners.",
     )
     unlabelled_share: float = Field(

@@ -1,4 +1,4 @@
-"""Which methods there are: files in ``methods/``, and what a program registers itself."""
+"""The methods of domain adaptation: files in ``methods/``, and those that a program registers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REGISTERED: dict[str, type[Method]] = {}
 
 
 def register(method: MethodT) -> MethodT:
-    """Make a method known by its ``name``. A decorator; the same name again replaces it."""
+    """Register a method by its ``name``. A decorator; a second method of that name replaces it."""
     _REGISTERED[method.name] = method
     return method
 
@@ -56,7 +56,7 @@ def read_options(value: Any) -> AdaptOptions:
     try:
         return section.model_validate(_tuples(value))
     except ValidationError as error:
-        raise ValueError("; ".join(_told(error, section))) from None
+        raise ValueError("; ".join(_problems(error, section))) from None
 
 
 def _tuples(value: Any) -> Any:
@@ -68,13 +68,13 @@ def _tuples(value: Any) -> Any:
     return value
 
 
-def _told(error: ValidationError, section: type[AdaptOptions]) -> list[str]:
+def _problems(error: ValidationError, section: type[AdaptOptions]) -> list[str]:
     known = ", ".join(section.model_fields)
-    told = []
+    problems = []
     for item in error.errors():
         place = ".".join(map(str, item["loc"]))
         if item["type"] == "extra_forbidden":
-            told.append(f"{place} is not a known key, known here: {known}")
+            problems.append(f"{place} is not a known key, known here: {known}")
         else:
-            told.append(f"{place}: {item['msg'].removeprefix('Value error, ')}")
-    return told
+            problems.append(f"{place}: {item['msg'].removeprefix('Value error, ')}")
+    return problems

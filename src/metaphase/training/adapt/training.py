@@ -1,4 +1,4 @@
-"""The methods of a recipe's ``[adapt]`` in a training run: what they are fed, and when they act."""
+"""The methods of a recipe's ``[adapt]`` in a training run, with their unlabelled patches."""
 
 from __future__ import annotations
 
@@ -41,26 +41,26 @@ class Adapting:
         if not self.options:
             return
         kinds = [find_method(options.method) for options in self.options]
-        there = unlabelled if unlabelled and len(unlabelled) else None
-        missing = [kind.name for kind in kinds if kind.unlabelled == "needed" and not there]
-        if missing:
+        usable = unlabelled if unlabelled and len(unlabelled) else None
+        unmet = [kind.name for kind in kinds if kind.unlabelled == "needed" and not usable]
+        if unmet:
             raise RecipeError.of(
                 "recipe",
-                f"{', '.join(missing)} needs unlabelled cases, and there are none",
+                f"{', '.join(unmet)} needs unlabelled cases, and there are none",
                 record="adapt",
                 way_out="name them in data.split.unlabelled",
             )
         by = common_by(recipe, self.options)
         cases = [*patches.dataset.select([c.id for c in patches.sampler.cases])]
-        others = list(there.cases) if there else []
+        others = list(usable.cases) if usable else []
         names = tuple(dict.fromkeys(domain_of(case, by) for case in [*cases, *others]))
         codes = {name: code for code, name in enumerate(names)}
         patches.domain_codes = {case.id: codes[domain_of(case, by)] for case in cases}
-        if there and any(kind.unlabelled != "unused" for kind in kinds):
+        if usable and any(kind.unlabelled != "unused" for kind in kinds):
             share = max(options.unlabelled_share for options in self.options)
             self.batch_size = max(1, round(share * recipe.trainer.batch_size))
             self.unlabelled = UnlabelledPatches(
-                there,
+                usable,
                 recipe.augment,
                 length=self.batch_size * max(1, len(patches) // recipe.trainer.batch_size),
                 seed=recipe.seed,
@@ -75,8 +75,8 @@ class Adapting:
             kind(options, setting) for kind, options in zip(kinds, self.options, strict=True)
         ]
 
-    def beside(self, labelled: Any, trainer: pl.Trainer) -> Any:
-        """Return the loader of a run: of labelled patches, or of both kinds side by side."""
+    def with_unlabelled(self, labelled: Any, trainer: pl.Trainer) -> Any:
+        """Return the loader of a run: of labelled patches, or of labelled and unlabelled ones."""
         if self.unlabelled is None:
             return labelled
         loader = unlabelled_loader(
@@ -87,11 +87,11 @@ class Adapting:
             world=trainer.world_size,
         )
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=FutureWarning)  # Lightning's own affair
+            warnings.filterwarnings("ignore", category=FutureWarning)  # of Lightning itself
             return CombinedLoader({"labelled": labelled, "unlabelled": loader}, "min_size")
 
     def finish(self, network: Network) -> None:
-        """Let the methods act on the final weights."""
+        """Call the methods with the final weights."""
         draw = self.unlabelled.draw if self.unlabelled else None
         for method in self.methods:
             method.finish(network, draw)
@@ -111,12 +111,12 @@ def setting_of(
 
 
 def common_by(recipe: Recipe, options: tuple[AdaptOptions, ...]) -> str:
-    """Return the kind of domain that all methods of a run tell apart. Raises RecipeError."""
+    """Return the kind of domain that all methods of a run use. Raises RecipeError."""
     named = {o.by for o in options if o.by is not None}
     if len(named) > 1:
         raise RecipeError.of(
             "recipe",
-            f"methods tell different domains apart: {', '.join(sorted(named))}",
+            f"methods use different kinds of domains: {', '.join(sorted(named))}",
             record="adapt.by",
             way_out="name one kind of domain for all",
         )

@@ -26,14 +26,14 @@ FINISH_EPOCH = 2**31 - 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
-    """A patch as it is on the slide, and strongly varied, in the same position."""
+    """A patch unchanged and strongly augmented, in the same position."""
 
     plain: Patch
     varied: NDArray[np.uint8]
 
 
 class UnlabelledPatches:
-    """All unlabelled patches of all epochs; ``len`` is an epoch's. ``codes`` tell domains apart."""
+    """All unlabelled patches of all epochs; ``len`` is an epoch's. ``codes``: of domains."""
 
     def __init__(
         self,

@@ -1,1 +1,1 @@
-"""What the doctor looks at: labels and split, patches, network, run. One module a subject."""
+"""Checks of a recipe and its data: labels and split, patches, network, run."""

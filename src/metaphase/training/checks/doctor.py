@@ -1,7 +1,7 @@
-"""The doctor: examines a recipe and its data before the first step.
+"""``metaphase doctor``: checks of a recipe and its data before the first step.
 
-Each check is a function from the patient (recipe, labels, split) to findings; ``CHECKS`` names them
-in the order of reading. To add one, write the function and put it there.
+Each check is a function from the patient (recipe, labels, split) to findings. ``CHECKS`` lists them
+in the order of the report; add a function to it to add a check.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CHECKS: tuple[Check, ...] = (
     network.head,
     network.weights,
     run.learning_rate,
-    run.judgement,
+    run.validation,
     run.environment,
     network.memory,
 )
@@ -48,11 +48,11 @@ def examine(
     pixels: bool = False,
     watch: Callable[[str], None] = lambda name: None,
 ) -> list[Finding]:
-    """Return everything that was found, in the order of reading.
+    """Return all findings, in the order of the report.
 
-    ``measure`` times a few steps and patches here, unless an error was found before. ``pixels``
-    compares the images of the split's parts and the crops, which takes minutes. ``watch`` is called
-    with each check's name as it begins.
+    ``measure`` times a few steps and patches on this computer, unless there was an error.
+    ``pixels`` compares the images of the split's parts and the crops, which takes minutes.
+    ``watch`` is called with each check's name as it begins.
     """
     try:
         data = load_data(with_present_images(recipe), check=False)
@@ -71,7 +71,7 @@ def examine(
 
 
 def worst(findings: Iterable[Finding]) -> Level:
-    """Return the gravest level of all findings; "ok" for none."""
+    """Return the worst level of all findings; "ok" for none."""
     order = list(Level)
     return max((finding.level for finding in findings), key=order.index, default=Level.OK)
 
@@ -96,7 +96,7 @@ def _run(
         watch((check.__doc__ or check.__name__).splitlines()[0])
         try:
             yield from check(patient)
-        except InputError as error:  # one check that cannot go on does not stop the others
+        except InputError as error:  # of one check; the others are run
             yield from (
                 Finding(Level.ERROR, p.record or p.file, p.message, "", p.way_out)
                 for p in error.problems

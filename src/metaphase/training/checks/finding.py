@@ -1,4 +1,4 @@
-"""A finding of the doctor, and the patient."""
+"""A finding of the doctor, and the patient that is examined."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from metaphase.units import scanner_mpp
 
 
 class Level(StrEnum):
-    """How bad it is. Only errors stop a training."""
+    """Severity. Only errors prevent a training."""
 
     OK = "ok"
     NOTE = "note"
@@ -28,7 +28,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at: how bad, where in the recipe, what, the number, the way out."""
+    """One result of a check: severity, place in the recipe, message, number, way out."""
 
     level: Level
     where: str
@@ -46,12 +46,12 @@ class Patient:
 
     @cached_property
     def training(self) -> Dataset:
-        """The labelled training cases that the data set has."""
+        """The labelled training cases."""
         return self._part(self.data.split.training)
 
     @cached_property
-    def judged(self) -> Dataset:
-        """The labelled cases that are kept from training: validation and test."""
+    def held_out(self) -> Dataset:
+        """The labelled cases of validation and test."""
         return self._part((*self.data.split.validation, *self.data.split.test))
 
     @cached_property
@@ -61,7 +61,7 @@ class Patient:
 
     @cached_property
     def sampler(self) -> Sampler | None:
-        """The sampler of the run, from what the labels tell; None where they tell no sizes."""
+        """The sampler of the run, from the labels alone; None where they lack image sizes."""
         recipe, by = self.recipe, self.recipe.sampling.balance_by
         mined = recipe.sampling.mined
         places = load_mined(mined) if mined and mined.is_file() else {}
@@ -105,12 +105,12 @@ class Patient:
         return max(1, -(-max(1, patches // trainer.batch_size) // trainer.accumulate))
 
     def _part(self, ids: Sequence[str]) -> Dataset:
-        wanted = set(ids)
-        return self.data.regions.where(lambda case: case.labelled and case.id in wanted)
+        of_part = set(ids)
+        return self.data.regions.where(lambda case: case.labelled and case.id in of_part)
 
 
 def mpp_of(case: Case) -> float | None:
-    """Return the resolution that labels or scanner tell, um/px."""
+    """Return the resolution by the labels or the scanner, um/px; None where it is unknown."""
     return case.mpp or scanner_mpp(case.scanner)
 
 

@@ -1,4 +1,4 @@
-"""Labels and split: is there something to learn from, and does nothing leak?"""
+"""Checks of labels, images, split and leakage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _UNLIKE = 0.15
 
 
 def labels(patient: Patient) -> Iterator[Finding]:
-    """What there is to learn from."""
+    """Numbers of cases, figures and hard negatives to train on."""
     training = patient.training
     figures, hard = training.count(), training.count(Label.HARD_NEGATIVE)
     measured = f"{len(training)} cases, {figures} mitotic figures, {hard} hard negatives"
@@ -26,22 +26,22 @@ def labels(patient: Patient) -> Iterator[Finding]:
         yield Finding(Level.ERROR, "data", "no training case has a mitotic figure", measured)
     elif figures < _FEW_FIGURES:
         way_out = "add sources, or augment strongly"
-        yield Finding(Level.NOTE, "data", "few mitotic figures to learn from", measured, way_out)
+        yield Finding(Level.NOTE, "data", "few mitotic figures to train on", measured, way_out)
     else:
-        yield Finding(Level.OK, "data", "labels to learn from", measured)
+        yield Finding(Level.OK, "data", "labels to train on", measured)
 
 
 def images(patient: Patient) -> Iterator[Finding]:
-    """Whether the pixels are there and their resolution is known."""
-    cases = [*patient.training, *patient.judged]
+    """Whether the images exist and their resolution is known."""
+    cases = [*patient.training, *patient.held_out]
     folders = [s.images for s in patient.recipe.data.sources if s.images and not s.images.is_dir()]
     absent = [case.id for case in cases if case.image is None or not case.image.is_file()]
     if absent:
-        told = f"; there is no folder {shown(folders)}" if folders else ""
+        absent_folders = f"; there is no folder {shown(folders)}" if folders else ""
         yield Finding(
             Level.ERROR,
             "data.sources",
-            f"images are missing: {shown(absent)}{told}",
+            f"images are missing: {shown(absent)}{absent_folders}",
             f"{len(absent)} of {len(cases)} cases",
             "name their folder as images of the source",
         )
@@ -50,9 +50,9 @@ def images(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             Level.NOTE,
             "data.sources",
-            f"neither labels nor scanner tell the resolution of {shown(unknown)}",
+            f"the resolution of {shown(unknown)} is in neither labels nor scanner name",
             f"{len(unknown)} of {len(cases)} cases",
-            "if the image files do not tell it either, give mpp for the source",
+            "if the image files lack it, too, give mpp for the source",
         )
     mpp = patient.recipe.network.mpp
     coarse = [c.id for c in cases if (found := mpp_of(c)) and found > 1.4 * mpp]
@@ -60,14 +60,14 @@ def images(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             Level.TRAP,
             "network.mpp",
-            f"{shown(coarse)} are coarser than the network: pixels would be made up",
+            f"{shown(coarse)} are coarser than the network: pixels would be interpolated",
             f"{max(mpp_of(c) or 0 for c in cases):.3g} against {mpp:.3g} um/px",
             "choose a coarser network.mpp",
         )
 
 
 def split(patient: Patient) -> Iterator[Finding]:
-    """Unlabelled, doubled, unknown and leaking cases; parts that are missing."""
+    """Unlabelled, duplicate, unknown and leaking cases; missing parts."""
     from metaphase.labels.splits import check_split
 
     chosen, whole = patient.data.split, patient.data.regions
@@ -77,12 +77,12 @@ def split(patient: Patient) -> Iterator[Finding]:
         yield from _leaks(error, "data.split")
     else:
         sizes = ", ".join(f"{len(ids)} {part}" for part, ids in chosen.parts().items() if ids)
-        yield Finding(Level.OK, "data.split", "no case is unlabelled, doubled or leaking", sizes)
+        yield Finding(Level.OK, "data.split", "no case is unlabelled, duplicate or leaking", sizes)
     if not chosen.validation:
         yield Finding(
             Level.TRAP,
             "data.split",
-            "no validation cases: nothing can choose the best epoch or the threshold honestly",
+            "no validation cases to choose the best epoch and the threshold on",
             "0 cases",
             "put cases aside, or split = 'stratified'",
         )
@@ -94,7 +94,7 @@ def split(patient: Patient) -> Iterator[Finding]:
 
 
 def crops(patient: Patient) -> Iterator[Finding]:
-    """Whether crops are of slides that the run is judged on, by name."""
+    """Whether crops are of held-out slides, by name."""
     if not len(patient.data.crops):
         return
     from metaphase.training.data.load import check_crops
@@ -105,13 +105,13 @@ def crops(patient: Patient) -> Iterator[Finding]:
     except SplitError as error:
         yield from _leaks(error, "data.sources")
     else:
-        message = "no crop is of a slide that is judged on, by name"
+        message = "no crop is of a held-out slide, by name"
         way_out = "--check-pixels compares the images"
         yield Finding(Level.OK, "data.sources", message, measured, way_out)
 
 
 def pixels(patient: Patient) -> Iterator[Finding]:
-    """Whether the same pixels are on two sides, whatever they are called (reads all images)."""
+    """Whether images of two parts share pixels, whatever their names (reads all images)."""
     from metaphase.training.data.heldout import refuse_shared_images
 
     split = patient.data.split
@@ -133,8 +133,8 @@ def pixels(patient: Patient) -> Iterator[Finding]:
     except SplitError as error:
         yield from _leaks(error, "data")
     else:
-        told = ", ".join(f"{count} {part}" for part, count in sizes.items())
-        measured = told + (f"; {crops} crops against {held} held-out cases" if crops else "")
+        parts = ", ".join(f"{count} {part}" for part, count in sizes.items())
+        measured = parts + (f"; {crops} crops against {held} held-out cases" if crops else "")
         yield Finding(Level.OK, "data", "no pixels are on two sides", measured)
 
 
@@ -145,30 +145,32 @@ def _leaks(error: SplitError, where: str) -> Iterator[Finding]:
 
 
 def scanners(patient: Patient) -> Iterator[Finding]:
-    """Whether training and judged cases come from the same scanners, on purpose or not."""
-    train, judged = _shares(patient.training), _shares(patient.judged)
-    if not train or not judged:
+    """Whether training and held-out cases come from the same scanners."""
+    train, held_out = _shares(patient.training), _shares(patient.held_out)
+    if not train or not held_out:
         return
-    told = ", ".join(f"{s} {train.get(s, 0):.0%}/{judged.get(s, 0):.0%}" for s in train | judged)
-    unseen = [scanner for scanner in judged if scanner not in train]
+    shares = ", ".join(
+        f"{s} {train.get(s, 0):.0%}/{held_out.get(s, 0):.0%}" for s in train | held_out
+    )
+    unseen = [scanner for scanner in held_out if scanner not in train]
     if unseen:
         yield Finding(
-            Level.OK, "data.split", f"judged on a scanner not trained on: {shown(unseen)}", told
+            Level.OK, "data.split", f"scored on a scanner not trained on: {shown(unseen)}", shares
         )
-    elif max(abs(train.get(s, 0) - judged.get(s, 0)) for s in train | judged) > _UNLIKE:
+    elif max(abs(train.get(s, 0) - held_out.get(s, 0)) for s in train | held_out) > _UNLIKE:
         yield Finding(
             Level.TRAP,
             "data.split",
             "the split is blind to the scanner: the parts differ in their cases' scanners",
-            told,
+            shares,
             "split = 'stratified', or leave a scanner out on purpose",
         )
     elif len(train) > 1:
         yield Finding(
             Level.NOTE,
             "data.split",
-            "every judged scanner is trained on: the score says nothing of a new scanner",
-            told,
+            "every held-out scanner is trained on: the score says nothing about other scanners",
+            shares,
             "also run 'metaphase cross-validate --by scanner'",
         )
     else:
@@ -179,7 +181,7 @@ def scanners(patient: Patient) -> Iterator[Finding]:
             Level.NOTE,
             "sampling.balance_by",
             "scanners are not balanced and differ in their number of cases",
-            told,
+            shares,
             "balance_by = 'scanner'",
         )
 

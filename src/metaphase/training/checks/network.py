@@ -1,4 +1,4 @@
-"""Network: can it see figures of this size, and does it fit into memory?"""
+"""Checks of the network: anchors, head, weights, memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ADAM_BYTES = 16  # a weight, its gradient and two moments, 4 bytes each
 
 
 def anchors(patient: Patient) -> Iterator[Finding]:
-    """Whether figures meet anchors of their size, wherever they lie."""
+    """Whether anchors fit the figures' size, wherever the figures lie."""
     network = patient.recipe.network
     if not len(patient.sizes):
         return
@@ -40,7 +40,7 @@ def anchors(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             Level.TRAP,
             "network.resize",
-            "torchvision resizes every patch unasked: figures change their size",
+            "torchvision resizes every patch by default: figures change their size",
             f"{patch_px} px become {_RESIZED_PX}, a figure of {side:.0f} px {side * scale:.0f} px",
             "resize = 'none'",
         )
@@ -50,7 +50,7 @@ def anchors(patient: Patient) -> Iterator[Finding]:
 
 
 def _fit(part: float, side: float, key: str, way_out: str) -> Finding:
-    """Tell what part of the figures, of ``side`` px, the anchors meet."""
+    """Return a finding on the part of the figures, of ``side`` px, that anchors fit."""
     measured = f"{part:.0%} of places have an anchor with IoU >= 0.5"
     if part >= _SOME:
         return Finding(Level.OK, key, "anchors fit the figures", measured)
@@ -95,10 +95,10 @@ def _multiple(recipe: Recipe) -> int:
 
 
 def weights(patient: Patient) -> Iterator[Finding]:
-    """Whether the starting weights are there."""
+    """Whether the initial weights exist."""
     name = patient.recipe.network.weights
     if name == "none":
-        message, way_out = "training starts from nothing", "weights = 'coco' or 'imagenet'"
+        message, way_out = "training starts from random weights", "weights = 'coco' or 'imagenet'"
         yield Finding(Level.NOTE, "network.weights", message, "", way_out)
     elif name not in ("coco", "imagenet") and not Path(name).is_file():
         yield Finding(Level.ERROR, "network.weights", f"{name} is missing")
@@ -107,7 +107,7 @@ def weights(patient: Patient) -> Iterator[Finding]:
 def memory(patient: Patient) -> Iterator[Finding]:
     """Whether a batch fits into the device's memory."""
     if patient.recipe.sampling.patch_px % _multiple(patient.recipe):
-        return  # told by ``head``; the network cannot even be run
+        return  # reported by ``head``; the network cannot be run
     try:
         need = memory_needed(patient.recipe)
     except ImportError:
@@ -169,10 +169,10 @@ def memory_available(recipe: Recipe) -> tuple[float, str]:
 
     if recipe.trainer.accelerator != "cpu" and torch.cuda.is_available():
         return float(torch.cuda.get_device_properties(0).total_memory) * 0.95, "GPU"
-    return _computer_memory(), "computer"
+    return computer_memory(), "computer"
 
 
-def _computer_memory() -> float:
+def computer_memory() -> float:
     """Return the memory that is free here, or what the container leaves, in bytes."""
     limits = [float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))]
     for path in ("/proc/meminfo",):

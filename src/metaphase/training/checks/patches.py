@@ -1,4 +1,4 @@
-"""Patches: what an epoch shows the network."""
+"""Checks of the patches of an epoch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from metaphase.training.checks.finding import Finding, Level, Patient
 from metaphase.training.patches.patch import CaseTargets
 from metaphase.training.patches.sampling import Sampler
 
-_LOOKED_AT = 2000
+_MOST_PATCHES = 2000
 _RARE, _EVERYWHERE = 0.1, 0.9
 _SAME_PLACE = 0.05
 _CELL_PX = 8
@@ -20,8 +20,8 @@ _CELL_PX = 8
 
 @dataclass(frozen=True)
 class Epoch:
-    """What some patches of the first epoch hold: figures a patch, and where those lie that the
-    patch was drawn around, in parts of its side."""
+    """Figures in some patches of the first epoch, and where in its patch the figure lies that the
+    patch was drawn around, in parts of the patch's side."""
 
     mitotic: list[int]
     hard: list[int]
@@ -30,12 +30,12 @@ class Epoch:
     figures: int
 
 
-def look(sampler: Sampler, patient: Patient) -> Epoch:
-    """Draw patches as the run will, without their pixels."""
+def draw_patches(sampler: Sampler, patient: Patient) -> Epoch:
+    """Draw the patches of the run, without their pixels."""
     box_um = patient.recipe.data.box_um
     targets = {c.id: CaseTargets(patient.training[c.id], c.mpp, box_um) for c in sampler.cases}
     mitotic, hard, around, seen = [], [], [], set()
-    for index in range(min(len(sampler), _LOOKED_AT)):
+    for index in range(min(len(sampler), _MOST_PATCHES)):
         spec = sampler.spec(0, index)
         points, _, labels, _ = targets[spec.case_id].inside(spec)
         own = points[labels == Label.MITOTIC.code]
@@ -51,14 +51,14 @@ def look(sampler: Sampler, patient: Patient) -> Epoch:
 
 
 def figures(patient: Patient) -> Iterator[Finding]:
-    """How many patches hold figures, how many figures an epoch shows, where they lie."""
+    """How many patches show figures, how many figures an epoch shows, where they lie."""
     sampler = patient.sampler
     if sampler is None:
         return
-    epoch = look(sampler, patient)
+    epoch = draw_patches(sampler, patient)
     part = np.mean([n > 0 for n in epoch.mitotic])
     measured = (
-        f"{part:.0%} of {len(sampler)} patches hold mitotic figures, "
+        f"{part:.0%} of {len(sampler)} patches show mitotic figures, "
         f"{np.mean([n > 0 for n in epoch.hard]):.0%} hard negatives; "
         f"{epoch.seen} of {epoch.figures} figures seen in the first {len(epoch.mitotic)}"
     )
@@ -69,7 +69,7 @@ def figures(patient: Patient) -> Iterator[Finding]:
         )
         yield Finding(Level.TRAP, "sampling", message, measured, way_out)
     elif part > _EVERYWHERE:
-        message, way_out = "hardly a patch is without figures", "raise sampling.shares.random"
+        message, way_out = "almost every patch shows figures", "raise sampling.shares.random"
         yield Finding(Level.TRAP, "sampling", message, measured, way_out)
     else:
         yield Finding(Level.OK, "sampling", "patches with and without figures", measured)
@@ -87,12 +87,12 @@ def _places(patient: Patient, epoch: Epoch) -> Iterator[Finding]:
         yield Finding(
             Level.TRAP,
             "sampling.offset",
-            "figures always lie at the same place of their patch: the network learns the place",
+            "figures always lie at the same place in their patch: the network learns the place",
             measured,
             "offset = 'uniform'",
         )
     else:
-        yield Finding(Level.OK, "sampling.offset", "figures lie all over their patches", measured)
+        yield Finding(Level.OK, "sampling.offset", "figures lie anywhere in patches", measured)
 
 
 def _imbalance(patient: Patient, epoch: Epoch) -> Iterator[Finding]:
@@ -109,18 +109,18 @@ def _imbalance(patient: Patient, epoch: Epoch) -> Iterator[Finding]:
 
 
 def hard_negatives(patient: Patient) -> Iterator[Finding]:
-    """Whether the places that look like mitotic figures are learnt from."""
+    """Whether hard negatives are trained on."""
     sampling = patient.recipe.sampling
     labelled = patient.training.count(Label.HARD_NEGATIVE)
-    sought = sampling.scheme == "mixture" and sampling.shares.hard_negative > 0
+    drawn = sampling.scheme == "mixture" and sampling.shares.hard_negative > 0
     if sampling.mined is not None and not sampling.mined.is_file():
         yield Finding(Level.ERROR, "sampling.mined", f"{sampling.mined} is missing")
     mined = sampling.mined is not None or bool(sampling.mine_at)
-    if labelled and not sought:
+    if labelled and not drawn:
         yield Finding(
             Level.TRAP,
             "sampling",
-            "hard negatives are never sought: false positives come from them",
+            "no patches are drawn around hard negatives, which cause false positives",
             f"{labelled} labelled, 0 % of the patches drawn around them",
             "scheme = 'mixture' with shares.hard_negative = 0.3",
         )
@@ -132,24 +132,24 @@ def hard_negatives(patient: Patient) -> Iterator[Finding]:
             "0 labelled",
             "mine_at = [0.3, 0.6] searches the training regions for false positives",
         )
-    elif mined and not sought:
+    elif mined and not drawn:
         way_out = "shares.hard_negative = 0.3"
-        message = "hard negatives are mined but never sought"
+        message = "hard negatives are mined but no patches are drawn around them"
         yield Finding(Level.TRAP, "sampling.shares", message, "share 0", way_out)
     else:
         share = sampling.shares.hard_negative
-        message = "hard negatives are learnt from"
+        message = "hard negatives are trained on"
         yield Finding(Level.OK, "sampling", message, f"{labelled} labelled, share {share:g}")
 
 
 def variation(patient: Patient) -> Iterator[Finding]:
-    """Whether patches are varied at all."""
+    """Whether patches are augmented."""
     augment = patient.recipe.augment
     if augment.strength == 0 or not augment.symmetries:
         yield Finding(
             Level.NOTE,
             "augment",
-            "patches are hardly varied; another scanner or stain will look unknown",
+            "patches are hardly augmented: the network will not fit other scanners or stains",
             f"strength {augment.strength:g}, symmetries {str(augment.symmetries).lower()}",
             "strength = 1.0, symmetries = true",
         )

@@ -1,4 +1,4 @@
-"""Run: the learning rate, the time, and how the result is judged."""
+"""Checks of the run: learning rate, threshold, hardware, time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MEASURED_PIXELS = 4 * 512**2
 
 
 def learning_rate(patient: Patient) -> Iterator[Finding]:
-    """Where the rate starts, peaks and ends, and how much of the peak is ever reached."""
+    """Start, peak and end of the learning rate, and how much of the peak is reached."""
     optimiser, trainer = patient.recipe.optimiser, patient.recipe.trainer
     steps = patient.steps_per_epoch
     course = rates(optimiser, steps_per_epoch=steps, epochs=trainer.epochs)
@@ -35,26 +35,26 @@ def learning_rate(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             Level.TRAP,
             "optimiser.schedule_step",
-            "the schedule is planned over steps but moved once an epoch: it never gets far",
+            "the schedule is planned over steps but advances once an epoch: it hardly moves",
             measured,
             "schedule_step = 'step'",
         )
     elif reached < _REACHED:
-        message, way_out = "the rate hardly rises", "more epochs, or a shorter warmup"
+        message, way_out = "the learning rate hardly rises", "more epochs, or a shorter warmup"
         yield Finding(Level.TRAP, "optimiser", message, measured, way_out)
     else:
-        yield Finding(Level.OK, "optimiser", "the learning rate takes its course", measured)
+        yield Finding(Level.OK, "optimiser", "the learning rate reaches its peak", measured)
 
 
-def judgement(patient: Patient) -> Iterator[Finding]:
-    """How the threshold and the epoch are chosen, and on what the score rests."""
+def validation(patient: Patient) -> Iterator[Finding]:
+    """How threshold and epoch are chosen, and on what the score is based."""
     recipe = patient.recipe
     if recipe.validation.protocol == "patches":
         yield Finding(
             Level.TRAP,
             "validation.protocol",
-            "patches are placed by the truth: the detector is told where to look",
-            f"{_looked_at(patient):.0%} of the judged pixels looked at",
+            "patches are placed at the labels, so that most of the image is not scored",
+            f"{_scored_part(patient):.0%} of the held-out pixels are in patches",
             "protocol = 'regions'",
         )
     if recipe.validation.threshold != "chosen":
@@ -75,11 +75,11 @@ def judgement(patient: Patient) -> Iterator[Finding]:
         )
 
 
-def _looked_at(patient: Patient) -> float:
-    """Return which part of the judged regions lies in two patches around each figure."""
+def _scored_part(patient: Patient) -> float:
+    """Return the part of the held-out regions that lies in two patches around each figure."""
     size = patient.recipe.sampling.patch_px
     seen = total = 0.0
-    for case in patient.judged:
+    for case in patient.held_out:
         if case.width_px and case.height_px:
             seen += _covered(case, size) * case.width_px * case.height_px
             total += case.width_px * case.height_px
@@ -144,9 +144,9 @@ def precision(patient: Patient) -> Finding:
 
 
 def duration(patient: Patient) -> Iterator[Finding]:
-    """Seconds of a step measured here, and what the run takes."""
+    """Seconds of a step on this computer, and of the whole run."""
     recipe = patient.recipe
-    # One or a few patches tell; the whole batch might not fit.
+    # Few patches are enough; the whole batch might not fit into memory.
     pixels = recipe.sampling.patch_px**2
     few = max(1, min(recipe.trainer.batch_size, _MEASURED_PIXELS // (4 * pixels)))
     small = recipe.model_copy(
@@ -172,7 +172,7 @@ def duration(patient: Patient) -> Iterator[Finding]:
 
 
 def _reading(patient: Patient, per_patch: float) -> Iterator[Finding]:
-    """Whether workers read as fast as the network learns."""
+    """Whether workers read as fast as the network is trained."""
     from metaphase.training.patches.dataset import patch_dataset
 
     recipe = patient.recipe
@@ -188,7 +188,9 @@ def _reading(patient: Patient, per_patch: float) -> Iterator[Finding]:
         yield Finding(Level.ERROR, "data.sources", f"a patch cannot be read: {error}")
         return
     workers = max(1, recipe.trainer.workers)
-    measured = f"{workers / each:.0f} patches a second read, {1 / per_patch:.0f} learnt on this CPU"
+    measured = (
+        f"{workers / each:.0f} patches a second read, {1 / per_patch:.0f} trained on this CPU"
+    )
     yield Finding(Level.OK, "trainer.workers", "reading patches", measured)
 
 

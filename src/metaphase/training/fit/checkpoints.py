@@ -35,7 +35,7 @@ class CheckpointFiles(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
-        """Write a checkpoint; a last one that is there becomes the previous one."""
+        """Write a checkpoint; the last one of before becomes the previous one."""
         with whole_file(path) as part:
             torch.save(checkpoint, part)
             last = self.folder.last_checkpoint

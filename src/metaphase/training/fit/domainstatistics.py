@@ -1,4 +1,4 @@
-"""What a model was trained on looks like: written into its card, so that detection can compare."""
+"""Image statistics of the training domains, for the card: detection measures domain shift."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from metaphase.models.modelfile import Model, rewrite_card
 from metaphase.slides.open import open_case
 
 MOST_IMAGES = 200
-"""Images of a domain that are looked at: no more is learnt of its look."""
+"""Images of a domain that are measured; more would change its statistics little."""
 CROPS_A_GROUP = 12
 _MIDDLE = 0.4
-"""Part of a crop's side, in its middle, that is left out: there is a figure, as tissue has few."""
+"""Part of a crop's side, in its middle, that is excluded: a figure is no typical tissue."""
 
 
 def describe_domains(
@@ -35,10 +35,10 @@ def describe_domains(
     by: str = "scanner",
     runtime: Runtime | None = None,
 ) -> DomainStatistics | None:
-    """Return what a card tells of the images that a model was trained on; None of too few.
+    """Return the statistics of the images that a model was trained on; None of too few.
 
-    ``regions`` are whole images, looked at as detection looks; of ``crops`` only stain and
-    sharpness around the figure are taken.
+    ``regions`` are whole images, measured as in detection; of ``crops`` only stain and sharpness
+    around the figure are measured.
     """
     runtime = runtime or open_runtime(model)
     images = [*_regions(model, regions, by, runtime), *_crops(model, crops or Dataset(()), by)]
@@ -46,7 +46,7 @@ def describe_domains(
 
 
 def write_domains(model: Model, statistics: DomainStatistics | None) -> Model:
-    """Write the training domains into a model's card and return the model as it is now."""
+    """Write the statistics into a model's card and return the changed model."""
     return rewrite_card(model, domains=statistics)
 
 

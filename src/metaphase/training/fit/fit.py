@@ -63,7 +63,7 @@ def fit(
         scorer=RegionScorer(recipe, network, data.validation),
         methods=adapting.methods,
     )
-    loaders = [adapting.beside(_train_loader(recipe, patches, trainer), trainer)]
+    loaders = [adapting.with_unlabelled(_train_loader(recipe, patches, trainer), trainer)]
     if len(data.validation):
         loaders.append(_validation_loader(recipe, network, data.validation, trainer))
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""The training step, in sight: what one step learns, and how an epoch is judged."""
+"""The training step, and the validation after an epoch."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Batch = tuple[torch.Tensor, list[dict[str, torch.Tensor]]]
 
 
 class DetectorModule(pl.LightningModule):
-    """A network that learns from patches and is judged on whole regions.
+    """A network that is trained on patches and validated on whole regions.
 
-    After each validation, ``self.scored`` holds its score and threshold, and the detections of
-    every case on this process' side of the data are with ``self.scorer``.
+    After each validation, ``self.scored`` holds the score and its threshold, and ``self.scorer``
+    the detections of every case.
     """
 
     def __init__(
@@ -85,12 +85,12 @@ class DetectorModule(pl.LightningModule):
         return (cast(Method, method) for method in self.methods)
 
     def on_train_batch_end(self, *rest: Any) -> None:
-        """Let the methods act when the weights have moved."""
+        """Call the methods of ``[adapt]``."""
         for method in self._methods():
             method.after_step(self.network)
 
     def validation_step(self, batch: tuple[Any, ...], index: int) -> None:
-        """Look at one batch of tiles of the fixed grid: its loss, and what is found in it."""
+        """Compute loss and candidates of one batch of tiles of the fixed grid."""
         images, targets, tiles = batch
         maps = self.network(images)
         losses = self.network.loss(maps, targets)
@@ -104,11 +104,11 @@ class DetectorModule(pl.LightningModule):
         torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the last epoch's detections."""
+        """Drop the detections of the last epoch."""
         self.scorer.reset()
 
     def on_validation_epoch_end(self) -> None:
-        """Score all cases at the threshold that is best for them (an epoch's F1 is a guide)."""
+        """Score all cases at their best threshold; the final threshold is chosen after training."""
         self.scorer.gather()
         if self.trainer.sanity_checking:
             return

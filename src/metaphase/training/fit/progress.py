@@ -1,4 +1,4 @@
-"""What a person sees of a run: a bar within the epoch, a line for each that has ended."""
+"""Progress of a run in the terminal: a bar for the steps, a line for each finished epoch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Progress(pl.Callback):
         self._start = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show the bar; a resumed run says where it goes on."""
+        """Show the bar, and after which epoch a run is resumed."""
         self._start = time.monotonic()
         if not trainer.is_global_zero:
             return
@@ -57,12 +57,12 @@ class Progress(pl.Callback):
         self._bar.start()
 
     def on_train_batch_end(self, trainer: pl.Trainer, *rest: Any) -> None:
-        """Move the bar."""
+        """Update the bar."""
         if self._bar and self._task is not None:
             self._bar.update(self._task, completed=trainer.global_step)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Tell the epoch's numbers in a line."""
+        """Print the epoch's numbers in a line."""
         if not self._bar:
             return
         known = trainer.callback_metrics
@@ -73,13 +73,13 @@ class Progress(pl.Callback):
         self._bar.console.print(f"{epoch}  {'  '.join(numbers)}  {minutes:.1f} min")
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._stop()
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        """Leave the terminal in order."""
+        """Remove the bar after an error."""
         self._stop()
 
     def _stop(self) -> None:

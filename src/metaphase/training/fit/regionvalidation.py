@@ -1,6 +1,7 @@
-"""A network in training, judged on whole regions: the plan, the decoding and the merging of detect.
+"""Validation of a network in training on whole regions.
 
-Tiles are those of ``detection.plan``, so what an epoch finds is what the finished model would find.
+The tiles, the decoding and the merging are those of detection, so that an epoch's detections are
+those that the finished model would have.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Scored:
 
 
 class Regions:
-    """Cases with their open slides and the plan of how each is looked at."""
+    """Cases with their open slides and detection plans."""
 
     def __init__(self, recipe: Recipe, network: Network, cases: Dataset) -> None:
         self.cases = cases
@@ -75,7 +76,7 @@ class Regions:
         return self._plans[case_id]
 
     def detections(self, case_id: str, found: Candidates) -> Detections:
-        """Merge what was found in a case's tiles."""
+        """Merge the candidates of a case's tiles."""
         return merge_candidates(
             found, self.plan(case_id), _provenance(self.slides[case_id], self.model)
         )
@@ -117,7 +118,7 @@ def collate_tiles(
 
 
 class RegionScorer:
-    """Collects what an epoch finds in the validation cases, and scores it."""
+    """Collects the candidates of an epoch in the validation cases, and scores them."""
 
     def __init__(self, recipe: Recipe, network: Network, cases: Dataset) -> None:
         self.recipe = recipe
@@ -127,12 +128,12 @@ class RegionScorer:
         self._found: dict[str, list[Candidates]] = defaultdict(list)
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Drop everything that was collected."""
         self._found.clear()
         self.detections = {}
 
     def add(self, maps: list[NDArray[np.float32]], tiles: Sequence[TileOf]) -> None:
-        """Take the output maps of some tiles."""
+        """Add the candidates in the output maps of some tiles."""
         head = self.regions.model.card.head
         candidates = decode(maps, head, min_score=self.regions.settings.min_score)
         for (case_id, number), found in zip(tiles, candidates, strict=True):
@@ -141,7 +142,7 @@ class RegionScorer:
             )
 
     def gather(self) -> None:
-        """Join what several processes found: afterwards each has all of it."""
+        """Join the candidates of several processes: afterwards each process has all."""
         if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
             return
         everyone: list[Any] = [None] * torch.distributed.get_world_size()

@@ -37,8 +37,8 @@ def rate_factor(optimiser: Optimiser, step: int, steps: int) -> float:
 def rates(optimiser: Optimiser, *, steps_per_epoch: int, epochs: int) -> list[float]:
     """Return the learning rate of every step of a run.
 
-    With ``schedule_step = "epoch"`` the schedule, although planned over all steps, moves on only
-    once an epoch: it never gets far.
+    With ``schedule_step = "epoch"`` the schedule is planned over all steps but advances only once
+    an epoch: it hardly moves.
     """
     steps = steps_per_epoch * epochs
     every = steps_per_epoch if optimiser.schedule_step == "epoch" else 1

@@ -1,8 +1,8 @@
-"""Threshold sweeps in TensorBoard: what every validation would have scored at other thresholds.
+"""TensorBoard curves of all thresholds: the scores of every validation at other thresholds.
 
 ``threshold f1/0.30``, ``threshold precision/...`` and ``threshold recall/...`` are curves over the
 run, one a threshold; ``validation/precision_recall`` is TensorBoard's PR curve, with a slider over
-the steps. True negatives have no number in detection and are told as 0.
+the steps. Detection has no number of true negatives: 0 is written.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _STEPS = 101  # of the PR curve, from threshold 0 to 1
 
 
 def log_sweep(loggers: Iterable[Any], curve: Curve, step: int) -> None:
-    """Write the sweep of one validation to those loggers that are TensorBoard's."""
+    """Write the curves of one validation to TensorBoard's loggers."""
     from pytorch_lightning.loggers import TensorBoardLogger
 
     for logger in loggers:

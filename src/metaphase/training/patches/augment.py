@@ -1,9 +1,9 @@
-"""Variations of a patch: what another lamp, laboratory, scanner or file would have made of it.
+"""Augmentation of patches: other stains, lamps, scanners and files.
 
-Every function takes and returns uint8 RGB [height, width, 3]; those that draw take ``rng``. The
-order of ``STEPS`` is that of the real thing: stain, light, colour profile, optics, camera, file.
-To add a method, write a function (image, settings, strength, rng) -> image and a step; one that
-takes something of another domain's patch gets that patch as its last argument.
+Every function takes and returns uint8 RGB [height, width, 3]; random ones take ``rng``. ``STEPS``
+are in the order of image formation: stain, light, colour profile, optics, camera, file. To add a
+step, write a function (image, settings, strength, rng) -> image and its section; a step that uses a
+patch of another domain gets it as its last argument.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ def augment(
     partner: Partner | None = None,
     stains: Float32Array | None = None,
 ) -> tuple[Pixels, FloatArray, FloatArray]:
-    """Return a varied patch [size, size, 3] with its points [n, 2] and boxes [n, 4], in pixels.
+    """Return an augmented patch [size, size, 3], its points [n, 2] and boxes [n, 4], in pixels.
 
-    ``partner`` draws patches of other domains, for the steps that take something of them.
+    ``partner`` draws patches of other domains, for the steps that use them.
     ``stains`` are the slide's [3, RGB], where they are known.
     """
     if settings.symmetries:
@@ -74,22 +74,24 @@ def vary(
     partner: Partner | None = None,
     stains: Float32Array | None = None,
 ) -> Pixels:
-    """Return the patch with everything varied that leaves its figures where they are."""
-    # Drawn even where nothing is done: switching one step off leaves the others as they were.
-    # Drawn in this order, so that recipes from before the later steps give what they gave.
-    drawn = {name: (rng.random(), rng.spawn(1)[0]) for name in (*_FIRST_DRAWN, *_LATER_DRAWN)}
+    """Return the patch after all steps that do not move its figures."""
+    # Drawn for every step, so that switching one off does not change the others; in this order,
+    # so that recipes without the newer steps give the same patches as before.
+    drawn = {name: (rng.random(), rng.spawn(1)[0]) for name in (*_DRAWN_FIRST, *_DRAWN_LAST)}
     for name, step in STEPS:
         section = getattr(settings, name)
-        chance, own = drawn[name]
+        chance, of_step = drawn[name]
         if section is None or settings.strength == 0 or chance >= section.probability:
             continue
         if name in _WITH_PARTNER:
-            other = partner(own) if partner else None
-            image = image if other is None else step(image, section, settings.strength, own, other)
+            other = partner(of_step) if partner else None
+            image = (
+                image if other is None else step(image, section, settings.strength, of_step, other)
+            )
         elif name == "stain":
-            image = stain(image, section, settings.strength, own, stains)
+            image = stain(image, section, settings.strength, of_step, stains)
         else:
-            image = step(image, section, settings.strength, own)
+            image = step(image, section, settings.strength, of_step)
     return np.ascontiguousarray(image)
 
 
@@ -148,7 +150,7 @@ def fourier(image: Pixels, settings: Fourier, strength: float, rng: Rng, partner
 
 
 def tone(image: Pixels, settings: Tone, strength: float, rng: Rng) -> Pixels:
-    """Vary gamma, contrast around middle grey, and brightness, through one table of 256 values."""
+    """Change gamma, contrast around middle grey and brightness, by one table of 256 values."""
     gamma, contrast, brightness = rng.uniform(-1, 1, 3) * strength
     grey = np.arange(256) / 255
     grey = grey ** np.exp(gamma * settings.gamma)
@@ -159,13 +161,13 @@ def tone(image: Pixels, settings: Tone, strength: float, rng: Rng) -> Pixels:
 
 
 def colour(image: Pixels, settings: Colour, strength: float, rng: Rng) -> Pixels:
-    """Turn the hue and scale the saturation: a rotation and a factor in the plane of YIQ."""
+    """Rotate the hue and scale the saturation, in the IQ plane of YIQ."""
     turn, more = rng.uniform(-1, 1, 2) * strength
     return change_hue(image, turn * settings.hue_deg, max(1 + more * settings.saturation, 0))
 
 
 def camera(image: Pixels, settings: Camera, strength: float, rng: Rng) -> Pixels:
-    """Let the channels leak into each other, as in a camera with other filters."""
+    """Mix the channels, as a camera with other colour filters does."""
     return apply_matrix(image, camera_matrix(rng, settings.matrix * strength))
 
 
@@ -173,7 +175,7 @@ def camera(image: Pixels, settings: Camera, strength: float, rng: Rng) -> Pixels
 
 
 def blur(image: Pixels, settings: Blur, strength: float, rng: Rng) -> Pixels:
-    """Put the patch out of focus."""
+    """Defocus the patch."""
     return gaussian(image, rng.uniform(0, settings.sigma_px * strength))
 
 
@@ -185,7 +187,7 @@ def sharpen(image: Pixels, settings: Sharpen, strength: float, rng: Rng) -> Pixe
 
 
 def gaussian(image: Pixels, sigma_px: float) -> Pixels:
-    """Return the image blurred, in whole numbers: six times as fast as in floats."""
+    """Return the image blurred, in integer arithmetic: six times as fast as in floats."""
     if sigma_px < 0.2:  # its weights would round to 1, 0, 0, ...
         return image
     radius = int(np.ceil(3 * sigma_px))
@@ -217,7 +219,7 @@ def noise(image: Pixels, settings: Noise, strength: float, rng: Rng) -> Pixels:
 
 
 def jpeg(image: Pixels, settings: Jpeg, strength: float, rng: Rng) -> Pixels:
-    """Compress and decompress. ``strength`` moves the qualities between 100 and themselves."""
+    """Compress and decompress. ``strength`` 0 is quality 100, 1 the qualities of the settings."""
     low, high = (max(1, round(100 - (100 - q) * strength)) for q in settings.quality)
     quality = int(rng.integers(low, high, endpoint=True))
     return compressed(image, quality, int(rng.choice([0, 2])))  # 4:4:4 or 4:2:0
@@ -246,5 +248,5 @@ STEPS: tuple[tuple[str, Callable[..., Pixels]], ...] = (
     ("jpeg", jpeg),
 )
 _WITH_PARTNER = ("stain_transfer", "fourier")
-_LATER_DRAWN = ("stain_transfer", "fourier", "camera")
-_FIRST_DRAWN = tuple(name for name, _ in STEPS if name not in _LATER_DRAWN)
+_DRAWN_LAST = ("stain_transfer", "fourier", "camera")
+_DRAWN_FIRST = tuple(name for name, _ in STEPS if name not in _DRAWN_LAST)

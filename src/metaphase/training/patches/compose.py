@@ -1,11 +1,12 @@
-"""Training patches composed of crops: figures and decoys pasted onto figure-free ground.
+"""Training patches composed of crops: pieces of images pasted onto a background without figures.
 
-Every paste is made the same way, whatever it holds: a window of random size around an aim that lies
-anywhere in it, a blob of random shape and softness, an aim anywhere in the patch, a share of the
-patch's look. It holds either a figure of a crop, or a decoy: a piece of a labelled field without
-a mitotic figure, or of a quilt of crops. The ground is a field, or a quilt of crops; the look is
-that of the ground, or of the crops' slide. So neither a seam, a place, a colour nor a scanner's
-grain tells what is a mitotic figure.
+A pasted figure is cut from a crop. A pasted negative is a piece without a mitotic figure, of a
+labelled region or of a mosaic (an image joined of figure-free strips of crops). The background is a
+region or a mosaic; the colours are those of the background or of the crops' slide.
+
+All pastes are made in the same way: a window of random size around a place that lies anywhere in
+it, a blob of random shape and softness, anywhere in the patch, with a part of the patch's colours.
+So neither a seam, a place, a colour nor a scanner's grain is a sign of a mitotic figure.
 
 All of it is a pure function of (seed, epoch, index), in the stream ``CROPS``.
 """
@@ -21,7 +22,11 @@ from numpy.typing import NDArray
 from metaphase.arrays import FloatArray, Pixels, Rng
 from metaphase.boxes import as_boxes, as_points, distances
 from metaphase.figures import Label
-from metaphase.stain.colourstatistics import ColourStatistics, colour_statistics, transfer_colours
+from metaphase.stain.colourstatistics import (
+    ColourStatistics,
+    colour_statistics,
+    transfer_colours,
+)
 from metaphase.training.patches.crops import CORE_UM, RIM_UM, Crops
 from metaphase.training.patches.patch import Patch
 from metaphase.training.patches.picture import Picture, darkest
@@ -34,10 +39,10 @@ WINDOW_UM = (16.0, 27.5)
 """Sides of what is pasted: 64 to 110 px at 0.25 um/px."""
 FEATHER_UM = (1.0, 4.0)
 _LEAST_FEATHER_PX = 3.0  # narrower is an edge, whatever the resolution
-FIELD_DECOYS = 0.65
-"""Part of the decoys that come from fields; the others from quilts of crops."""
+REGION_NEGATIVES = 0.65
+"""Part of the negatives that come from regions; the others from mosaics of crops."""
 PASTES = (1, 4)
-"""Pastes on a field, fewest and most; on a quilt there are twice as many."""
+"""Pastes on a region, fewest and most; on a mosaic there are twice as many."""
 CROP_UM = 32.0
 _TRIES = 12
 _HIDDEN, _WHOLE = 0.05, 0.98
@@ -47,7 +52,7 @@ _HIDDEN, _WHOLE = 0.05, 0.98
 class Paste:
     """A window of a picture with its place: ``alpha`` [h, w] at ``x, y`` (whole px) of the patch.
 
-    ``aim`` [2] is in patch pixels; ``decoy`` tells that no mitotic figure is in it.
+    ``negative``: no mitotic figure is in it.
     """
 
     picture: Picture
@@ -55,12 +60,12 @@ class Paste:
     y: int
     alpha: NDArray[np.float32]
     feather_px: float
-    decoy: bool
+    negative: bool
 
     @property
-    def aim(self) -> FloatArray:
-        """The place in the patch that the window was laid around."""
-        return np.asarray(self.picture.aim + np.array([self.x, self.y]))
+    def centre(self) -> FloatArray:
+        """The place [2] in the patch, in its pixels, that the window was cut around."""
+        return np.asarray(self.picture.centre + np.array([self.x, self.y]))
 
     @property
     def box(self) -> FloatArray:
@@ -77,9 +82,10 @@ class Composer:
         self.sampling = sampling
 
     def patch(self, sampler: Sampler, epoch: int, index: int, read: Read) -> Patch | None:
-        """Return the patch where it is one of crops, else None. ``read`` gives patches of fields.
+        """Return the patch if it is one of those that are composed, else None.
 
-        Nothing lies outside of it; what is cut or half covered is in ``ignore``.
+        ``read`` reads patches of regions. Figures that are cut off or partly covered are in
+        ``ignore``.
         """
         rng = rng_for(sampler.seed, epoch, index, CROPS)
         if rng.random() >= self.sampling.crops_share:
@@ -89,106 +95,114 @@ class Composer:
     def compose(
         self, rng: Rng, sampler: Sampler, epoch: int, index: int, read: Read
     ) -> tuple[Patch, list[Paste]]:
-        """Return a patch and what was pasted into it, the lowest first."""
-        ground = read(sampler.background(rng, epoch, index))
-        mpp = ground.spec.mpp
+        """Return a patch and its pastes, the lowest first."""
+        background = read(sampler.background(rng, epoch, index))
+        mpp = background.spec.mpp
         group = self.crops.group(rng)
-        quilted = rng.random() < self.sampling.crops_mosaics
-        if quilted:
-            quilt = self.crops.quilt(rng, group, mpp, ground.spec.patch_px)
-            ground = _bare(ground, quilt.image)
-        here = self.crops.look(group) if quilted else colour_statistics(ground.image)
-        look = here
-        if not quilted and rng.random() < 0.5:  # the whole patch is made to look like the crops
-            look = self.crops.look(group)
-            image = transfer_colours(ground.image, here, look, rng.uniform(0.6, 1))
-            ground = replace(ground, image=image)
+        is_mosaic = rng.random() < self.sampling.crops_mosaics
+        if is_mosaic:
+            mosaic = self.crops.mosaic(rng, group, mpp, background.spec.patch_px)
+            background = _bare(background, mosaic.image)
+        source = self.crops.colours(group) if is_mosaic else colour_statistics(background.image)
+        colours = source
+        if not is_mosaic and rng.random() < 0.5:  # the whole patch gets the crops' colours
+            colours = self.crops.colours(group)
+            image = transfer_colours(background.image, source, colours, rng.uniform(0.6, 1))
+            background = replace(background, image=image)
         pastes: list[Paste] = []
         low, high = PASTES
-        for _ in range(int(rng.integers(low, high, endpoint=True)) * (2 if quilted else 1)):
-            paste = self._paste(rng, sampler, read, ground, group, look, pastes)
+        for _ in range(int(rng.integers(low, high, endpoint=True)) * (2 if is_mosaic else 1)):
+            paste = self._paste(rng, sampler, read, background, group, colours, pastes)
             if paste is not None:
                 pastes.append(paste)
-        return _blended(ground, pastes), pastes
+        return _blended(background, pastes), pastes
 
     def _paste(
         self,
         rng: Rng,
         sampler: Sampler,
         read: Read,
-        ground: Patch,
+        background: Patch,
         group: int,
-        look: ColourStatistics,
+        colours: ColourStatistics,
         pastes: list[Paste],
     ) -> Paste | None:
-        """Draw a paste and a place that covers no figure and no other paste's core; or None."""
-        mpp, size = ground.spec.mpp, ground.spec.patch_px
-        decoys = self.sampling.crops_negatives
-        decoy = rng.random() < decoys / (1 + decoys)
-        if not decoy:
+        """Draw a paste that covers no figure and no other paste's core; None where none fits."""
+        mpp, size = background.spec.mpp, background.spec.patch_px
+        negatives = self.sampling.crops_negatives
+        negative = rng.random() < negatives / (1 + negatives)
+        if not negative:
             picture = self.crops.figure(rng, group, mpp)
-        elif rng.random() < FIELD_DECOYS:
-            picture = self._of_field(rng, sampler, read, mpp)
+        elif rng.random() < REGION_NEGATIVES:
+            picture = self._of_region(rng, sampler, read, mpp)
         else:
-            picture = self.crops.quilt(rng, group, mpp)
+            picture = self.crops.mosaic(rng, group, mpp)
         window, alpha, feather = cut(rng, picture, mpp)
         amount = rng.uniform(0.65, 1)
-        window = replace(window, image=transfer_colours(window.image, window.look, look, amount))
+        window = replace(
+            window, image=transfer_colours(window.image, window.colours, colours, amount)
+        )
         rim = min(self.sampling.rim_px, size / 2 - 1)
-        kept = np.concatenate([ground.boxes, ground.ignore, *(_core(p, mpp) for p in pastes)])
+        kept = np.concatenate(
+            [background.boxes, background.ignore, *(_core(p, mpp) for p in pastes)]
+        )
         for _ in range(_TRIES):
-            corner = np.round(rng.uniform(rim, size - rim, 2) - window.aim)
-            paste = Paste(window, int(corner[0]), int(corner[1]), alpha, feather, decoy)
+            corner = np.round(rng.uniform(rim, size - rim, 2) - window.centre)
+            paste = Paste(window, int(corner[0]), int(corner[1]), alpha, feather, negative)
             if not _overlap(paste.box, kept).any():
                 return paste
         return None
 
-    def _of_field(self, rng: Rng, sampler: Sampler, read: Read, mpp: float) -> Picture:
-        """Return a piece of a field as large as a crop, without mitotic figures where there is one.
+    def _of_region(self, rng: Rng, sampler: Sampler, read: Read, mpp: float) -> Picture:
+        """Return a piece of a region as large as a crop, without mitotic figures.
 
-        Aimed at a hard negative, labelled or mined, or at the darkest of a few places: what is
-        pasted besides figures should be what may be mistaken for one.
+        Its centre is a hard negative, labelled or mined, or the darkest of a few places: pasted
+        negatives should be easily mistaken for figures. If no piece is found it is a mosaic.
         """
         for _ in range(_TRIES):
             spec = replace(sampler.background(rng), mpp=mpp)
-            field = read(spec)
+            region = read(spec)
             case = next(case for case in sampler.cases if case.id == spec.case_id)
             places = np.concatenate([case.hard_negative, case.mined]) - [spec.x_px, spec.y_px]
-            aims = _inside(places * case.mpp / mpp, spec.patch_px, RIM_UM / mpp)
-            aim = aims[rng.integers(len(aims))] if len(aims) else _dark(rng, field.image, mpp)
+            centres = _inside(places * case.mpp / mpp, spec.patch_px, RIM_UM / mpp)
+            centre = (
+                centres[rng.integers(len(centres))]
+                if len(centres)
+                else _dark(rng, region.image, mpp)
+            )
             half = CROP_UM / mpp / 2
             last = max(spec.patch_px - 2 * half, 0)
-            x, y = np.clip(np.round(aim - half), 0, np.floor(last)).astype(int)
+            x, y = np.clip(np.round(centre - half), 0, np.floor(last)).astype(int)
             side = round(2 * half)
             box = np.array([x, y, x + side, y + side], dtype=np.float64)
-            mitotic = field.boxes[field.labels == Label.MITOTIC.code]
-            if _overlap(box, np.concatenate([mitotic, field.ignore])).any():
+            mitotic = region.boxes[region.labels == Label.MITOTIC.code]
+            if _overlap(box, np.concatenate([mitotic, region.ignore])).any():
                 continue
             picture = Picture(
-                field.image[y : y + side, x : x + side],
-                colour_statistics(field.image),
-                field.points - [x, y],
-                field.boxes - [x, y, x, y],
-                field.labels,
-                aim - [x, y],
+                region.image[y : y + side, x : x + side],
+                colour_statistics(region.image),
+                region.points - [x, y],
+                region.boxes - [x, y, x, y],
+                region.labels,
+                centre - [x, y],
             )
-            return picture.turned(int(rng.integers(8)))
-        return self.crops.quilt(rng, self.crops.group(rng), mpp)
+            return picture.symmetric(int(rng.integers(8)))
+        return self.crops.mosaic(rng, self.crops.group(rng), mpp)
 
 
 def cut(rng: Rng, picture: Picture, mpp: float) -> tuple[Picture, NDArray[np.float32], float]:
-    """Return a random window of a picture around its aim, its alpha [h, w] and its feather (px).
+    """Return a random window of a picture around its centre, its alpha [h, w] and feather (px).
 
-    Alpha is 0 at the window's rim and 1 within CORE_UM of the aim.
+    Alpha is 0 at the window's border and 1 within CORE_UM of the centre.
     """
     height, width = picture.image.shape[:2]
     feather = max(_LEAST_FEATHER_PX, rng.uniform(*FEATHER_UM) / mpp)
     low, high = np.array(WINDOW_UM) / mpp
     rim = CORE_UM / mpp + feather
     corner, sides = [], []
-    for extent, at in zip((width, height), picture.aim, strict=True):
+    for extent, at in zip((width, height), picture.centre, strict=True):
         side = int(min(rng.uniform(low, high), extent))
-        # As far from the aim as the feather needs, where the picture reaches so far.
+        # As far from the centre as the feather needs, where the picture reaches so far.
         first, last = max(0.0, at + rim - side), min(extent - side, at - rim)
         start = (
             rng.uniform(first, last) if last > first else np.clip(at - side / 2, 0, extent - side)
@@ -200,20 +214,21 @@ def cut(rng: Rng, picture: Picture, mpp: float) -> tuple[Picture, NDArray[np.flo
     reach = _overlap(np.array([0.0, 0.0, w, h]), boxes)
     window = Picture(
         picture.image[y : y + h, x : x + w],
-        picture.look,
+        picture.colours,
         (picture.points - [x, y])[reach],
         boxes[reach],
         picture.labels[reach],
-        picture.aim - [x, y],
+        picture.centre - [x, y],
     )
-    return window, blob(rng, w, h, window.aim, feather, CORE_UM / mpp), feather
+    return window, blob(rng, w, h, window.centre, feather, CORE_UM / mpp), feather
 
 
 def blob(
-    rng: Rng, width: int, height: int, aim: FloatArray, feather: float, core: float
+    rng: Rng, width: int, height: int, centre: FloatArray, feather: float, core: float
 ) -> NDArray[np.float32]:
-    """Return alpha [height, width]: between an ellipse and a rectangle, wobbling, soft by
-    ``feather`` px, whole within ``core`` px of the aim as far as the rim allows."""
+    """Return alpha [height, width] of a shape between an ellipse and a rectangle with an irregular
+    outline: soft over ``feather`` px, 1 within ``core`` px of the centre as far as the border
+    allows."""
     x, y = np.arange(width) + 0.5, (np.arange(height) + 0.5)[:, None]
     u, v = 2 * x / width - 1, 2 * y / height - 1
     power = rng.uniform(1.8, 3.2)
@@ -222,7 +237,7 @@ def blob(
     for k in (2, 3, 4, 5):
         rho = rho * (1 + rng.uniform(0, 0.16) / np.sqrt(k) * np.cos(k * angle + rng.uniform(0, 7)))
     inside = (1 - rho) * min(width, height) / 2
-    away = np.hypot(x - aim[0], y - aim[1])
+    away = np.hypot(x - centre[0], y - centre[1])
     rim = np.minimum(np.minimum(x, width - x), np.minimum(y, height - y))
     alpha = np.maximum(_soft(inside / feather), _soft((core + feather - away) / feather))
     return np.asarray(alpha * _soft((rim - 0.5) / max(feather - 1, 1)), dtype=np.float32)
@@ -245,9 +260,9 @@ def _inside(points: FloatArray, size: float, rim: float) -> FloatArray:
 
 
 def _core(paste: Paste, mpp: float) -> FloatArray:
-    """Return what later pastes must leave alone: the box around the aim, and the figures' boxes."""
+    """Return the boxes that later pastes must not cover: the centre's and the figures'."""
     half = RIM_UM / mpp
-    around = np.concatenate([paste.aim - half, paste.aim + half])[None]
+    around = np.concatenate([paste.centre - half, paste.centre + half])[None]
     return np.concatenate([around, paste.picture.boxes + np.tile([paste.x, paste.y], 2)])
 
 
@@ -255,21 +270,21 @@ def _overlap(box: FloatArray, boxes: FloatArray) -> NDArray[np.bool_]:
     return np.asarray((boxes[:, :2] < box[2:]).all(axis=1) & (boxes[:, 2:] > box[:2]).all(axis=1))
 
 
-def _bare(ground: Patch, image: Pixels) -> Patch:
-    """Return a ground without figures, of other pixels."""
-    size = ground.spec.patch_px
+def _bare(background: Patch, image: Pixels) -> Patch:
+    """Return a background with other pixels and without figures."""
+    size = background.spec.patch_px
     image = np.ascontiguousarray(image[:size, :size])
     return Patch(
-        image, as_points([]), as_boxes([]), np.zeros(0, np.int64), as_boxes([]), ground.spec
+        image, as_points([]), as_boxes([]), np.zeros(0, np.int64), as_boxes([]), background.spec
     )
 
 
-def _blended(ground: Patch, pastes: list[Paste]) -> Patch:
-    size = ground.spec.patch_px
-    core_px = CORE_UM / ground.spec.mpp
-    image = np.array(ground.image)
-    points, boxes = [ground.points], [ground.boxes]
-    labels, ignore = [ground.labels], [ground.ignore]
+def _blended(background: Patch, pastes: list[Paste]) -> Patch:
+    size = background.spec.patch_px
+    core_px = CORE_UM / background.spec.mpp
+    image = np.array(background.image)
+    points, boxes = [background.points], [background.boxes]
+    labels, ignore = [background.labels], [background.ignore]
     for paste in pastes:
         x1, y1 = max(paste.x, 0), max(paste.y, 0)
         x2, y2 = np.minimum(paste.box[2:], size).astype(int)
@@ -294,12 +309,12 @@ def _blended(ground: Patch, pastes: list[Paste]) -> Patch:
         np.concatenate(boxes),
         np.concatenate(labels),
         np.concatenate(ignore),
-        ground.spec,
+        background.spec,
     )
 
 
 def _seen(paste: Paste, core_px: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which figures [n] of a window are whole in the blend, and which only partly there."""
+    """Return which figures [n] of a window are wholly visible in the blend, and which partly."""
     points, boxes = paste.picture.points, paste.picture.boxes
     h, w = paste.alpha.shape
     y, x = np.mgrid[:h, :w] + 0.5

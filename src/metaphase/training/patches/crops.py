@@ -1,13 +1,14 @@
-"""Crops around figures as material for training patches: decoded once, shared by all workers.
+"""Crops around figures, decoded once and shared by all workers, from which patches are composed.
 
-A crop shows a figure and what is around it, on a scanner of its own. ``Crops`` keeps all of them in
-one array on disk that every process maps into memory, and draws ``Picture``s of them:
+A crop is a small image of a figure and its surroundings, often of a scanner without labelled
+regions. ``Crops`` keeps all of them in one array on disk that every process maps into memory, and
+draws ``Picture``s:
 
-- ``figure``: the valid part of a crop (black padding cut off), aimed at one of its figures. Strips
-  along its sides that hold no figure are replaced, half of the time, by such strips of other crops.
-- ``quilt``: a picture of the same size made of such strips only: the same scanner, no figure.
+- ``figure``: the valid part of a crop (without black padding) around one of its figures. Strips
+  along its sides without a figure are replaced, half of the time, by such strips of other crops.
+- ``mosaic``: an image of the same size joined of such strips only: the same scanner, no figure.
 
-Both have inner seams of the same kind, so that neither a seam nor a scanner means a figure.
+Both have seams of the same kind, so that neither a seam nor a scanner is a sign of a figure.
 """
 
 from __future__ import annotations
@@ -32,20 +33,20 @@ from metaphase.figures import Label
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.stain.colourstatistics import ColourStatistics, colour_statistics
 from metaphase.training.patches.patch import CaseTargets
-from metaphase.training.patches.picture import Picture, Whole, valid_part
+from metaphase.training.patches.picture import Picture, valid_part
 from metaphase.training.patches.strips import SEAM_PX, joined, mismatch, ramp, side_strip
 from metaphase.units import scanner_mpp
 
 CORE_UM = 4.5
-"""Nothing of a pasted figure is blended nearer than this to its centre."""
+"""A pasted figure is not blended within this distance of its centre."""
 RIM_UM = 6.5
-"""A figure nearer than this to the end of its crop is not aimed at."""
+"""Pictures are not centred at figures nearer than this to the border of their crop."""
 CLEAR_UM = 6.0
-"""A strip keeps this far from every figure's centre: the half of MIDOG's box."""
+"""Least distance of a strip from every figure's centre: half of MIDOG's box."""
 STRIP_UM = 8.5
 _CANDIDATES = 4
 HARD_NEGATIVE_SHARE = 0.1
-"""Part of the figures drawn that are labelled hard negatives, where there are any."""
+"""Part of the drawn figures that are labelled hard negatives, where there are any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class _Group:
 
     domain: str
     mpp: float
-    look: ColourStatistics
+    colours: ColourStatistics
     mitotic: tuple[tuple[int, int], ...]
     hard_negative: tuple[tuple[int, int], ...]
     strips: tuple[tuple[int, int], ...]
@@ -63,8 +64,8 @@ class _Group:
 class Crops:
     """The crops of a data set. Cases need pixels and a resolution, their own or the scanner's.
 
-    Scanners are drawn equally often; within one, ``balance_cases`` is as in the recipe: 0 makes
-    every figure as likely, 1 every slide. Raises RecipeError with every crop that cannot be used.
+    Scanners are drawn equally often; within a scanner, with ``balance_cases`` 0 every figure is
+    equally likely, with 1 every slide. Raises RecipeError with every crop that cannot be used.
     """
 
     def __init__(
@@ -83,51 +84,60 @@ class Crops:
     def __len__(self) -> int:
         return len(self._cases)
 
+    @property
+    def folder(self) -> Path:
+        """The temporary folder of the decoded crops."""
+        return self._path.parent
+
+    def close(self) -> None:
+        """Delete the decoded crops."""
+        self._delete()
+
     # --- drawing
 
     def group(self, rng: Rng) -> int:
-        """Draw a slide of which crops are taken."""
+        """Draw a slide; its number is the ``group`` of other methods."""
         at = np.searchsorted(self._edges, rng.random() * self._edges[-1], side="right")
         return int(min(at, len(self._edges) - 1))
 
-    def look(self, group: int) -> ColourStatistics:
-        """Return how the crops of a slide look, all together."""
-        return self._groups[group].look
+    def colours(self, group: int) -> ColourStatistics:
+        """Return the colour statistics of all crops of a slide."""
+        return self._groups[group].colours
 
     def figure(self, rng: Rng, group: int, mpp: float) -> Picture:
-        """Draw a crop of a slide at a resolution (um/px), aimed at one of its figures."""
+        """Draw a crop of a slide at a resolution (um/px), centred at one of its figures."""
         members = self._groups[group]
         hard = members.hard_negative and rng.random() < HARD_NEGATIVE_SHARE
         choice = members.hard_negative if hard else members.mitotic
-        crop, aimed = choice[rng.integers(len(choice))]
+        crop, centred = choice[rng.integers(len(choice))]
         image = self._mixed(rng, members, crop)
         targets = self._targets[crop]
         return self._picture(
-            rng, members, image, mpp, targets.points, targets.boxes, targets.labels, crop, aimed
+            rng, members, image, mpp, targets.points, targets.boxes, targets.labels, crop, centred
         )
 
-    def quilt(self, rng: Rng, group: int, mpp: float, side_px: int | None = None) -> Picture:
-        """Draw a picture without figures, of strips of a slide's crops; aimed anywhere in it.
+    def mosaic(self, rng: Rng, group: int, mpp: float, side_px: int | None = None) -> Picture:
+        """Draw a picture without figures, joined of strips of a slide's crops; centred anywhere.
 
-        It is as large as a crop, or ``side_px`` by ``side_px`` at least, at ``mpp``.
+        Its size is that of a crop, or at least ``side_px`` by ``side_px``, at ``mpp``.
         """
         members = self._groups[group]
         widest = max(self._size[crop][0] for crop, _ in members.strips)
         side = widest if side_px is None else int(np.ceil(side_px * mpp / members.mpp)) + 2
         image = self._strip(rng, members, side)
         while len(image) < side:
-            # Of a few strips the one that continues the picture best: seams as faint as may be.
+            # Of a few strips the one that continues the picture best, for the faintest seam.
             strips = [self._strip(rng, members, side) for _ in range(_CANDIDATES)]
             image = joined(image, min(strips, key=partial(mismatch, image)))
         image = image[:side]
         size = np.array([image.shape[1], image.shape[0]], dtype=np.float64)
         rim = np.minimum(RIM_UM / members.mpp, size / 2 - 1)
         picture = self._scaled(image, members, mpp)
-        aim = rng.uniform(rim, size - rim) * members.mpp / mpp
+        centre = rng.uniform(rim, size - rim) * members.mpp / mpp
         own = colour_statistics(picture.image)
-        mean, std = (own.mean + members.look.mean) / 2, (own.std + members.look.std) / 2
-        picture = replace(picture, look=ColourStatistics(mean, std), aim=aim)
-        return picture.turned(int(rng.integers(8)))
+        mean, std = (own.mean + members.colours.mean) / 2, (own.std + members.colours.std) / 2
+        picture = replace(picture, colours=ColourStatistics(mean, std), centre=centre)
+        return picture.symmetric(int(rng.integers(8)))
 
     def _picture(
         self,
@@ -139,29 +149,29 @@ class Crops:
         boxes: FloatArray,
         labels: NDArray[np.int64],
         crop: int,
-        aimed: int,
+        centred: int,
     ) -> Picture:
         x1, y1, x2, y2 = self._valid[crop]
         picture = self._scaled(image[y1:y2, x1:x2], members, mpp)
         scale = members.mpp / mpp
         points = (points - [x1, y1]) * scale
         boxes = (boxes - [x1, y1, x1, y1]) * scale
-        # Between the slide's look and the crop's own: one crop is a small sample, a slide uneven.
+        # Between slide and crop: one crop is a small sample, and a slide is uneven.
         own = colour_statistics(picture.image)
-        mean, std = (own.mean + members.look.mean) / 2, (own.std + members.look.std) / 2
+        mean, std = (own.mean + members.colours.mean) / 2, (own.std + members.colours.std) / 2
         picture = replace(
             picture,
-            look=ColourStatistics(mean, std),
+            colours=ColourStatistics(mean, std),
             points=points,
             boxes=boxes,
             labels=labels,
-            aim=points[aimed],
+            centre=points[centred],
         )
-        return picture.turned(int(rng.integers(8)))
+        return picture.symmetric(int(rng.integers(8)))
 
     def _scaled(self, image: Pixels, members: _Group, mpp: float) -> Picture:
         height, width = image.shape[:2]
-        # The same scale along both axes: what does not fill a whole pixel is left out.
+        # The same scale along both axes: the rest that fills no whole pixel is cut off.
         w, h = (int(n * members.mpp / mpp) for n in (width, height))
         box = (0.0, 0.0, w * mpp / members.mpp, h * mpp / members.mpp)
         if (w, h) != (width, height) or box[2:] != (width, height):
@@ -169,17 +179,8 @@ class Crops:
             image = np.asarray(picture.resize((w, h), Image.Resampling.BICUBIC, box=box))
         nothing = as_points([])
         return Picture(
-            image, members.look, nothing, as_boxes([]), np.zeros(0, np.int64), np.zeros(2)
+            image, members.colours, nothing, as_boxes([]), np.zeros(0, np.int64), np.zeros(2)
         )
-
-    def whole(self, rng: Rng, group: int) -> Whole:
-        """Draw a crop of a slide as it is, without its black padding."""
-        members = self._groups[group]
-        crop, _ = members.mitotic[rng.integers(len(members.mitotic))]
-        x1, y1, x2, y2 = self._valid[crop]
-        targets = self._targets[crop]
-        points = targets.points - [x1, y1]
-        return Whole(self._pixels[crop, y1:y2, x1:x2], members.mpp, points, targets.labels)
 
     # --- strips
 
@@ -195,12 +196,12 @@ class Crops:
         return image if length is None else image[:, :length]
 
     def _on_side(self, crop: int, side: int) -> Pixels:
-        """Return a side's strip lying down: top, left, bottom, right are 0 to 3."""
+        """Return the strip along a side, horizontal: top, left, bottom, right are 0 to 3."""
         w, h = self._size[crop]
         return side_strip(self._pixels[crop, :h, :w], side, round(STRIP_UM / self._mpp[crop]))
 
     def _mixed(self, rng: Rng, members: _Group, crop: int) -> Pixels:
-        """Return a crop with some of its free strips replaced by those of other crops."""
+        """Return a crop with some of its figure-free strips replaced by those of other crops."""
         w, h = self._size[crop]
         image = np.array(self._pixels[crop, :h, :w])
         for at, side in members.strips:
@@ -261,25 +262,25 @@ class Crops:
 
     def _group(self, domain: str, mpp: float, ids: Sequence[int]) -> _Group:
         figures: dict[int, list[tuple[int, int]]] = {label.code: [] for label in Label}
-        strips, looks = [], []
+        strips, of_crops = [], []
         for crop in ids:
             x1, y1, x2, y2 = self._valid[crop]
-            looks.append(colour_statistics(self._pixels[crop, y1:y2, x1:x2]))
+            of_crops.append(colour_statistics(self._pixels[crop, y1:y2, x1:x2]))
             targets = self._targets[crop]
             rim = RIM_UM / mpp
             for n, ((x, y), label) in enumerate(zip(targets.points, targets.labels, strict=True)):
                 if min(x - x1, y - y1, x2 - x, y2 - y) >= rim:
                     figures[int(label)].append((crop, n))
             strips += [(crop, side) for side in range(4) if self._free(crop, side, targets.points)]
-        mean = np.mean([one.mean for one in looks], axis=0)
-        std = np.mean([one.std for one in looks], axis=0)
+        mean = np.mean([one.mean for one in of_crops], axis=0)
+        std = np.mean([one.std for one in of_crops], axis=0)
         mitotic, hard = figures[Label.MITOTIC.code], figures[Label.HARD_NEGATIVE.code]
         return _Group(
             domain, mpp, ColourStatistics(mean, std), tuple(mitotic), tuple(hard), tuple(strips)
         )
 
     def _free(self, crop: int, side: int, points: FloatArray) -> bool:
-        """Whether the strip on a side lies in the picture and holds nothing of a figure."""
+        """Whether the strip along a side lies in the image and contains no part of a figure."""
         w, h = self._size[crop]
         mpp = self._mpp[crop]
         thick, clear = round(STRIP_UM / mpp), CLEAR_UM / mpp
@@ -291,7 +292,7 @@ class Crops:
         return bool((away - clear >= thick).all())
 
     def __getstate__(self) -> dict[str, Any]:
-        # The file stays with the process that wrote it, which deletes it in the end.
+        # The file belongs to the process that wrote it, which deletes it.
         return {k: v for k, v in self.__dict__.items() if k not in ("_pixels", "_delete")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

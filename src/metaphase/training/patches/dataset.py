@@ -31,8 +31,8 @@ from metaphase.training.recipe.sections import Augment
 class PatchDataset:
     """All patches of all epochs. ``len`` is the patches of one epoch; any index >= 0 is served.
 
-    Where ``mined_folder`` is set, ``mined_file(n)`` holds hard negatives that were mined before
-    epoch n; an epoch adds those of the latest such file to what the sampler knows.
+    Where ``mined_folder`` is set, ``mined_file(n)`` has the hard negatives that were mined before
+    epoch n; an epoch uses those of the latest file in addition to the sampler's.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class PatchDataset:
         self.slides = slides or SlidePool(cases)
         self.mined_folder: Path | None = None
         self.domain_codes: dict[str, int] = {}
-        """Codes of domains by case id, for methods that tell domains apart."""
+        """Codes of domains by case id, for methods of domain adaptation."""
         self.partners: Partners | None = None
-        """Where augmentation takes patches of other domains from."""
+        """Patches of other domains for augmentation."""
         self.stains: SlideStains | None = None
-        """The stains of slides, where augmentation asks for them."""
+        """The stains of slides, where augmentation needs them."""
         self._targets = {
             case.id: CaseTargets(cases[case.id], case.mpp, box_um) for case in sampler.cases
         }
@@ -81,7 +81,7 @@ class PatchDataset:
         return _augmented(patch, self.settings, rng, self.partners, stains)
 
     def read(self, spec: PatchSpec) -> Patch:
-        """Return a patch as it is on the slide."""
+        """Return a patch without augmentation."""
         size = spec.patch_px
         image = self.slides[spec.case_id].read(spec.x_px, spec.y_px, size, size, spec.mpp)
         return Patch(image, *self._targets[spec.case_id].inside(spec), spec)
@@ -146,7 +146,7 @@ def patch_dataset(
 ) -> PatchDataset:
     """Return the patches of a recipe over its training cases, with crops composed into some.
 
-    The look of unlabelled cases is taken where augmentation takes anything of other domains.
+    Unlabelled cases are partners of steps of augmentation that use patches of other domains.
     """
     mined = load_mined(recipe.sampling.mined) if recipe.sampling.mined else {}
     slides = SlidePool({case.id: case for case in dataset})

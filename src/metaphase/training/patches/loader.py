@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 class EpochIndices:
     """The indices that one of ``world`` devices reads in an epoch; a sampler for DataLoader.
 
-    Lightning calls ``set_epoch`` before each epoch. Every device gets as many as the others.
+    Lightning calls ``set_epoch`` before each epoch. Every device gets the same number.
     """
 
     def __init__(self, length: int, *, rank: int = 0, world: int = 1, epoch: int = 0) -> None:
         self.length, self.rank, self.world, self.epoch = length, rank, world, epoch
 
     def set_epoch(self, epoch: int) -> None:
-        """Go to an epoch."""
+        """Choose the epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -79,10 +79,10 @@ def patch_loader(
 
 
 def worker_options(workers: int) -> dict[str, Any]:
-    """Return what DataLoader is told of its worker processes.
+    """Return DataLoader's options on worker processes.
 
-    They come from a fork server: a clean process, so that no lock or thread of this one is copied
-    into them, and they live through all epochs.
+    They are forked from a fork server, a clean process, so that no lock or thread of this process
+    is copied; they live through all epochs.
     """
     if workers == 0:
         return {"num_workers": 0}

@@ -1,4 +1,4 @@
-"""TissuePlaces that a detector took for a mitotic figure and that are none: a CSV of them."""
+"""Mined hard negatives: false positives of a detector, as CSV."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MINED_COLUMNS = ("case", "x_px", "y_px")
 
 
 def load_mined(path: str | Path) -> dict[str, FloatArray]:
-    """Read places judged false, ``case,x_px,y_px`` and perhaps more columns: case id -> [n, 2]."""
+    """Read ``case,x_px,y_px`` (other columns are ignored): case id -> [n, 2]. Raises InputError."""
     rows: dict[str, list[tuple[float, float]]] = {}
     try:
         with open_text(path) as stream:
@@ -41,7 +41,7 @@ def load_mined(path: str | Path) -> dict[str, FloatArray]:
 
 
 def save_mined(path: str | Path, places: Mapping[str, Iterable[tuple[float, float]]]) -> None:
-    """Write places judged false, so that ``sampling.mined`` can name them."""
+    """Write false positives in the form that ``sampling.mined`` reads."""
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(MINED_COLUMNS)

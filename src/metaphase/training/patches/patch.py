@@ -29,8 +29,8 @@ class Patch:
 
     image: uint8 [size, size, 3]; points: float [n, 2]; boxes: float [n, 4]; labels: int [n] (codes
     of ``Label``); ignore: float [m, 4], boxes of figures whose centre lies outside but which reach
-    in, where nothing should be learnt. domain: a code of the domain that it is from, -1 where it is
-    composed of several or nobody asked.
+    in: no loss is computed there. domain: the code of its domain, -1 where it is composed of
+    several or domains are not used.
     """
 
     image: Pixels
@@ -57,7 +57,8 @@ class CaseTargets:
     def inside(
         self, spec: PatchSpec
     ) -> tuple[FloatArray, FloatArray, NDArray[np.int64], FloatArray]:
-        """Return points, boxes, labels of what is centred in the patch; boxes that reach in."""
+        """Return points, boxes and labels of figures with their centre in the patch, and the
+        boxes of others that reach into it."""
         scale = self.mpp / spec.mpp
         corner = np.array([spec.x_px, spec.y_px])
         points = (self.points - corner) * scale
@@ -69,10 +70,10 @@ class CaseTargets:
 
 
 class SlidePool:
-    """Slides that are open, at most ``limit``; the one unused for longest is closed first.
+    """Open slides, at most ``limit``; the least recently used is closed first.
 
-    Each process opens its own: a pool that is sent to a worker arrives with none open. Images that
-    were decoded beforehand (``decode_small``) are shared.
+    Each process opens its own: a pool that is sent to a worker has none open. Decoded images
+    (``decode_small``) are shared.
     """
 
     def __init__(self, cases: Mapping[str, Case], limit: int = OPEN_SLIDES) -> None:
@@ -81,6 +82,11 @@ class SlidePool:
         self._open: OrderedDict[str, Slide] = OrderedDict()
         self._decoded: dict[str, DecodedSlide] = {}
         self._store: DecodedStore | None = None
+
+    @property
+    def open_slides(self) -> int:
+        """The number of open slides, without decoded ones."""
+        return len(self._open)
 
     def __getitem__(self, case_id: str) -> Slide:
         if case_id in self._decoded:
@@ -104,10 +110,10 @@ class SlidePool:
                 self._open.pop(case_id).close()
 
     def close(self) -> None:
-        """Close all that are open; they open again when they are needed."""
+        """Close all; they are opened again when they are needed."""
         while self._open:
             self._open.popitem()[1].close()
 
     def __getstate__(self) -> dict[str, Any]:
-        # The store stays where it is: it deletes its files when it goes.
+        # The store is not sent: it deletes its files with its process.
         return self.__dict__ | {"_open": OrderedDict(), "_store": None}

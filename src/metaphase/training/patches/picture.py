@@ -1,4 +1,4 @@
-"""Pieces of images with the figures in them: what is cut out of crops and pasted into patches."""
+"""Pieces of images with their figures: cut out of crops and pasted into patches."""
 
 from __future__ import annotations
 
@@ -13,50 +13,40 @@ from metaphase.stain.colourstatistics import ColourStatistics
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """Something to paste: pixels [h, w, 3] at the patch's resolution, and its figures in them.
+    """A piece of an image: pixels [h, w, 3] at the patch's resolution, and the figures in it.
 
-    ``aim`` [2] is what a window is laid around: a figure, or a place that is none.
+    ``centre`` [2] is the place that windows are cut around: a figure, or a place without one.
     """
 
     image: Pixels
-    look: ColourStatistics
+    colours: ColourStatistics
     points: FloatArray
     boxes: FloatArray
     labels: NDArray[np.int64]
-    aim: FloatArray
+    centre: FloatArray
 
-    def turned(self, turn: int) -> Picture:
+    def symmetric(self, number: int) -> Picture:
         """Return one of the eight symmetries: bit 0 mirrors x, bit 1 mirrors y, bit 2 swaps."""
-        image, points, aim = self.image, self.points, self.aim[None]
+        image, points, centre = self.image, self.points, self.centre[None]
         low, high = self.boxes[:, :2], self.boxes[:, 2:]
-        places = [points, aim, low, high]
+        places = [points, centre, low, high]
         for bit in (0, 1):
-            if turn >> bit & 1:
+            if number >> bit & 1:
                 size = image.shape[1 - bit]
                 image = image[:, ::-1] if bit == 0 else image[::-1]
                 places = [_mirrored(place, bit, size) for place in places]
-        if turn >> 2 & 1:
+        if number >> 2 & 1:
             image = image.swapaxes(0, 1)
             places = [place[:, ::-1] for place in places]
-        points, aim, low, high = places
+        points, centre, low, high = places
         boxes = np.concatenate([np.minimum(low, high), np.maximum(low, high)], axis=1)
-        return replace(self, image=image, points=points, boxes=boxes, aim=aim[0])
+        return replace(self, image=image, points=points, boxes=boxes, centre=centre[0])
 
 
 def _mirrored(places: FloatArray, axis: int, size: float) -> FloatArray:
     places = places.copy()
     places[:, axis] = size - places[:, axis]
     return places
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Whole:
-    """A crop at its own resolution (um/px): pixels [h, w, 3], the points and labels of figures."""
-
-    image: Pixels
-    mpp: float
-    points: FloatArray
-    labels: NDArray[np.int64]
 
 
 def valid_part(image: Pixels) -> tuple[int, int, int, int]:

@@ -1,4 +1,4 @@
-"""Small images decoded once and shared by all workers.
+"""Pixel cache: small images decoded once and shared by all workers.
 
 A field of view saved as JPEG or PNG has to be decoded whole to read one patch of it. Its pixels are
 therefore written once to a temporary file that every process maps into memory: there is one copy of
@@ -20,7 +20,7 @@ from metaphase.slides.mpp import MppHints
 from metaphase.slides.slide import Slide
 
 MAX_PIXELS = 20_000_000
-"""Larger images stay in their files."""
+"""Larger images are not cached."""
 
 
 class DecodedSlide(ArraySlide):
@@ -31,18 +31,18 @@ class DecodedSlide(ArraySlide):
 
 
 class DecodedStore:
-    """The folder of decoded images: at most ``limit_mb``, gone with the store."""
+    """The folder of decoded images, at most ``limit_mb``; deleted with the store."""
 
-    def __init__(self, limit_mb: int) -> None:
+    def __init__(self, limit_mb: float) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="metaphase-pixels-"))
         self._delete = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         # Never more than half of what the disk has left.
         free = shutil.disk_usage(self.folder).free
-        self._left = min(limit_mb * 1_000_000, free // 2)
+        self._left = min(int(limit_mb * 1_000_000), free // 2)
         self._count = 0
 
     def decode(self, slide: Slide) -> DecodedSlide | None:
-        """Return the slide decoded; None where that is not worth it or there is no room."""
+        """Return the decoded slide; None where it is large, a pyramid, or the cache is full."""
         size = slide.width_px * slide.height_px * 3
         levels = len(getattr(slide, "levels", ()))
         if levels != 1 or size > 3 * MAX_PIXELS or size > self._left:
@@ -58,4 +58,4 @@ class DecodedStore:
         self._delete()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        raise TypeError("a store stays in its process; its slides can be sent")
+        raise TypeError("a store is not sent to other processes, its slides are")

@@ -1,7 +1,6 @@
-"""Which patches are seen: a pure function of (seed, epoch, index).
+"""Which patches a run sees: a pure function of (seed, epoch, index).
 
-Workers, devices and restarts therefore change nothing: patch ``index`` of an epoch is the same
-whoever reads it.
+The number of workers and devices and interruptions therefore change nothing.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ Kind = Literal["mitotic", "hard_negative", "random"]
 KINDS: tuple[Kind, ...] = ("mitotic", "hard_negative", "random")
 
 PLACE, AUGMENT, ORDER, CROPS, CONTEXTS, UNLABELLED = range(6)
-"""Streams of random numbers: what they decide is independent of each other."""
+"""Streams of random numbers, independent of each other."""
 
 
 def rng_for(seed: int, epoch: int, index: int, stream: int = PLACE) -> np.random.Generator:
-    """Return the random numbers of one patch: the same for the same arguments, anywhere."""
+    """Return the random numbers of one patch: a pure function of the arguments."""
     return np.random.Generator(
         np.random.Philox(np.random.SeedSequence([seed, epoch, index, stream]))
     )
@@ -41,7 +40,7 @@ def rng_for(seed: int, epoch: int, index: int, stream: int = PLACE) -> np.random
 class PatchSpec:
     """One patch to read: its top-left corner in full-resolution pixels and its resolution.
 
-    ``kind`` is what it was drawn around ("random" where nothing was).
+    ``kind`` is what it is drawn around; "random": nothing.
     """
 
     case_id: str
@@ -54,10 +53,10 @@ class PatchSpec:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SamplingCase:
-    """What sampling needs to know of a case. Points [n, 2] are full-resolution pixels.
+    """A case for sampling. Points [n, 2] are full-resolution pixels.
 
-    ``corners`` are the top-left corners of the mitotic figures' boxes, ``mined`` places that a
-    detector took for a mitotic figure and that are none.
+    ``corners`` are the top-left corners of the mitotic figures' boxes, ``mined`` are false
+    positives of a detector.
     """
 
     id: str
@@ -99,7 +98,7 @@ def sampling_case(
     if not case.labelled:
         raise SplitError.of(
             "training cases",
-            "is unlabelled: patches of it would teach that it has no figures",
+            "is unlabelled: its patches would be trained on as if it had no figures",
             record=f"case {case.id}",
             way_out="name it under 'unlabelled' in the split",
         )
@@ -175,8 +174,8 @@ class Sampler:
     def background(
         self, rng: np.random.Generator, epoch: int | None = None, index: int | None = None
     ) -> PatchSpec:
-        """Draw a place anywhere, as ground for crops; where every case gets as many patches as
-        another, of the case whose turn it is at ``index`` of ``epoch``."""
+        """Draw a patch anywhere, as background for pastes. With ``patches_per_case`` it is of the
+        case that has its turn at ``index`` of ``epoch``."""
         fixed = None if epoch is None or index is None else self._fixed_case(epoch, index)
         return self._draw(rng, "random", fixed)
 
@@ -187,7 +186,7 @@ class Sampler:
         return PatchSpec(case.id, x, y, self.sampling.patch_px, mpp, kind)
 
     def _fixed_case(self, epoch: int, index: int) -> SamplingCase | None:
-        """Return the case whose turn it is, where every case gets as many patches as another."""
+        """Return the case that has its turn, with ``patches_per_case``; else None."""
         if self.sampling.patches_per_case is None:
             return None
         order = _order(self.seed, epoch, len(self))
@@ -204,7 +203,7 @@ class Sampler:
         return kind if there else "random"
 
     def _targets(self, case: SamplingCase, kind: Kind) -> float:
-        """Return how much there is of a kind in a case: figures, or um2."""
+        """Return the amount of a kind in a case: figures, or um2."""
         if kind == "mitotic":
             return len(case.mitotic)
         if kind == "hard_negative":
@@ -212,7 +211,7 @@ class Sampler:
         return case.area_um2
 
     def _case_weights(self, kind: Kind) -> FloatArray:
-        """Return the probability [cases] of each case: domains alike, then by its targets."""
+        """Return the probability [cases] of each case: equal for domains, then by its targets."""
         amount = np.array([self._targets(case, kind) for case in self.cases], dtype=np.float64)
         weights = np.where(
             amount > 0, np.maximum(amount, 1e-9) ** (1 - self.sampling.balance_cases), 0

@@ -1,4 +1,4 @@
-"""Strips along the sides of crops, and pictures joined of them."""
+"""Strips along the sides of crops, and joining them to mosaics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SEAM_PX = 8
 
 
 def side_strip(image: Pixels, side: int, thick: int) -> Pixels:
-    """Return a view of a side's strip, its outer edge first: top, left, bottom, right."""
+    """Return a view of the strip along a side (top, left, bottom, right), its outer edge first."""
     lying = image.swapaxes(0, 1) if side % 2 else image
     return lying[:thick] if side < 2 else lying[::-1][:thick]
 
@@ -24,13 +24,13 @@ def ramp(length: int) -> NDArray[np.float32]:
 
 
 def mismatch(first: Pixels, second: Pixels) -> float:
-    """Return how unlike two pictures are where they would be blended: mean squared difference."""
+    """Return the mean squared difference of two images where they would be blended."""
     rows = first[-SEAM_PX:, ::2].astype(np.int32) - second[:SEAM_PX, ::2]
     return float((rows * rows).mean())
 
 
 def joined(first: Pixels, second: Pixels) -> Pixels:
-    """Return two pictures one below the other, blended over SEAM_PX rows."""
+    """Return two images one below the other, blended over SEAM_PX rows."""
     n = min(first.shape[1], second.shape[1])
     first, second = first[:, :n], second[:, :n]
     alpha = ramp(SEAM_PX)[:, None, None]

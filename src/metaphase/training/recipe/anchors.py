@@ -1,7 +1,7 @@
-"""How well anchors cover the figures, and anchors that do. No PyTorch here.
+"""How well anchors fit the figures, and anchors measured on the labels. Without PyTorch.
 
-RetinaNet learns a figure at a place only if some anchor there overlaps its box by an IoU of 0.5
-(Lin et al. 2017); elsewhere the figure is seen through one forced match, or not at all.
+RetinaNet learns a figure at a place only if some anchor overlaps its box with an IoU of 0.5 (Lin
+et al. 2017); otherwise through one forced match, or not at all.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def best_iou(size: Sequence[float], levels: Sequence[tuple[float, FloatArray]]) 
     best = np.zeros((_PLACES, _PLACES))
     w, h = size
     for stride, shapes in levels:
-        # Anchors of a level are alike, so the nearest is the best.
+        # Anchors of a level are equal, so the nearest is the best.
         away = np.abs((along + stride / 2) % stride - stride / 2)
         for width, height in shapes:
             shared_x = np.clip((w + width) / 2 - away, 0, min(w, width))
@@ -94,7 +94,7 @@ def coverage(
 
 
 def from_labels(sizes: FloatArray) -> tuple[tuple[float, ...], ...]:
-    """Return anchors at stride 8 of the labels' size: one where the labels are alike, else three.
+    """Return anchors at stride 8 of the labels' size: one for labels of similar size, else three.
 
     ``sizes`` are the boxes [n, 2] in the network's input pixels; without any, MIDOG's 50 px.
     """

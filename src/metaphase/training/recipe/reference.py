@@ -1,6 +1,6 @@
-"""The reference of recipes, written from the sections themselves.
+"""The reference of recipes, generated from the sections.
 
-``python -m metaphase.training.recipe.reference docs/recipes.md`` writes it anew; a test compares.
+``python -m metaphase.training.recipe.reference docs/recipes.md`` writes it; a test compares.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _HEAD = """# Recipes
 
 <!-- Written by `python -m metaphase.training.recipe.reference docs/recipes.md`; do not edit. -->
 
-A recipe is one TOML file that says everything a training run depends on. Unknown keys are refused,
-types are not converted, and all problems are reported together, each with its place in
-the file. The shortest recipe that trains:
+A recipe is one TOML file with everything that a training run depends on. Unknown keys are refused,
+types are not converted, and all problems are reported together, each with its place in the file.
+The shortest recipe that trains:
 
 ```toml
 name = "mine"

@@ -1,7 +1,7 @@
-"""Train the network of the second stage, once the detector is there.
+"""Training of the second stage's network, after the detector.
 
-A plain loop: it takes minutes, and what there is to see of it is in ``second.csv``. State is kept
-in ``checkpoints/second.ckpt``; an interrupted run goes on from there, and gives the same weights.
+A plain loop of some minutes; its curve is in ``second.csv``. The state is kept in
+``checkpoints/second.ckpt``: an interrupted run is resumed from it and gives the same weights.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from metaphase.training.secondstage.variation import Colours, Variation
 
 _EVERY = 25
 """Steps between two rows of the log."""
-_KEEP = 100
+CHECKPOINT_STEPS = 100
 """Steps between two checkpoints."""
 
 
@@ -64,7 +64,7 @@ def train_second_stage(
         network.input,
         recipe.seed,
     )
-    run = _Run.start(recipe, settings, network, folder)
+    run = SecondStageRun.start(recipe, settings, network, folder)
     run.go(contexts, show=show)
     return run.finished()
 
@@ -101,8 +101,8 @@ def _candidates(
 
 
 @dataclass
-class _Run:
-    """A network, what trains it, and how far it is."""
+class SecondStageRun:
+    """The training of a network: optimiser, schedule, average and progress."""
 
     recipe: Recipe
     settings: SecondStage
@@ -118,7 +118,8 @@ class _Run:
     @classmethod
     def start(
         cls, recipe: Recipe, settings: SecondStage, network: Network, folder: RunFolder
-    ) -> _Run:
+    ) -> SecondStageRun:
+        """Begin a training, or resume it from its checkpoint."""
         device = torch.device("cuda" if uses_gpu(recipe.trainer) else "cpu")
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         how = Optimiser(
@@ -169,9 +170,9 @@ class _Run:
             while self.step < self.steps:
                 batch = sampler.batch(self.step)
                 images = variation(batch.pixels, batch.origin, self._generator())
-                self._learn(images, torch.from_numpy(batch.target))
+                self.learn(images, torch.from_numpy(batch.target))
                 bar.update(task, completed=self.step)
-                if self.step % _KEEP == 0 or self.step == self.steps:
+                if self.step % CHECKPOINT_STEPS == 0 or self.step == self.steps:
                     self._keep()
         if show:
             console.print(f"second stage: {self.steps} steps, loss {self.rows[-1][1]:.3f}")
@@ -196,7 +197,8 @@ class _Run:
         state = np.random.SeedSequence([self.recipe.seed, self.step]).generate_state(1)
         return torch.Generator().manual_seed(int(state[0]))
 
-    def _learn(self, images: torch.Tensor, target: torch.Tensor) -> None:
+    def learn(self, images: torch.Tensor, target: torch.Tensor) -> None:
+        """Take one step on windows [n, h, w, 3] with targets [n] from 0 to 1."""
         torch.manual_seed(self.recipe.seed + self.step)  # dropout
         images, target = images.to(self.device), target.to(self.device)
         with autocast(self.recipe.trainer, self.device):

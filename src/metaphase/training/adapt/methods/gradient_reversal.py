@@ -1,8 +1,8 @@
-"""Alignment: features from which no classifier can tell the scanner (Ganin and Lempitsky 2015).
+"""Alignment: features that do not depend on the scanner (Ganin and Lempitsky 2015).
 
-A classifier learns to tell the domain of a patch from the deepest features; on the way back its
-gradient is reversed, so that the features learn to tell nothing. Labelled and unlabelled patches
-take part; masked places do not. The reference algorithm of MIDOG 2021 did so with RetinaNet's
+A classifier learns the domain of a patch from the deepest features. Its gradient is reversed before
+the features, which therefore lose the domain. Labelled and unlabelled patches are used, masked
+places are not. The reference algorithm of MIDOG 2021 did so with RetinaNet's
 encoder (Wilm et al. 2021, arXiv:2108.11269). The reversal grows over the run as in the paper.
 """
 
@@ -46,7 +46,7 @@ class ReversalOptions(AdaptOptions):
 
 @register
 class GradientReversal(Method):
-    """Learns features that tell nothing of their domain."""
+    """Learns features from which the domain cannot be recognised."""
 
     name = "gradient-reversal"
     Options = ReversalOptions
@@ -74,7 +74,7 @@ class GradientReversal(Method):
         )
 
     def losses(self, step: Step) -> dict[str, Tensor]:
-        """Add the classifier's loss, over the domains in the step alike."""
+        """Add the classifier's loss, with equal weight for each domain of the step."""
         strength = self.options.strength * _growth(step.progress)
         parts: list[tuple[Tensor, Targets, int]] = []
         if step.features is not None and step.images is not None:
@@ -83,17 +83,17 @@ class GradientReversal(Method):
             images = step.unlabelled.images
             _, features = step.maps_and_features(images)
             parts.append((features, step.unlabelled.targets, images.shape[1]))
-        told, truth = [], []
+        logits_of, codes = [], []
         for features, targets, side in parts:
             logits = self.classifier(reverse(features.float(), strength))
-            told.append(pooled(logits, [t["ignore"] for t in targets], side))
-            truth += domain_codes(targets)
-        wanted = torch.tensor(truth, device=told[0].device)
-        known = wanted >= 0
+            logits_of.append(pooled(logits, [t["ignore"] for t in targets], side))
+            codes += domain_codes(targets)
+        domains = torch.tensor(codes, device=logits_of[0].device)
+        known = domains >= 0
         if not known.any():
             return step.losses
-        losses = F.cross_entropy(torch.cat(told)[known], wanted[known], reduction="none")
-        return {**step.losses, "domain": self.options.weight * balanced(losses, wanted[known])}
+        losses = F.cross_entropy(torch.cat(logits_of)[known], domains[known], reduction="none")
+        return {**step.losses, "domain": self.options.weight * balanced(losses, domains[known])}
 
 
 def pooled(logits: Tensor, ignore: list[Tensor], side_px: int) -> Tensor:
@@ -104,7 +104,7 @@ def pooled(logits: Tensor, ignore: list[Tensor], side_px: int) -> Tensor:
         for x1, y1, x2, y2 in (boxes / stride).tolist():
             rows = slice(max(math.floor(y1), 0), max(math.ceil(y2), 0))
             seen[image, :, rows, max(math.floor(x1), 0) : max(math.ceil(x2), 0)] = 0
-    # A patch that is masked all over tells nothing, and its sum is 0.
+    # The sum of a patch that is wholly masked is 0.
     return (logits * seen).sum((2, 3)) / seen.sum((2, 3)).clamp(min=1)
 
 
@@ -115,7 +115,7 @@ def balanced(losses: Tensor, codes: Tensor) -> Tensor:
 
 
 def reverse(features: Tensor, strength: float) -> Tensor:
-    """Return the features as they are; their gradient comes back times ``-strength``."""
+    """Return the features unchanged; their gradient is multiplied by ``-strength``."""
     result: Tensor = _Reversal.apply(features, strength)
     return result
 

@@ -1,9 +1,9 @@
 """Self-training: a mean teacher labels the new scanner's patches (Tarvainen and Valpola 2017).
 
-The teacher is a moving average of the network. It sees each unlabelled patch as it is, the network
-sees it strongly varied and must find what the teacher found (for detectors: Liu et al. 2021,
-"Unbiased Teacher"). What the teacher is sure of is a figure, what it doubts is left out, the rest
-is background. The confidence that it needs falls over the run.
+The teacher is a moving average of the network. It sees each unlabelled patch unchanged; the network
+sees it strongly augmented and is trained on the teacher's detections (for detectors: Liu et al.
+2021, "Unbiased Teacher"). Detections with high confidence are figures, those with medium confidence
+are ignored, the rest is background. The confidence that is needed falls over the run.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class TeacherOptions(AdaptOptions):
 
 @register
 class MeanTeacher(Method):
-    """Learns from what an average of itself finds in unlabelled patches."""
+    """Trains a network on the detections of its own average in unlabelled patches."""
 
     name = "mean-teacher"
     Options = TeacherOptions
@@ -71,7 +71,7 @@ class MeanTeacher(Method):
         self.register_buffer("counted", torch.zeros((), dtype=torch.int64))
 
     def train(self, mode: bool = True) -> MeanTeacher:
-        """Change the mode of everything but the teacher, who only judges."""
+        """Change the mode of everything but the teacher, which is not trained."""
         super().train(mode)
         self.teacher.eval()
         return self
@@ -91,7 +91,7 @@ class MeanTeacher(Method):
     def labels(
         self, batch: UnlabelledBatch, progress: float, operating_point: float
     ) -> list[dict[str, Tensor]]:
-        """Return what the teacher says of some patches, as targets for a network."""
+        """Return the teacher's detections in some patches as targets for a network."""
         first, last = self.options.sure
         sure = confidence(first + (last - first) * progress, operating_point)
         doubt = confidence(self.options.doubt, operating_point)
@@ -126,7 +126,7 @@ class MeanTeacher(Method):
 
     @torch.no_grad()
     def after_step(self, network: Network) -> None:
-        """Let the teacher follow."""
+        """Update the teacher's weights."""
         own = network.state_dict()
         for name, value in self.teacher.state_dict().items():
             if value.dtype.is_floating_point:

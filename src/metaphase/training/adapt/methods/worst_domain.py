@@ -1,9 +1,8 @@
 """Balance: the domain that does worst counts most (group DRO, Sagawa et al. 2020, ICLR).
 
-Each step's loss is taken for every domain by itself, and a domain's weight grows exponentially with
-its loss. Together with ``trainer.worst_of``, which keeps the weights of the epoch in which the
-worst domain did best. With ``step_size = 0`` the weights stay as they are given: loss weights by
-domain.
+Each step's loss is computed for every domain separately, and a domain's weight grows exponentially
+with its loss. Together with ``trainer.worst_of``, which keeps the weights of the epoch in which the
+worst domain did best. With ``step_size = 0`` the weights stay at their initial values.
 """
 
 from __future__ import annotations
