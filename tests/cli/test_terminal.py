@@ -9,11 +9,13 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import pytest
 
 from metaphase.cli import terminal
 from metaphase.cli.terminal import accept_all_characters, system_error_text
+from metaphase.errors import DeprecatedNameWarning
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
@@ -142,3 +144,16 @@ def test_system_errors_name_the_file():
     )
     assert system_error_text(OSError(28, "No space left on device")) == "No space left on device"
     assert "memory" in system_error_text(MemoryError())
+
+
+def test_old_names_are_notes_and_other_warnings_are_shown(capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        with terminal.old_names_as_notes():
+            warnings.warn("r.toml: second is an old name", DeprecatedNameWarning, stacklevel=1)
+            warnings.warn("something else", UserWarning, stacklevel=1)
+        shown = capsys.readouterr().err
+        warnings.warn("after", DeprecatedNameWarning, stacklevel=1)
+    assert shown.splitlines()[0] == "note: r.toml: second is an old name"
+    assert "UserWarning: something else" in shown
+    assert "note" not in capsys.readouterr().err

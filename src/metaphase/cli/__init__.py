@@ -63,11 +63,12 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _run(arguments: list[str] | None) -> None:
     from metaphase.cli.app import group
-    from metaphase.cli.terminal import TRACEBACK, system_error_text
+    from metaphase.cli.terminal import TRACEBACK, old_names_as_notes, system_error_text
     from metaphase.errors import MetaphaseError
 
     try:
-        group()(args=arguments, prog_name="metaphase")
+        with old_names_as_notes():
+            group()(args=arguments, prog_name="metaphase")
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
             print("metaphase: interrupted", file=sys.stderr)

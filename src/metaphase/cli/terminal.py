@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from metaphase.cli import INTERRUPTED
+from metaphase.errors import DeprecatedNameWarning
 
 TRACEBACK = "METAPHASE_TRACEBACK"
 """Environment variable; if it is set, unexpected operating system errors keep their traceback."""
@@ -43,6 +48,22 @@ def end_at_next_interrupt() -> None:
     """End the process without a traceback at a Ctrl-C from here on: the work is done."""
     if signal.getsignal(signal.SIGINT) in (_first, signal.default_int_handler):
         signal.signal(signal.SIGINT, _second)
+
+
+@contextmanager
+def old_names_as_notes() -> Iterator[None]:
+    """Print warnings of old names as notes, without the line of code that they come from."""
+    with warnings.catch_warnings():
+        show_other = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+            if issubclass(category, DeprecatedNameWarning):
+                print(f"note: {message}", file=sys.stderr)
+            else:
+                show_other(message, category, *place)
+
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
 
 
 def _first(_number: int, _frame: FrameType | None) -> None:

@@ -22,6 +22,7 @@ from metaphase.evaluation.evaluate import evaluate
 from metaphase.figures import Detections, Label
 from metaphase.files import read_text, write_json, write_text
 from metaphase.labels.dataset import Case, Dataset
+from metaphase.locks import locked_folder
 from metaphase.models.modelfile import Model
 from metaphase.slides.open import open_case
 from metaphase.stress.perturbations import MPP_ERROR, SWEEPS, Changed, Sweep
@@ -74,28 +75,40 @@ def stress(
     """Sweep, score at the model's frozen threshold, and write everything to ``out``.
 
     ``shifts`` are the differences between real scanners to be marked (see ``REAL_SHIFTS``). Raises
-    LabelError where no case is labelled, InputError for images that do not fit into memory,
-    InterruptedRunError on Ctrl-C.
+    LabelError where no case is labelled, InputError for images that do not fit into memory and
+    folders that cannot be written to, InterruptedRunError on Ctrl-C.
     """
     cases = dataset.labelled()
     if not len(cases):
         raise LabelError.of(dataset.source or dataset.name, "has no labelled cases to score on")
-    out = Path(out)
     shifts = REAL_SHIFTS if shifts is None else shifts
     sweeps = [sweep.reaching(shifts.get(sweep.name)) for sweep in sweeps]
-    work = _Work(model, cases, out / "detections", runtime or open_runtime(model, device))
+    with locked_folder(out) as folder:
+        work = _Work(model, cases, folder / "detections", runtime or open_runtime(model, device))
+        try:
+            points = _points(work, sweeps, shifts, folder, progress)
+        except KeyboardInterrupt:
+            message = f"interrupted; the same command resumes from {folder}"
+            raise InterruptedRunError(message) from None
+        _write(points, sweeps, shifts, model, dataset, folder)
+    return points
+
+
+def _points(
+    work: _Work,
+    sweeps: Sequence[Sweep],
+    shifts: dict[str, float],
+    folder: Path,
+    progress: Progress,
+) -> list[Point]:
+    """Detect and score at every level of every sweep."""
     steps = [(sweep, level) for sweep in sweeps for level in sweep.levels]
     points = []
-    try:
-        for number, (sweep, level) in enumerate(steps):
-            progress(f"{sweep.name} {level:g} {sweep.unit}".strip(), number, len(steps))
-            points.append(_point(work.detections(sweep, level), cases, sweep, level, shifts))
-            _write_table(points, out / CSV_NAME)
-    except KeyboardInterrupt:
-        message = f"interrupted; the same command resumes from {out}"
-        raise InterruptedRunError(message) from None
+    for number, (sweep, level) in enumerate(steps):
+        progress(f"{sweep.name} {level:g} {sweep.unit}".strip(), number, len(steps))
+        points.append(_point(work.detections(sweep, level), work.cases, sweep, level, shifts))
+        _write_table(points, folder / CSV_NAME)
     progress("", len(steps), len(steps))
-    _write(points, sweeps, shifts, model, dataset, out)
     return points
 
 

@@ -67,9 +67,10 @@ def finished(folder: str | Path) -> bool:
 
 
 def _train(recipe: Recipe, folder: RunFolder, show: bool) -> None:
-    from metaphase.training.data.load import load_data
+    from metaphase.training.data.load import check_figures, load_data
 
     data = load_data(recipe)
+    check_figures(recipe, data)
     if is_main_process():
         write_record(folder, recipe, data.split)
     network = _fit(recipe, data, folder, show)

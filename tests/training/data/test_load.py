@@ -4,7 +4,7 @@ import pytest
 
 from metaphase.errors import RecipeError, SplitError
 from metaphase.labels.splits import Split, save_split
-from metaphase.training.data.load import load_data
+from metaphase.training.data.load import check_figures, load_data
 from metaphase.training.recipe.recipe import parse_recipe
 from tests.training.helpers import recipe_data
 
@@ -143,3 +143,39 @@ def test_a_list_that_is_not_there_or_empty_is_told(folder, text, message):
     with pytest.raises(RecipeError, match=message) as caught:
         parse_recipe(data, folder=folder)
     assert caught.value.problems[0].record == "data.sources[0].only"
+
+
+# --- figures to train and validate on
+
+NO_FIGURES = {"training": ["a1", "b1"], "validation": ["c1"]}
+
+
+@pytest.fixture
+def without(folder):
+    """The cases, and one more without figures."""
+    with (folder / "cases.csv").open("a") as stream:
+        stream.write("c1,c1.png,Aperio CS2,0.25,true,C\n")
+    return folder
+
+
+def check(folder, split, **sections):
+    data = recipe_data(data={"sources": [{"labels": "figures.csv"}], "split": split}, **sections)
+    recipe = parse_recipe(data, folder=folder)
+    check_figures(recipe, load_data(recipe))
+
+
+def test_a_validation_without_figures_chooses_nothing(without):
+    with pytest.raises(RecipeError, match="no threshold and no epoch can be chosen"):
+        check(without, NO_FIGURES)
+    with pytest.raises(RecipeError, match="no epoch can be chosen"):
+        check(without, NO_FIGURES, validation={"threshold": 0.4})
+    with pytest.raises(RecipeError, match="no threshold can be chosen"):
+        check(without, NO_FIGURES, trainer={"keep": "last"})
+    check(without, NO_FIGURES, validation={"threshold": 0.4}, trainer={"keep": "last"})
+    check(without, {"training": ["a1"], "validation": ["c1", "b1"]})
+    check(without, {"training": ["a1"]})
+
+
+def test_without_figures_nothing_is_trained(without):
+    with pytest.raises(RecipeError, match="no training case has a mitotic figure"):
+        check(without, {"training": ["c1"], "validation": ["a1"]})

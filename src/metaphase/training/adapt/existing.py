@@ -23,6 +23,7 @@ from torch import Tensor
 from metaphase import __version__
 from metaphase.errors import InterruptedRunError, ModelFileError, RecipeError
 from metaphase.files import whole_file, write_text
+from metaphase.locks import locked_folder
 from metaphase.models.card import CardScores, ModelCard
 from metaphase.models.export import export_onnx
 from metaphase.models.modelfile import Model, load_model, load_network, save_model
@@ -33,6 +34,7 @@ from metaphase.training.adapt.registry import find_method, read_options
 from metaphase.training.adapt.training import setting_of
 from metaphase.training.adapt.unlabelled import UnlabelledPatches, collate_pairs
 from metaphase.training.data.trainingdata import Unlabelled
+from metaphase.training.fit.checkpoints import DamagedCheckpointError, read_checkpoint
 from metaphase.training.fit.domainstatistics import describe_domains
 from metaphase.training.recipe.oldnames import with_present_names
 from metaphase.training.recipe.overrides import override
@@ -88,15 +90,22 @@ def adapt_model(
     """Adapt a model to unlabelled cases and write a new model file to ``out``.
 
     Raises ModelFileError for a model without weights for PyTorch, SlideError and UnknownMppError
-    for images, RecipeError, InterruptedRunError on Ctrl-C.
+    for images, RecipeError, FolderInUseError, InterruptedRunError on Ctrl-C.
     """
     model = model if isinstance(model, Model) else load_model(model)
     how = how or adaptation()
     out = Path(out)
     if out.resolve() == model.folder.resolve():
         raise ModelFileError.of(out, "is the model itself", way_out="choose another --out")
-    if (out / "card.json").is_file():
-        return _finished(out, model, how, unlabelled)
+    with locked_folder(out):
+        if (out / "card.json").is_file():
+            return _finished(out, model, how, unlabelled)
+        return _adapt(model, unlabelled, out, how, progress)
+
+
+def _adapt(
+    model: Model, unlabelled: Unlabelled, out: Path, how: Adaptation, progress: Progress | None
+) -> Model:
     network = load_network(model)
     recipe = _recipe(model)
     patches = _patches(model, unlabelled, how, recipe)
@@ -184,7 +193,10 @@ def _keep(
 def _resume(path: Path, network: Network, method: Method, optimiser: torch.optim.Optimizer) -> int:
     if not path.is_file():
         return 0
-    states = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        states = read_checkpoint(path)
+    except DamagedCheckpointError:  # some hundred steps: they are repeated
+        return 0
     network.load_state_dict(states["network"])
     method.load_state_dict(states["method"])
     optimiser.load_state_dict(states["optimiser"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from metaphase.arrays import FloatArray
-from metaphase.errors import Problem, SplitError
+from metaphase.errors import Problem, RecipeError, SplitError
 from metaphase.labels.dataset import Dataset
 from metaphase.training.data.heldout import HeldOut
 from metaphase.training.data.masked import Masked, load_masked
@@ -30,6 +30,31 @@ def load_data(recipe: Recipe, *, check: bool = True) -> TrainingData:
     if check:
         check_crops(data, (source.name for source in recipe.data.sources))
     return data
+
+
+def check_figures(recipe: Recipe, data: TrainingData) -> None:
+    """Raise RecipeError where there are no mitotic figures to train on, or none to validate on.
+
+    A threshold that is chosen on cases without figures, or the best of such epochs, means nothing.
+    """
+    if not data.training.count() and not data.crops.count():
+        raise RecipeError.of(
+            "recipe",
+            "no training case has a mitotic figure",
+            record="data.split.training",
+            way_out="name cases with figures",
+        )
+    if not len(data.validation) or data.validation.count():
+        return
+    what = ["threshold"] if recipe.validation.threshold == "chosen" else []
+    what += ["epoch"] if recipe.trainer.keep == "best" else []
+    if what:
+        raise RecipeError.of(
+            "recipe",
+            f"no validation case has a mitotic figure: no {' and no '.join(what)} can be chosen",
+            record="data.split.validation",
+            way_out="name cases with figures, or none and set validation.threshold",
+        )
 
 
 def _masked(recipe: Recipe, cases: Dataset) -> Masked:
