@@ -55,7 +55,7 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     Raises DamagedCheckpointError for a file that is cut off, and InputError for one that holds
     anything else, which is not built.
     """
-    if not zipfile.is_zipfile(path):
+    if not _is_archive(path):
         raise DamagedCheckpointError.of(path, "is damaged: not a whole checkpoint")
     try:
         content = torch.load(path, map_location=map_location, weights_only=True)
@@ -71,6 +71,13 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     if not isinstance(content, dict):
         raise DamagedCheckpointError.of(path, "is damaged: it holds no table")
     return content
+
+
+def _is_archive(path: str | Path) -> bool:
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:
+        return False
 
 
 def checkpoint_to_resume(folder: RunFolder) -> Path | None:
