@@ -21,10 +21,12 @@ from metaphase.training.recipe.recipe import load_recipe
 
 PACKAGE = Path(metaphase.__file__).parent
 OWN_FILES = {
+    "cli/recipes.py": "recipes of the package",
     "detection/checkpoint.py": "blocks that metaphase wrote itself",
     "detection/cores.py": "files of the operating system",
     "detection/runtime.py": "a graph that was checked when the model was loaded",
     "files.py": "the functions that check",
+    "labels/sample.py": "the sample of the package",
     "labels/transfer.py": "downloads that metaphase wrote itself",
     "models/export.py": "temporary files",
     "models/precision.py": "temporary files",
@@ -37,12 +39,19 @@ OWN_FILES = {
 """Modules that open files directly, and why users cannot put a named pipe there."""
 
 
+_LIBRARIES = ("Image.open", "dcmread", "pydicom.dcmread", "tomllib.load", "json.load")
+"""Functions of libraries that take a path or a stream."""
+
+
 def direct_reads(tree: ast.AST) -> Iterator[int]:
     """Yield the lines that open a path for reading without ``metaphase.files``."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
         name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        first = ast.unparse(node.args[0]) if node.args else ""
+        if ast.unparse(node.func) in _LIBRARIES and first != "stream":
+            yield node.lineno
         if name in ("read_text", "read_bytes") and ast.unparse(node.func) not in (
             "files.read_text",
             "files.read_bytes",
@@ -68,7 +77,8 @@ def test_paths_are_opened_by_the_functions_that_check(path: Path) -> None:
 
 def test_the_check_itself() -> None:
     text = "p.read_text()\np.open('rb')\np.open(encoding='x')\np.open('wb')\nfiles.read_text(p)"
-    assert list(direct_reads(ast.parse(text))) == [1, 2, 3]
+    text += "\nImage.open(p)\nImage.open(stream)"
+    assert list(direct_reads(ast.parse(text))) == [1, 2, 3, 6]
 
 
 READERS = {

@@ -121,7 +121,8 @@ def _source(path: Path, detections: Detections) -> Dataset:
     from pydicom.errors import InvalidDicomError
 
     try:
-        image = dcmread(path, stop_before_pixels=True)
+        with open_regular(path) as stream:
+            image = dcmread(stream, stop_before_pixels=True)
     except (OSError, InvalidDicomError) as error:
         raise DetectionsError.of(path, f"is not a DICOM file: {error}") from error
     missing = [name for name in _NEEDED if name not in image]
@@ -183,7 +184,8 @@ def read(
 
     path = Path(path)
     try:
-        data = dcmread(path)
+        with open_regular(path) as stream:
+            data = dcmread(stream)
     except (OSError, InvalidDicomError) as error:
         raise DetectionsError.of(path, f"is not a DICOM file: {error}") from error
     if data.get("SOPClassUID") != _ANN_CLASS:

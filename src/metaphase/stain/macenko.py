@@ -142,4 +142,4 @@ def _haematoxylin_first(extremes: FloatArray) -> FloatArray:
     """Return two directions without negative parts, of length 1; haematoxylin absorbs more red."""
     vectors = np.maximum(extremes, _MIN_COMPONENT)
     vectors = vectors / np.linalg.norm(vectors, axis=1)[:, None]
-    return vectors if vectors[0, 0] > vectors[1, 0] else vectors[::-1]
+    return np.asarray(vectors if vectors[0, 0] > vectors[1, 0] else vectors[::-1])

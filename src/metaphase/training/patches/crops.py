@@ -30,6 +30,7 @@ from metaphase.arrays import FloatArray, Pixels, Rng
 from metaphase.boxes import as_boxes, as_points
 from metaphase.errors import Problem, RecipeError
 from metaphase.figures import Label
+from metaphase.files import open_regular
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.stain.colourstatistics import ColourStatistics, colour_statistics
 from metaphase.training.patches.patch import CaseTargets
@@ -223,7 +224,7 @@ class Crops:
         images, problems = [], []
         for case in self._cases:
             try:
-                with Image.open(str(case.image)) as file:
+                with open_regular(str(case.image)) as stream, Image.open(stream) as file:
                     images.append(np.asarray(file.convert("RGB")))
             except OSError as error:
                 problems.append(Problem(str(case.image), f"crop {case.id}", f"{error}"))
@@ -311,7 +312,7 @@ def usable_crops(dataset: Dataset) -> Iterator[tuple[Case, Pixels, float]]:
 
 def _pixels_of(case: Case) -> Pixels:
     try:
-        with Image.open(str(case.image)) as file:
+        with open_regular(str(case.image)) as stream, Image.open(stream) as file:
             return np.asarray(file.convert("RGB"))
     except OSError as error:
         raise RecipeError.of(str(case.image), f"{error}", record=f"crop {case.id}") from error

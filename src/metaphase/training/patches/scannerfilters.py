@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from metaphase.arrays import Float32Array, FloatArray, Pixels, Rng
 from metaphase.errors import InputError, RecipeError
-from metaphase.files import whole_file
+from metaphase.files import open_regular, whole_file
 
 SIDE = 5
 TILE_PX = 256
@@ -75,7 +75,7 @@ class ScannerFilters:
 def load_filters(path: str | Path, without: Iterable[str] = ()) -> ScannerFilters:
     """Read what ``save`` wrote, without those of some slides. Raises InputError, RecipeError."""
     try:
-        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+        with open_regular(path) as stream, np.load(stream, allow_pickle=False) as archive:
             filters = ScannerFilters(
                 archive["weights"].astype(np.float32),
                 archive["offset"].astype(np.float32),
