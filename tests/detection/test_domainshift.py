@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from metaphase.detection.detect import detect
 from metaphase.detection.domainshift import (
     TrainingImage,
     distances_to,
@@ -11,8 +13,9 @@ from metaphase.detection.domainshift import (
 from metaphase.detection.imagestatistics import (
     COMPONENTS,
 )
-from metaphase.models.card import DomainStatistics
+from metaphase.models.card import DomainStatistics, TrainingDomain
 from metaphase.provenance import ComponentShift, Parameters, Provenance
+from tests.detection.scenes import DotRuntime, DotSlide, make_model
 
 NAMES = [name for names in COMPONENTS.values() for name in names]
 
@@ -107,3 +110,38 @@ def test_the_warning_has_the_ratio_and_the_nearest_domain() -> None:
     near = shift.model_copy(update={"shifted": False})
     assert Provenance("x", 1, 1, 1, parameters=Parameters(domain_shift=near)).warnings == ()
     assert Provenance("x", 1, 1, 1).warnings == ()
+
+
+def test_tiles_that_were_measured_on_the_way_are_not_run_again(tmp_path) -> None:
+    """The same shift, to the bit, with any batch and after an interruption."""
+    rng = np.random.default_rng(0)
+    slide = DotSlide(1000, 900, 0.25, rng.uniform(20, 880, (400, 2)))
+    known = DomainStatistics(
+        by="scanner",
+        domains=(TrainingDomain(name="A", images=3, mean=dict.fromkeys(NAMES, 0.0)),),
+        spread=dict.fromkeys(NAMES, 1.0),
+        limit=dict.fromkeys(COMPONENTS, 1.0),
+        images=3,
+    )
+    model = make_model(domains=known)
+    shifts, tiles = [], []
+    for batch in (1, 4):
+        runtime = DotRuntime(model.card.head)
+        made = detect(slide, model, runtime=runtime, batch=batch).provenance
+        shifts.append(made.parameters.domain_shift)
+        tiles.append(runtime.tiles - made.parameters.tiles)
+    assert shifts[0] == shifts[1]
+    assert shifts[0] is not None
+    assert (tiles[0], 4 <= tiles[1] <= 12) == (0, True)
+
+    class Interrupted(DotRuntime):
+        def run(self, pixels):
+            if self.tiles >= 150:
+                raise KeyboardInterrupt
+            return super().run(pixels)
+
+    options = {"batch": 1, "checkpoint": tmp_path / "c"}
+    with pytest.raises(KeyboardInterrupt):
+        detect(slide, model, runtime=Interrupted(model.card.head), **options)
+    again = detect(slide, model, runtime=DotRuntime(model.card.head), **options)
+    assert again.provenance.parameters.domain_shift == shifts[0]

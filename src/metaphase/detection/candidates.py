@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -21,12 +21,14 @@ class Candidates:
 
     ``capped_tiles`` is the number of tiles that had more candidates than are kept. ``rescored`` are
     the candidates that the second stage has scored, as rows x, y, first score, second score [k, 4];
-    the first three are rounded as in files.
+    the first three are rounded as in files. ``statistics`` are those of sampled tiles, as rows
+    (``imagestatistics.to_row``).
     """
 
     rows: FloatArray
     capped_tiles: int = 0
     rescored: FloatArray = field(default_factory=_no_rows)
+    statistics: FloatArray | None = None
 
     @classmethod
     def join(cls, parts: Iterable[Candidates]) -> Candidates:
@@ -35,7 +37,13 @@ class Candidates:
         rows = [_no_rows(), *(part.rows for part in parts)]
         rescored = [_no_rows(), *(part.rescored for part in parts)]
         capped = sum(part.capped_tiles for part in parts)
-        return cls(np.concatenate(rows), capped, np.concatenate(rescored))
+        measured = [part.statistics for part in parts if part.statistics is not None]
+        statistics = np.concatenate(measured) if measured else None
+        return cls(np.concatenate(rows), capped, np.concatenate(rescored), statistics)
+
+    def without_rows(self) -> Candidates:
+        """Return what is left to know of candidates that are merged."""
+        return replace(self, rows=_no_rows())
 
     def rounded(self) -> tuple[FloatArray, FloatArray, FloatArray, CodeArray]:
         """Return x, y, score and label [n each], rounded as in files.

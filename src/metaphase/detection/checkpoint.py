@@ -55,11 +55,13 @@ class Checkpoint:
     def save(self, first: int, count: int, candidates: Candidates) -> None:
         """Keep the candidates of ``count`` groups from ``first`` on, safe from a crash."""
         buffer = io.BytesIO()
+        statistics = candidates.statistics
         np.savez(
             buffer,
             rows=candidates.rows,
             capped_tiles=np.int64(candidates.capped_tiles),
             rescored=candidates.rescored,
+            **({} if statistics is None else {"statistics": statistics}),
         )
         write_bytes(self.folder / f"{first:06d}-{count}.npz", buffer.getvalue())
 
@@ -76,6 +78,11 @@ class Checkpoint:
 def _read(path: Path) -> Candidates | None:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            return Candidates(arrays["rows"], int(arrays["capped_tiles"]), arrays["rescored"])
+            return Candidates(
+                arrays["rows"],
+                int(arrays["capped_tiles"]),
+                arrays["rescored"],
+                arrays.get("statistics"),
+            )
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None

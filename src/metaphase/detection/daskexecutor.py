@@ -126,7 +126,9 @@ class DaskExecutor:
         area = AreaProgress(plan, slide.mpp, progress)
         candidates = self._candidates(job, plan, parts, area)
         merged = merge_candidates(candidates, plan, provenance)
-        return self._call(tasks.finish_image, self.setup, job, plan, merged, candidates.rescored)
+        return self._call(
+            tasks.finish_image, self.setup, job, plan, merged, candidates.without_rows()
+        )
 
     def close(self) -> None:
         """Give up what is not finished and leave the cluster."""

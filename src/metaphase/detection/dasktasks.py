@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from metaphase import __version__
-from metaphase.arrays import FloatArray
 from metaphase.detection.candidates import Candidates
 from metaphase.detection.detect import finish_detections, hash_image
 from metaphase.detection.inputs import Job
@@ -96,16 +95,16 @@ def compute_block(setup: WorkerSetup, job: Job, part: Plan, batch: int) -> Candi
     """Return the candidates of one block: of all tiles of ``part``."""
     model, runtime = open_model(setup)
     with _compute_lock:
-        return find_candidates(_slide(job), model, part, runtime, batch=batch)
+        return find_candidates(_slide(job), model, part, runtime, batch=batch, sample=())
 
 
 def finish_image(
-    setup: WorkerSetup, job: Job, plan: Plan, detections: Detections, rescored: FloatArray
+    setup: WorkerSetup, job: Job, plan: Plan, detections: Detections, candidates: Candidates
 ) -> Detections:
     """Apply what follows the merging; see ``detect.finish_detections``."""
     model, runtime = open_model(setup)
     with _compute_lock:
-        return finish_detections(detections, rescored, _slide(job), plan, model, runtime)
+        return finish_detections(detections, candidates, _slide(job), plan, model, runtime)
 
 
 def _slide(job: Job) -> Slide:

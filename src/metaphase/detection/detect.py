@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from metaphase import __version__
-from metaphase.arrays import FloatArray
 from metaphase.detection.candidates import Candidates
 from metaphase.detection.checkpoint import Checkpoint
 from metaphase.detection.domainshift import with_domain_shift
@@ -125,7 +124,7 @@ def run_plan(
         slide, model, plan, runtime, batch=batch, checkpoint=parts, progress=progress
     )
     merged = merge_candidates(candidates, plan, provenance)
-    return finish_detections(merged, candidates.rescored, slide, plan, model, runtime)
+    return finish_detections(merged, candidates, slide, plan, model, runtime)
 
 
 def merge_candidates(candidates: Candidates, plan: Plan, provenance: Provenance) -> Detections:
@@ -143,7 +142,7 @@ def merge_candidates(candidates: Candidates, plan: Plan, provenance: Provenance)
 
 def finish_detections(
     detections: Detections,
-    rescored: FloatArray,
+    candidates: Candidates,
     slide: Slide,
     plan: Plan,
     model: Model,
@@ -151,12 +150,12 @@ def finish_detections(
 ) -> Detections:
     """Apply the second stage to merged detections and measure the domain shift.
 
-    ``rescored`` are the second scores that are known already (``Candidates.rescored``).
+    ``candidates`` have the second scores and the statistics of tiles that are known already.
     """
     classifier = candidate_classifier(slide, plan, model, runtime)
     if classifier is not None:
-        detections = rescore(detections, classifier, rescored)
-    return with_domain_shift(detections, slide, plan, model, runtime)
+        detections = rescore(detections, classifier, candidates.rescored)
+    return with_domain_shift(detections, slide, plan, model, runtime, candidates.statistics)
 
 
 def open_checkpoint(folder: Path, plan: Plan, provenance: Provenance, batch: int) -> Checkpoint:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from metaphase.arrays import FloatArray
 from metaphase.detection.imagestatistics import (
     COMPONENTS,
     Statistics,
@@ -93,16 +94,22 @@ def domain_shift(statistics: Mapping[str, float], domains: DomainStatistics) -> 
 
 
 def with_domain_shift(
-    detections: Detections, slide: Slide, plan: Plan, model: Model, runtime: Runtime
+    detections: Detections,
+    slide: Slide,
+    plan: Plan,
+    model: Model,
+    runtime: Runtime,
+    rows: FloatArray | None = None,
 ) -> Detections:
     """Return the detections with the domain shift of the slide in their provenance.
 
-    Unchanged where the card of the model has no training domains.
+    ``rows`` are statistics of tiles that are known already (``Candidates.statistics``). Unchanged
+    where the card of the model has no training domains.
     """
     domains = model.card.domains
     if domains is None:
         return detections
-    statistics = image_statistics(slide, plan, runtime)
+    statistics = image_statistics(slide, plan, runtime, rows)
     shift = None if statistics is None else domain_shift(statistics, domains)
     return detections.with_parameters(domain_shift=shift)
 

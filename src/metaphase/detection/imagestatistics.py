@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metaphase.arrays import Pixels
+from metaphase.arrays import Float32Array, FloatArray, Pixels
 from metaphase.detection.plan import Plan
 from metaphase.detection.prefetch import prefetch
 from metaphase.detection.runtime import Runtime
@@ -27,6 +27,8 @@ COMPONENTS: dict[str, tuple[str, ...]] = {
 """The statistics of each component. Densities are optical (natural logarithm). Sharpness is the
 logarithm of the contrast between Gaussians of 0, 1, 2 and 4 px. Scores are logits."""
 
+NAMES = tuple(name for names in COMPONENTS.values() for name in names)
+
 FEWEST_TILES, MOST_TILES = 4, 12
 _TILES_PER_SAMPLE = 8  # one tile in eight, within these bounds
 _FAINT = 0.15  # mean optical density of R, G, B above which a pixel is tissue
@@ -37,11 +39,19 @@ _OD = -np.log((np.arange(256) + 1) / 256).astype(np.float32)
 Statistics = dict[str, float]
 
 
-def image_statistics(slide: Slide, plan: Plan, runtime: Runtime) -> Statistics | None:
-    """Return the statistics of an image, None where no sampled tile holds tissue."""
+def image_statistics(
+    slide: Slide, plan: Plan, runtime: Runtime, rows: FloatArray | None = None
+) -> Statistics | None:
+    """Return the statistics of an image, None where no sampled tile holds tissue.
+
+    ``rows`` (``to_row``) are those of tiles that were measured while the network was run.
+    """
     scale, side = plan.grid.scale, plan.grid.tile
+    measured = {} if rows is None else dict(map(from_row, rows))
 
     def measure(number: int) -> Statistics | None:
+        if number in measured:
+            return measured[number]
         x, y = plan.grid.corner(number)
         pixels = slide.read(x * scale, y * scale, side, side, plan.mpp)
         statistics = tile_statistics(pixels)
@@ -51,8 +61,27 @@ def image_statistics(slide: Slide, plan: Plan, runtime: Runtime) -> Statistics |
 
     streams = runtime.streams
     sample = sample_tiles(plan.tiles).tolist()
-    measured = prefetch(measure, sample, workers=streams, depth=2 * streams)
-    return mean_statistics([statistics for statistics in measured if statistics is not None])
+    parts = prefetch(measure, sample, workers=streams, depth=2 * streams)
+    return mean_statistics([statistics for statistics in parts if statistics is not None])
+
+
+def to_row(number: int, pixels: Pixels, maps: Sequence[Float32Array]) -> FloatArray:
+    """Return a tile's number and statistics as a row [1 + n]; NaN where it holds no tissue.
+
+    ``maps`` are the output maps of this tile alone.
+    """
+    statistics = tile_statistics(pixels)
+    if statistics is None:
+        return np.array([number, *([np.nan] * len(NAMES))])
+    statistics |= response_statistics(maps)
+    return np.array([number, *(statistics[name] for name in NAMES)])
+
+
+def from_row(row: FloatArray) -> tuple[int, Statistics | None]:
+    """Return the number and the statistics of ``to_row``."""
+    number, *values = row.tolist()
+    missing = any(np.isnan(value) for value in values)
+    return int(number), None if missing else dict(zip(NAMES, values, strict=True))
 
 
 def sample_tiles(tiles: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -8,8 +8,9 @@ was computed before it, and any interruption between two groups changes nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -18,6 +19,7 @@ from metaphase.arrays import IntArray, Pixels
 from metaphase.detection.candidates import Candidates
 from metaphase.detection.checkpoint import Checkpoint
 from metaphase.detection.decode import TileCandidates, decode
+from metaphase.detection.imagestatistics import sample_tiles, to_row
 from metaphase.detection.plan import Plan
 from metaphase.detection.prefetch import prefetch
 from metaphase.detection.runtime import open_runtime
@@ -74,12 +76,18 @@ def find_candidates(
     batch: int | None = None,
     checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
+    sample: Collection[int] | None = None,
 ) -> Candidates:
     """Return the candidates of all tiles of a plan, not yet merged.
 
-    Parts that the checkpoint has are not computed again.
+    Parts that the checkpoint has are not computed again. ``sample`` are the tiles whose statistics
+    are measured on the way, for the domain shift (None: those of the plan, for a model that needs
+    them; with more than one tile in a batch they are measured later).
     """
     size = batch or runtime.batch
+    if sample is None:
+        sample = sample_tiles(plan.tiles).tolist() if model.card.domains else ()
+    measured = frozenset(sample if size == 1 else ())
     groups = tile_groups(plan, size)
     parts = {} if checkpoint is None else checkpoint.load(len(groups))
     area = AreaProgress(plan, slide.mpp, progress)
@@ -88,7 +96,7 @@ def find_candidates(
     missing = [number for number in range(len(groups)) if number not in done]
     results = {first: candidates for first, (_, candidates) in parts.items()}
     results |= _saved(
-        _compute(slide, model, plan, runtime, size, [groups[i] for i in missing], area),
+        _compute(slide, model, plan, runtime, size, [groups[i] for i in missing], area, measured),
         missing,
         checkpoint,
     )
@@ -127,6 +135,7 @@ def _compute(
     size: int,
     groups: list[IntArray],
     area: AreaProgress,
+    measured: frozenset[int],
 ) -> Generator[Candidates, None, None]:
     """Yield the candidates of each group. Three stages run side by side in threads."""
     if not groups:
@@ -139,9 +148,13 @@ def _compute(
 
     def run(batch: tuple[IntArray, Pixels]) -> Candidates:
         numbers, tiles = batch
-        decoded = decode(runtime.run(tiles), model.card.head, min_score=plan.min_score)
+        maps = runtime.run(tiles)
+        decoded = decode(maps, model.card.head, min_score=plan.min_score)
         pairs = zip(numbers, decoded, strict=True)
-        return Candidates.join(candidates_of_tile(plan, n, found) for n, found in pairs)
+        candidates = Candidates.join(candidates_of_tile(plan, n, found) for n, found in pairs)
+        if int(numbers[0]) not in measured:
+            return candidates
+        return replace(candidates, statistics=to_row(int(numbers[0]), tiles[0], maps)[None])
 
     def collect() -> Iterator[Candidates]:
         for group in groups:
