@@ -25,6 +25,15 @@ def test_lines() -> None:
     assert summary_line([DONE]) == "1 image: 1 done"
 
 
+def test_quiet_prints_failures_alone(capsys: pytest.CaptureFixture) -> None:
+    with show_progress(2, quiet=True) as events:
+        for outcome in (DONE, FAILED):
+            events.started(outcome.job)
+            events.finished(outcome)
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", outcome_line(FAILED) + "\n")
+
+
 @pytest.mark.parametrize("together", [False, True])
 def test_without_a_terminal_there_are_lines(
     together: bool, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch

@@ -54,7 +54,7 @@ def go(
     mpp=0.25,
     batch=None,
     again=False,
-    overlay=True,
+    overlay=None,
     marks=default_marks,
     events=None,
 ):
@@ -386,3 +386,13 @@ def test_what_a_killed_run_left_in_a_finished_folder_is_removed(folder, tmp_path
     (out / "a" / ".overlay-x.tmp.png").write_bytes(b"half")
     assert statuses(go(folder, out)) == ["skipped"] * 3
     assert contents(out / "a") == before
+
+
+def test_many_images_get_no_overlays_by_default(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("metaphase.detection.batch.MAX_OVERLAYS", 2)
+    go(folder, tmp_path / "many")
+    assert not list((tmp_path / "many").glob("*/overlay.png"))
+    go(folder, tmp_path / "asked", overlay=True)
+    assert len(list((tmp_path / "asked").glob("*/overlay.png"))) == 3
+    go(folder / "a.png", tmp_path / "one")
+    assert (tmp_path / "one" / "a" / "overlay.png").exists()

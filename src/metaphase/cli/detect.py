@@ -60,13 +60,14 @@ def detect(
     keep_stains: Annotated[bool, option("--keep-stains", panel=_RESULT)] = False,
     threshold: Annotated[float | None, option("--threshold", panel=_RESULT)] = None,
     min_score: Annotated[float, option("--min-score", panel=_RESULT)] = 0.05,
-    overlay: Annotated[bool, option("--overlay", panel=_RESULT)] = True,
+    overlay: Annotated[bool | None, option("--overlay", panel=_RESULT)] = None,
     overwrite: Annotated[bool, option("--overwrite", panel=_RESULT)] = False,
     device: Annotated[str, option("--device", panel=_MACHINE)] = "auto",
     precision: Annotated[str, option("--precision", panel=_MACHINE)] = "auto",
     threads: Annotated[int | None, option("--threads", panel=_MACHINE)] = None,
     batch: Annotated[int | None, option("--batch", panel=_MACHINE)] = None,
     cluster: Annotated[str | None, option("--cluster", panel=_MACHINE)] = None,
+    quiet: Annotated[bool, option("--quiet", panel=_MACHINE)] = False,
     cases: Annotated[Path | None, typer.Option(hidden=True)] = None,  # moved by _cases_as_labels
 ) -> None:
     """Find mitotic figures in images and slides.
@@ -117,9 +118,9 @@ def detect(
                 precision=precision,
                 threads=threads,
                 batch=batch,
-                report=_report,
+                report=(lambda text: None) if quiet else _report,
             ) as executor,
-            show_progress(len(jobs), together=executor.images_at_once > 1) as events,
+            show_progress(len(jobs), together=executor.images_at_once > 1, quiet=quiet) as events,
         ):
             outcomes = detect_batch(executor, jobs, opened, out, settings, options, events)
     except KeyboardInterrupt:

@@ -76,8 +76,16 @@ class DetectProgress:
 
 
 @contextmanager
-def show_progress(images: int, *, together: bool = False) -> Iterator[BatchEvents]:
-    """Show a progress bar while the block runs; give the events to call."""
+def show_progress(
+    images: int, *, together: bool = False, quiet: bool = False
+) -> Iterator[BatchEvents]:
+    """Show a progress bar while the block runs; give the events to call.
+
+    ``quiet`` prints the failures alone.
+    """
+    if quiet:
+        yield BatchEvents(finished=_print_failure)
+        return
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -93,6 +101,11 @@ def show_progress(images: int, *, together: bool = False) -> Iterator[BatchEvent
         disable=not console.is_terminal,
     ) as bar:
         yield DetectProgress(bar, images, together=together).events
+
+
+def _print_failure(outcome: Outcome) -> None:
+    if outcome.status == "failed":
+        typer.echo(outcome_line(outcome), err=True)
 
 
 def outcome_line(outcome: Outcome) -> str:

@@ -165,7 +165,9 @@ OPTIONS: dict[str, Definition] = {
     # Output
     "--out": Definition(_OUT_FOLDER, "-o"),
     "--overwrite": Definition("Repeat work that is finished, and replace its results."),
-    "--overlay": Definition("Draw overlay.png.", off="--no-overlay"),
+    "--overlay": Definition(
+        "Draw overlay.png. Default: for at most 20 images.", off="--no-overlay"
+    ),
     "--json": Definition("Print the result as JSON."),
     "--all-findings": Definition("List every finding."),
     "--quiet": Definition("Show no progress."),

@@ -30,6 +30,10 @@ from metaphase.units import area_mm2
 
 FAILURES_NAME = "failures.csv"
 
+MAX_OVERLAYS = 20
+"""Most images of a call for which overlays are drawn by default: drawing takes time, and thousands
+of overlays are rarely viewed."""
+
 _NOT_WRITABLE = {errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 Marks = Callable[[Job, Detections], Sequence[Mark]]
@@ -74,12 +78,12 @@ class BatchEvents:
 class BatchOptions:
     """What to do with finished images and with overlays.
 
-    ``overwrite`` repeats finished images. ``redraw`` draws the overlays of finished images again,
-    for other ``marks``.
+    ``overwrite`` repeats finished images. ``overlay`` None draws overlays for at most
+    ``MAX_OVERLAYS`` images. ``redraw`` draws those of finished images again, for other ``marks``.
     """
 
     overwrite: bool = False
-    overlay: bool = True
+    overlay: bool | None = None
     redraw: bool = False
     marks: Marks = default_marks
 
@@ -102,13 +106,16 @@ def detect_batch(
     command writes to it.
     """
     jobs = list(jobs)
+    options = options or BatchOptions()
+    if options.overlay is None:
+        options = replace(options, overlay=len(jobs) <= MAX_OVERLAYS)
     with locked_folder(out) as folder:
         run = _Batch(
             executor,
             model,
             folder,
             settings,
-            options or BatchOptions(),
+            options,
             _SerialEvents(events or BatchEvents()),
         )
         run.failures.clear()

@@ -45,7 +45,7 @@ def detect_images(
     batch: int | None = None,
     runtime: Runtime | None = None,
     cluster: str | None = None,
-    overlay: bool = True,
+    overlay: bool | None = None,
     overwrite: bool = False,
     redraw: bool = False,
     marks: Marks | None = None,
@@ -56,8 +56,9 @@ def detect_images(
     ``images`` is an image, a folder, a ``.txt`` list, several of these, or a data set. Finished
     images are skipped unless ``overwrite``. An image that fails is listed in ``failures.csv``; the
     others continue. After an interruption the same call resumes. The other options are those of
-    ``detect``. ``cluster`` is the address of a Dask scheduler. ``marks`` chooses what overlays show
-    (``redraw``: those of finished images too). ``on_finished`` is called after each image.
+    ``detect``. ``cluster`` is the address of a Dask scheduler. ``overlay`` None draws overlays for
+    at most 20 images; ``marks`` chooses what they show (``redraw``: those of finished images too).
+    ``on_finished`` is called after each image.
 
     Returns the outcomes in the order of the images; ``load_detections(out / name)`` reads a result.
     Raises InputError or MissingExtraError for what concerns all images.
