@@ -41,10 +41,10 @@ def adapt(
     seed: Annotated[int, option("--seed")] = 0,
     to: Annotated[list[Path] | None, typer.Option(hidden=True)] = None,  # moved by _model_first
 ) -> None:
-    """Adapt a model to unlabelled images of a scanner; writes a new model file.
+    """Adapt a model to unlabelled images of a scanner, and write a new model file.
 
-    An interrupted run goes on when the same command is given again. The threshold stays as it was
-    chosen: where some labelled cases of the scanner exist, check it with 'metaphase evaluate'.
+    An interrupted run resumes when the command is repeated. The threshold does not change. If some
+    cases of the scanner are labelled, check it on them with 'metaphase evaluate'.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -64,10 +64,10 @@ def adapt(
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("adapting", total=None)
 
-        def tell(done: int, total: int) -> None:
+        def report(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 
-        adapted = adapt_model(model or default_model(), cases, out, how, progress=tell)
+        adapted = adapt_model(model or default_model(), cases, out, how, progress=report)
     threshold = adapted.card.threshold.value
     typer.echo(
         f"note: the threshold of {threshold:g} was chosen before; adapted scores may ask for"

@@ -22,8 +22,8 @@ def container(
 ) -> None:
     """Write a folder from which docker builds a Grand Challenge algorithm.
 
-    It reads and writes as the MIDOG challenges of 2021 and 2025, without network and as a user
-    without rights.
+    It has the input and output of the MIDOG challenges of 2021 and 2025, and runs without network
+    and without root privileges.
     """
     from metaphase.exchange.container import write_container
     from metaphase.models.modelfile import default_model

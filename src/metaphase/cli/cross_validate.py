@@ -28,7 +28,7 @@ def cross_validate(
     jobs: Annotated[int, option("--jobs")] = 1,
     quiet: Annotated[bool, option("--quiet")] = False,
 ) -> None:
-    """Train and score leaving one group out at a time; finished folds are kept."""
+    """Train and score, leaving out one group at a time. Finished folds are not repeated."""
     from rich.console import Console
 
     from metaphase.training.folds.crossvalidation import cross_validate

@@ -46,7 +46,7 @@ def check(
     scanner: Scanner = None,
     all_findings: Annotated[bool, option("--all-findings")] = False,
 ) -> None:
-    """Tell all that is wrong with labels and their images, with counts; exit 2 if anything is."""
+    """Report every problem of labels and their images, with counts. Exit code 2 for any problem."""
     from metaphase.labels.audit import audit
 
     result = audit(
@@ -68,7 +68,7 @@ def show(
     case_table: CaseTable = None,
     case: Annotated[str | None, option("--case")] = None,
 ) -> None:
-    """List the cases of a file of labels, or the figures of one case, as tab-separated text."""
+    """Print the cases of a file of labels, or the figures of one case, as tab-separated text."""
     from metaphase.errors import LabelError
     from metaphase.labels.read import load_dataset
 
@@ -93,7 +93,7 @@ def convert(
     mpp: Mpp = None,
     scanner: Scanner = None,
 ) -> None:
-    """Write any labels as the plain table: figures.csv and cases.csv in a folder."""
+    """Write labels of any format as a plain table: figures.csv and cases.csv in a folder."""
     from metaphase.labels.read import load_dataset
     from metaphase.labels.table import save_table
 
@@ -114,7 +114,7 @@ def stratified(
     labels_format: Format = None,
     case_table: CaseTable = None,
 ) -> None:
-    """Split by shares, stratified by scanner and by having figures; groups stay together."""
+    """Split by shares, stratified by scanner and by having figures. Groups are not divided."""
     from metaphase.labels.read import load_dataset
     from metaphase.labels.splits import stratified_split
 
@@ -135,7 +135,7 @@ def leave_one_out_(
     labels_format: Format = None,
     case_table: CaseTable = None,
 ) -> None:
-    """Write one split for each scanner (tumour, group, ...), which is its test part."""
+    """Write a split for each scanner (tumour, group, ...), with that scanner as the test part."""
     from metaphase.labels.read import load_dataset
     from metaphase.labels.splits import leave_one_out
 
@@ -176,7 +176,7 @@ def check_(
     labels_format: Format = None,
     case_table: CaseTable = None,
 ) -> None:
-    """Refuse a split with unknown, doubled, unlabelled or leaking cases, and say why; exit 2."""
+    """Report unknown, repeated, unlabelled or leaking cases of a split. Exit code 2 for any."""
     from metaphase.labels.read import load_dataset
     from metaphase.labels.splits import check_split, load_split
 
@@ -274,7 +274,7 @@ def _numbers(row: Counts) -> list[str]:
 
 
 def _print_findings(word: str, title: str, findings: tuple[Problem, ...], every: bool) -> None:
-    """List findings; many of one sort are told in one line with the first as an example."""
+    """List findings; many of one kind share a line with the first as an example."""
     if not findings:
         return
     typer.echo(f"\n{title}: {len(findings)} {word}{'s' if len(findings) > 1 else ''}")

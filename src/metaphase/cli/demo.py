@@ -29,9 +29,9 @@ def demo(
     size: Annotated[int, option("--size")] = 1024,
     set_: Annotated[list[str] | None, option("--set")] = None,
 ) -> None:
-    """Labels, doctor, training, detection on a scanner not trained on, scores, pictures.
+    """Run the whole work: labels, training, detection on an unseen scanner, and scores.
 
-    All on synthetic images: the scores tell that everything works, not how well it works on tissue.
+    The images are synthetic. The scores show that everything works, not how well on real tissue.
     """
     from rich.console import Console
 
@@ -60,7 +60,7 @@ def demo(
         ("detect in whole regions of scanner C",
          ["detect", "--labels", labels, "--images", images, "--split", split, "--part", "test",
           "--model", run / "model", "--out", found]),
-        ("score them, and what truth-guided patches would have told",
+        ("score them, and on patches that are placed by the truth",
          ["evaluate", found, "--labels", labels, "--images", images, "--split", split,
           "--part", "test", "--protocol", "exercise", "--out", out / "scores.json"]),
     ]  # fmt: skip

@@ -28,9 +28,9 @@ def doctor(
 ) -> None:
     """Examine a recipe and its data before training.
 
-    Measures what is usually noticed after a night: anchors that miss the figures, a learning rate
-    that never rises, unlabelled or leaking cases, a batch that does not fit. Exits with 2 if an
-    error was found; traps and notes are told only.
+    Finds anchors that miss the figures, a learning rate that never rises, unlabelled or leaking
+    cases, and batches that do not fit into memory. Exit code 2 for an error; traps and notes only
+    inform.
     """
     from rich.console import Console
 
@@ -71,5 +71,5 @@ def _print_table(name: str, findings: list[Finding]) -> None:
     counts = Counter(finding.level.value for finding in findings)
     console = Console()
     console.print(table)
-    told = [f"{counts[level]} {level}" for level in ("error", "trap", "note", "ok")]
-    console.print(Text(", ".join(told)))
+    totals = [f"{counts[level]} {level}" for level in ("error", "trap", "note", "ok")]
+    console.print(Text(", ".join(totals)))

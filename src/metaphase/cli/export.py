@@ -35,10 +35,10 @@ def export(
     mpp: Annotated[float | None, option("--mpp")] = None,
     scanner: Annotated[str | None, option("--scanner")] = None,
 ) -> None:
-    """Write a model for other runtimes and precisions.
+    """Write a model with weights in another number format.
 
-    The result is a model file of its own, for 'metaphase detect --model'. Its threshold is that of
-    the model it was made from: score it with 'metaphase evaluate' before trusting it.
+    The result is a model file for 'metaphase detect --model'. It has the threshold of the original
+    model: check its scores with 'metaphase evaluate'.
     """
     from metaphase.errors import ModelFileError
     from metaphase.models.modelfile import default_model, load_model

@@ -44,7 +44,7 @@ def phantom(
     height: Annotated[int, option("--height", panel=_SLIDE)] = 15_000,
     tissue_mm2: Annotated[float | None, option("--tissue-mm2", panel=_SLIDE)] = None,
 ) -> None:
-    """Make synthetic H&E images: labels and pixels, from nothing but a seed.
+    """Make synthetic H&E images with labels from a seed.
 
     OUT/MIDOG.json and OUT/images/*.tiff: regions of four synthetic scanners, the last unlabelled.
     With --slide a single pyramidal slide, with its labels beside it.

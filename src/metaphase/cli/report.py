@@ -24,10 +24,10 @@ def report(
     title: Annotated[str, option("--title", default=False)] = "",
     crops: Annotated[int, option("--crops")] = 24,
 ) -> None:
-    """Write one HTML file that opens anywhere, offline: scores, curves, pictures and methods.
+    """Write scores, curves, images and methods as one HTML file that needs no network.
 
-    The folder of a run gives its curves, and its evaluation.json if it has one.
-    Several evaluations are put side by side; those on the same cases are compared pairwise.
+    A training run contributes its curves, and its evaluation.json if there is one. Several
+    evaluations are shown side by side; those on the same cases are compared pairwise.
     """
     from rich.console import Console
 

@@ -30,9 +30,9 @@ def sheet(
     true_positives: Annotated[int, option("--true-positives")] = 48,
     allow_missing: Annotated[bool, option("--allow-missing")] = False,
 ) -> None:
-    """Draw every false positive and false negative, and how true positives look.
+    """Draw all false positives and false negatives, and some true positives.
 
-    Of a cross-validation, all left-out cases are drawn, each at its fold's own threshold.
+    For a cross-validation, all left-out cases are drawn, each at the threshold of its fold.
     """
     from metaphase.report.sheet import write_sheets
 

@@ -29,8 +29,8 @@ def stress(
 ) -> None:
     """Sweep stain, light, blur, JPEG quality and mpp error over labelled images.
 
-    Draws F1 and count at the model's frozen threshold against each change (OUT/stress.html, .csv,
-    .json). An interrupted sweep goes on when the same command is given again.
+    Draws F1 and count at the threshold of the model against each change (OUT/stress.html, .csv,
+    .json). An interrupted sweep resumes when the command is repeated.
     """
     from rich.console import Console
     from rich.progress import (

@@ -20,7 +20,7 @@ def train(
     set_: Annotated[list[str] | None, option("--set")] = None,
     quiet: Annotated[bool, option("--quiet")] = False,
 ) -> None:
-    """Train a detector. An interrupted run goes on when the same command is given again."""
+    """Train a detector. An interrupted run resumes when the command is repeated."""
     from metaphase.training.recipe.recipe import load_recipe
     from metaphase.training.runfolder import RunFolder
     from metaphase.training.train import train

@@ -26,7 +26,7 @@ const state = {
     return this.showLabel[f.now[i]] && (f.state[i] !== OPEN || f.score[i] >= this.cut);
   },
   get cut() { return Math.fround(this.threshold); },
-  get limit() { return this.threshold - this.session.borderline; }, // least score that is reviewed unasked
+  get limit() { return this.threshold - this.session.borderline; }, // least score that is reviewed by default
 };
 
 const sender = new Sender((how, message) => {
@@ -407,6 +407,7 @@ on("go-form", "submit", goToPlace);
 for (const id of ["order", "which", "filter-label", "filter-reader", "filter-low", "filter-high"]) on(id, "change", sortGallery);
 on("page-back", "click", () => { gallery.turn(-1); progress(); });
 on("page-on", "click", () => { gallery.turn(1); progress(); });
+on("skip", "click", () => $("panel").focus());
 on("help-open", "click", KEYS["?"]);
 on("slides-toggle", "click", () => openList(!$("slides").classList.contains("open")));
 const shows = { "show-ref": "showReference", "show-rejected": "showRejected", "show-hotspot": "showHotspot" };
