@@ -147,18 +147,18 @@ def leave_one_out_(
         _write_split(split, out / f"without-{_file_name(value)}.json")
 
 
-@split_app.command(cls=_Command)
-def published(
-    name: Annotated[
-        Literal["midog21-official", "exercise", "exercise-as-handed-out"], argument("name")
+@split_app.command("published", cls=_Command)
+def published_(
+    published: Annotated[
+        Literal["midog21-official", "exercise", "exercise-as-handed-out"], argument("published")
     ],
     out: Annotated[Path, out_file()] = Path("split.json"),
 ) -> None:
     """Write a published list of MIDOG 2021: the challenge's own, or the exercise's."""
     from metaphase.labels.splits import exercise_split, midog21_official
 
-    official = name == "midog21-official"
-    _write_split(midog21_official() if official else exercise_split(name == "exercise"), out)
+    official = published == "midog21-official"
+    _write_split(midog21_official() if official else exercise_split(published == "exercise"), out)
 
 
 def _split_first(values: dict[str, Any], rest: list[str]) -> str | None:
@@ -192,7 +192,7 @@ def check_(
     )
 )
 def download(
-    name: Annotated[Literal["midog21", "midogpp"], argument("name")],
+    dataset: Annotated[Literal["midog21", "midogpp"], argument("dataset")],
     out: Annotated[Path, option("--out")],
     only_scanner: Annotated[list[str] | None, option("--only-scanner")] = None,
     only_tumour: Annotated[list[str] | None, option("--only-tumour")] = None,
@@ -204,10 +204,10 @@ def download(
     from metaphase.labels.download import download as fetch
     from metaphase.labels.records import RECORDS
 
-    _print(f"{RECORDS[name].title}; terms: {RECORDS[name].terms}")
+    _print(f"{RECORDS[dataset].title}; terms: {RECORDS[dataset].terms}")
     with DownloadBar() as bar:
         done = fetch(
-            name,
+            dataset,
             out,
             scanners=only_scanner or (),
             tumours=only_tumour or (),

@@ -39,9 +39,10 @@ ARGUMENTS: dict[str, str] = {
     "second": "Second model, detections or evaluation.",
     "labels": "File of labels, or a folder that holds one.",
     "recipe": "The recipe: a TOML file, or the name of a bundled recipe.",
-    "recipe-name": "Name of a bundled recipe. Without it, all are listed.",
+    "name": "Name of a bundled recipe. Without it, all are listed.",
     "results": "Scores ('metaphase evaluate --out') and folders of training runs.",
-    "name": "Name of a published split or data set.",
+    "published": "Name of a published split.",
+    "dataset": "Name of a public data set.",
 }
 
 OPTIONS: dict[str, Definition] = {

@@ -15,7 +15,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command(cls=Command)
 def recipes(
-    name: Annotated[str | None, argument("recipe-name")] = None,
+    name: Annotated[str | None, argument("name")] = None,
     out: Annotated[Path | None, out_file(default="print it")] = None,
 ) -> None:
     """List the bundled recipes, or print one, to copy and change it.

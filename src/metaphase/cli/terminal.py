@@ -37,7 +37,7 @@ def end_at_second_interrupt() -> None:
     """Raise KeyboardInterrupt at the first Ctrl-C and end the process at once at the second.
 
     The first one lets running work finish its cleanup. Files are written whole or not at all, so
-    the second one loses nothing. A handler that somebody else set, or an ignored signal (background
+    the second one loses nothing. A handler of other code, or an ignored signal (background
     jobs of a shell), stays.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

@@ -77,7 +77,7 @@ def reviewed_dataset(
 def undecided_figures(
     slides: Sequence[CatalogueEntry], store: ReviewStore, options: ExportOptions | None = None
 ) -> dict[str, list[int]]:
-    """Return by slide key the rows of detections that count and that nobody decided about.
+    """Return by slide key the rows of detections that count and have no decision.
 
     The threshold is that of the reader who marked the slide as complete, else of the options'
     reader, else of the detector. Labels need no decision.

@@ -37,7 +37,7 @@ class SlideRemarks:
         return None if remark is None else threshold_value(remark.value)
 
     def assigned(self) -> str:
-        """Return the reader to whom the slide is assigned; empty: nobody."""
+        """Return the reader to whom the slide is assigned, or an empty text."""
         kinds = (RemarkKind.ASSIGNED,)
         found = [remark for (kind, _, _), remark in self._last.items() if kind in kinds]
         return max(found, key=lambda remark: remark.seq).value if found else ""
