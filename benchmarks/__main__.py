@@ -28,7 +28,7 @@ from metaphase.detection.cores import physical_cores
 from metaphase.files import write_json
 
 SMALL = (
-    *("startup", "patches", "augment", "evaluation", "hotspot", "count"),
+    *("startup", "patches", "augment", "evaluation", "hotspot", "count", "records"),
     *("endtoend", "runtimes", "reference", "memory", "scaling", "viewer"),
 )
 LARGE = ("slide",)

@@ -9,8 +9,8 @@ import numpy as np
 
 from metaphase.evaluation.protocols import covered_px, exercise_patches
 from metaphase.figures import Label, points_of
+from metaphase.labels.publishedsplits import exercise_split
 from metaphase.labels.read import load_dataset
-from metaphase.labels.splits import exercise_split
 from metaphase.training.checks.doctor import with_present_images
 from metaphase.training.checks.finding import Patient
 from metaphase.training.checks.patches import draw_patches

@@ -15,7 +15,7 @@ from metaphase.detectionfile import load_detections
 from metaphase.errors import InputError
 from metaphase.labels.read import load_dataset
 from metaphase.models.modelfile import load_model
-from metaphase.slides.mask import read_polygons
+from metaphase.qupath.geometry import read_polygons
 from metaphase.slides.open import open_slide
 from metaphase.training.recipe.recipe import load_recipe
 
@@ -27,7 +27,7 @@ OWN_FILES = {
     "detection/runtime.py": "a graph that was checked when the model was loaded",
     "files.py": "the functions that check",
     "labels/sample.py": "the sample of the package",
-    "labels/transfer.py": "downloads that metaphase wrote itself",
+    "labels/download/http.py": "downloads that metaphase wrote itself",
     "models/export.py": "temporary files",
     "models/precision.py": "temporary files",
     "report/template.py": "files of the package",

@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 
 from metaphase.cli.container import app
 from metaphase.errors import InputError
-from metaphase.exchange.foreign import Known
 from metaphase.exchange.grandchallenge import read
+from metaphase.exchange.importedfile import ImageFacts
 from metaphase.models.modelfile import load_model
 from tests.detection.scenes import DotSlide
 
@@ -103,7 +103,7 @@ def start(context, tmp_path, **environment):
 def positions(tmp_path):
     """Return what was written and the pixel positions of what counts, by x."""
     path = tmp_path / "output" / "mitotic-figures.json"
-    (found,) = read(path, Known(MPP)).values()
+    (found,) = read(path, ImageFacts(MPP)).values()
     counted = found.above_threshold().with_label()
     return json.loads(path.read_text()), sorted(counted.points.round(-1).tolist())
 

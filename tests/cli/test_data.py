@@ -7,7 +7,7 @@ import pytest
 
 from metaphase.cli import main
 from metaphase.labels.read import load_dataset
-from metaphase.labels.splits import load_split
+from metaphase.labels.split import load_split
 from tests.labels.files import image, mark, write_coco
 from tests.labels.server import Site, serve
 
@@ -116,7 +116,7 @@ def test_published_splits_and_the_refusal_of_the_one_handed_out(
         assert run("data", "split", "check", midog, "--split", out) == code
     error = capsys.readouterr().err
     assert "40 unlabelled cases (152, 153" in error
-    assert "nobody looked for figures" in error
+    assert "would be taken for background" in error
 
 
 def test_download(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,7 +124,7 @@ def test_download(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         arguments = ["midog21", "--out", tmp_path / "d", "--only-scanner", "hamamatsu xr"]
         assert run("data", "download", *arguments, "--api", site.url) == 0
     captured = capsys.readouterr()
-    assert "2 files came, 0 were there" in captured.out
+    assert "2 files downloaded, 0 were there already" in captured.out
     assert "CC BY-NC-ND" in captured.out
     assert "2 of 2 files" in captured.err, "progress is on stderr"
     assert sorted(p.name for p in (tmp_path / "d").iterdir()) == ["001.tiff", "MIDOG.json"]

@@ -24,7 +24,8 @@ from metaphase.errors import FolderInUseError, InputError
 from metaphase.figures import Detections
 from metaphase.locks import locked_folder
 from metaphase.provenance import Provenance
-from metaphase.slides.mask import TissueMask, read_polygons
+from metaphase.qupath.geometry import read_polygons
+from metaphase.slides.mask import TissueMask
 from tests.detection.scenes import DotRuntime, DotSlide, make_model
 
 FILES = {"detections.csv", "detections.json", "detections.geojson", "overlay.png"}
@@ -236,7 +237,8 @@ def test_where_a_slide_tells_bounds_all_geojson_counts_from_their_corner(
     folder, tmp_path, monkeypatch
 ):
     """As QuPath does: a region drawn there is meant there, and what we write fits on top."""
-    from metaphase.counting.analysedregion import bounds_px, load_analysed_region
+    from metaphase.counting.analysedregion import load_analysed_region
+    from metaphase.qupath.bounds import recorded_offset
 
     def polygon(name, dx, dy):
         ring = [[x - dx, y - dy] for x, y in [(0, 0), (200, 0), (200, 300), (0, 300), (0, 0)]]
@@ -265,8 +267,8 @@ def test_where_a_slide_tells_bounds_all_geojson_counts_from_their_corner(
     found, same = load_detections(moved / "c"), load_detections(plain / "c")
     assert len(found)
     assert np.array_equal(found.points, same.points)
-    assert bounds_px(found.provenance) == (40, 8)
-    assert bounds_px(same.provenance) == (0, 0)
+    assert recorded_offset(found.provenance) == (40, 8)
+    assert recorded_offset(same.provenance) == (0, 0)
     assert same.provenance.parameters.bounds_px is None
     for kind in ("tissue", "roi"):
         masks = [

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from metaphase.detection.geojson import COLOURS
 from metaphase.detection.overlay import (
     FALSE,
     FOUND,
@@ -18,6 +17,7 @@ from metaphase.detection.overlay import (
 )
 from metaphase.figures import Detections, Label
 from metaphase.provenance import Provenance
+from metaphase.qupath.classes import COLOURS
 from tests.detection.scenes import DotSlide
 
 MADE = Provenance("a.tif", 0, 0, 0.25, threshold=0.5)

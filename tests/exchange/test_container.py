@@ -11,8 +11,8 @@ import pytest
 from metaphase.errors import InputError
 from metaphase.exchange import algorithm
 from metaphase.exchange.container import write_container
-from metaphase.exchange.foreign import Known
 from metaphase.exchange.grandchallenge import read
+from metaphase.exchange.importedfile import ImageFacts
 from metaphase.figures import Detections
 from metaphase.provenance import Provenance
 
@@ -80,7 +80,7 @@ def test_midog_2021(tmp_path):
     data = json.loads(out.read_text())
     assert set(data) == {"type", "points", "version"}
     assert data["points"][0]["point"] == [2.0, 1.0, 0]
-    (back,) = read(out, Known(0.5)).values()
+    (back,) = read(out, ImageFacts(0.5)).values()
     assert back.x_px.tolist() == pytest.approx([4000, 100])
 
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from metaphase.exchange import coco, csv, grandchallenge, qupath, sliderunner
-from metaphase.exchange.foreign import Known
+from metaphase.exchange.importedfile import ImageFacts
 from metaphase.exchange.read import kind_of, read_detections
 from metaphase.figures import Label
 from tests.exchange.conftest import detections
@@ -31,7 +31,7 @@ def same_rows(a, b):
 
 def known(found):
     made = found.provenance
-    return Known(made.mpp, (made.width_px, made.height_px))
+    return ImageFacts(made.mpp, (made.width_px, made.height_px))
 
 
 @ANY
@@ -54,7 +54,7 @@ def test_sliderunner(tmp_path, one, two):
     path = tmp_path / "all.sqlite"
     sliderunner.write({"a": one, "b": two}, path)
     assert kind_of(path) == "sliderunner"
-    found = sliderunner.read(path, Known({"a": one.provenance.mpp, "b": two.provenance.mpp}))
+    found = sliderunner.read(path, ImageFacts({"a": one.provenance.mpp, "b": two.provenance.mpp}))
     same_rows(one, found["a"])
     same_rows(two, found["b"])
     assert found["a"].provenance.width_px == one.provenance.width_px
@@ -65,11 +65,10 @@ def test_sliderunner(tmp_path, one, two):
     found=detections(),
     box_um=st.sampled_from([None, 12.5]),
     offset=st.sampled_from([(0.0, 0.0), (1024.0, 77.5)]),
-    kind=st.sampled_from(["annotation", "detection"]),
 )
-def test_qupath(tmp_path, found, box_um, offset, kind):
+def test_qupath(tmp_path, found, box_um, offset):
     path = tmp_path / "slide.geojson"
-    qupath.write(found, path, box_um=box_um, object_type=kind, offset_px=offset)
+    qupath.write(found, path, box_um=box_um, offset_px=offset)
     assert kind_of(path) == "qupath"
     (back,) = qupath.read(path, known(found), offset_px=offset).values()
     if box_um is None:
@@ -81,7 +80,7 @@ def test_qupath(tmp_path, found, box_um, offset, kind):
         assert np.array_equal(found.score[order], back.score[other])
     data = json.loads(path.read_text())
     for item in data["features"]:
-        assert item["properties"]["objectType"] == kind
+        assert item["properties"]["objectType"] == "annotation"
 
 
 @ANY
@@ -146,7 +145,7 @@ def test_slides_without_detections_are_kept(tmp_path):
     empty = Detections.empty(Provenance("none.tiff", 10, 20, 0.25))
     for module, name in ((csv, "d.csv"), (coco, "d.json"), (sliderunner, "d.sqlite")):
         module.write({"none": empty}, tmp_path / name)
-        (back,) = module.read(tmp_path / name, Known(0.25)).values()
+        (back,) = module.read(tmp_path / name, ImageFacts(0.25)).values()
         assert len(back) == 0
         assert back.provenance.image == "none.tiff"
 

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from metaphase.errors import LabelError
-from metaphase.labels.audit import Counts, audit, count, counts, known_domains
-from metaphase.labels.read import load_dataset
+from metaphase.labels.audit import audit
 from tests.labels.files import image, mark, write_coco
 
 MARKS = [mark(1, 1, [595, 299, 30, 40]), mark(2, 1, [700, 300, 30, 40], 2)]
@@ -30,23 +29,6 @@ def test_nothing_wrong(labels: Path) -> None:
     assert found.problems == ()
     assert found.notes == ()
     assert found.kind == "coco"
-
-
-def test_counts_by_scanner_and_mpp(labels: Path) -> None:
-    dataset = load_dataset(labels)
-    assert counts(dataset, "scanner") == [
-        Counts("Aperio CS2", 2, 2, 1, 1, 1),
-        Counts("unknown", 1, 0, 0, 0, 0),
-    ]
-    assert [row.value for row in counts(dataset, "mpp")] == [
-        "0.2533 (scanner)",
-        "0.25 (labels)",
-        "unknown",
-    ]
-    assert count(dataset) == Counts("all", 3, 2, 1, 1, 1)
-    assert known_domains(dataset) == ["scanner"]
-    with pytest.raises(ValueError, match="domain"):
-        counts(dataset, "colour")
 
 
 def test_missing_images_are_problems(labels: Path) -> None:
@@ -93,7 +75,7 @@ def test_unknown_and_doubtful_resolutions_are_told(labels: Path) -> None:
     write_coco(labels, [*IMAGES, image(4, "a2.png", scanner="Aperio CS2", mpp=0.5)], MARKS)
     (labels.parent / "a2.png").touch()
     notes = [str(note) for note in audit(labels).notes]
-    assert any("case c: neither the labels" in note for note in notes)
+    assert any("case c: its resolution is neither" in note for note in notes)
     assert any("case a2: its mpp differs" in note for note in notes)
 
 

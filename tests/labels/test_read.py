@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from metaphase.classnames import label_of
 from metaphase.errors import LabelError
 from metaphase.figures import Label
+from metaphase.labels.casenames import case_id, without_suffix
 from metaphase.labels.read import load_dataset, read_labels
-from metaphase.labels.reading import case_id, label_of, without_suffix
 from tests.labels.files import image, mark, write_coco, write_sliderunner
 
 MARKS = [mark(1, 1, [595, 299, 30, 40])]
@@ -124,7 +125,7 @@ def test_an_unknown_kind_names_those_that_are_known(labels: Path) -> None:
 
 @pytest.mark.parametrize("mpp", [0, -1, float("nan"), float("inf")])
 def test_an_impossible_resolution(labels: Path, mpp: float) -> None:
-    with pytest.raises(LabelError, match="no resolution"):
+    with pytest.raises(LabelError, match="not a resolution"):
         load_dataset(labels, mpp=mpp)
 
 

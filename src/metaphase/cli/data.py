@@ -12,9 +12,9 @@ from metaphase.cli.options import argument, option, out_file
 
 if TYPE_CHECKING:
     from metaphase.errors import Problem
-    from metaphase.labels.audit import Audit, Counts
-    from metaphase.labels.dataset import Dataset
+    from metaphase.labels.audit import Audit
     from metaphase.labels.split import Split
+    from metaphase.labels.summary import Counts
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 split_app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -33,7 +33,6 @@ _Command = command_class(renamed=_OLD_NAMES)
 _SplitCommand = command_class(
     renamed={**_OLD_NAMES, "--validation": "--validation-share", "--test": "--test-share"}
 )
-_SHOWN = 3
 
 
 @app.command(cls=command_class(renamed={**_OLD_NAMES, "--all": "--all-findings"}))
@@ -48,16 +47,24 @@ def check(
 ) -> None:
     """Report every problem of labels and their images, with counts. Exit code 2 for any problem."""
     from metaphase.labels.audit import audit
+    from metaphase.labels.findings import finding_lines
 
     result = audit(
         labels, images=images, kind=labels_format, cases=case_table, mpp=mpp, scanner=scanner
     )
-    _print_tables(result)
-    _print_findings("note", "worth knowing", result.notes, all_findings)
-    _print_findings("problem", "wrong", result.problems, all_findings)
-    if not result.ok:
+    problems = (*result.problems, *(_image_problems(result) if images else ()))
+    _print_counts(result)
+    for word, title, findings in (
+        ("note", "worth knowing", result.notes),
+        ("problem", "wrong", problems),
+    ):
+        if findings:
+            plural = "s" if len(findings) > 1 else ""
+            typer.echo(f"\n{title}: {len(findings)} {word}{plural}")
+            typer.echo("\n".join(finding_lines(findings, every=all_findings)))
+    if problems:
         raise typer.Exit(2)
-    _print(f"{labels}: nothing is wrong")
+    typer.echo(f"{labels}: nothing is wrong")
 
 
 @app.command(cls=_Command)
@@ -71,10 +78,12 @@ def show(
     """Print the cases of a file of labels, or the figures of one case, as tab-separated text."""
     from metaphase.errors import LabelError
     from metaphase.labels.read import load_dataset
+    from metaphase.labels.summary import CASE_LIST_COLUMNS, case_list
 
     dataset = load_dataset(labels, images=images, kind=labels_format, cases=case_table)
     if case is None:
-        _list_cases(dataset)
+        for row in (CASE_LIST_COLUMNS, *case_list(dataset)):
+            typer.echo("\t".join(row))
     elif case in dataset:
         typer.echo("id\tx_px\ty_px\tlabel")
         for figure in dataset[case].figures:
@@ -94,14 +103,14 @@ def convert(
     scanner: Scanner = None,
 ) -> None:
     """Write labels of any format as a plain table: figures.csv and cases.csv in a folder."""
+    from metaphase.labels.formats.table import save_table
     from metaphase.labels.read import load_dataset
-    from metaphase.labels.table import save_table
 
     dataset = load_dataset(
         labels, images=images, kind=labels_format, cases=case_table, mpp=mpp, scanner=scanner
     )
     for path in save_table(dataset, out):
-        _print(f"wrote {path}")
+        typer.echo(f"wrote {path}")
 
 
 @split_app.command(cls=_SplitCommand)
@@ -116,7 +125,7 @@ def stratified(
 ) -> None:
     """Split by shares, stratified by scanner and by having figures. Groups are not divided."""
     from metaphase.labels.read import load_dataset
-    from metaphase.labels.splits import stratified_split
+    from metaphase.labels.stratify import stratified_split
 
     dataset = load_dataset(labels, kind=labels_format, cases=case_table)
     _write_split(
@@ -137,14 +146,14 @@ def leave_one_out_(
 ) -> None:
     """Write a split for each scanner (tumour, group, ...), with that scanner as the test part."""
     from metaphase.labels.read import load_dataset
-    from metaphase.labels.splits import leave_one_out
+    from metaphase.labels.stratify import leave_one_out, split_file_name
 
     dataset = load_dataset(labels, kind=labels_format, cases=case_table)
     splits = leave_one_out(
         dataset, by, validation=validation_share, validate_on=validate_on, seed=seed
     )
     for value, split in splits.items():
-        _write_split(split, out / f"without-{_file_name(value)}.json")
+        _write_split(split, out / split_file_name(value))
 
 
 @split_app.command("published", cls=_Command)
@@ -155,10 +164,9 @@ def published_(
     out: Annotated[Path, out_file()] = Path("split.json"),
 ) -> None:
     """Write a published list of MIDOG 2021: the challenge's own, or the exercise's."""
-    from metaphase.labels.splits import exercise_split, midog21_official
+    from metaphase.labels.publishedsplits import PUBLISHED
 
-    official = published == "midog21-official"
-    _write_split(midog21_official() if official else exercise_split(published == "exercise"), out)
+    _write_split(PUBLISHED[published](), out)
 
 
 def _split_first(values: dict[str, Any], rest: list[str]) -> str | None:
@@ -178,11 +186,11 @@ def check_(
 ) -> None:
     """Report unknown, repeated, unlabelled or leaking cases of a split. Exit code 2 for any."""
     from metaphase.labels.read import load_dataset
-    from metaphase.labels.splits import check_split, load_split
+    from metaphase.labels.split import check_split, load_split
 
-    found = load_split(split)
-    check_split(found, load_dataset(labels, kind=labels_format, cases=case_table))
-    _print(f"{split}: fits {labels} ({_sizes(found)})")
+    content = load_split(split)
+    check_split(content, load_dataset(labels, kind=labels_format, cases=case_table))
+    typer.echo(f"{split}: fits {labels} ({_sizes(content)})")
 
 
 @app.command(
@@ -199,12 +207,12 @@ def download(
     verify: Annotated[bool, option("--verify")] = False,
     api: Annotated[str | None, option("--api")] = None,
 ) -> None:
-    """Download MIDOG 2021 or MIDOG++ from its public record; run it again to go on."""
+    """Download MIDOG 2021 or MIDOG++ from its public record; run it again to resume."""
     from metaphase.cli.downloadbar import DownloadBar
-    from metaphase.labels.download import download as fetch
-    from metaphase.labels.records import RECORDS
+    from metaphase.labels.download.midog import download as fetch
+    from metaphase.labels.download.records import RECORDS
 
-    _print(f"{RECORDS[dataset].title}; terms: {RECORDS[dataset].terms}")
+    typer.echo(f"{RECORDS[dataset].title}; terms: {RECORDS[dataset].terms}")
     with DownloadBar() as bar:
         done = fetch(
             dataset,
@@ -213,38 +221,32 @@ def download(
             tumours=only_tumour or (),
             verify=verify,
             api=api,
-            watcher=bar,
+            progress=bar,
         )
-    _print(f"{done.folder}: {len(done.fetched)} files came, {len(done.kept)} were there")
+    typer.echo(
+        f"{done.folder}: {len(done.fetched)} files downloaded, {len(done.kept)} were there already"
+    )
 
 
-def _print(text: str) -> None:
-    typer.echo(text)
-
-
-def _list_cases(dataset: Dataset) -> None:
-    typer.echo("id\tlabelled\tmitotic\thard_negative\tscanner\ttumour\tmpp\tgroup\timage")
-    for case in dataset:
-        known = (case.scanner, case.tumour, case.mpp, case.group, case.image)
-        values = [case.id, "yes" if case.labelled else "no", *_figures(case), *known]
-        typer.echo("\t".join("" if value is None else str(value) for value in values))
-
-
-def _figures(case: Any) -> tuple[int, int]:
-    from metaphase.figures import Label
-
-    return case.count(Label.MITOTIC), case.count(Label.HARD_NEGATIVE)
-
-
-def _print_tables(result: Audit) -> None:
+def _image_problems(result: Audit) -> list[Problem]:
     from rich.console import Console
 
-    from metaphase.labels.audit import count, counts, known_domains
+    from metaphase.slides.labelcheck import check_images
+
+    with Console(stderr=True).status("opening images") as status:
+        return list(check_images(result.dataset, lambda id_: status.update(f"opening {id_}")))
+
+
+def _print_counts(result: Audit) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from metaphase.labels.summary import count, counts, known_domains
 
     dataset = result.dataset
     shown = [by for by in known_domains(dataset) if by != "group"]
     console = Console()
-    console.print(f"[bold]{dataset.name}[/] ({result.kind})", highlight=False)
+    console.print(Text(dataset.name, style="bold"), f"({result.kind})", highlight=False)
     groups = len(dataset.by_domain("group"))
     if groups < len(dataset):
         console.print(f"{len(dataset)} cases in {groups} groups", highlight=False)
@@ -255,13 +257,14 @@ def _print_tables(result: Audit) -> None:
 
 def _table(by: str, rows: list[Counts], total: Counts | None) -> Any:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(show_edge=False, pad_edge=False, show_footer=False)
     table.add_column(by, overflow="fold")
     for name in ("cases", "labelled", "no mitotic", "mitotic", "hard negative"):
         table.add_column(name, justify="right")
     for row in rows:
-        table.add_row(row.value, *_numbers(row))
+        table.add_row(Text(row.value), *_numbers(row))
     if total is not None:
         table.add_section()
         table.add_row(total.value, *_numbers(total))
@@ -273,38 +276,12 @@ def _numbers(row: Counts) -> list[str]:
     return [f"{value:,}" for value in values]
 
 
-def _print_findings(word: str, title: str, findings: tuple[Problem, ...], every: bool) -> None:
-    """List findings; many of one kind share a line with the first as an example."""
-    if not findings:
-        return
-    typer.echo(f"\n{title}: {len(findings)} {word}{'s' if len(findings) > 1 else ''}")
-    sorts: dict[tuple[str, str], list[Problem]] = {}
-    for finding in findings:
-        sorts.setdefault((finding.file, finding.message.partition(":")[0]), []).append(finding)
-    for (file, message), group in sorts.items():
-        if every or len(group) <= _SHOWN:
-            for finding in group:
-                typer.echo(f"  - {finding}")
-        else:
-            rest = group[0].message.removeprefix(message).lstrip(": ")
-            example = f"{group[0].record}{': ' if rest else ''}{rest}"
-            typer.echo(f"  - {file}: {len(group)} times: {message} (the first: {example})")
-            if group[0].way_out:
-                typer.echo(f"    ({group[0].way_out})")
-            typer.echo("    (--all-findings lists them)")
-
-
 def _write_split(split: Split, out: Path) -> None:
-    from metaphase.labels.splits import save_split
+    from metaphase.labels.split import save_split
 
     save_split(split, out)
-    _print(f"wrote {out}: {_sizes(split)}")
+    typer.echo(f"wrote {out}: {_sizes(split)}")
 
 
 def _sizes(split: Split) -> str:
     return ", ".join(f"{part} {len(ids)}" for part, ids in split.parts().items() if ids)
-
-
-def _file_name(value: str) -> str:
-    kept = "".join(c if c.isalnum() or c in "-_." else "-" for c in value.strip().lower())
-    return kept.strip(".-") or "unknown"

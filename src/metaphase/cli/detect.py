@@ -87,7 +87,7 @@ def detect(
     from metaphase.evaluation.overlaymarks import label_marks
     from metaphase.locks import output_folder
     from metaphase.models.modelfile import default_model, load_model
-    from metaphase.slides.mask import read_polygons
+    from metaphase.qupath.geometry import read_polygons
 
     settings = Settings(
         threshold=threshold,
@@ -152,7 +152,7 @@ def _cases(
 
 
 def _part(path: Path, part: str) -> tuple[str, ...]:
-    from metaphase.labels.splits import load_split
+    from metaphase.labels.split import load_split
 
     split = load_split(path)
     ids: tuple[str, ...] | None = getattr(split, part, None)

@@ -1,4 +1,4 @@
-"""Draws a download on stderr: one bar for all bytes, one for the file that is coming."""
+"""Draws a download on stderr: one bar for all bytes, one for the current file."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from metaphase.labels.download import Watcher
-from metaphase.labels.records import RemoteFile
+from metaphase.labels.download.midog import DownloadProgress
+from metaphase.labels.download.records import RemoteFile
 
 
-class DownloadBar(Watcher):
-    """Shows what a Watcher hears."""
+class DownloadBar(DownloadProgress):
+    """Draws the progress of a download."""
 
     def __init__(self) -> None:
         self._progress = Progress(

@@ -113,7 +113,7 @@ def _detect(
     from rich.progress import track
 
     from metaphase.detection.detect import detect
-    from metaphase.labels.reading import case_id
+    from metaphase.labels.casenames import case_id
     from metaphase.viewer.slidecatalogue import SlideDetections
 
     todo = [path for path in images if case_id(path.name) not in known]

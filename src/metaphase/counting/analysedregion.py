@@ -20,6 +20,7 @@ from metaphase.detection.resultfolder import ROI_NAME, TISSUE_NAME
 from metaphase.errors import InputError, SlideError
 from metaphase.files import read_text
 from metaphase.provenance import Provenance
+from metaphase.qupath.bounds import recorded_offset
 from metaphase.slides.mask import ROI_MPP, TissueMask
 from metaphase.slides.open import open_slide
 from metaphase.slides.slide import Slide
@@ -97,14 +98,6 @@ def load_analysed_region(folder: str | Path, provenance: Provenance) -> Analysed
     )
 
 
-def bounds_px(provenance: Provenance) -> tuple[float, float]:
-    """Return the origin of the GeoJSON beside detections: the corner of the slide's bounds.
-
-    QuPath counts from there. It is 0, 0 for slides without bounds.
-    """
-    return provenance.parameters.bounds_px or (0.0, 0.0)
-
-
 def analysed_box_px(provenance: Provenance) -> Box | None:
     """Return the analysed rectangle x1, y1, x2, y2 in px; None if the image size is unknown."""
     if provenance.width_px <= 0 or provenance.height_px <= 0:
@@ -139,7 +132,7 @@ def _mask(path: Path, provenance: Provenance, mpp: float) -> TissueMask | None:
     if _empty(path):
         nothing = np.zeros((1, 1), dtype=bool)
         return TissueMask(nothing, max(size) * provenance.mpp, provenance.mpp, *size)
-    offset_px = bounds_px(provenance)
+    offset_px = recorded_offset(provenance)
     return TissueMask.from_geojson(path, provenance.mpp, *size, mpp=mpp, offset_px=offset_px)
 
 

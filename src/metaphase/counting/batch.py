@@ -14,8 +14,8 @@ from metaphase.counting.validation import ValidationSource, validation_of
 from metaphase.counting.window import WindowShape
 from metaphase.errors import MetaphaseError
 from metaphase.figures import Detections, points_of
+from metaphase.labels.casenames import case_id
 from metaphase.labels.dataset import Dataset
-from metaphase.labels.reading import case_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ figure) or ``added`` (missed by the detector). Other columns (score, reader, tim
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,9 +16,10 @@ import numpy as np
 
 from metaphase.arrays import BoolArray, FloatArray
 from metaphase.boxes import as_points
+from metaphase.csvfile import CsvTable
 from metaphase.errors import DetectionsError, Problem
-from metaphase.files import open_text
 from metaphase.units import um_to_px
+from metaphase.values import finite
 
 COLUMNS = ("x_px", "y_px", "state")
 
@@ -60,26 +60,21 @@ def load_review(path: str | Path) -> list[ReviewDecision]:
     path = Path(path)
     problems: list[Problem] = []
     decisions: list[ReviewDecision] = []
-    try:
-        with open_text(path, "utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
-            if missing:
-                raise DetectionsError.of(
-                    path,
-                    f"has no column {', '.join(missing)}",
-                    way_out="a review file has the columns x_px, y_px, state (and image)",
-                )
-            for row in reader:
-                found = _decision(row)
-                if found is None:
-                    problems.append(_problem(path, reader.line_num, row))
-                else:
-                    decisions.append(found)
-    except OSError as error:
-        raise DetectionsError.of(path, f"cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DetectionsError.of(path, f"is not a CSV file: {error}") from error
+    table = CsvTable(path, DetectionsError)
+    missing = [name for name in COLUMNS if name not in table.columns]
+    if missing:
+        raise DetectionsError.of(
+            path,
+            f"has no column {', '.join(missing)}",
+            way_out="a review file has the columns x_px, y_px, state (and image)",
+        )
+    for line, values in table:
+        row = dict(zip(table.columns, values, strict=True))
+        decision = _decision(table, row)
+        if decision is None:
+            problems.append(_problem(path, line, row))
+        else:
+            decisions.append(decision)
     if problems:
         raise DetectionsError(problems)
     return decisions
@@ -139,15 +134,12 @@ def _places(decisions: Iterable[ReviewDecision]) -> FloatArray:
     return as_points([(d.x_px, d.y_px) for d in decisions])
 
 
-def _decision(row: dict[str, str]) -> ReviewDecision | None:
-    try:
-        x, y = float(row["x_px"]), float(row["y_px"])
-        state = DecisionState((row["state"] or "").strip().lower())
-    except (TypeError, ValueError):
+def _decision(table: CsvTable, row: dict[str, str]) -> ReviewDecision | None:
+    x, y = (finite(table.number(row[name])) for name in ("x_px", "y_px"))
+    state = row["state"].lower()
+    if x is None or y is None or state not in list(DecisionState):
         return None
-    if not (np.isfinite(x) and np.isfinite(y)):
-        return None
-    return ReviewDecision(x, y, state, (row.get("image") or "").strip())
+    return ReviewDecision(x, y, DecisionState(state), row.get("image", ""))
 
 
 def _problem(path: Path, line: int, row: dict[str, str]) -> Problem:

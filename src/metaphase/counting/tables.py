@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +10,7 @@ import numpy as np
 
 from metaphase.counting.batch import CountedSlide
 from metaphase.counting.density import density_map
+from metaphase.csvfile import csv_text
 from metaphase.figures import Detections, Label
 from metaphase.files import write_json, write_text
 
@@ -55,11 +54,8 @@ def row_of(slide: CountedSlide) -> dict[str, Any]:
 def write_counts(slides: Sequence[CountedSlide], folder: Path) -> None:
     """Write ``counts.csv`` and ``counts.json``."""
     rows = [row_of(slide) for slide in slides]
-    text = io.StringIO()
-    table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    write_text(folder / CSV_NAME, text.getvalue())
+    values = ([row[name] for name in COLUMNS] for row in rows)
+    write_text(folder / CSV_NAME, csv_text(COLUMNS, values))
     write_json(folder / JSON_NAME, rows)
 
 

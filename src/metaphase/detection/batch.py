@@ -5,9 +5,7 @@ Every image has its own result folder (``resultfolder.py``).
 
 from __future__ import annotations
 
-import csv
 import errno
-import io
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from metaphase.csvfile import csv_text
 from metaphase.detection.executor import Executor
 from metaphase.detection.inputs import Job
 from metaphase.detection.overlay import Mark, marks_of
@@ -149,15 +148,14 @@ class FailureTable:
 
     def add(self, outcome: Outcome) -> None:
         """Append a row."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        if not self.path.exists():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            writer.writerow(["image", "name", "reason"])
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         reason = " ".join(outcome.reason.split())
-        writer.writerow([outcome.job.image, outcome.job.name, reason])
+        row = str(outcome.job.image), outcome.job.name, reason
+        text = csv_text(("image", "name", "reason"), [row])
+        if self.path.exists():
+            text = text.partition("\n")[2]
         with self.path.open("a", encoding="utf-8", errors="backslashreplace", newline="") as stream:
-            stream.write(text.getvalue())
+            stream.write(text)
 
 
 class _SerialEvents:

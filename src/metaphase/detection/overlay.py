@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from metaphase.boxes import as_points
-from metaphase.detection.geojson import COLOURS
 from metaphase.figures import LABELS, Detections
 from metaphase.files import whole_file
+from metaphase.qupath.classes import COLOURS
 from metaphase.slides.slide import Slide
 from metaphase.units import um_to_px
 

@@ -16,10 +16,10 @@ from metaphase.detection.decode import MAX_PER_TILE
 from metaphase.detection.grid import Grid
 from metaphase.errors import InputError, Problem
 from metaphase.files import sha256_of_file
-from metaphase.labels.qupath import bounds_offset
 from metaphase.models.card import SecondStage
 from metaphase.models.modelfile import Model
 from metaphase.provenance import Parameters
+from metaphase.qupath.bounds import bounds_offset
 from metaphase.slides.mask import TissueMask
 from metaphase.slides.slide import Slide
 from metaphase.slides.slidestain import slide_stain

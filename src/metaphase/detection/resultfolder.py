@@ -12,15 +12,15 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from metaphase.detection.geojson import save_geojson
 from metaphase.detection.overlay import Mark, save_overlay
 from metaphase.detection.plan import Plan, Settings, read_roi
 from metaphase.detectionfile import CSV_NAME, JSON_NAME, load_detections, save_detections
 from metaphase.errors import DetectionsError
 from metaphase.figures import Detections
 from metaphase.files import write_json
-from metaphase.labels.qupath import bounds_offset
 from metaphase.provenance import Parameters
+from metaphase.qupath.bounds import bounds_offset
+from metaphase.qupath.features import save_geojson
 from metaphase.slides.mask import TissueMask
 from metaphase.slides.slide import Slide
 

@@ -9,7 +9,7 @@ from metaphase.errors import SplitError
 from metaphase.evaluation.leakage.images import refuse_shared_images
 from metaphase.labels.dataset import Dataset
 from metaphase.labels.read import load_dataset
-from metaphase.labels.splits import check_split, load_split
+from metaphase.labels.split import check_split, load_split
 
 
 def load_cases(

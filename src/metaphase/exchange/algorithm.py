@@ -1,8 +1,8 @@
-"""What a Grand Challenge container does when it is run: one image in, one JSON out.
+"""The program that a Grand Challenge container runs: one image in, one JSON out.
 
 Two interfaces are known. MIDOG 2025 gives ``/input/inputs.json``, a list of sockets, of which the
 one of kind Image names the folder with the image (``images/histopathology-roi-cropout``). MIDOG
-2021 puts the image itself into ``/input``. Both want ``/output/mitotic-figures.json``.
+2021 puts the image itself into ``/input``. The result is ``/output/mitotic-figures.json``.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from typing import Any
 
 from metaphase.errors import InputError, MetaphaseError
 from metaphase.exchange import grandchallenge
-from metaphase.exchange.foreign import load_json
 from metaphase.figures import Detections
+from metaphase.textfile import read_json
+from metaphase.values import finite, shown
 
 INPUT, OUTPUT, MODEL = Path("/input"), Path("/output"), Path("/opt/algorithm/model")
 SLUG = "histopathology-region-of-interest-cropout"
@@ -37,8 +38,8 @@ def run(
 ) -> Path:
     """Detect in the one image of an input folder and write the result.
 
-    ``mpp`` (um/px) is for images whose tags do not tell it. Raises InputError where there is not
-    exactly one image, and what reading and detecting raise.
+    ``mpp`` (um/px) is for images without a resolution in their tags. Raises InputError where there
+    is not exactly one image, and the errors of reading and detecting.
     """
     input_dir, output = Path(input_dir), Path(output_dir) / grandchallenge.FILE_NAME
     version, image = find_image(input_dir)
@@ -54,49 +55,67 @@ def find_image(input_dir: Path) -> tuple[grandchallenge.Version, Path]:
     """Return the interface and its image. Raises InputError."""
     sockets = input_dir / "inputs.json"
     if sockets.is_file():
-        return "2025", _only(input_dir / _image_folder(sockets, load_json(sockets)))
+        return "2025", _only(input_dir / _image_folder(sockets, read_json(sockets)))
     return "2021", _only(input_dir)
 
 
 def _image_folder(path: Path, sockets: Any) -> Path:
     """Return the folder that the image socket names, the challenge's own before others."""
-    found: list[tuple[bool, str]] = []
-    for socket in sockets if isinstance(sockets, list) else []:
-        told = socket.get("interface", socket.get("socket")) if isinstance(socket, dict) else None
-        if isinstance(told, dict) and "Image" in (told.get("kind"), told.get("super_kind")):
-            found.append((told.get("slug") != SLUG, str(told.get("relative_path", ""))))
-    if not found or not min(found)[1]:
+    folders: list[tuple[bool, str]] = []
+    for item in sockets if isinstance(sockets, list) else []:
+        socket = item.get("interface", item.get("socket")) if isinstance(item, dict) else None
+        if isinstance(socket, dict) and "Image" in (socket.get("kind"), socket.get("super_kind")):
+            path_text = socket.get("relative_path")
+            if isinstance(path_text, str):
+                folders.append((socket.get("slug") != SLUG, path_text))
+    if not folders or not min(folders)[1]:
         raise InputError.of(path, "names no image", record="inputs")
-    folder = Path(min(found)[1])
+    folder = Path(min(folders)[1])
     if folder.is_absolute() or ".." in folder.parts:
         raise InputError.of(path, f"names {folder}, which is outside of the input")
     return folder
 
 
 def _only(folder: Path) -> Path:
-    images = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix.lower() in _IMAGES)
+    try:
+        images = sorted(
+            path
+            for path in folder.rglob("*")
+            if path.suffix.lower() in _IMAGES and not path.name.startswith(".") and path.is_file()
+        )
+    except (OSError, ValueError) as error:  # a name that no folder can have
+        raise InputError.of(folder, f"cannot be searched: {error}") from error
     if len(images) != 1:
-        told = ", ".join(p.name for p in images[:5]) or "none"
-        raise InputError.of(folder, f"holds {len(images)} images ({told}), not one")
+        names = ", ".join(p.name for p in images[:5]) or "none"
+        raise InputError.of(folder, f"holds {len(images)} images ({names}), not one")
     return images[0]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run as the container does; METAPHASE_MPP tells a resolution that images do not.
+    """Run as the container does; METAPHASE_MPP is the resolution of images without one.
 
-    Exits with 2 where there is not one image that can be read.
+    Exits with 2 where there is not exactly one image that can be read.
     """
-    told = os.environ.get("METAPHASE_MPP")
-    places = _places(arguments)
+    folders = _folders(arguments)
     try:
-        print(run(places.input, places.output, places.model, mpp=float(told) if told else None))
-    except (MetaphaseError, ValueError) as error:
+        print(run(folders.input, folders.output, folders.model, mpp=_mpp_of_environment()))
+    except MetaphaseError as error:
         print(f"metaphase: {error}", file=sys.stderr)
         sys.exit(2)
 
 
-def _places(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Return the three folders: those of Grand Challenge unless told, to try it outside."""
+def _mpp_of_environment() -> float | None:
+    text = os.environ.get("METAPHASE_MPP")
+    if not text:
+        return None
+    mpp = finite(text)
+    if mpp is None or mpp <= 0:
+        raise InputError.of("METAPHASE_MPP", f"{shown(text)} is not a resolution in um/px")
+    return mpp
+
+
+def _folders(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Return the three folders: those of Grand Challenge, or others to try it outside."""
     parser = argparse.ArgumentParser("metaphase.exchange.algorithm", description=__doc__)
     for name, usual in (("input", INPUT), ("output", OUTPUT), ("model", MODEL)):
         parser.add_argument(f"--{name}", type=Path, default=usual)

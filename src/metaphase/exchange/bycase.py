@@ -1,4 +1,4 @@
-"""Other people's detections, brought to the cases of a data set: what ``evaluate`` re-scores."""
+"""Detections from files of any kind, by the cases of a data set."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from metaphase.detectionfile import JSON_NAME
 from metaphase.errors import DetectionsError
 from metaphase.evaluation.pairing import names_of
-from metaphase.exchange.foreign import load_json
-from metaphase.exchange.read import kind_of, read_detections
+from metaphase.exchange.read import kind_of, read_detections, saved_folders
 from metaphase.figures import Detections
+from metaphase.labels.casenames import case_id
 from metaphase.labels.dataset import Case, Dataset
-from metaphase.labels.reading import case_id
 from metaphase.provenance import Parameters, Provenance
 from metaphase.slides.open import open_case
+from metaphase.textfile import read_json
 from metaphase.units import scanner_mpp
 
 Fact = TypeVar("Fact")
@@ -24,12 +23,9 @@ Fact = TypeVar("Fact")
 _SHOWN = 5
 
 
-def is_own(path: str | Path) -> bool:
-    """Tell whether this is a folder with detections that ``metaphase detect`` wrote."""
-    path = Path(path)
-    return path.is_dir() and any(
-        (found.parent / "detections.csv").is_file() for found in path.rglob(JSON_NAME)
-    )
+def is_own(path: Path) -> bool:
+    """Return whether this is a folder with detections that ``metaphase detect`` wrote."""
+    return path.is_dir() and bool(saved_folders(path))
 
 
 def detections_by_case(
@@ -46,68 +42,70 @@ def detections_by_case(
     Images are known by case id or file name; those of no case are left out. Resolution and size
     come from the file, else from the labels, else from the case's image, else from ``mpp`` (um/px).
     ``truth`` is the COCO file whose image ids a bare list of COCO results uses. A case that the
-    file does not name stays away, because most formats say so when nothing was found; with
-    ``empty`` it has no detections, for formats that cannot (CSV of others, bare COCO results).
+    file does not name is left out, because most formats name an image also when nothing was found
+    in it. With ``empty`` it has no detections, for formats that cannot (CSV, bare COCO results).
 
     Raises DetectionsError with everything that is wrong, and where no image is of any case.
     """
     path, names = Path(path), names_of(dataset)
     cases = {case.id: _completed(case) for case in dataset}
-    known_mpp = {id_: case.mpp or scanner_mpp(case.scanner) or mpp for id_, case in cases.items()}
+    mpp_of_case = {id_: case.mpp or scanner_mpp(case.scanner) or mpp for id_, case in cases.items()}
     sizes = {
         id_: (case.width_px, case.height_px)
         for id_, case in cases.items()
         if case.width_px and case.height_px
     }
-    found = read_detections(
+    by_image = read_detections(
         path,
         kind=kind,
         truth=truth,
-        mpp=_ByName(names, {k: v for k, v in known_mpp.items() if v}, stranger=1.0),
+        mpp=_ByName(names, {k: v for k, v in mpp_of_case.items() if v}, default=1.0),
         image_size=_ByName(names, sizes),
     )
-    ours = {
-        id_: detections
-        for image, detections in found.items()
-        if (id_ := _case_of(image, detections, names)) is not None
-    }
-    if not ours:
+    by_case = _by_case(path, by_image, names)
+    if not by_case:
         raise DetectionsError.of(
             path,
-            f"is of no case of the labels: it names {_few(found)}, they {_few(dataset.ids)}",
+            f"is of no case of the labels: it names {_few(by_image)}, they {_few(dataset.ids)}",
             way_out="a file of one image is known by its own name or its folder's: the case's id",
         )
     if empty:
-        ours |= {
-            id_: Detections.empty(_nothing(case, known_mpp[id_], path))
+        by_case |= {
+            id_: Detections.empty(_nothing(case, mpp_of_case[id_], path))
             for id_, case in cases.items()
-            if id_ not in ours
+            if id_ not in by_case
         }
-    return ours
+    return by_case
 
 
 def needs_truth(path: str | Path) -> bool:
-    """Tell whether a file is a bare list of COCO results, which names its images by number."""
+    """Return whether a file is a bare list of COCO results, which names its images by number."""
     path = Path(path)
-    return path.is_file() and kind_of(path) == "coco" and isinstance(load_json(path), list)
+    return (
+        path.is_file()
+        and kind_of(path) == "coco"
+        and isinstance(read_json(path, DetectionsError), list)
+    )
 
 
 class _ByName(Mapping[str, Fact]):
-    """What is known of cases, by any of their names; images of no case have the ``stranger``'s,
-    so that reading goes on. They are left out afterwards."""
+    """A fact of each case, by any of its names.
+
+    Images of no case get ``default``, so that reading goes on; they are left out afterwards.
+    """
 
     def __init__(
-        self, names: Mapping[str, str], facts: Mapping[str, Fact], stranger: Fact | None = None
+        self, names: Mapping[str, str], facts: Mapping[str, Fact], default: Fact | None = None
     ) -> None:
-        self._names, self._facts, self._stranger = names, facts, stranger
+        self._names, self._facts, self._default = names, facts, default
 
     def __getitem__(self, image: str) -> Fact:
         id_ = self._names.get(image, self._names.get(case_id(image)))
         if id_ is not None:
             return self._facts[id_]
-        if self._stranger is None:
+        if self._default is None:
             raise KeyError(image)
-        return self._stranger
+        return self._default
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._facts)
@@ -116,9 +114,28 @@ class _ByName(Mapping[str, Fact]):
         return len(self._facts)
 
 
+def _by_case(
+    path: Path, by_image: Mapping[str, Detections], names: Mapping[str, str]
+) -> dict[str, Detections]:
+    """Return the detections by case. Raises DetectionsError for two images of one case."""
+    by_case: dict[str, Detections] = {}
+    for image, detections in by_image.items():
+        id_ = _case_of(image, detections, names)
+        if id_ in by_case:
+            raise DetectionsError.of(
+                path,
+                f"is a second image of case {id_}",
+                record=image,
+                way_out="remove one, or name the images as the labels do",
+            )
+        if id_ is not None:
+            by_case[id_] = detections
+    return by_case
+
+
 def _case_of(image: str, detections: Detections, names: Mapping[str, str]) -> str | None:
-    told = detections.provenance.image
-    for name in (image, told, case_id(told)):
+    file_name = detections.provenance.image
+    for name in (image, file_name, case_id(file_name)):
         if name in names:
             return names[name]
     return None
@@ -126,8 +143,8 @@ def _case_of(image: str, detections: Detections, names: Mapping[str, str]) -> st
 
 def _completed(case: Case) -> Case:
     """Return the case with resolution and size of its image, where the labels lack them."""
-    known = case.width_px and case.height_px and (case.mpp or scanner_mpp(case.scanner))
-    if known or case.image is None or not case.image.is_file():
+    complete = case.width_px and case.height_px and (case.mpp or scanner_mpp(case.scanner))
+    if complete or case.image is None or not case.image.is_file():
         return case
     with open_case(case) as slide:
         return replace(case, mpp=slide.mpp, width_px=slide.width_px, height_px=slide.height_px)

@@ -1,7 +1,7 @@
-"""A folder from which ``docker build`` makes a Grand Challenge algorithm.
+"""Writes a folder from which ``docker build`` makes a Grand Challenge algorithm.
 
-The image holds Python, metaphase and one model file, runs as a user without rights, reads /input,
-writes /output and needs no network when it runs.
+The image holds Python, metaphase and one model file. It runs as a user without rights, reads
+/input, writes /output and needs no network at run time.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ A Grand Challenge algorithm made by metaphase {version} from the model {model}.
 
 The container reads the one image in /input (MIDOG 2021), or the one that /input/inputs.json names
 (MIDOG 2025), and writes /output/mitotic-figures.json with positions in mm. It takes the resolution
-from the image's tags; for images without, build with `--mpp`. /output must be writable for it.
+from the image's tags; for images without one, build with `--mpp`. Its user must be able to write to
+/output.
 
 Research use only; not for diagnosis.
 """
@@ -65,11 +66,11 @@ def write_container(
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError.of(folder, "is there already", way_out="give a new folder")
+        raise InputError.of(folder, "exists already", way_out="name a new folder")
     if mpp is not None and not 0.01 <= mpp <= 100:
-        raise InputError.of("container", f"{mpp} is no resolution in um/px")
-    opened = load_model(model)
-    if opened.onnx_path is None:
+        raise InputError.of("container", f"{mpp} is not a resolution in um/px")
+    loaded = load_model(model)
+    if loaded.onnx_path is None:
         raise InputError.of(
             model,
             "has no ONNX file, which is what the container runs",
@@ -77,17 +78,17 @@ def write_container(
         )
     if wheel is not None and (not Path(wheel).is_file() or Path(wheel).suffix != ".whl"):
         raise InputError.of(wheel, "is not a wheel", way_out="make one with: pip wheel --no-deps .")
-    shutil.copytree(opened.folder, folder / "model")
+    shutil.copytree(loaded.folder, folder / "model")
     copy, package = "", f"metaphase=={__version__}"
     if wheel is not None:
         name = Path(wheel).name
         shutil.copyfile(wheel, folder / name)
         copy, package = f"COPY {name} /opt/algorithm/\n", f"/opt/algorithm/{name}"
-    title = f"metaphase {__version__}: {_plain(opened.card.name)}"
-    told = "" if mpp is None else f" METAPHASE_MPP={mpp:g}"
-    text = _DOCKERFILE.format(title=title, wheel=copy, package=package, mpp=told)
-    tag = "metaphase-" + _plain(opened.card.name).lower().replace(" ", "-")
-    readme = _README.format(title=title, version=__version__, model=opened.card.name, tag=tag)
+    title = f"metaphase {__version__}: {_plain(loaded.card.name)}"
+    variable = "" if mpp is None else f" METAPHASE_MPP={mpp:g}"
+    text = _DOCKERFILE.format(title=title, wheel=copy, package=package, mpp=variable)
+    tag = "metaphase-" + _plain(loaded.card.name).lower().replace(" ", "-")
+    readme = _README.format(title=title, version=__version__, model=loaded.card.name, tag=tag)
     write_text(folder / "README.md", readme)
     write_text(folder / ".dockerignore", _IGNORE)
     write_text(folder / "Dockerfile", text)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal, get_args
 
-from metaphase.counting.analysedregion import bounds_px
 from metaphase.detectionfile import save_detections
 from metaphase.errors import DetectionsError
 from metaphase.exchange import coco, csv, dicom, grandchallenge, qupath, sliderunner
 from metaphase.exchange.read import read_detections
 from metaphase.figures import Detections
+from metaphase.qupath.bounds import Offset, bounds_offset, recorded_offset
 
 Format = Literal[
     "metaphase",
@@ -109,10 +109,17 @@ def _write_each(
         )
     written = []
     for name, detections in by_name.items():
-        path = target if single else target / f"{name}{suffix}"
+        path = target if single else target / f"{file_name(name)}{suffix}"
         _write_one(detections, path, to, box_um, slides)
         written.append(path)
     return written
+
+
+def file_name(case_id: str) -> str:
+    """Return a relative path without suffix for a case's file, always inside of the target."""
+    text = case_id.replace("\0", "_").encode("utf-8", "replace").decode()
+    parts = [part for part in PurePosixPath(text).parts if part not in ("/", "//", "..")]
+    return "/".join(parts) or "unnamed"
 
 
 def _write_one(
@@ -129,11 +136,11 @@ def _write_one(
         grandchallenge.write(detections, path, "2021" if to.endswith("2021") else "2025")
 
 
-def _offset(slide: Path | None, detections: Detections) -> tuple[float, float]:
+def _offset(slide: Path | None, detections: Detections) -> Offset:
     """Return the corner of QuPath's coordinates: from the slide's file, or from the detections."""
     if slide is None:
-        return bounds_px(detections.provenance)
+        return recorded_offset(detections.provenance)
     from metaphase.slides.open import open_slide
 
     with open_slide(slide, mpp=detections.provenance.mpp or None) as opened:
-        return qupath.bounds_offset(opened.properties)
+        return bounds_offset(opened.properties)

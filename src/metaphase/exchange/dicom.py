@@ -2,14 +2,18 @@
 
 One group of points a label, in pixels of the total pixel matrix (2D, origin at the corner of the
 first pixel, as here), as doubles, with the score as the measurement "Probability". Annotations
-refer to the image they were made on: give the slide's DICOM file as ``source``. Without one they
-refer to a stand-in with made-up identifiers, told in the content description; viewers then need to
-be told which image is meant.
+refer to the image that they belong to: give the slide's DICOM file as ``source``. Without one they
+refer to a stand-in with generated identifiers, and the content description says so; in a viewer the
+image has to be chosen by hand.
+
+Annotations of other programs are read too: points, and the centres of polygons, rectangles and
+ellipses, in two dimensions. Positions in mm (three dimensions) are refused with an explanation.
 """
 
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +21,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metaphase import __version__
-from metaphase.detection.geojson import COLOURS, class_name
+from metaphase.classnames import label_of, mentions_mitosis
 from metaphase.errors import DetectionsError, MissingExtraError
-from metaphase.exchange.foreign import Known, Reading, image_name
+from metaphase.exchange.dicomannotations import AnnotationGroup, annotation_groups
+from metaphase.exchange.importedfile import ImageFacts, ImportedFile, ImportedImage
 from metaphase.figures import LABELS, SCORE_DECIMALS, Detections, Label
 from metaphase.files import open_regular, whole_file
-from metaphase.labels.reading import label_of
+from metaphase.labels.casenames import image_name
+from metaphase.qupath.classes import CLASS_NAMES, COLOURS
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -76,12 +82,12 @@ def write(detections: Detections, path: str | Path, *, source: str | Path | None
 def _groups(hd: Any, detections: Detections) -> Iterator[Any]:
     from pydicom.sr.codedict import codes
 
-    made = detections.provenance
+    made_by = detections.provenance
     algorithm = hd.AlgorithmIdentificationSequence(
-        name=made.model or _MAKER,
+        name=made_by.model or _MAKER,
         family=codes.DCM.ArtificialIntelligence,
-        version=made.metaphase or __version__,
-        parameters={"threshold": repr(made.threshold), "mpp": repr(made.mpp)},
+        version=made_by.metaphase or __version__,
+        parameters={"threshold": repr(made_by.threshold), "mpp": repr(made_by.mpp)},
     )
     number = 0
     for label in LABELS:
@@ -97,7 +103,7 @@ def _groups(hd: Any, detections: Detections) -> Iterator[Any]:
         yield hd.ann.AnnotationGroup(
             number=number,
             uid=hd.UID(),
-            label=class_name(label),
+            label=CLASS_NAMES[label],
             annotated_property_category=codes.SCT.MorphologicallyAbnormalStructure,
             annotated_property_type=_type_code(hd, label),
             graphic_type="POINT",
@@ -111,9 +117,9 @@ def _groups(hd: Any, detections: Detections) -> Iterator[Any]:
 
 
 def _type_code(hd: Any, label: Label) -> Any:
-    """Private codes: no public one was found that says mitotic figure rather than nucleus."""
+    """Return the private code of a label: no public code means mitotic figure."""
     value = {Label.MITOTIC: "mitotic-figure", Label.HARD_NEGATIVE: "hard-negative"}[label]
-    return hd.sr.CodedConcept(value, "99METAPHASE", class_name(label))
+    return hd.sr.CodedConcept(value, "99METAPHASE", CLASS_NAMES[label])
 
 
 def _source(path: Path, detections: Detections) -> Dataset:
@@ -128,34 +134,34 @@ def _source(path: Path, detections: Detections) -> Dataset:
     missing = [name for name in _NEEDED if name not in image]
     if missing:
         raise DetectionsError.of(path, f"cannot be referred to: it lacks {', '.join(missing)}")
-    made = detections.provenance
+    made_by = detections.provenance
     size = image.get("TotalPixelMatrixColumns"), image.get("TotalPixelMatrixRows")
-    if made.width_px and None not in size and size != (made.width_px, made.height_px):
+    if made_by.width_px and None not in size and size != (made_by.width_px, made_by.height_px):
         raise DetectionsError.of(
             path,
-            f"is an image of {size[0]} x {size[1]} px, the detections are of {made.image}, "
-            f"{made.width_px} x {made.height_px} px",
+            f"is an image of {size[0]} x {size[1]} px, the detections are of {made_by.image}, "
+            f"{made_by.width_px} x {made_by.height_px} px",
             way_out="give the file of the full-resolution level",
         )
     return image
 
 
 def _stand_in(detections: Detections) -> Dataset:
-    """Return what annotations need to know of an image, with identifiers made from its hash."""
+    """Return an image data set with identifiers generated from the image's hash."""
     from pydicom import Dataset
 
-    made = detections.provenance
+    made_by = detections.provenance
     image = Dataset()
     image.SOPClassUID = _IMAGE_CLASS
     for level in ("SOPInstance", "SeriesInstance", "StudyInstance", "FrameOfReference"):
-        setattr(image, f"{level}UID", _uid(f"{made.image_sha256 or made.image}/{level}"))
+        setattr(image, f"{level}UID", _uid(f"{made_by.image_sha256 or made_by.image}/{level}"))
     image.Modality = "SM"
     image.PatientID = image.PatientName = image.PatientBirthDate = image.PatientSex = ""
     image.StudyID = image.AccessionNumber = image.StudyDate = image.StudyTime = ""
     image.ReferringPhysicianName = ""
     image.PositionReferenceIndicator = "SLIDE_CORNER"
-    image.ContainerIdentifier = made.image
-    image.TotalPixelMatrixColumns, image.TotalPixelMatrixRows = made.width_px, made.height_px
+    image.ContainerIdentifier = made_by.image
+    image.TotalPixelMatrixColumns, image.TotalPixelMatrixRows = made_by.width_px, made_by.height_px
     return image
 
 
@@ -165,24 +171,41 @@ def _uid(text: str) -> str:
 
 
 def looks_like(path: Path) -> bool:
-    """Tell whether a file is DICOM."""
+    """Return whether a file is DICOM."""
     with open_regular(path) as stream:
         stream.seek(128)
         return stream.read(4) == b"DICM"
 
 
 def read(
-    path: str | Path, known: Known | None = None, *, image: str | None = None
+    path: str | Path, facts: ImageFacts | None = None, *, image: str | None = None
 ) -> dict[str, Detections]:
-    """Read points of the labels that metaphase knows. Raises DetectionsError or MissingExtraError.
+    """Read points, and the centres of shapes, of the labels that metaphase knows.
 
-    The score is the group's measurement "Probability", or 1.
+    The score is the group's measurement "Probability", or 1. Raises DetectionsError with everything
+    that is wrong, or MissingExtraError.
     """
-    hd = _extra()
+    _extra()
+    path = Path(path)
+    file = ImportedFile(path, "dicom", facts or ImageFacts())
+    with warnings.catch_warnings():
+        # pydicom warns of values that the standard does not allow: they are checked here.
+        warnings.simplefilter("ignore")
+        try:
+            _read_groups(file, _annotations(path), image)
+        except DetectionsError:
+            raise
+        except Exception as error:  # pydicom raises errors of any kind for damaged files
+            raise DetectionsError.of(
+                path, f"is a damaged DICOM file: {type(error).__name__}: {error}"
+            ) from error
+    return file.detections()
+
+
+def _annotations(path: Path) -> Dataset:
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
 
-    path = Path(path)
     try:
         with open_regular(path) as stream:
             data = dcmread(stream)
@@ -190,36 +213,33 @@ def read(
         raise DetectionsError.of(path, f"is not a DICOM file: {error}") from error
     if data.get("SOPClassUID") != _ANN_CLASS:
         raise DetectionsError.of(path, "is DICOM, but no Microscopy Bulk Simple Annotations")
-    reading = Reading(path, "dicom", known or Known())
-    annotations = hd.ann.MicroscopyBulkSimpleAnnotations.from_dataset(data)
-    told = str(data.get("ContainerIdentifier") or "")
-    found = reading.image(image or told or image_name(path))
-    for group in annotations.get_annotation_groups():
-        _read_group(reading, found, group, annotations.annotation_coordinate_type)
-    return reading.detections()
+    return data
 
 
-def _read_group(reading: Reading, found: Any, group: Any, coordinates: Any) -> None:
-    from pydicom.sr.codedict import codes
+def _read_groups(file: ImportedFile, data: Dataset, image: str | None) -> None:
+    name = image or str(data.get("ContainerIdentifier") or "") or image_name(file.path)
+    target = file.image(name)
+    for group in annotation_groups(data):
+        if isinstance(group, AnnotationGroup):
+            _read_group(file, target, group)
+        else:
+            file.problem(*group)
 
-    record = f"group {group.number} ({group.label})"
-    label = label_of(str(group.label)) or label_of(group.annotated_property_type.meaning)
-    if group.graphic_type.value != "POINT" or coordinates.value != "2D":
-        reading.problem(record, "is not points in two dimensions")
-        return
-    points = group.get_graphic_data(coordinate_type=coordinates)
-    _, values, _ = group.get_measurements(name=codes.DCM.Probability)
-    scores = values[:, 0] if values.shape[1] else np.ones(len(points))
-    for i, (point, score) in enumerate(zip(points, scores, strict=True), 1):
-        x, y = np.ravel(point)[:2].tolist()
-        value = round(float(score), SCORE_DECIMALS)
-        reading.add(found, f"{record}, point {i}", x, y, value, label)
-    for item in group.get("AnnotationGroupAlgorithmIdentificationSequence", []):
-        found.model = str(item.get("AlgorithmName", ""))
-        parameters = dict(
-            part.split("=", 1)
-            for part in str(item.get("AlgorithmParameters", "")).split(",")
-            if "=" in part
-        )
-        found.threshold = float(parameters.get("threshold", found.threshold))
-        found.mpp = float(parameters.get("mpp", 0)) or found.mpp
+
+def _label(group: AnnotationGroup) -> Label | None:
+    """Return the label of the group's own name, or else of its property type."""
+    name, *meanings = group.names
+    label = label_of(name)
+    if label is None and not mentions_mitosis(name):
+        label = next((found for m in meanings if (found := label_of(m)) is not None), None)
+    return label
+
+
+def _read_group(file: ImportedFile, target: ImportedImage, group: AnnotationGroup) -> None:
+    label = _label(group)
+    rows = zip(group.points.tolist(), group.scores.tolist(), strict=True)
+    for i, ((x, y), score) in enumerate(rows, 1):
+        file.add(target, f"{group.record}, {i}", x, y, round(score, SCORE_DECIMALS), label)
+    target.model = group.algorithm or target.model
+    target.threshold = group.parameters.get("threshold", target.threshold)
+    target.mpp = group.parameters.get("mpp") or target.mpp

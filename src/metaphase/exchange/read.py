@@ -1,21 +1,23 @@
-"""The door: anybody's detections, whatever file they came in."""
+"""Reads detections from a file or folder of any kind: ``read_detections``."""
 
 from __future__ import annotations
 
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from metaphase.detectionfile import JSON_NAME, load_detections
+from metaphase.detectionfile import CSV_NAME, JSON_NAME, load_detections
 from metaphase.errors import DetectionsError, Problem
 from metaphase.exchange import coco, csv, dicom, grandchallenge, qupath, sliderunner
-from metaphase.exchange.foreign import Known, image_name, load_json
+from metaphase.exchange.importedfile import ImageFacts
 from metaphase.figures import Detections
-from metaphase.files import open_regular
 from metaphase.labels.dataset import Dataset
+from metaphase.textfile import read_head, read_json
 
 KINDS = ("metaphase", "csv", "coco", "qupath", "grandchallenge", "sliderunner", "dicom")
-_ENDINGS = {".csv", ".tsv", ".json", ".geojson", ".sqlite", ".db", ".dcm"}
-_TEXT = 4096
+_SUFFIXES = {".csv", ".tsv", ".json", ".geojson", ".sqlite", ".db", ".dcm"}
+_SQLITE = b"SQLite format 3\0"
 
 
 def read_detections(
@@ -27,13 +29,13 @@ def read_detections(
     truth: str | Path | None = None,
     dataset: Dataset | None = None,
 ) -> dict[str, Detections]:
-    """Read detections by image name without ending, so by case id, from a file or a folder.
+    """Read detections by case id (image name without suffix) from a file or a folder.
 
     ``kind`` is recognised from the content: ``metaphase`` (a folder that ``metaphase detect``
     wrote, or one of its images' folders), ``csv``, ``coco``, ``qupath``, ``grandchallenge``,
     ``sliderunner``, ``dicom``. A folder of other files is read file by file. ``mpp`` (um/px) and
-    ``image_size`` (width, height) are for files that do not tell them, for all images or by name;
-    ``dataset`` fills in those of its cases. ``truth`` is the COCO file whose image ids a bare list
+    ``image_size`` (width, height) are for files without them, for all images or by name;
+    ``dataset`` gives those of its cases. ``truth`` is the COCO file whose image ids a bare list
     of COCO results uses. Raises DetectionsError with everything that is wrong.
     """
     if kind is not None and kind not in KINDS:
@@ -41,27 +43,26 @@ def read_detections(
             path, f"unknown kind {kind!r}", way_out=f"one of {', '.join(KINDS)}"
         )
     path = Path(path)
-    known = _known(mpp, image_size, dataset)
+    facts = _facts(mpp, image_size, dataset)
     if path.is_dir():
-        return _folder(path, kind, known, truth)
-    if not path.is_file():
-        raise DetectionsError.of(path, "is not there", way_out="check the path")
-    return _file(path, kind or kind_of(path), known, truth)
+        return _read_folder(path, kind, facts, truth)
+    return _read_file(path, kind or kind_of(path), facts, truth)
 
 
-def kind_of(path: Path) -> str:
+def kind_of(path: str | Path) -> str:
     """Recognise a file by its content. Raises DetectionsError."""
-    try:
-        if sliderunner.looks_like(path):
-            return "sliderunner"
-        if dicom.looks_like(path):
-            return "dicom"
-        with open_regular(path) as stream:
-            head = stream.read(_TEXT).decode("utf-8-sig", "replace").lstrip()
-    except OSError as error:
-        raise DetectionsError.of(path, f"cannot be read: {error.strerror}") from error
-    if head[:1] in ("{", "["):
-        data = load_json(path)
+    path = Path(path)
+    if not path.exists():
+        raise DetectionsError.of(path, "is not there", way_out="check the path")
+    head = read_head(path, DetectionsError)
+    if head.startswith(_SQLITE):
+        return "sliderunner"
+    if head[128:132] == b"DICM":
+        return "dicom"
+    utf16 = head.startswith((b"\xff\xfe", b"\xfe\xff"))
+    text = head.decode("utf-16" if utf16 else "utf-8-sig", "replace").lstrip()
+    if text[:1] in ("{", "["):
+        data = read_json(path, DetectionsError)
         for name, module in (
             ("qupath", qupath),
             ("coco", coco),
@@ -69,18 +70,18 @@ def kind_of(path: Path) -> str:
         ):
             if module.looks_like(data):
                 return name
-    elif csv.looks_like(head):
+    elif csv.looks_like(text):
         return "csv"
     raise DetectionsError.of(
         path, "is not a file of detections that metaphase knows", way_out="see docs/exchange.md"
     )
 
 
-def _known(
+def _facts(
     mpp: float | Mapping[str, float] | None,
     image_size: tuple[int, int] | Mapping[str, tuple[int, int]] | None,
     dataset: Dataset | None,
-) -> Known:
+) -> ImageFacts:
     if dataset is not None:
         if mpp is None:
             mpp = {case.id: case.mpp for case in dataset if case.mpp}
@@ -92,33 +93,35 @@ def _known(
                 for case in dataset
                 if case.width_px and case.height_px
             }
-    return Known(mpp, image_size)
+    return ImageFacts(mpp, image_size)
 
 
-def _file(path: Path, kind: str, known: Known, truth: str | Path | None) -> dict[str, Detections]:
+def _read_file(
+    path: Path, kind: str, facts: ImageFacts, truth: str | Path | None
+) -> dict[str, Detections]:
     match kind:
         case "csv":
-            return csv.read(path, known)
+            return csv.read(path, facts)
         case "coco":
-            return coco.read(path, known, truth=truth)
+            return coco.read(path, facts, truth=truth)
         case "qupath":
-            return qupath.read(path, known)
+            return qupath.read(path, facts)
         case "grandchallenge":
-            return grandchallenge.read(path, known)
+            return grandchallenge.read(path, facts)
         case "sliderunner":
-            return sliderunner.read(path, known)
+            return sliderunner.read(path, facts)
         case "dicom":
-            return dicom.read(path, known)
-    return _metaphase([path.parent])
+            return dicom.read(path, facts)
+    return _load([path.parent])
 
 
-def _folder(
-    folder: Path, kind: str | None, known: Known, truth: str | Path | None
+def _read_folder(
+    folder: Path, kind: str | None, facts: ImageFacts, truth: str | Path | None
 ) -> dict[str, Detections]:
-    ours = sorted(path.parent for path in folder.rglob(JSON_NAME) if _ours(path))
-    if ours and kind in (None, "metaphase"):
-        return _metaphase(ours)
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix.lower() in _ENDINGS)
+    saved = saved_folders(folder)
+    if saved and kind in (None, "metaphase"):
+        return _load(saved, folder)
+    files = sorted(path for path in folder.rglob("*") if _is_candidate(path))
     if not files:
         raise DetectionsError.of(
             folder, "holds no detections", way_out="name a file or a folder of files"
@@ -127,7 +130,7 @@ def _folder(
     problems: list[Problem] = []
     for path in files:
         try:
-            parts.append((path, _file(path, kind or kind_of(path), known, truth)))
+            parts.append((path, _read_file(path, kind or kind_of(path), facts, truth)))
         except DetectionsError as error:
             problems += error.problems
     if problems:
@@ -135,29 +138,41 @@ def _folder(
     return _joined(parts)
 
 
-def _ours(path: Path) -> bool:
-    return (path.parent / "detections.csv").is_file()
+def _is_candidate(path: Path) -> bool:
+    """Return whether a file may hold detections; hidden files (``._a.csv`` of macOS) do not."""
+    name = path.name.lower().removesuffix(".gz")
+    return Path(name).suffix in _SUFFIXES and not name.startswith(".") and path.is_file()
 
 
-def _metaphase(folders: Iterable[Path]) -> dict[str, Detections]:
-    return _joined(
-        [(folder, {folder.resolve().name: load_detections(folder)}) for folder in folders]
+def saved_folders(folder: Path) -> list[Path]:
+    """Return the folders in which ``metaphase detect`` wrote the detections of an image."""
+    return sorted(
+        path.parent for path in folder.rglob(JSON_NAME) if (path.parent / CSV_NAME).is_file()
     )
 
 
+def _load(folders: list[Path], root: Path | None = None) -> dict[str, Detections]:
+    """Return the detections by the name of their folder, or its path where names repeat."""
+    names = [unicodedata.normalize("NFC", folder.resolve().name) for folder in folders]
+    times = Counter(names)
+    parts = []
+    for folder, name in zip(folders, names, strict=True):
+        if root is not None and times[name] > 1:
+            name = unicodedata.normalize("NFC", folder.relative_to(root).as_posix())
+        parts.append((folder, {name: load_detections(folder)}))
+    return _joined(parts)
+
+
 def _joined(parts: Iterable[tuple[Path, dict[str, Detections]]]) -> dict[str, Detections]:
-    found: dict[str, Detections] = {}
+    joined: dict[str, Detections] = {}
     problems = []
-    for path, some in parts:
-        for name, detections in some.items():
-            if name in found:
+    for path, by_image in parts:
+        for name, detections in by_image.items():
+            if name in joined:
                 problems.append(
                     Problem(str(path), name, "is the second file for this image", "remove one")
                 )
-            found[name] = detections
+            joined[name] = detections
     if problems:
         raise DetectionsError(problems)
-    return found
-
-
-__all__ = ["KINDS", "image_name", "kind_of", "read_detections"]
+    return joined

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from metaphase.counting.analysedregion import bounds_px
 from metaphase.counting.batch import CountedSlide, SlideDetections
 from metaphase.counting.tables import density_csv
 from metaphase.detectionfile import JSON_NAME, load_detections
@@ -15,6 +14,7 @@ from metaphase.exchange.read import read_detections
 from metaphase.figures import Detections
 from metaphase.files import write_json, write_text
 from metaphase.labels.dataset import Dataset
+from metaphase.qupath.bounds import recorded_offset
 
 
 def slides_in(
@@ -41,7 +41,7 @@ def write_count(
     slide: CountedSlide, detections: Detections, folder: Path, *, density: bool = False
 ) -> None:
     """Write ``count.json``, ``hotspots.geojson`` (for QuPath) and ``density.csv`` on request."""
-    offset_px = bounds_px(detections.provenance)
+    offset_px = recorded_offset(detections.provenance)
     write_hotspots(slide.result, folder / "hotspots.geojson", offset_px=offset_px)
     if density:
         write_text(folder / "density.csv", density_csv(detections))

@@ -1,9 +1,9 @@
 """SlideRunner's SQLite database (Aubreville et al., BVM 2018): detections out and back in.
 
-The schema is that of MIDOG's own file, its triggers included. They call functions that SlideRunner
-defines on its connection (``pycurrent_time``, ``generate_uuid``, ``randcolor``), so they are made
-after the rows, and another program has to define the same ones (``register_functions``) before it
-changes rows. SlideRunner has no place for scores: they are the annotation's description.
+The schema is that of MIDOG's own file, with its triggers. They call functions that SlideRunner
+defines on its connection (``pycurrent_time``, ``generate_uuid``, ``randcolor``). So triggers come
+after the rows, and another program has to define the same functions (``register_functions``) before
+it changes rows. SlideRunner has no column for scores: they are the annotation's description.
 """
 
 from __future__ import annotations
@@ -11,18 +11,23 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
-from metaphase.detection.geojson import COLOURS, feature_id
+from metaphase.classnames import label_of
 from metaphase.errors import DetectionsError
-from metaphase.exchange.foreign import Known, Reading
+from metaphase.exchange.importedfile import ImageFacts, ImportedFile
 from metaphase.figures import LABELS, SCORE_DECIMALS, Detections, Label
 from metaphase.files import open_regular, whole_file
-from metaphase.labels.reading import label_of
+from metaphase.labels.casenames import image_path
+from metaphase.qupath.classes import COLOURS
+from metaphase.qupath.features import feature_id
+from metaphase.values import finite
 
 CLASSES = {Label.MITOTIC: "mitotic figure", Label.HARD_NEGATIVE: "not mitotic figure"}
 _SPOT = 1  # SlideRunner's AnnotationType of a point
@@ -88,8 +93,8 @@ def write(detections: Mapping[str, Detections], path: str | Path) -> None:
             for label in LABELS:
                 row = label.code + 1, CLASSES[label], _colour(label)
                 database.execute("INSERT INTO Classes (uid, name, color) VALUES (?, ?, ?)", row)
-            for slide, found in enumerate(detections.values(), 1):
-                _write_slide(database, slide, found)
+            for slide, one in enumerate(detections.values(), 1):
+                _write_slide(database, slide, one)
             for statement in _TRIGGERS:
                 database.execute(statement)
 
@@ -98,28 +103,29 @@ def _colour(label: Label) -> str:
     return "#" + bytes(COLOURS[label]).hex()
 
 
-def _write_slide(database: sqlite3.Connection, slide: int, found: Detections) -> None:
-    made = found.provenance
+def _write_slide(database: sqlite3.Connection, slide: int, detections: Detections) -> None:
+    made_by = detections.provenance
+    size = made_by.width_px or None, made_by.height_px or None
     database.execute(
         "INSERT INTO Slides (uid, filename, width, height, uuid) VALUES (?, ?, ?, ?, ?)",
-        (slide, made.image, made.width_px or None, made.height_px or None, made.image_sha256),
+        (slide, made_by.image, *size, made_by.image_sha256),
     )
-    person = _person(database, f"metaphase {made.model}".strip())
+    person = _person(database, f"metaphase {made_by.model}".strip())
     now = time.time()
     rows = zip(
-        found.x_px.tolist(),
-        found.y_px.tolist(),
-        found.score.tolist(),
-        found.label.tolist(),
+        detections.x_px.tolist(),
+        detections.y_px.tolist(),
+        detections.score.tolist(),
+        detections.label.tolist(),
         strict=True,
     )
     for x, y, score, code in rows:
-        guid = feature_id(made.image_sha256 or made.image, x, y, LABELS[code])
-        told = f"{_SCORE}{score:.{SCORE_DECIMALS}f}"
+        guid = feature_id(made_by.image_sha256 or made_by.image, x, y, LABELS[code])
+        description = f"{_SCORE}{score:.{SCORE_DECIMALS}f}"
         annotation = database.execute(
             "INSERT INTO Annotations (slide, guid, lastModified, type, agreedClass, description)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            (slide, guid, now, _SPOT, code + 1, told),
+            (slide, guid, now, _SPOT, code + 1, description),
         ).lastrowid
         database.execute(
             "INSERT INTO Annotations_coordinates"
@@ -142,12 +148,12 @@ def _person(database: sqlite3.Connection, name: str) -> int:
 
 
 def looks_like(path: Path) -> bool:
-    """Tell whether a file is an SQLite database."""
+    """Return whether a file is an SQLite database."""
     with open_regular(path) as stream:
         return stream.read(16) == b"SQLite format 3\0"
 
 
-# The middle of an outline's box; of a spot, which has one coordinate, that one.
+# The centre of an outline's bounds; of a spot, which has one coordinate, that one.
 _QUERY = """
 SELECT a.uid, a.slide, c.name, a.description,
        (MIN(p.coordinateX) + MAX(p.coordinateX)) / 2.0,
@@ -160,31 +166,53 @@ GROUP BY a.uid ORDER BY a.uid
 """
 
 
-def read(path: str | Path, known: Known | None = None) -> dict[str, Detections]:
+def read(path: str | Path, facts: ImageFacts | None = None) -> dict[str, Detections]:
     """Read the annotations of a database as detections, with the score of their description or 1.
 
     For labels use ``metaphase.labels``. Raises DetectionsError with every row that is wrong.
     """
     path = Path(path)
-    reading = Reading(path, "sliderunner", known or Known())
+    file = ImportedFile(path, "sliderunner", facts or ImageFacts())
+    slides, rows = _tables(path)
+    images = {}
+    times = Counter(slide["filename"] for slide in slides)
+    for slide in slides:
+        image = file.image(_image_name(slide, several=times[slide["filename"]] > 1))
+        width, height = finite(slide.get("width")), finite(slide.get("height"))
+        image.size = (int(width), int(height)) if width and height else None
+        images[slide["uid"]] = image
+    for uid, slide_uid, name, description, x, y in rows:
+        record = f"annotation {uid}"
+        if slide_uid not in images:
+            file.problem(record, f"names slide {slide_uid!r}, which is not in the database")
+            continue
+        score = None
+        if isinstance(description, str) and description.startswith(_SCORE):
+            score = description.removeprefix(_SCORE)
+        file.add(images[slide_uid], record, x, y, score, label_of(str(name)) if name else None)
+    return file.detections()
+
+
+def _tables(path: Path) -> tuple[list[dict[str, Any]], list[tuple[Any, ...]]]:
+    """Return the slides by column name, and the rows of ``_QUERY``. Raises DetectionsError."""
     address = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
     try:
         with closing(sqlite3.connect(address, uri=True)) as database:
-            slides = database.execute("SELECT uid, filename, width, height FROM Slides").fetchall()
+            database.text_factory = lambda raw: raw.decode("utf-8", "replace")
             rows = database.execute(_QUERY).fetchall()
-    except sqlite3.Error as error:
+            database.row_factory = sqlite3.Row
+            slides = [dict(row) for row in database.execute("SELECT * FROM Slides")]
+    except (sqlite3.Error, UnicodeError, OverflowError) as error:
         raise DetectionsError.of(path, f"is not a SlideRunner database: {error}") from error
-    images = {}
-    for uid, name, width, height in slides:
-        images[uid] = reading.image(str(name or uid))
-        images[uid].size = (int(width), int(height)) if width and height else None
-    for uid, slide, name, told, x, y in rows:
-        record = f"annotation {uid}"
-        if slide not in images:
-            reading.problem(record, f"names slide {slide!r}, which is not in the database")
-            continue
-        score = None
-        if str(told or "").startswith(_SCORE):
-            score = str(told).removeprefix(_SCORE)
-        reading.add(images[slide], record, x, y, score, label_of(str(name)) if name else None)
-    return reading.detections()
+    if slides and not {"uid", "filename"} <= set(slides[0]):
+        raise DetectionsError.of(path, "is not a SlideRunner database: Slides has no filename")
+    return slides, rows
+
+
+def _image_name(slide: dict[str, Any], several: bool) -> str:
+    """Return the image's name, with its directory where several slides have one name."""
+    name = str(slide["filename"] or slide["uid"])
+    directory = slide.get("directory")
+    if several and isinstance(directory, str) and directory.strip():
+        return (image_path(directory.strip()) / image_path(name)).as_posix()
+    return name

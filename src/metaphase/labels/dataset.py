@@ -1,4 +1,4 @@
-"""The first contract: a Dataset is a table of Cases, whatever file it came from."""
+"""A Dataset: a table of Cases, from label files of any kind."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from metaphase.figures import Figure, Label
 class Case:
     """One patient's image and what is known about it.
 
-    ``image`` is the path of its pixels (None where the labels came without an image folder).
-    ``mpp`` is what the labels, or the user, say of the resolution in um/px; None means that the
-    slide's own tags or the scanner must tell. ``group`` holds cases together that must not be
-    parted by a split (the slide of a field of view; the patient); by default each case is its own.
-    ``labelled`` False means that nobody looked for figures here: it is not "zero figures".
+    ``image`` is the path of its pixels (None where its image was not found). ``mpp`` is the
+    resolution in um/px by the labels or the user; None means that it comes from the slide's tags or
+    the scanner. ``group`` is what a split must not separate (the slide of a field of view; the
+    patient); by default each case is a group. ``labelled`` False means that no one looked for
+    figures: it is not "zero figures".
     """
 
     id: str
@@ -111,7 +111,7 @@ class Dataset:
         return self.where(lambda case: case.id in wanted)
 
     def labelled(self) -> Dataset:
-        """Return the cases that somebody looked at."""
+        """Return the labelled cases."""
         return self.where(lambda case: case.labelled)
 
     def count(self, label: Label = Label.MITOTIC) -> int:

@@ -1,4 +1,4 @@
-"""A split: which cases are trained, judged and scored on, as a file that can be committed."""
+"""A split: the cases for training, validation and test, as a JSON file."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from metaphase.errors import LabelError, Problem, SplitError
+from metaphase.errors import Problem, SplitError
 from metaphase.files import write_json
+from metaphase.labels.casenames import without_suffix
 from metaphase.labels.dataset import Dataset
-from metaphase.labels.reading import without_suffix
-from metaphase.labels.textfile import read_json
+from metaphase.textfile import read_json
 
 LABELLED_PARTS = ("training", "validation", "test")
 PARTS = (*LABELLED_PARTS, "unlabelled")
@@ -44,7 +44,7 @@ class Split(BaseModel):
 
 
 def save_split(split: Split, path: str | Path) -> None:
-    """Write a split as JSON, one file that can be committed."""
+    """Write a split as JSON."""
     write_json(path, split.model_dump())
 
 
@@ -54,10 +54,7 @@ def load_split(path: str | Path) -> Split:
     Raises SplitError for a file of another form, with all that is wrong.
     """
     path = Path(path)
-    try:
-        data = read_json(path)
-    except LabelError as error:
-        raise SplitError(error.problems) from error
+    data = read_json(path, SplitError)
     try:
         split = Split.model_validate(data)
     except ValidationError as error:
@@ -79,14 +76,14 @@ def load_split(path: str | Path) -> Split:
 def check_split(split: Split, dataset: Dataset) -> None:
     """Refuse a split that leaks or names cases that cannot be used, with all reasons at once.
 
-    Refused are: cases that the data set does not have; a case named twice; cases of one group
-    (slide, patient) on both sides; unlabelled cases in training, validation or test, where absent
-    labels would be taken for absent figures; labelled ones named as unlabelled are allowed.
-    Raises SplitError.
+    Refused are cases that the data set does not have, a case named twice, cases of one group
+    (slide, patient) in two parts, and unlabelled cases in training, validation or test, where their
+    missing labels would be taken for missing figures. Labelled cases under ``unlabelled`` are
+    allowed. Raises SplitError.
     """
-    where = split.name or "split"
+    name = split.name or "split"
     problems = [
-        Problem(where, record, message, way_out)
+        Problem(name, record, message, way_out)
         for record, message, way_out in (
             *_unknown(split, dataset),
             *_doubled(split),
@@ -127,8 +124,8 @@ def _without_labels(split: Split, dataset: Dataset) -> Iterator[_Finding]:
             shown = ", ".join(ids[:10]) + (f" and {len(ids) - 10} more" if len(ids) > 10 else "")
             yield (
                 part,
-                f"{len(ids)} unlabelled cases ({shown}): nobody looked for figures in them, so "
-                "their figures would be taken for background",
+                f"{len(ids)} unlabelled cases ({shown}): their figures have no labels and would be "
+                "taken for background",
                 "name them under 'unlabelled' instead; adaptation can use them there",
             )
 

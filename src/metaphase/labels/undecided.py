@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from pathlib import Path
+
+from metaphase.csvfile import CsvTable
+from metaphase.errors import InputError
 
 UNDECIDED_NAME = "undecided.csv"
 """A file beside figures.csv and cases.csv, with a column ``case`` and a row for each figure."""
@@ -20,7 +22,10 @@ def undecided_by_case(labels: str | Path) -> dict[str, int]:
     if not path.is_file():
         return {}
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            return dict(Counter(row["case"] for row in csv.DictReader(stream) if row.get("case")))
-    except (OSError, UnicodeDecodeError, csv.Error):
+        table = CsvTable(path)
+        if "case" not in table.columns:
+            return {}
+        column = table.columns.index("case")
+        return dict(Counter(values[column] for _, values in table if values[column]))
+    except InputError:
         return {}

@@ -7,8 +7,6 @@ position.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metaphase.arrays import Pixels
+from metaphase.csvfile import csv_text
 from metaphase.detection.overlay import FALSE, FOUND, MISSED
 from metaphase.evaluation.casescore import MISTAKES, CaseOutcome, Mistake
 from metaphase.evaluation.scores import Scores
@@ -218,8 +217,5 @@ def _row(page: str, number: int, item: Item) -> list[Any]:
 
 
 def _csv(rows: Iterable[list[Any]]) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    head = ["page", "row", "column", "kind", "case", "x_px", "y_px", "score", "nearest_um", "on"]
-    writer.writerows([head, *rows])
-    return stream.getvalue()
+    head = ("page", "row", "column", "kind", "case", "x_px", "y_px", "score", "nearest_um", "on")
+    return csv_text(head, rows)

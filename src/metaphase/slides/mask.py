@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,14 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from metaphase.arrays import BoolArray
 from metaphase.errors import InputError
-from metaphase.files import read_text
-from metaphase.slides.outline import Polygon, fill, trace
+from metaphase.qupath.bounds import NO_OFFSET, Offset
+from metaphase.qupath.features import area_collection
+from metaphase.qupath.geometry import read_polygons
+from metaphase.slides.outline import fill, trace
 
 MAX_CELLS = 1 << 23
 """Cells of the largest mask (537 mm2 at 8 um). Masks of larger slides are coarser."""
 
 ROI_MPP = 2.0
-_WAY_OUT = "draw it as polygons and export it as GeoJSON, for instance from QuPath"
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,9 +104,7 @@ class TissueMask:
         both = fine.mask & coarse.covers(x[None, :], y[:, None])
         return TissueMask(both, fine.mpp, fine.slide_mpp, fine.width_px, fine.height_px)
 
-    def to_geojson(
-        self, name: str = "Tissue", *, offset_px: tuple[float, float] = (0.0, 0.0)
-    ) -> dict[str, Any]:
+    def to_geojson(self, name: str = "Tissue", *, offset_px: Offset = NO_OFFSET) -> dict[str, Any]:
         """Return a GeoJSON FeatureCollection with one (multi)polygon, in full-resolution pixels.
 
         QuPath opens it as an annotation. Polygons are cut at the slide's border. ``offset_px`` is
@@ -116,12 +113,7 @@ class TissueMask:
         polygons = [
             [self._ring(ring, offset_px) for ring in polygon] for polygon in trace(self.mask)
         ]
-        feature = {
-            "type": "Feature",
-            "geometry": {"type": "MultiPolygon", "coordinates": polygons},
-            "properties": {"objectType": "annotation", "name": name},
-        }
-        return {"type": "FeatureCollection", "features": [feature] if polygons else []}
+        return area_collection(name, polygons)
 
     def _ring(
         self, ring: list[tuple[float, float]], offset_px: tuple[float, float]
@@ -144,7 +136,7 @@ class TissueMask:
         height_px: int,
         *,
         mpp: float = ROI_MPP,
-        offset_px: tuple[float, float] = (0.0, 0.0),
+        offset_px: Offset = NO_OFFSET,
     ) -> TissueMask:
         """Read the polygons of a GeoJSON file (full-resolution pixels) as a region of interest.
 
@@ -174,41 +166,3 @@ class TissueMask:
 def coarse_enough(width_um: float, height_um: float) -> float:
     """Return the finest mpp at which a mask of this extent has at most ``MAX_CELLS`` cells."""
     return float(np.sqrt(width_um * height_um / MAX_CELLS))
-
-
-def read_polygons(path: Path) -> list[Polygon]:
-    """Return the polygons of a GeoJSON file, wherever in it they are. Raises InputError."""
-    try:
-        data = json.loads(read_text(path))
-    except OSError as error:
-        raise InputError.of(path, f"cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError.of(path, f"is not JSON: {error}", way_out=_WAY_OUT) from error
-    try:
-        polygons = [
-            [[(float(x), float(y)) for x, y, *_ in ring] for ring in polygon]
-            for polygon in _polygons(data)
-        ]
-    except (TypeError, ValueError, KeyError) as error:
-        raise InputError.of(path, f"has a geometry that is not valid: {error}") from error
-    if not polygons:
-        raise InputError.of(path, "holds no polygon", way_out=_WAY_OUT)
-    if not all(np.isfinite(ring).all() for polygon in polygons for ring in polygon):
-        raise InputError.of(path, "has coordinates that are not numbers", way_out=_WAY_OUT)
-    return polygons
-
-
-def _polygons(node: Any) -> Iterator[Any]:
-    """Yield polygons from lists, FeatureCollections, Features and geometries."""
-    if isinstance(node, list):
-        for item in node:
-            yield from _polygons(item)
-    elif isinstance(node, dict):
-        kind = node.get("type")
-        if kind == "Polygon":
-            yield node["coordinates"]
-        elif kind == "MultiPolygon":
-            yield from node["coordinates"]
-        else:
-            inner = ("features", "geometry", "geometries")
-            yield from _polygons([node[key] for key in inner if node.get(key) is not None])

@@ -11,10 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from metaphase.arrays import BoolArray
-
-Ring = list[tuple[float, float]]
-Polygon = list[Ring]
-"""An exterior ring and its holes; each ring is closed (its last point is its first)."""
+from metaphase.qupath.geometry import Polygon, Ring
 
 _RIGHT, _DOWN, _LEFT, _UP = range(4)
 _STEP = ((1, 0), (0, 1), (-1, 0), (0, -1))

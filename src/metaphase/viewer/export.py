@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from metaphase.csvfile import csv_text
 from metaphase.errors import SlideError
 from metaphase.figures import Figure, Label
 from metaphase.labels.dataset import Case, Dataset
-from metaphase.labels.table import save_table
+from metaphase.labels.formats.table import save_table
 from metaphase.labels.undecided import UNDECIDED_NAME
 from metaphase.viewer.columns import Source
 from metaphase.viewer.reviewedfigures import candidates, default_threshold, undecided
@@ -175,9 +175,7 @@ def review_table(
     ``state`` has the three values of that format (a hard negative counts as rejected);
     ``decision`` has the state in the review store.
     """
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(REVIEW_COLUMNS)
+    rows: list[tuple[object, ...]] = []
     for entry in slides:
         comments = _comments(entry, store, reviewer)
         for d in ReviewState(entry.key).update(store).all(reviewer).values():
@@ -185,7 +183,7 @@ def review_table(
             added = d.figure not in entry.columns.index
             state = "rejected" if not mitotic else "added" if added else "confirmed"
             score = "" if d.score is None else f"{d.score:.6f}"
-            word = d.label or ""
+            word = str(d.label or "")
             what = (
                 state,
                 word,
@@ -196,8 +194,8 @@ def review_table(
                 d.figure,
                 comments.get(d.figure, ""),
             )
-            writer.writerow((entry.file_name, d.x_px, d.y_px, *what))
-    return stream.getvalue()
+            rows.append((entry.file_name, d.x_px, d.y_px, *what))
+    return csv_text(REVIEW_COLUMNS, rows)
 
 
 def _comments(entry: CatalogueEntry, store: ReviewStore, reviewer: str | None) -> dict[str, str]:
@@ -241,18 +239,14 @@ def _write_undecided(
     """List undecided figures of labelled slides, which ``metaphase data check`` reports."""
     from metaphase.files import write_text
 
-    rows = undecided_figures(slides, store, options)
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(("case", "x_px", "y_px", "score"))
-    number = 0
+    undecided = undecided_figures(slides, store, options)
+    rows: list[tuple[object, ...]] = []
     for entry in slides:
-        for row in rows[entry.key] if dataset[entry.key].labelled else ():
+        for row in undecided[entry.key] if dataset[entry.key].labelled else ():
             x, y = entry.columns.points[row].tolist()
-            writer.writerow((entry.key, x, y, f"{entry.columns.score[row]:.6f}"))
-            number += 1
-    if number:
-        write_text(path, stream.getvalue())
+            rows.append((entry.key, x, y, f"{entry.columns.score[row]:.6f}"))
+    if rows:
+        write_text(path, csv_text(("case", "x_px", "y_px", "score"), rows))
     else:
         path.unlink(missing_ok=True)
 

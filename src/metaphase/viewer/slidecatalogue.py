@@ -18,8 +18,8 @@ from metaphase.detection.resultfolder import OVERLAY_NAME
 from metaphase.detectionfile import JSON_NAME, load_detections
 from metaphase.errors import DetectionsError, SlideError
 from metaphase.figures import Detections
+from metaphase.labels.casenames import case_id
 from metaphase.labels.dataset import Case, Dataset
-from metaphase.labels.reading import case_id
 from metaphase.provenance import Provenance
 from metaphase.slides.findimages import is_image_file, separate_slides
 from metaphase.slides.open import SUFFIXES, open_slide

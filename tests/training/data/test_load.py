@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from metaphase.errors import RecipeError, SplitError
-from metaphase.labels.splits import Split, save_split
+from metaphase.labels.split import Split, save_split
 from metaphase.training.data.load import check_figures, load_data
 from metaphase.training.recipe.recipe import parse_recipe
 from tests.training.helpers import recipe_data

@@ -247,7 +247,7 @@ def test_sources_take_a_part_of_their_cases(crops):
     ],
 )
 def test_crops_of_a_held_out_slide_are_refused(crops, held, leaks):
-    from metaphase.labels.splits import Split
+    from metaphase.labels.split import Split
 
     split = Split(name="s", training=(), validation=(held.id,))
     data = TrainingData(Dataset([held]), crops, split)

@@ -68,7 +68,7 @@ def images(patient: Patient) -> Iterator[Finding]:
 
 def split(patient: Patient) -> Iterator[Finding]:
     """Unlabelled, duplicate, unknown and leaking cases; missing parts."""
-    from metaphase.labels.splits import check_split
+    from metaphase.labels.split import check_split
 
     chosen, whole = patient.data.split, patient.data.regions
     try:

@@ -23,7 +23,7 @@ def load_data(recipe: Recipe, *, check: bool = True) -> TrainingData:
     regions = region_cases(recipe)
     split = read_split(recipe, regions)
     if check:
-        from metaphase.labels.splits import check_split
+        from metaphase.labels.split import check_split
 
         check_split(split, regions)
     data = TrainingData(regions, crop_cases(recipe), split, _masked(recipe, regions))

@@ -70,18 +70,18 @@ def select_cases(source: Source, dataset: Dataset) -> Dataset:
 
 def read_split(recipe: Recipe, dataset: Dataset) -> Split:
     """Return the recipe's split of a data set: from a table, a file, or by a built-in name."""
-    from metaphase.labels import splits
+    from metaphase.labels.publishedsplits import PUBLISHED
+    from metaphase.labels.split import load_split
+    from metaphase.labels.stratify import stratified_split
 
     choice = recipe.data.split
     if isinstance(choice, SplitTable):
         return _split_of_table(recipe.name, choice, dataset)
-    if choice == "midog21-official":
-        return splits.midog21_official()
-    if choice in ("exercise", "exercise-as-handed-out"):
-        return splits.exercise_split(repaired=choice == "exercise")
+    if choice in PUBLISHED:
+        return PUBLISHED[choice]()
     if choice == "stratified":
-        return splits.stratified_split(dataset, seed=recipe.seed)
-    return splits.load_split(Path(choice))
+        return stratified_split(dataset, seed=recipe.seed)
+    return load_split(Path(choice))
 
 
 def _split_of_table(name: str, table: SplitTable, dataset: Dataset) -> Split:

@@ -73,7 +73,7 @@ def _unlabelled(recipe: Recipe) -> tuple[str, ...]:
 
 def _set_aside(regions: Dataset, ids: list[str], seed: int) -> tuple[list[str], list[str]]:
     """Return training and validation cases of those that a fold may use."""
-    from metaphase.labels.splits import stratified_split
+    from metaphase.labels.stratify import stratified_split
 
     cases = regions.select(ids)
     one_group = 1 / len(cases.by_domain("group"))

@@ -1,0 +1,1 @@
+"""What metaphase knows of QuPath: its coordinates, classes, objects and GeoJSON."""

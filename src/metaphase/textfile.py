@@ -1,0 +1,140 @@
+"""Text and JSON files that people or other programs wrote: read with one error for every fault.
+
+Files may be gzip-compressed (QuPath writes ``.geojson.gz``), in UTF-8 with or without a byte-order
+mark, or in UTF-16 with one. Anything else is an error that names the file and the way out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from pathlib import Path
+from typing import Any
+
+from metaphase.errors import InputError
+from metaphase.files import open_regular
+
+MAX_BYTES = 1 << 31
+"""The largest file that is read, also after decompression (2 GiB)."""
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_HEAD = 4096
+_GZIP = b"\x1f\x8b"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def read_bytes(
+    path: str | Path, error: type[InputError] = InputError, *, most: int = MAX_BYTES
+) -> bytes:
+    """Return a regular file's bytes, decompressed if they are gzip. Raises ``error``.
+
+    Pipes and devices are refused, because reading them could wait for ever.
+    """
+    path = Path(path)
+    data = _raw(path, error, most + 1)
+    if data.startswith(_GZIP):
+        data = _decompressed(path, data, error, most)
+    if len(data) > most:
+        raise error.of(path, f"is larger than {most >> 20:,} MiB", way_out="split it into parts")
+    return data
+
+
+def read_head(path: str | Path, error: type[InputError] = InputError, *, size: int = 4096) -> bytes:
+    """Return the first bytes of a regular file, decompressed if it is gzip. Raises ``error``."""
+    data = _raw(Path(path), error, max(size, _HEAD))
+    if data.startswith(_GZIP):
+        try:
+            return zlib.decompressobj(wbits=31).decompress(data, size)
+        except zlib.error:
+            pass  # reading all of it reports the damage
+    return data[:size]
+
+
+def _raw(path: Path, error: type[InputError], size: int) -> bytes:
+    try:
+        with open_regular(path) as stream:
+            return stream.read(size)
+    except OSError as fault:
+        raise error.of(
+            path, f"cannot be read: {fault.strerror or fault}", way_out="check the path"
+        ) from fault
+    except ValueError as fault:  # a NUL in the name
+        raise error.of(repr(str(path)), f"cannot be a file's name: {fault}") from fault
+
+
+def read_text(
+    path: str | Path, error: type[InputError] = InputError, *, fallback: str | None = None
+) -> str:
+    """Return a file's text without a byte-order mark. Raises ``error``.
+
+    ``fallback`` is the encoding to try where the bytes are not UTF-8, such as ``cp1252`` for tables
+    that a spreadsheet saved.
+    """
+    path = Path(path)
+    text = _decoded(path, read_bytes(path, error), error, fallback)
+    if "\0" in text:
+        raise error.of(path, "holds NUL characters, so it is not text", way_out="name another file")
+    return text
+
+
+def read_json(path: str | Path, error: type[InputError] = InputError) -> Any:
+    """Return parsed JSON. Raises ``error``, naming the line of a syntax error."""
+    path = Path(path)
+    text = read_text(path, error)
+    try:
+        data = json.loads(text)
+        if _SURROGATE.search(text):
+            # Half of a surrogate pair is no character: it could be neither printed nor written.
+            data = json.loads(json.dumps(data, ensure_ascii=False).encode("utf-8", "replace"))
+        return data
+    except json.JSONDecodeError as fault:
+        raise error.of(
+            path,
+            f"is not JSON: {fault.msg}",
+            record=f"line {fault.lineno}",
+            way_out="was it copied or downloaded completely?",
+        ) from fault
+    except ValueError as fault:  # an integer with more digits than Python converts
+        raise error.of(path, "holds a number with thousands of digits") from fault
+    except RecursionError as fault:
+        raise error.of(path, "is nested too deeply to be read") from fault
+
+
+def _decompressed(path: Path, data: bytes, error: type[InputError], most: int) -> bytes:
+    parts, size = [], 0
+    try:
+        while data:
+            member = zlib.decompressobj(wbits=31)
+            part = member.decompress(data, most + 1 - size)
+            parts.append(part)
+            size += len(part)
+            if size > most:
+                break
+            if not member.eof:
+                raise error.of(
+                    path, "is gzip-compressed and ends too early", way_out="copy it again"
+                )
+            data = member.unused_data
+    except zlib.error as fault:
+        raise error.of(
+            path, f"is gzip-compressed and damaged: {fault}", way_out="copy it again"
+        ) from fault
+    return b"".join(parts)
+
+
+def _decoded(path: Path, data: bytes, error: type[InputError], fallback: str | None) -> str:
+    encoding = "utf-16" if data.startswith(_UTF16) else "utf-8-sig"
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as fault:
+        if fallback and encoding != "utf-16":
+            try:
+                return data.decode(fallback)
+            except UnicodeDecodeError:
+                pass
+        raise error.of(
+            path,
+            f"is not {'UTF-16' if encoding == 'utf-16' else 'UTF-8'} text",
+            way_out="save it as UTF-8, or name another file",
+        ) from fault

@@ -1,0 +1,27 @@
+"""Single values from files: which of them are finite numbers, and how to show one in a message."""
+
+from __future__ import annotations
+
+import math
+
+MAX_SHOWN = 60
+
+
+def finite(value: object) -> float | None:
+    """Return a finite number, or None for anything else (other words and truth values included)."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):  # words; integers over 1e308
+        return None
+    return number if math.isfinite(number) else None
+
+
+def shown(value: object) -> str:
+    """Return the ``repr`` of a value, cut to ``MAX_SHOWN`` characters, for a message."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer with more digits than Python prints
+        return f"a {type(value).__name__} of very many digits"
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."

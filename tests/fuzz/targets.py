@@ -1,0 +1,186 @@
+"""What is fuzzed. A target reads one file; anything but a result or a MetaphaseError is a failure.
+
+To add one, write a function of a path here and decorate it with ``target``: its name, the suffix
+of the file, and the names of its seeds in ``tests/fuzz/corpus`` (all files that begin so).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+CORPUS = Path(__file__).parent / "corpus"
+
+Read = Callable[[Path], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A reader under test. ``file_name`` is the name that the input gets."""
+
+    name: str
+    read: Read
+    suffix: str
+    file_name: str
+
+    def seeds(self) -> list[bytes]:
+        """Return the inputs to begin with, by name."""
+        return [path.read_bytes() for path in sorted(CORPUS.glob(f"{self.name}.*"))]
+
+
+TARGETS: dict[str, Target] = {}
+
+
+def target(name: str, suffix: str, file_name: str = "") -> Callable[[Read], Read]:
+    """Register a function that reads one file."""
+
+    def register(read: Read) -> Read:
+        TARGETS[name] = Target(name, read, suffix, file_name or f"input{suffix}")
+        return read
+
+    return register
+
+
+@target("labels-coco", ".json")
+@target("labels-midog", ".json")
+@target("labels-qupath", ".geojson")
+@target("labels-table", ".csv", "figures.csv")
+@target("labels-cases", ".csv", "cases.csv")
+@target("labels-sliderunner", ".sqlite")
+def labels(path: Path) -> None:
+    """Audit labels and, if they are good, write them as a table."""
+    from metaphase.labels.audit import audit
+    from metaphase.labels.findings import finding_lines
+    from metaphase.labels.formats.table import save_table
+
+    result = audit(path, mpp=0.25)
+    "\n".join(finding_lines((*result.problems, *result.notes))).encode()
+    if result.ok:
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            save_table(result.dataset, folder)
+
+
+@target("split", ".json")
+def split(path: Path) -> None:
+    """Read a split."""
+    from metaphase.labels.split import load_split
+
+    load_split(path).model_dump_json()
+
+
+@target("detections-csv", ".csv")
+@target("detections-coco", ".json")
+@target("detections-qupath", ".geojson")
+@target("detections-grandchallenge", ".json", "mitotic-figures.json")
+@target("detections-sliderunner", ".sqlite")
+def detections(path: Path) -> None:
+    """Read detections of other tools and write them as CSV."""
+    from metaphase.exchange import csv
+    from metaphase.exchange.read import read_detections
+
+    read = read_detections(path, mpp=0.25)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        csv.write(read, Path(folder) / "all.csv")
+
+
+@target("detections-dicom", ".dcm")
+def dicom(path: Path) -> None:
+    """Read DICOM annotations."""
+    from metaphase.exchange import dicom
+    from metaphase.exchange.importedfile import ImageFacts
+
+    dicom.read(path, ImageFacts(0.25))
+
+
+@target("detections-saved", ".csv", "detections.csv")
+@target("detections-provenance", ".json", "detections.json")
+def saved(path: Path) -> None:
+    """Read detections that metaphase wrote; the other of the two files is good."""
+    from metaphase.detectionfile import load_detections, save_detections
+    from metaphase.figures import Detections
+    from metaphase.provenance import Provenance
+
+    data = path.read_bytes()
+    good = Detections([1.0], [2.0], [0.5], provenance=Provenance("a.svs", 90, 80, 0.25))
+    save_detections(good, path.parent)
+    path.write_bytes(data)
+    read = load_detections(path.parent)
+    save_detections(read, path.parent / "again")
+
+
+@target("region", ".geojson")
+def region(path: Path) -> None:
+    """Read the polygons of a region of interest and fill them."""
+    from metaphase.slides.mask import TissueMask
+
+    TissueMask.from_geojson(path, 0.25, 2000, 1500)
+
+
+@target("review", ".csv")
+def review(path: Path) -> None:
+    """Read the decisions of a review."""
+    from metaphase.counting.review import load_review
+
+    load_review(path)
+
+
+@target("scores", ".json")
+def scores(path: Path) -> None:
+    """Read scores that ``evaluate`` wrote."""
+    from metaphase.evaluation.scoresfile import load_scores
+
+    load_scores(path)
+
+
+@target("algorithm-inputs", ".json", "inputs.json")
+def algorithm_inputs(path: Path) -> None:
+    """Find the image of a Grand Challenge container."""
+    from metaphase.exchange.algorithm import find_image
+
+    find_image(path.parent)
+
+
+@cache
+def _model_files(folder: Path) -> list[Path]:
+    """Return a copy of the bundled model's files in a folder, without the card."""
+    from metaphase.models.modelfile import default_model, load_model
+
+    folder.mkdir()
+    files = [path for path in load_model(default_model()).folder.iterdir() if path.is_file()]
+    return [Path(shutil.copy(path, folder)) for path in files if path.name != "card.json"]
+
+
+@target("model-card", ".json", "card.json")
+def model_card(path: Path) -> None:
+    """Load a model file whose card was changed."""
+    from metaphase.models.modelfile import load_model
+
+    for file in _model_files(path.parent.parent / "model"):
+        os.link(file, path.parent / file.name)
+    load_model(path.parent, verify=False)
+
+
+@target("recipe", ".toml")
+def recipe(path: Path) -> None:
+    """Read a training recipe."""
+    from metaphase.training.recipe.recipe import load_recipe
+
+    load_recipe(path)
+
+
+@target("image-png", ".png")
+@target("image-jpeg", ".jpg")
+@target("image-tiff", ".tif")
+@target("image-ometiff", ".ome.tif")
+@target("image-svs", ".svs")
+def image(path: Path) -> None:
+    """Open an image and read a part of it."""
+    from metaphase.slides.open import open_slide
+
+    with open_slide(path, mpp=0.25) as slide:
+        slide.read(3, 4, 32, 32, 0.5)

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from metaphase.classnames import label_of, mentions_mitosis
+from metaphase.figures import Label
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("mitotic figure", "Mitotic Figures", "MITOTIC_FIGURE", "Mitose", "mitosis", "Mitoses"),
+        *("canonical mitosis", "atypical mitotic figure", "Mitosis (metaphase)", "anaphase"),
+        *("Tumor: Mitosis", "MF", "mitotic cell", "Mitotic figure, atypical"),
+    ],
+)
+def test_spellings_of_mitotic_figures(name: str) -> None:
+    assert label_of(name) == Label.MITOTIC
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("not mitotic figure", "non-mitotic", "nonmitotic", "Non-Mitotic Cell", "no mitosis"),
+        *("Hard negative", "hard_negative", "hard negatives", "imposter", "impostor"),
+        *("mitosis-like", "mitotic figure lookalike", "look-alike", "Mitosis mimic"),
+        *("Mitotic mimickers", "Tumor: non-mitotic", "pseudo-mitosis"),
+    ],
+)
+def test_spellings_of_hard_negatives(name: str) -> None:
+    assert label_of(name) == Label.HARD_NEGATIVE
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("False mitosis", "Unlikely mitosis", "Mitosis?", "Doubtful mitosis", "Mitochondria"),
+        *("Amitotic nucleus", "Mitotic figure (rejected)", "Post-mitotic cell", "possible mitosis"),
+        *("Interphase (not in mitosis)", "Mitosis: false positive", "Mitosis, ambiguous"),
+        *("False: mitosis", "NMF", "mitotic count region", "normal", "true", "not", "", ":", "a:"),
+        *("tumour", "Lymphocyte", "negative", "interphase"),
+    ],
+)
+def test_other_classes_stand_for_no_label(name: str) -> None:
+    assert label_of(name) is None
+
+
+def test_which_names_have_to_do_with_mitosis() -> None:
+    assert mentions_mitosis("Mitosis?")
+    assert mentions_mitosis("Amitotic nucleus")
+    assert mentions_mitosis("NMF")
+    assert not mentions_mitosis("tumour")
+    assert not mentions_mitosis("comfort")

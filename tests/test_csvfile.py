@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metaphase.csvfile import CsvTable, csv_text, escaped, unescaped
+from metaphase.errors import DetectionsError
+
+
+def table(tmp_path: Path, text: str | bytes) -> CsvTable:
+    path = tmp_path / "t.csv"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return CsvTable(path, DetectionsError)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_separators_are_recognised_by_the_header(tmp_path: Path, separator: str) -> None:
+    found = table(tmp_path, f'a{separator}"b,;"\r\n1{separator}2\r\n\r\n')
+    assert found.columns == ("a", "b,;")
+    assert list(found) == [(2, ["1", "2"])]
+
+
+def test_a_first_line_may_name_the_separator(tmp_path: Path) -> None:
+    found = table(tmp_path, "sep=;\na;b\n1,5;2\n")
+    assert found.columns == ("a", "b")
+    assert list(found) == [(3, ["1,5", "2"])]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "cp1252", "utf-8-sig"])
+def test_encodings_of_spreadsheets(tmp_path: Path, encoding: str) -> None:
+    found = table(tmp_path, "x µm;y\n1;2\n".encode(encoding))
+    assert found.columns == ("x µm", "y")
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("1,5", "1.5"), ("1.234,5", "1234.5"), ("-,5", "-.5"), ("1.5", "1.5"), ("a,b", "a,b")],
+)
+def test_decimal_commas(tmp_path: Path, text: str, number: str) -> None:
+    assert table(tmp_path, "a;b\n").number(text) == number
+    assert table(tmp_path, "a,b\n").number(text) == text, "there a comma separates columns"
+
+
+def test_short_rows_are_filled_and_long_ones_are_errors(tmp_path: Path) -> None:
+    found = table(tmp_path, "a,b\n1\n1,2,\n1,2,3\n")
+    rows = iter(found)
+    assert [next(rows), next(rows)] == [(2, ["1", ""]), (3, ["1", "2"])]
+    with pytest.raises(DetectionsError, match="line 4: has 3 values for 2 columns"):
+        next(rows)
+
+
+def test_a_field_that_is_too_long_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DetectionsError, match="line 2: is not CSV: field larger"):
+        list(table(tmp_path, "a\n" + "x" * 140_000))
+
+
+def test_line_ends_inside_of_quotes_are_kept(tmp_path: Path) -> None:
+    assert list(table(tmp_path, 'a,b\n"line\nend",\u2028x\n')) == [(3, ["line\nend", "x"])]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+x", "-name", "@x", "\tx", "'=1", "''@x"])
+def test_formulas_are_written_as_text(text: str) -> None:
+    cell = escaped(text)
+    assert cell == f"'{text}"
+    assert unescaped(str(cell)) == text
+
+
+@pytest.mark.parametrize("value", ["-1.5", "+2", "-1e-3", "a=b", "'", "'quoted'", "", -3, 0.5])
+def test_numbers_and_other_text_stay(value: object) -> None:
+    assert escaped(value) == value
+    assert unescaped(str(value)) == str(value)
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0")).map(
+                str.strip
+            ),
+            min_size=2,
+            max_size=2,
+        ).filter(any),
+        max_size=6,
+    )
+)
+def test_what_is_written_is_read(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]]
+) -> None:
+    path = tmp_path_factory.mktemp("t") / "t.csv"
+    path.write_bytes(csv_text(("a", "b"), rows).encode())
+    assert [values for _, values in CsvTable(path)] == rows

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from metaphase.values import MAX_SHOWN, finite, shown
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [(1, 1.0), (-0.5, -0.5), ("1e3", 1000.0), (" 2 ", 2.0), (10**300, 1e300)],
+)
+def test_numbers_and_their_text_are_finite(value: object, number: float) -> None:
+    assert finite(value) == number
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, True, "", "x", math.nan, math.inf, "nan", "-inf", 10**400, "9" * 5000, [1], {}, b"1"],
+)
+def test_everything_else_is_no_number(value: object) -> None:
+    assert finite(value) is None
+
+
+def test_long_values_are_cut() -> None:
+    assert shown("a") == "'a'"
+    assert len(shown("a" * 1000)) == MAX_SHOWN
+    assert shown(10**5000) == "a int of very many digits"
