@@ -42,7 +42,7 @@ def test_help_lists_every_command_without_importing_one(capsys):
     for name in COMMANDS:
         assert any(f" {name} " in line for line in text)
     own = {"metaphase.cli", "metaphase.errors"}
-    own |= {f"metaphase.cli.{name}" for name in ("app", "commandclass", "terminal")}
+    own |= {f"metaphase.cli.{name}" for name in ("app", "commandclass", "commands", "terminal")}
     assert set(ast.literal_eval(modules)) == own
 
 

@@ -8,8 +8,8 @@ import typer
 from typer.core import TyperCommand
 
 from metaphase import __version__
-from metaphase.cli import COMMANDS, load
 from metaphase.cli.commandclass import Group
+from metaphase.cli.commands import COMMANDS, load
 
 
 class LazyGroup(Group):

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from metaphase.cli import INTERRUPTED
+from metaphase.cli.commands import INTERRUPTED
 from metaphase.errors import DeprecatedNameWarning
 
 TRACEBACK = "METAPHASE_TRACEBACK"
