@@ -95,7 +95,7 @@ class Detections:
             raise ValueError(f"label codes must be in 0..{len(LABELS) - 1}")
         # Sorting takes most of the time with many rows, which are usually sorted already.
         ordered = _is_ordered(x, y, s, code)
-        order = slice(None) if ordered else np.lexsort((code, x, y, -s))
+        order: Any = slice(None) if ordered else np.lexsort((code, x, y, -s))
         self.x_px: FloatArray = x[order].copy()
         self.y_px: FloatArray = y[order].copy()
         self.score: FloatArray = s[order].copy()

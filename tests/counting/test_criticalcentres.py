@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,14 +18,14 @@ def test_a_disc_at_a_critical_centre_holds_as_many_as_any_disc(ring, radius):
     box = np.array([-20.0, -20.0, 30.0, 30.0])
     tries = centres_of_discs(ring, radius, box, NOTHING)
 
-    def most(centres):
+    def most(centres, slack):
         away = centres[:, None, :] - ring[None, :, :]
-        return int((np.hypot(away[..., 0], away[..., 1]) <= radius + 1e-7).sum(axis=1).max())
+        return int((np.hypot(away[..., 0], away[..., 1]) <= radius + slack).sum(axis=1).max())
 
     grid = np.stack(np.meshgrid(np.linspace(-6, 16, 60), np.linspace(-6, 16, 60)), -1).reshape(
         -1, 2
     )
-    assert most(tries) >= most(grid)
+    assert most(tries, 1e-7) >= most(grid, -1e-7)
 
 
 @settings(max_examples=60, deadline=None)
@@ -35,10 +34,10 @@ def test_an_interval_at_a_stop_holds_as_many_as_any_interval(values, radius):
     ring = np.array(values)
     stops = stops_of(ring, radius, np.array([-20.0, 30.0]), np.zeros((0, 2)), True)
 
-    def most(centres):
-        return int((np.abs(centres[:, None] - ring[None, :]) <= radius + 1e-9).sum(axis=1).max())
+    def most(centres, slack):
+        return int((np.abs(centres[:, None] - ring[None, :]) <= radius + slack).sum(axis=1).max())
 
-    assert most(stops) >= most(np.linspace(-10, 20, 400))
+    assert most(stops, 1e-9) >= most(np.linspace(-10, 20, 400), -1e-9)
 
 
 def test_stops_lie_within_the_limits_and_next_to_placed_windows():
@@ -54,4 +53,4 @@ def test_two_circles_cross_in_two_points():
     centres = centres_of_discs(ring, 5.0, np.array([-50.0, -50.0, 50.0, 50.0]), NOTHING)
     distance = np.hypot(*(centres[:, None, :] - ring[None]).transpose(2, 0, 1))
     on_both = centres[(np.abs(distance - 5) < 1e-9).all(axis=1)]
-    assert sorted(on_both.tolist()) == pytest.approx([[3.0, -4.0], [3.0, 4.0]])
+    np.testing.assert_allclose(sorted(on_both.tolist()), [[3.0, -4.0], [3.0, 4.0]])

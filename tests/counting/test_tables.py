@@ -70,3 +70,9 @@ def test_the_density_map_has_the_cells_with_figures():
     densest = max(rows, key=lambda row: float(row["per_mm2"]))
     assert abs(float(densest["x_px"]) - 4275) < 1000
     assert row_of(counted())["count"] == 12
+
+
+def test_a_slide_named_like_a_formula_is_text_in_a_spreadsheet(tmp_path):
+    write_counts([counted("=cmd|' /C calc'!A0")], tmp_path)
+    assert "\n'=cmd" in (tmp_path / "counts.csv").read_text()
+    assert json.loads((tmp_path / "counts.json").read_text())[0]["slide"] == "=cmd|' /C calc'!A0"

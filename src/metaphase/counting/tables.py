@@ -84,17 +84,21 @@ def print_counts(slides: Sequence[CountedSlide], console: Console) -> None:
     for slide in slides:
         table.add_row(*_cells(slide))
     console.print(table)
-    plain = {"soft_wrap": True, "markup": False, "highlight": False}
     sources = [str(slide.result.validation) for slide in slides if slide.result.validation]
     for source in dict.fromkeys(sources):
-        console.print(f"Intervals: {source}.", style="dim", **plain)
+        _print(console, f"Intervals: {source}.", "dim")
     for slide in slides:
         for warning in slide.result.warnings:
-            console.print(f"Warning: {slide.name}: {warning}", style="yellow", **plain)
+            _print(console, f"Warning: {slide.name}: {warning}", "yellow")
     for note in dict.fromkeys(
         f"{s.name}: {' '.join(s.result.notes)}" for s in slides if s.result.notes
     ):
-        console.print(note, style="dim", **plain)
+        _print(console, note, "dim")
+
+
+def _print(console: Console, text: str, style: str) -> None:
+    """Print a line that may hold names with brackets, which are no markup."""
+    console.print(text, style=style, soft_wrap=True, markup=False, highlight=False)
 
 
 def _cells(slide: CountedSlide) -> tuple[str, ...]:

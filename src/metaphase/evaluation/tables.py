@@ -23,10 +23,7 @@ NAMES = {
     "false_positives_per_mm2": "FP per mm2",
 }
 
-
 _NAME_WIDTH = 10  # of the first column, so that names stay readable in 80 columns
-_PLAIN: dict[str, bool] = {"highlight": False, "markup": False}
-"""For texts with names from outside, which may hold brackets."""
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -46,7 +43,7 @@ def print_scores(
 ) -> None:
     """Print the scores, their intervals, the domains and the notes."""
     if scores.training_warning is not None:
-        console.print(f"Warning: {scores.training_warning}", style="bold red", **_PLAIN)
+        _print(console, f"Warning: {scores.training_warning}", "bold red")
     console.print(_overall(scores))
     for kind, groups in scores.domains.items():
         if by in (None, kind) and (len(groups) > 1 or kind == by):
@@ -56,9 +53,14 @@ def print_scores(
     if per_case:
         console.print(_cases(scores))
     for line in summary_lines(scores):
-        console.print(line, **_PLAIN)
+        _print(console, line)
     for note in scores.notes:
-        console.print(f"Note: {note}", style="yellow", **_PLAIN)
+        _print(console, f"Note: {note}", "yellow")
+
+
+def _print(console: Console, text: str, style: str | None = None) -> None:
+    """Print text that may hold names with brackets, which are no markup."""
+    console.print(text, style=style, highlight=False, markup=False)
 
 
 def summary_lines(scores: Scores) -> list[str]:
@@ -130,7 +132,10 @@ def side_by_side(models: Sequence[Scores], names: Sequence[str], *, by: str) -> 
         table.add_section()
     for domain in domains if len(domains) > 1 else ():
         groups = [scores.domains.get(by, {}).get(domain) for scores in models]
-        table.add_row(_escaped(f"F1, {domain}"), *(number(group and group.f1) for group in groups))
+        table.add_row(
+            _escaped(f"F1, {domain}"),
+            *(number(None if group is None else group.f1) for group in groups),
+        )
     return table
 
 
