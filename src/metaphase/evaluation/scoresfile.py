@@ -22,8 +22,9 @@ from metaphase.evaluation.matching import RULES, Gains
 from metaphase.evaluation.protocols import ExerciseScore
 from metaphase.evaluation.scores import GroupScore, Scores, summarise
 from metaphase.figures import POSITION_DECIMALS, SCORE_DECIMALS
-from metaphase.files import open_regular, read_text, write_text
+from metaphase.files import write_text
 from metaphase.labels.dataset import DOMAINS
+from metaphase.textfile import read_head, read_json
 
 FORMAT = 1
 
@@ -45,7 +46,7 @@ def load_scores(path: str | Path) -> Scores:
     Intervals are read. Raises InputError for any other file and for values that cannot be scores.
     """
     path = Path(path)
-    data = _read_json(path)
+    data = read_json(path)
     if not isinstance(data, dict) or data.get("format") != FORMAT or "outcomes" not in data:
         raise InputError.of(path, "is not an evaluation", way_out=_WAY_OUT)
     try:
@@ -55,22 +56,12 @@ def load_scores(path: str | Path) -> Scores:
         raise InputError.of(path, f"is damaged: {detail}", way_out=_WAY_OUT) from error
 
 
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(read_text(path))
-    except OSError as error:
-        raise InputError.of(path, f"cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:  # a UnicodeDecodeError is a ValueError
-        raise InputError.of(path, f"is not JSON: {error}", way_out=_WAY_OUT) from error
-
-
 def is_scores(path: str | Path) -> bool:
     """Return whether a file is an evaluation: ``format`` and ``dataset`` are its first keys."""
     path = Path(path)
     if not path.is_file():
         return False
-    with open_regular(path) as stream:
-        head = b"".join(stream.read(_HEAD).split())
+    head = b"".join(read_head(path, size=_HEAD).split())
     return head.startswith(b'{"format":') and b'"dataset":' in head
 
 
