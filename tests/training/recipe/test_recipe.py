@@ -3,59 +3,21 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Literal, get_args, get_origin
 
 import pytest
-import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel
 
 from metaphase.errors import RecipeError
-from metaphase.figures import Label
-from metaphase.training.recipe.recipe import Recipe, load_recipe, parse_recipe, resolved
-from metaphase.training.recipe.reference import reference, sections
-from metaphase.training.recipe.sections import CompactNetwork, RetinaNetwork, Sampling
+from metaphase.training.recipe.recipe import load_recipe, parse_recipe, resolved
+from metaphase.training.recipe.reference import sections
 from tests.training.helpers import make_recipe, recipe_data
+from tests.training.recipe.recipes import problems, write
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def write(folder: Path, data: dict) -> Path:
-    path = folder / "r.toml"
-    path.write_text(tomli_w.dumps(data), encoding="utf-8")
-    return path
-
-
-def problems(data: dict) -> list[str]:
-    with pytest.raises(RecipeError) as caught:
-        parse_recipe(data)
-    return [f"{p.record}: {p.message} ({p.way_out})" for p in caught.value.problems]
-
-
 # --- strictness
-
-
-def test_an_unknown_key_is_refused_with_the_nearest_known_one():
-    told = problems(recipe_data(trainer={"epoch": 3}))
-    assert told == ["trainer.epoch: is not a known key (did you mean epochs?)"]
-
-
-def test_a_key_of_another_section_is_told_where_it_belongs():
-    (told,) = problems(recipe_data(trainer={"learning_rate": 0.1}))
-    assert "did you mean optimiser.learning_rate?" in told
-
-
-def test_an_option_of_the_other_network_is_refused():
-    (told,) = problems(recipe_data(network={"anchors": [[4.0]]}))
-    assert told.startswith("network.anchors: is not a known key")
-
-
-def test_all_problems_are_gathered_with_their_place():
-    data = recipe_data(trainer={"epochs": 1.5, "batch_size": 0}, seeed=1)
-    data["data"] = {"sources": [{"labels": "a"}, {"labels": "b", "rolle": 1}], "split": {}}
-    places = {p.partition(": ")[0] for p in problems(data)}
-    assert places >= {"trainer.epochs", "trainer.batch_size", "data.sources[1].rolle", "seeed"}
 
 
 @pytest.mark.parametrize(
@@ -78,20 +40,6 @@ def test_values_are_not_bent_to_fit(section, value):
     assert told.startswith(section)
 
 
-def test_a_known_kind_is_named_for_an_unknown_one():
-    (told,) = problems(recipe_data(network={"kind": "compct"}))
-    assert "retinanet_resnet50_fpn_v2" in told
-
-
-def test_several_sources_need_names():
-    data = recipe_data(data={"sources": [{"labels": "a"}, {"labels": "b"}]})
-    assert "name" in problems(data)[0]
-
-
-def test_crops_alone_cannot_be_trained_on():
-    assert problems(recipe_data(data={"sources": [{"labels": "a", "role": "crops"}]}))
-
-
 def test_a_recipe_cannot_be_changed():
     recipe = make_recipe()
     with pytest.raises(ValueError, match="frozen"):
@@ -99,32 +47,6 @@ def test_a_recipe_cannot_be_changed():
 
 
 # --- files, paths, overrides
-
-
-def test_paths_are_relative_to_the_recipe(tmp_path):
-    recipe = load_recipe(write(tmp_path, recipe_data()))
-    assert recipe.data.sources[0].labels == tmp_path / "labels.json"
-
-
-def test_environment_variables_are_expanded(tmp_path, monkeypatch):
-    monkeypatch.setenv("MY_DATA", "/there")
-    data = recipe_data(data={"sources": [{"labels": "$MY_DATA/x.json", "images": "${MY_DATA}"}]})
-    source = load_recipe(write(tmp_path, data)).data.sources[0]
-    assert (source.labels, source.images) == (Path("/there/x.json"), Path("/there"))
-
-
-def test_a_variable_that_is_not_set_is_told(monkeypatch):
-    monkeypatch.delenv("NOT_SET_AT_ALL", raising=False)
-    (told,) = problems(recipe_data(data={"sources": [{"labels": "$NOT_SET_AT_ALL/x"}]}))
-    assert told.startswith("data.sources[0].labels")
-    assert "NOT_SET_AT_ALL" in told
-
-
-def test_a_built_in_split_is_a_word_and_any_other_a_file(tmp_path):
-    named = load_recipe(write(tmp_path, recipe_data(data={"split": "exercise"})))
-    filed = load_recipe(write(tmp_path, recipe_data(data={"split": "mine.json"})))
-    assert named.data.split == "exercise"
-    assert filed.data.split == str(tmp_path / "mine.json")
 
 
 @pytest.mark.parametrize("text", ["name = ", "\xff", ""])
@@ -214,48 +136,7 @@ def test_no_field_that_may_be_absent_has_another_default():
 # --- networks
 
 
-def test_classes_follow_the_hard_negatives():
-    assert make_recipe().classes == (Label.MITOTIC,)
-    two = make_recipe(network={"hard_negative_class": True}).classes
-    assert two == (Label.MITOTIC, Label.HARD_NEGATIVE)
-
-
-def test_options_are_what_the_networks_take():
-    from metaphase.models.options import CompactOptions, RetinaNetOptions
-
-    assert CompactOptions(**CompactNetwork(kind="compact").options()) == CompactOptions()
-    retina = RetinaNetwork(kind="retinanet_resnet50_fpn_v2", anchors=((32.0,),))
-    assert RetinaNetOptions(**retina.options()) == RetinaNetOptions(anchors=((32.0,),))
-
-
-def test_anchors_from_labels_must_be_measured():
-    retina = RetinaNetwork(kind="retinanet_resnet50_fpn_v2")
-    assert retina.options(((40.0,),))["anchors"] == ((40.0,),)
-    with pytest.raises(ValueError, match="measured"):
-        retina.options()
-
-
 # --- documentation
-
-
-def test_every_field_is_described():
-    for section in sections():
-        assert section.__doc__
-        for name, field in section.model_fields.items():
-            assert field.description, f"{section.__name__}.{name}"
-            assert field.description.endswith("."), f"{section.__name__}.{name}"
-
-
-def test_the_reference_is_up_to_date():
-    written = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
-    assert written == reference(), "run: make docs"
-
-
-def test_the_reference_names_every_field():
-    text = reference()
-    for section in sections():
-        for name in section.model_fields:
-            assert f"`{name}`" in text
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.toml")), ids=lambda p: p.name)
@@ -271,60 +152,7 @@ def test_there_are_recipes():
     assert names >= {"exercise", "compact", "resnet50", "demo"}
 
 
-def test_sections_are_sections():
-    assert Sampling in sections()
-    assert Recipe in sections()
-    assert all(issubclass(section, BaseModel) for section in sections())
-
-
 # --- bounds and files of any kind
-
-
-def numbers_in(annotation, metadata=()):
-    """Yield the metadata of every number that a field may hold."""
-    if annotation in (int, float):
-        yield metadata
-    inner = getattr(annotation, "__metadata__", None)
-    if inner is not None:
-        yield from numbers_in(get_args(annotation)[0], (*metadata, *inner))
-    elif get_origin(annotation) is not Literal:
-        for part in get_args(annotation):
-            yield from numbers_in(part, metadata)
-
-
-@pytest.mark.parametrize("section", sections(), ids=lambda section: section.__name__)
-def test_every_number_has_a_lower_and_an_upper_bound(section):
-    exempt = {"quality", "sure", "weights"}  # a validator of their own checks their range
-    for name, field in section.model_fields.items():
-        for metadata in numbers_in(field.annotation, tuple(field.metadata)):
-            bounds = {type(limit).__name__ for limit in _flat(metadata)}
-            assert name in exempt or (bounds & {"Ge", "Gt"} and bounds & {"Le", "Lt"}), name
-
-
-def _flat(metadata):
-    for limit in metadata:
-        yield from getattr(limit, "metadata", [limit])
-
-
-@pytest.mark.parametrize(
-    ("change", "place"),
-    [
-        ("trainer.epochs=1000000000000", "trainer.epochs"),
-        ("trainer.devices=0", "trainer.devices"),
-        ("sampling.patch_px=1000000", "sampling.patch_px"),
-        ("optimiser.learning_rate=1e300", "optimiser.learning_rate"),
-        ("network.mpp=1e-9", "network.mpp"),
-        ("network.width=1000000", "network.width"),
-        ("seed=99999999999999999999999999", "seed"),
-        ("validation.radius_um=inf", "validation.radius_um"),
-        ("augment.stain.vectors=rufirok", "augment.stain.vectors"),
-    ],
-)
-def test_absurd_values_are_refused_with_their_place(tmp_path, change, place):
-    path = write(tmp_path, recipe_data())
-    with pytest.raises(RecipeError) as caught:
-        load_recipe(path, [change])
-    assert place in caught.value.problems[0].record
 
 
 @pytest.mark.parametrize(
