@@ -15,7 +15,10 @@ COARSE = 1.5
 """Above this ratio of the image's um/px to the network's, an image lacks the detail to decide."""
 
 _MOST_PX = 2**31
-_OLD_NAMES = {"second_look": "second_stage", "familiarity": "domain_shift"}
+_OLD_NAMES = {
+    "second_look": "second_stage",  # old word
+    "familiarity": "domain_shift",  # old word
+}
 _OLD_SHIFT_NAMES = {"times": "ratio", "unfamiliar": "shifted"}
 
 Pixels = Annotated[int, Field(ge=0, le=_MOST_PX)]

@@ -25,6 +25,7 @@ def main() -> int:
     print(f"{measured.test_lines} lines of tests, {measured.test_ratio:.2f} of the source")
     groups = [f"circle of imports: {', '.join(group)}" for group in circles(module_graph())]
     problems = measured.problems + groups
+    print(f"{len(measured.untested)} modules without a test file: {', '.join(measured.untested)}")
     print(*problems, sep="\n")
     return int(bool(problems))
 

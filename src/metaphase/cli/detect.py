@@ -32,8 +32,8 @@ def _cases_as_labels(values: dict[str, Any], rest: list[str]) -> str | None:
 
 @app.command(
     cls=command_class(
-        renamed={"--again": "--overwrite", "--own-stains": "--keep-stains"},
-        removed={"--first-look": "leaving out tiles saved no time"},
+        renamed={"--again": "--overwrite", "--own-stains": "--keep-stains"},  # old word
+        removed={"--first-look": "leaving out tiles saved no time"},  # old word
         legacy=_cases_as_labels,
         needs={
             "--images": "--labels",

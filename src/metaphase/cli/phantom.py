@@ -69,7 +69,7 @@ def phantom(
             scanners=used,
             progress=progress,
         )
-    _tell(labels)
+    _print_summary(labels)
 
 
 def _slide(
@@ -88,7 +88,7 @@ def _slide(
     typer.echo(f"{out}: synthetic slide, {width} x {height} px; labels in {labels}")
 
 
-def _tell(labels: Path) -> None:
+def _print_summary(labels: Path) -> None:
     from metaphase.figures import Label
     from metaphase.labels.read import load_dataset
 

@@ -91,7 +91,7 @@ class Head(ABC):
 
 
 def _ignored(target: Target, x: Tensor, y: Tensor) -> Tensor:
-    """Tell which cells [1, h, w] lie where nothing is learnt."""
+    """Return the mask [1, h, w] of cells that are ignored in the loss."""
     ignored = torch.zeros(1, y.shape[1], x.shape[2], dtype=torch.bool, device=x.device)
     for box in target.get("ignore", torch.zeros(0, 4)):
         x1, y1, x2, y2 = (box / STRIDE).tolist()

@@ -43,9 +43,9 @@ RENAMED = (
     Renamed("second_stage", "elsewhere", "random_negatives"),
     Renamed("second_stage", "away_um", "negative_distance_um"),
     Renamed("second_stage", "stain", "stain_normalisation", {"own": "none"}),
-    Renamed("sampling", "crops_decoys", "crops_negatives"),
-    Renamed("sampling", "crops_quilts", "crops_mosaics"),
-    Renamed("augment", "restain", "stain_transfer"),
+    Renamed("sampling", "crops_decoys", "crops_negatives"),  # old word
+    Renamed("sampling", "crops_quilts", "crops_mosaics"),  # old word
+    Renamed("augment", "restain", "stain_transfer"),  # old word
 )
 """In this order: keys of a section are looked up under its present name."""
 

@@ -51,7 +51,7 @@ def train_second_stage(
     """Return the trained network of the second stage, in evaluation mode on the CPU.
 
     ``detector`` is the finished detector. Its false candidates in the training regions are what
-    the network learns to tell from figures.
+    the network learns to distinguish from figures.
     """
     settings = _settings(recipe)
     torch.manual_seed(recipe.seed)
