@@ -4,9 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= demo-out
 JOBS ?= 2
+INPUTS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-base test-oldest check format bench bench-large docs docs-serve
+.PHONY: help setup demo test fuzz test-base test-oldest check format bench bench-large docs docs-serve
 .PHONY: wheel sdist sbom licences clean
 
 help:  ## List the commands.
@@ -27,6 +28,9 @@ demo: setup  ## The whole work on synthetic data: labels, training, detection, s
 # A file of tests runs in one process, so that its fixtures are made once; the longest files begin.
 test: setup  ## Run all tests, in JOBS processes (2).
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+fuzz: setup  ## Give every reader changed inputs, INPUTS of each (1000).
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --inputs $(INPUTS) --seconds 600
 
 test-base: setup  ## The base install alone, on each Python that is here.
 	$(BIN)/python -m tests.installs base
