@@ -1,3 +1,4 @@
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,10 @@ from metaphase.detectionfile import save_detections
 from metaphase.errors import DetectionsError, LabelError
 from metaphase.evaluation.curves import Counts
 from metaphase.evaluation.evaluate import evaluate
+from metaphase.evaluation.pairing import load_folder
+from metaphase.figures import Detections
 from metaphase.labels.dataset import Case, Dataset
+from metaphase.provenance import Provenance
 from tests.evaluation.scenes import case, found
 
 
@@ -62,3 +66,11 @@ def test_two_folders_for_a_case_are_refused(tmp_path):
         evaluate(tmp_path, Dataset([case("a", image=Path("a.tiff"))]))
     with pytest.raises(DetectionsError, match="no such folder"):
         evaluate(tmp_path / "none", Dataset([case("a")]))
+
+
+def test_names_are_compared_in_composed_form(tmp_path):
+
+    name = unicodedata.normalize("NFD", "Grün")
+    one = Detections([1], [2], [0.5], provenance=Provenance(f"{name}.tif", 90, 80, 0.25))
+    save_detections(one, tmp_path / name)
+    assert list(load_folder(tmp_path, Dataset([Case("Grün")]))) == ["Grün"]

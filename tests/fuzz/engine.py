@@ -8,6 +8,7 @@ were not seen before) joins the corpus of the run, so that mutations go on from 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import logging
 import multiprocessing
 import os
@@ -76,6 +77,9 @@ def run(
     shm = Path("/dev/shm")
     folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir=shm if shm.is_dir() else None))
     loop = _coverage_loop if coverage else _loop
+    if not coverage and target.imports:
+        # Here, so that the processes of many targets do not import the same again.
+        importlib.import_module(target.imports)
     arguments = (target, folder, done, inputs, seconds, seed)
     child = context.Process(target=_child, args=(loop, *arguments))
     start = time.monotonic()

@@ -21,12 +21,16 @@ Read = Callable[[Path], object]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A reader under test. ``file_name`` is the name that the input gets."""
+    """A reader under test. ``file_name`` is the name that the input gets.
+
+    ``imports`` is the module that the reader needs, or empty.
+    """
 
     name: str
     read: Read
     suffix: str
     file_name: str
+    imports: str = ""
 
     def seeds(self) -> list[bytes]:
         """Return the inputs to begin with, by name."""
@@ -36,22 +40,24 @@ class Target:
 TARGETS: dict[str, Target] = {}
 
 
-def target(name: str, suffix: str, file_name: str = "") -> Callable[[Read], Read]:
+def target(
+    name: str, suffix: str, file_name: str = "", *, imports: str = ""
+) -> Callable[[Read], Read]:
     """Register a function that reads one file."""
 
     def register(read: Read) -> Read:
-        TARGETS[name] = Target(name, read, suffix, file_name or f"input{suffix}")
+        TARGETS[name] = Target(name, read, suffix, file_name or f"input{suffix}", imports)
         return read
 
     return register
 
 
-@target("labels-coco", ".json")
-@target("labels-midog", ".json")
-@target("labels-qupath", ".geojson")
-@target("labels-table", ".csv", "figures.csv")
-@target("labels-cases", ".csv", "cases.csv")
-@target("labels-sliderunner", ".sqlite")
+@target("labels-coco", ".json", imports="metaphase.labels.audit")
+@target("labels-midog", ".json", imports="metaphase.labels.audit")
+@target("labels-qupath", ".geojson", imports="metaphase.labels.audit")
+@target("labels-table", ".csv", "figures.csv", imports="metaphase.labels.audit")
+@target("labels-cases", ".csv", "cases.csv", imports="metaphase.labels.audit")
+@target("labels-sliderunner", ".sqlite", imports="metaphase.labels.audit")
 def labels(path: Path) -> None:
     """Audit labels and, if they are good, write them as a table."""
     from metaphase.labels.audit import audit
@@ -65,7 +71,7 @@ def labels(path: Path) -> None:
             save_table(result.dataset, folder)
 
 
-@target("split", ".json")
+@target("split", ".json", imports="metaphase.labels.split")
 def split(path: Path) -> None:
     """Read a split."""
     from metaphase.labels.split import load_split
@@ -73,11 +79,13 @@ def split(path: Path) -> None:
     load_split(path).model_dump_json()
 
 
-@target("detections-csv", ".csv")
-@target("detections-coco", ".json")
-@target("detections-qupath", ".geojson")
-@target("detections-grandchallenge", ".json", "mitotic-figures.json")
-@target("detections-sliderunner", ".sqlite")
+@target("detections-csv", ".csv", imports="metaphase.exchange.read")
+@target("detections-coco", ".json", imports="metaphase.exchange.read")
+@target("detections-qupath", ".geojson", imports="metaphase.exchange.read")
+@target(
+    "detections-grandchallenge", ".json", "mitotic-figures.json", imports="metaphase.exchange.read"
+)
+@target("detections-sliderunner", ".sqlite", imports="metaphase.exchange.read")
 def detections(path: Path) -> None:
     """Read detections of other tools and write them as CSV."""
     from metaphase.exchange import csv
@@ -88,7 +96,7 @@ def detections(path: Path) -> None:
         csv.write(read, Path(folder) / "all.csv")
 
 
-@target("detections-dicom", ".dcm")
+@target("detections-dicom", ".dcm", imports="metaphase.exchange.dicom")
 def dicom(path: Path) -> None:
     """Read DICOM annotations."""
     from metaphase.exchange import dicom
@@ -97,8 +105,8 @@ def dicom(path: Path) -> None:
     dicom.read(path, ImageFacts(0.25))
 
 
-@target("detections-saved", ".csv", "detections.csv")
-@target("detections-provenance", ".json", "detections.json")
+@target("detections-saved", ".csv", "detections.csv", imports="metaphase.detectionfile")
+@target("detections-provenance", ".json", "detections.json", imports="metaphase.detectionfile")
 def saved(path: Path) -> None:
     """Read detections that metaphase wrote; the other of the two files is good."""
     from metaphase.detectionfile import load_detections, save_detections
@@ -113,7 +121,7 @@ def saved(path: Path) -> None:
     save_detections(read, path.parent / "again")
 
 
-@target("region", ".geojson")
+@target("region", ".geojson", imports="metaphase.slides.mask")
 def region(path: Path) -> None:
     """Read the polygons of a region of interest and fill them."""
     from metaphase.slides.mask import TissueMask
@@ -121,7 +129,7 @@ def region(path: Path) -> None:
     TissueMask.from_geojson(path, 0.25, 2000, 1500)
 
 
-@target("review", ".csv")
+@target("review", ".csv", imports="metaphase.counting.review")
 def review(path: Path) -> None:
     """Read the decisions of a review."""
     from metaphase.counting.review import load_review
@@ -129,7 +137,7 @@ def review(path: Path) -> None:
     load_review(path)
 
 
-@target("scores", ".json")
+@target("scores", ".json", imports="metaphase.evaluation.scoresfile")
 def scores(path: Path) -> None:
     """Read scores that ``evaluate`` wrote."""
     from metaphase.evaluation.scoresfile import load_scores
@@ -137,7 +145,7 @@ def scores(path: Path) -> None:
     load_scores(path)
 
 
-@target("algorithm-inputs", ".json", "inputs.json")
+@target("algorithm-inputs", ".json", "inputs.json", imports="metaphase.exchange.algorithm")
 def algorithm_inputs(path: Path) -> None:
     """Find the image of a Grand Challenge container."""
     from metaphase.exchange.algorithm import find_image
@@ -155,7 +163,7 @@ def _model_files(folder: Path) -> list[Path]:
     return [Path(shutil.copy(path, folder)) for path in files if path.name != "card.json"]
 
 
-@target("model-card", ".json", "card.json")
+@target("model-card", ".json", "card.json", imports="metaphase.models.modelfile")
 def model_card(path: Path) -> None:
     """Load a model file whose card was changed."""
     from metaphase.models.modelfile import load_model
@@ -165,7 +173,7 @@ def model_card(path: Path) -> None:
     load_model(path.parent, verify=False)
 
 
-@target("recipe", ".toml")
+@target("recipe", ".toml", imports="metaphase.training.recipe.recipe")
 def recipe(path: Path) -> None:
     """Read a training recipe."""
     from metaphase.training.recipe.recipe import load_recipe
@@ -173,11 +181,11 @@ def recipe(path: Path) -> None:
     load_recipe(path)
 
 
-@target("image-png", ".png")
-@target("image-jpeg", ".jpg")
-@target("image-tiff", ".tif")
-@target("image-ometiff", ".ome.tif")
-@target("image-svs", ".svs")
+@target("image-png", ".png", imports="metaphase.slides.open")
+@target("image-jpeg", ".jpg", imports="metaphase.slides.open")
+@target("image-tiff", ".tif", imports="metaphase.slides.open")
+@target("image-ometiff", ".ome.tif", imports="metaphase.slides.open")
+@target("image-svs", ".svs", imports="metaphase.slides.open")
 def image(path: Path) -> None:
     """Open an image and read a part of it."""
     from metaphase.slides.open import open_slide

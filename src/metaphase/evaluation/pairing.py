@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,22 +120,23 @@ def _case_of(
 ) -> str | None:
     image = detections.provenance.image
     for candidate in (inside.as_posix(), name, image, Path(image).stem):
-        if candidate in names:
-            return names[candidate]
+        composed = unicodedata.normalize("NFC", candidate)  # macOS writes names decomposed
+        if composed in names:
+            return names[composed]
     return None
 
 
 def names_of(dataset: Dataset) -> dict[str, str]:
     """Return the case id for each name that belongs to one case only.
 
-    Names are ids, file names of images, and both without extension.
+    Names are ids, file names of images, and both without extension, in Unicode's composed form.
     """
     names: dict[str, str] = {}
     for kind in (_ids, _file_names, _stems):
         ids_of: dict[str, set[str]] = {}
         for case in dataset:
             for name in kind(case):
-                ids_of.setdefault(name, set()).add(case.id)
+                ids_of.setdefault(unicodedata.normalize("NFC", name), set()).add(case.id)
         for name, ids in ids_of.items():
             if len(ids) == 1:
                 names.setdefault(name, next(iter(ids)))
