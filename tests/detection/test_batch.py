@@ -233,7 +233,7 @@ def test_events_are_called(folder, tmp_path):
     assert False not in calls
 
 
-def test_where_a_slide_tells_bounds_all_geojson_counts_from_their_corner(
+def test_where_a_slide_states_bounds_all_geojson_counts_from_their_corner(
     folder, tmp_path, monkeypatch
 ):
     """As QuPath does: a region drawn there is meant there, and what we write fits on top."""
@@ -251,7 +251,13 @@ def test_where_a_slide_tells_bounds_all_geojson_counts_from_their_corner(
 
     monkeypatch.setattr(
         "metaphase.slides.tissue.find_tissue",
-        lambda slide: TissueMask.everywhere(slide.mpp, slide.width_px, slide.height_px),
+        lambda slide: TissueMask(
+            np.ones((slide.height_px, slide.width_px), bool),
+            slide.mpp,
+            slide.mpp,
+            slide.width_px,
+            slide.height_px,
+        ),
     )
     plain, moved = tmp_path / "plain", tmp_path / "moved"
     settings = Settings(roi=polygon("plain.json", 0, 0), tissue=True)
@@ -309,9 +315,9 @@ def test_marks_can_be_chosen(folder, tmp_path):
     assert jobs == ["a", "b", "c"]
 
 
-def test_detections_tell_how_their_model_was_validated(folder, tmp_path):
+def test_detections_have_the_validation_of_their_model(folder, tmp_path):
     overall = {"tp": 8, "fp": 2, "fn": 1, "f1": 0.8}
-    for scores, told in (
+    for scores, counts in (
         ({"validation": {"overall": overall}}, {"threshold": 0.5, "tp": 8, "fp": 2, "fn": 1}),
         ({}, None),
         ({"validation": {"overall": {"tp": 8}}}, None),
@@ -319,7 +325,7 @@ def test_detections_tell_how_their_model_was_validated(folder, tmp_path):
         go(folder, tmp_path / "out", model=make_model(scores=scores), again=True)
         assert (
             load_detections(tmp_path / "out" / "a").provenance.parameters.to_json()["validation"]
-            == told
+            == counts
         )
 
 
