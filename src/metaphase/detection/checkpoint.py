@@ -10,6 +10,7 @@ import io
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -55,14 +56,14 @@ class Checkpoint:
     def save(self, first: int, count: int, candidates: Candidates) -> None:
         """Keep the candidates of ``count`` groups from ``first`` on, safe from a crash."""
         buffer = io.BytesIO()
-        statistics = candidates.statistics
-        np.savez(
-            buffer,
-            rows=candidates.rows,
-            capped_tiles=np.int64(candidates.capped_tiles),
-            rescored=candidates.rescored,
-            **({} if statistics is None else {"statistics": statistics}),
-        )
+        arrays: dict[str, Any] = {
+            "rows": candidates.rows,
+            "capped_tiles": np.int64(candidates.capped_tiles),
+            "rescored": candidates.rescored,
+        }
+        if candidates.statistics is not None:
+            arrays["statistics"] = candidates.statistics
+        np.savez(buffer, **arrays)
         write_bytes(self.folder / f"{first:06d}-{count}.npz", buffer.getvalue())
 
     def clear(self) -> None:
