@@ -192,3 +192,13 @@ def image(path: Path) -> None:
 
     with open_slide(path, mpp=0.25) as slide:
         slide.read(3, 4, 32, 32, 0.5)
+
+
+@target("image-dicom", ".dcm")
+@target("image-index", ".vms")
+def parts(path: Path) -> None:
+    """Find the slides of a folder in which one file names others, or belongs to a series."""
+    from metaphase.slides.findimages import images_in
+
+    (path.parent / "S.jpg").write_bytes(b"a picture")
+    images_in(path.parent)
