@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from metaphase.errors import DetectionsError
+from metaphase.exchange import csv
+from metaphase.exchange.importedfile import ImageFacts
+from metaphase.figures import Detections, Label
+from metaphase.provenance import Provenance
+
+
+def write(tmp_path: Path, text: str, encoding: str = "utf-8") -> Path:
+    path = tmp_path / "d.csv"
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
+def test_a_measurement_table_of_qupath(tmp_path: Path, encoding: str) -> None:
+    text = (
+        "Image\tObject ID\tObject type\tName\tClassification\tCentroid X µm\tCentroid Y µm\t"
+        "Detection probability\na.svs\tu1\tAnnotation\tfigure 7\tMitosis\t10\t20.5\t0.8\n"
+        "a.svs\tu2\tAnnotation\t\tIgnore*\t1\t2\t0.1\n"
+    )
+    (one,) = csv.read(write(tmp_path, text, encoding), ImageFacts(0.5)).values()
+    assert one.points.tolist() == [[20, 41]]
+    assert one.score.tolist() == [0.8]
+
+
+def test_european_tables(tmp_path: Path) -> None:
+    text = "sep=;\nimage;x_px;y_px;probability;class\na.svs;1.010,5;20,25;0,75;non-mitotic\n"
+    assert csv.looks_like(text)
+    (one,) = csv.read(write(tmp_path, text), ImageFacts(0.25)).values()
+    assert one.points.tolist() == [[1010.5, 20.25]]
+    assert (one.score.tolist(), one.labels) == ([0.75], [Label.HARD_NEGATIVE])
+
+
+def test_images_of_one_name_in_two_folders(tmp_path: Path) -> None:
+    text = "image,x,y\npatient1/01.png,1,2\npatient2/01.png,3,4\n"
+    read = csv.read(write(tmp_path, text), ImageFacts(0.25))
+    assert {name: one.points.tolist() for name, one in read.items()} == {
+        "patient1/01": [[1, 2]],
+        "patient2/01": [[3, 4]],
+    }
+
+
+def test_names_come_back_whatever_is_in_them(tmp_path: Path) -> None:
+    names = ['a,"b".png', "line\nend.png", "[bold]x {0} 50%.png", "=1+1.png", "'=x.png", "-2.png"]
+    made = {
+        name: Detections([1], [2], [0.5], provenance=Provenance(name, 9, 9, 0.25)) for name in names
+    }
+    csv.write(made, tmp_path / "d.csv")
+    assert "\n=1" not in (tmp_path / "d.csv").read_text()
+    read = csv.read(tmp_path / "d.csv")
+    assert [one.provenance.image for one in read.values()] == names
+
+
+def test_doubtful_classes_and_long_fields_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(DetectionsError, match="line 2: has no label"):
+        csv.read(write(tmp_path, "x,y,class\n1,2,Mitosis?\n"), ImageFacts(0.25))
+    with pytest.raises(DetectionsError, match="line 2: is not CSV"):
+        csv.read(write(tmp_path, "x,y\n1," + "9" * 140_000), ImageFacts(0.25))
