@@ -129,3 +129,14 @@ def test_the_folders_of_any_case_ids_are_different_and_inside(ids):
         assert os.path.normpath(out / name) == str(out / name)
         assert str(out / name).startswith("/out/")
         assert name.isprintable()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_lists_as_windows_users_write_them(tmp_path, encoding):
+    (tmp_path / "im").mkdir()
+    for name in ("a.png", "b c.png"):
+        (tmp_path / "im" / name).touch()
+    path = tmp_path / "list.txt"
+    path.write_bytes('im\\a.png\r\n"im/b c.png"\r\n# a comment\r\n'.encode(encoding))
+    jobs = jobs_for_paths([path])
+    assert [job.image for job in jobs] == [tmp_path / "im" / "a.png", tmp_path / "im" / "b c.png"]

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from metaphase.errors import InputError, Problem, SlideError
-from metaphase.files import read_text
 from metaphase.labels.dataset import Case
 from metaphase.slides.findimages import images_in, separate_slides
 from metaphase.slides.open import open_case, open_slide
 from metaphase.slides.slide import Slide
+from metaphase.textfile import read_text
 
 T = TypeVar("T")
 
@@ -185,12 +185,20 @@ def _images(path: Path) -> list[Path]:
 
 
 def _listed(path: Path) -> list[Path]:
-    try:
-        lines = read_text(path, "utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SlideError.of(path, f"cannot be read: {error}") from error
-    entries = [line.strip() for line in lines]
-    images = [path.parent / entry for entry in entries if entry and not entry.startswith("#")]
+    lines = [_unquoted(line.strip()) for line in read_text(path, SlideError).splitlines()]
+    images = [_listed_path(path.parent, line) for line in lines if line and line[0] != "#"]
     if not images:
         raise SlideError.of(path, "lists no images", way_out="one path per line")
     return images
+
+
+def _unquoted(line: str) -> str:
+    """Return a line without the quotes that Windows puts around paths with spaces."""
+    return line[1:-1].strip() if len(line) > 1 and line[0] == line[-1] in "\"'" else line
+
+
+def _listed_path(folder: Path, entry: str) -> Path:
+    """Return a path of a list, with backslashes taken for slashes where only that exists."""
+    path = folder / entry
+    other = folder / entry.replace("\\", "/")
+    return other if not path.exists() and other.exists() else path

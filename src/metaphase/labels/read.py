@@ -90,7 +90,8 @@ def read_labels(
     path = Path(path)
     if path.is_dir() and kind not in ("images", "qupath"):
         path = _in_folder(path)
-    file = _read(path, kind, None if cases is None else Path(cases))
+    mpp_of_um = mpp or scanner_mpp(scanner)
+    file = _read(path, kind, None if cases is None else Path(cases), mpp_of_um)
     file.name = name or file.name or (path.name if path.is_dir() else path.stem)
     _find_images(file, images)
     if file.kind == "qupath":
@@ -169,7 +170,7 @@ def _is_geojson_folder(folder: Path) -> bool:
     return True
 
 
-def _read(path: Path, kind: str | None, cases: Path | None) -> LabelFile:
+def _read(path: Path, kind: str | None, cases: Path | None, mpp: float | None) -> LabelFile:
     if kind == "images":
         from metaphase.labels.formats.imagefolder import read_image_folder
 
@@ -184,7 +185,7 @@ def _read(path: Path, kind: str | None, cases: Path | None) -> LabelFile:
     if detected == "table":
         from metaphase.labels.formats.table import read_table
 
-        return read_table(path, cases)
+        return read_table(path, cases, mpp)
     return _read_json(path, kind, cases)
 
 

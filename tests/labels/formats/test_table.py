@@ -98,7 +98,7 @@ def test_labelled_cases_without_a_table_of_figures_are_refused(tmp_path: Path) -
         (FIGURES + "z,9,1,1,\n", CASES, "figures.csv line 4: case 'z' is not in"),
         (FIGURES + ",9,1,1,\n", CASES, "figures.csv line 4: names no case"),
         (FIGURES + "a,9,x,1,\n", CASES, "figures.csv line 4: x_px is not a number"),
-        (FIGURES + "a,9,,1,\n", CASES, "figures.csv line 4: has no position"),
+        (FIGURES + "a,9,,1,\n", CASES, "figures.csv line 4: has no position in pixels"),
         (FIGURES + "a,9,1,1,cat\n", CASES, "figures.csv line 4: unknown label 'cat'"),
         (FIGURES + "a,1,1,1,\n", CASES, "figure 1: its id appears 2 times"),
         (FIGURES + "a,9,101,1,\n", CASES, "annotation 9: lies outside"),
@@ -180,3 +180,29 @@ def test_midogpp_survives_conversion(data_dir: Path, tmp_path: Path) -> None:
     dataset = load_dataset(data_dir / "midog" / "MIDOG++.json")
     save_table(dataset, tmp_path)
     assert load_dataset(tmp_path).cases == dataset.cases
+
+
+QUPATH = (
+    "Image\tObject ID\tName\tClassification\tCentroid X µm\tCentroid Y µm\n"
+    "a.svs\tu1\t\tMitosis\t10\t20.5\na.svs\tu2\t\tIgnore*\t1\t2\n"
+)
+
+
+def test_a_measurement_table_of_qupath(tmp_path: Path) -> None:
+    (tmp_path / "t.tsv").write_text(QUPATH, encoding="utf-8")
+    (figure,) = load_dataset(tmp_path / "t.tsv", mpp=0.5)["a"].figures
+    assert (figure.id, figure.x_px, figure.y_px) == ("u1", 20, 41)
+    with pytest.raises(LabelError, match="give the resolution with --mpp"):
+        load_dataset(tmp_path / "t.tsv")
+    (tmp_path / "t.tsv").write_text(QUPATH.replace("Ignore*", ""), encoding="utf-8")
+    with pytest.raises(LabelError, match="line 3: has no class"):
+        load_dataset(tmp_path / "t.tsv", mpp=0.5)
+
+
+def test_images_of_one_name_in_two_folders_stay_apart(tmp_path: Path) -> None:
+    path = write(tmp_path, "image,x_px,y_px\np1/01.png,1,2\np2/01.png,3,4\n", None)
+    dataset = load_dataset(path)
+    assert dataset.ids == ("p1/01", "p2/01")
+    folder = tmp_path / "again"
+    save_table(dataset, folder)
+    assert load_dataset(folder).ids == dataset.ids

@@ -8,7 +8,9 @@ mpp, labelled, group, species, laboratory, width_px, height_px``. ``labelled`` i
 says false. Without this table every case that has a figure is a labelled one, and cases without
 figures are not known.
 
-Columns may be separated by commas, semicolons or tabs (``metaphase.csvfile``).
+The measurement tables of QuPath are read as figures too: ``Image``, ``Classification``, and
+``Centroid X px`` or ``µm`` (with a resolution). Columns may be separated by commas, semicolons or
+tabs (``metaphase.csvfile``).
 """
 
 from __future__ import annotations
@@ -27,8 +29,9 @@ from metaphase.labels.casenames import case_ids, image_path, without_suffix
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.labels.formats.fields import first_text, flag, length_px, number, resolution_um
 from metaphase.labels.labelfile import LabelFile, check_place, numbered, repeated
+from metaphase.qupath.classes import CLASS_HINT, is_ignored
 from metaphase.units import scanner_name
-from metaphase.values import shown
+from metaphase.values import finite, shown
 
 FIGURE_COLUMNS = ("case", "id", "x_px", "y_px", "label", "x1_px", "y1_px", "x2_px", "y2_px")
 CASE_COLUMNS = (
@@ -40,27 +43,41 @@ _POINT = ("x_px", "y_px")
 _CASE = ("case",)
 _ID = ("id", "case")
 _IMAGE = ("image", "file_name")
-_NUMBERS = {*_BOX, *_POINT, "mpp", "width_px", "height_px"}
+_UM = ("x_um", "y_um")
+_QUPATH = {
+    "object id": "id",
+    "classification": "label",
+    "class": "label",
+    "centroid x px": "x_px",
+    "centroid y px": "y_px",
+    "centroid x µm": "x_um",
+    "centroid y µm": "y_um",
+}
+"""Columns of QuPath's measurement tables (Measure > Export measurements)."""
+
+_NUMBERS = {*_UM, *_BOX, *_POINT, "mpp", "width_px", "height_px"}
 
 Row = dict[str, str]
 
 
-def read_table(path: Path, cases: Path | None = None) -> LabelFile:
+def read_table(path: Path, cases: Path | None = None, mpp: float | None = None) -> LabelFile:
     """Read a CSV of figures with one of cases, named or found as ``cases.csv`` beside it.
+
+    ``mpp`` (um/px) is for positions in um of cases without a resolution.
 
     ``path`` may also be a CSV of cases; figures are then in ``figures.csv`` beside it, and without
     it every case must be unlabelled.
     """
     rows = _Rows(path)
     file = LabelFile(path, "table", name=path.parent.name or path.stem)
-    if rows.has(_POINT) or rows.has(_BOX):
+    if rows.has(_POINT) or rows.has(_BOX) or rows.has(_UM):
         beside = path.with_name("cases.csv")
         cases = cases or (beside if beside.is_file() and beside != path else None)
-        _read_figures(file, rows, None if cases is None else _Rows(cases))
+        _read_figures(file, rows, None if cases is None else _Rows(cases), mpp)
     elif rows.columns & {*_ID, *_IMAGE}:
         beside = path.with_name("figures.csv")
         if beside.is_file() and beside != path:
-            _read_figures(file, _Rows(beside), rows)
+            _read_figures(file, _Rows(beside), rows, mpp)
         else:
             _read_only_cases(file, rows)
     else:
@@ -77,7 +94,9 @@ class _Rows:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._names = [name.lower() for name in CsvTable(path, LabelError).columns]
+        names = [name.lower() for name in CsvTable(path, LabelError).columns]
+        self.of_qupath = "object id" in names or any(n.startswith("centroid ") for n in names)
+        self._names = [_QUPATH.get(n, n) for n in names] if self.of_qupath else names
         twice = [name for name, _ in repeated(name for name in self._names if name)]
         if twice:
             raise LabelError.of(path, f"has two columns called {numbered(twice)}", record="line 1")
@@ -109,7 +128,7 @@ class _Rows:
             yield f"{self.path.name} line {line}", row
 
 
-def _read_figures(file: LabelFile, figures: _Rows, cases: _Rows | None) -> None:
+def _read_figures(file: LabelFile, figures: _Rows, cases: _Rows | None, mpp: float | None) -> None:
     if cases is None:
         _note_no_cases(file)
         named = {id_: name for name, id_ in (figures.named(r, _CASE) for _, r in figures) if id_}
@@ -127,9 +146,11 @@ def _read_figures(file: LabelFile, figures: _Rows, cases: _Rows | None) -> None:
             file.problem(record, "names no case", "fill the column case")
         elif id_ not in known:
             file.problem(record, f"case {shown(id_)} is not in the table of cases")
-        elif (figure := _figure(file, record, row)) and check_place(
-            file, figure, known[id_].width_px, known[id_].height_px
-        ):
+        elif figures.of_qupath and not _is_figure(file, record, row):
+            continue
+        elif (
+            figure := _figure(file, record, _in_pixels(row, known[id_].mpp or mpp))
+        ) and check_place(file, figure, known[id_].width_px, known[id_].height_px):
             by_case[id_].append(figure)
     for id_, n in repeated(f.id for group in by_case.values() for f in group if f.id):
         file.problem(f"figure {id_}", f"its id appears {n} times", "number them anew")
@@ -176,6 +197,22 @@ def _with_figures(file: LabelFile, case: Case, figures: list[Figure]) -> Case:
     return replace(case, figures=tuple(figures))
 
 
+def _is_figure(file: LabelFile, record: str, row: Row) -> bool:
+    """Return whether an object of QuPath is meant; one without a class is a problem."""
+    name = row.get("label", "")
+    if not name:
+        file.problem(record, "has no class", CLASS_HINT)
+    return bool(name) and not is_ignored(name)
+
+
+def _in_pixels(row: Row, mpp: float | None) -> Row:
+    """Return a row whose position in um, if it has one, is also in pixels."""
+    x, y = finite(row.get("x_um")), finite(row.get("y_um"))
+    if row.get("x_px") or x is None or y is None or not mpp:
+        return row
+    return {**row, "x_px": repr(x / mpp), "y_px": repr(y / mpp)}
+
+
 def _figure(file: LabelFile, record: str, row: Row) -> Figure | None:
     values = {
         name: number(file, record, name, row[name]) for name in (*_POINT, *_BOX) if row.get(name)
@@ -192,7 +229,10 @@ def _figure(file: LabelFile, record: str, row: Row) -> Figure | None:
     if box and (x is None or y is None):
         x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     if x is None or y is None:
-        file.problem(record, "has no position", "fill x_px and y_px, or the four box columns")
+        way_out = "fill x_px and y_px, or the four box columns"
+        if row.get("x_um"):
+            way_out = "its position is in um: give the resolution with --mpp"
+        file.problem(record, "has no position in pixels", way_out)
         return None
     label = label_of(row.get("label") or str(Label.MITOTIC))
     if label is None:
