@@ -105,7 +105,8 @@ def check_oldest(wheel: Path) -> None:
         folders = [
             f"tests/{room}" for room in ROOMS_WITHOUT_TORCH if (ROOT / "tests" / room).is_dir()
         ]
-        options = ["-q", "-p", "no:cacheprovider", "-m", "not slow and not needs_browser"]
+        options = ["-q", "-p", "no:cacheprovider", "-W", "ignore::DeprecationWarning"]
+        options += ["-m", "not slow and not needs_browser"]
         run([str(tool), "-m", "pytest", *options, *folders], cwd=ROOT)
 
 
