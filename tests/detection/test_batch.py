@@ -236,7 +236,7 @@ def test_events_are_called(folder, tmp_path):
 def test_where_a_slide_states_bounds_all_geojson_counts_from_their_corner(
     folder, tmp_path, monkeypatch
 ):
-    """As QuPath does: a region drawn there is meant there, and what we write fits on top."""
+    """As in QuPath: a region that was drawn there is read as it was drawn."""
     from metaphase.counting.analysedregion import load_analysed_region
     from metaphase.qupath.bounds import recorded_offset
 
@@ -262,10 +262,8 @@ def test_where_a_slide_states_bounds_all_geojson_counts_from_their_corner(
     plain, moved = tmp_path / "plain", tmp_path / "moved"
     settings = Settings(roi=polygon("plain.json", 0, 0), tissue=True)
     go(folder, plain, settings=settings)
-    for module in ("plan", "resultfolder", "geojson"):
-        monkeypatch.setattr(
-            f"metaphase.detection.{module}.bounds_offset", lambda properties: (40.0, 8.0)
-        )
+    for module in ("detection.plan", "detection.resultfolder", "qupath.features"):
+        monkeypatch.setattr(f"metaphase.{module}.bounds_offset", lambda properties: (40.0, 8.0))
     go(folder, moved, settings=replace(settings, roi=polygon("moved.json", 40, 8)))
     for name in ("tissue.geojson", "roi.geojson"):
         ours, theirs = ring_of(moved / "c" / name), ring_of(plain / "c" / name)
