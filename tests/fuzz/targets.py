@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -176,9 +177,30 @@ def model_card(path: Path) -> None:
 @target("recipe", ".toml", imports="metaphase.training.recipe.recipe")
 def recipe(path: Path) -> None:
     """Read a training recipe."""
-    from metaphase.training.recipe.recipe import load_recipe
+    from metaphase.errors import DeprecatedNameWarning
+    from metaphase.training.recipe.recipe import load_recipe, resolved
 
-    load_recipe(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecatedNameWarning)
+        recipe = load_recipe(path)
+    resolved(recipe).encode()
+
+
+@target("mined-places", ".csv")
+def mined_places(path: Path) -> None:
+    """Read mined hard negatives."""
+    from metaphase.training.patches.minedplaces import load_mined
+
+    load_mined(path)
+
+
+@target("masked-places", ".json")
+def masked_places(path: Path) -> None:
+    """Read masked places of two cases."""
+    from metaphase.labels.dataset import Case, Dataset
+    from metaphase.training.data.masked import load_masked
+
+    load_masked(path, Dataset([Case("a", image=Path("a.png")), Case("b")]))
 
 
 @target("image-png", ".png", imports="metaphase.slides.open")

@@ -279,3 +279,21 @@ def test_killed_at_any_moment_a_run_gives_the_same_curve_and_weights(
     assert (out / "metrics.csv").read_text() == (trained / "run" / "metrics.csv").read_text()
     expected = weights(trained / "run")
     assert all(torch.equal(w, expected[name]) for name, w in weights(out).items())
+
+
+def test_errors_in_labels_come_before_pytorch_is_imported(tmp_path: Path) -> None:
+    dots_recipe(tmp_path / "data")
+    code = (
+        "import sys\n"
+        "from metaphase.errors import RecipeError\n"
+        "from metaphase.training.train import train\n"
+        'change = [\'data.split={training=["case0"], validation=["case9"]}\']\n'
+        "try:\n"
+        f"    train({str(tmp_path / 'data' / 'recipe.toml')!r}, out={str(tmp_path / 'run')!r},"
+        " overrides=change)\n"
+        "except RecipeError as error:\n"
+        "    print(error, 'torch' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("False")
+    assert "case9" in done.stdout

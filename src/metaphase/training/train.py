@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -181,8 +182,6 @@ def _threshold_without_validation(recipe: Recipe) -> Threshold:
 
 
 def _require_torch() -> None:
-    try:
-        import pytorch_lightning  # noqa: F401
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("train", "training") from error
+    # Looked for but not imported: errors in labels and recipes come before that takes its time.
+    if any(find_spec(name) is None for name in ("torch", "pytorch_lightning")):
+        raise MissingExtraError("train", "training")

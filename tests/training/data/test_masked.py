@@ -41,6 +41,7 @@ def test_a_case_without_an_image_is_named_by_its_id(tmp_path):
         '{"painted": {"a": [[1, 2, 3, NaN]]}}',
         '{"painted": {"a": [[1, 2, 3, "x"]]}}',
         '{"painted": {"a": [[1, 2, 3, {}]]}}',
+        '{"painted": {"a": [[1, 2, 3, 1' + "0" * 400 + "]]}}",
         '{"painted": ' + "[" * 5000,
     ],
 )

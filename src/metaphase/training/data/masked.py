@@ -31,7 +31,14 @@ def load_masked(path: str | Path, cases: Dataset) -> dict[str, FloatArray]:
         boxes = {str(name): _boxes(value) for name, value in content.items()}
     except OSError as error:
         raise InputError.of(path, f"cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise InputError.of(
             path,
             "is not a list of masked places",
