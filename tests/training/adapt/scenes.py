@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from metaphase.models.networks import Network, build_network
-from metaphase.training.adapt.base import Setting, UnlabelledBatch
+from metaphase.training.adapt.base import Setting, Step, UnlabelledBatch, maps_and_features
 from metaphase.training.adapt.training import setting_of
 from metaphase.training.recipe.recipe import Recipe, load_recipe
 
@@ -70,3 +70,20 @@ def images(n: int, seed: int = 0, side: int = 96) -> torch.Tensor:
 
 def unlabelled(n: int = 2, ignore: object = ()) -> UnlabelledBatch:
     return UnlabelledBatch(images(n, 1), images(n, 2), [target(2, ignore=ignore) for _ in range(n)])
+
+
+TWO = [target(0, (40, 40)), target(1, (50, 20))]
+"""Targets of two patches, one of each domain."""
+
+
+def step_of(
+    network: Network,
+    targets: list[dict[str, torch.Tensor]],
+    batch: UnlabelledBatch | None = None,
+    progress: float = 1.0,
+) -> Step:
+    """Return a step with a labelled patch for each of the targets."""
+    pixels = images(len(targets))
+    maps, features = maps_and_features(network, pixels)
+    losses = network.loss(maps, targets)  # type: ignore[arg-type]
+    return Step(network, pixels, targets, maps, features, losses, batch, progress)

@@ -26,6 +26,11 @@ def register(method: MethodT) -> MethodT:
     return method
 
 
+def unregister(name: str) -> None:
+    """Remove a method that a program registered; an unknown name is ignored."""
+    _REGISTERED.pop(name, None)
+
+
 def method_names() -> list[str]:
     """Return the names of all methods, those in ``methods/`` by their files."""
     package = import_module(_PACKAGE)

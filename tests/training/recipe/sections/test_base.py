@@ -1,15 +1,135 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, get_args, get_origin
+from typing import Annotated, Literal, get_args, get_origin
 
 import pytest
+from pydantic import ValidationError
 
 from metaphase.errors import RecipeError
 from metaphase.training.recipe.recipe import load_recipe
 from metaphase.training.recipe.reference import sections
+from metaphase.training.recipe.sections.base import (
+    PartOfCases,
+    RecipePath,
+    Section,
+    path_unless,
+    repeated,
+    step_probability,
+)
 from tests.training.helpers import recipe_data
 from tests.training.recipe.recipes import problems, write
+
+
+class Table(Section):
+    """A table with a field of every kind."""
+
+    whole: int = 3
+    real: float = 0.5
+    text: str = "word"
+    place: RecipePath | None = None
+    weights: Annotated[str, path_unless("none", "imagenet")] = "none"
+    cases: PartOfCases = ()
+    probability: float = step_probability(0.25)
+
+
+class Stricter(Section):
+    """A field of ``Table`` once more."""
+
+    whole: int = repeated(Table, "whole")
+    probability: float = repeated(Table, "probability")
+
+
+def table(folder: Path | str = "/recipes", **values: object) -> Table:
+    return Table.model_validate(values, context={"folder": Path(folder)})
+
+
+# --- strictness
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"whole": "3"}, {"whole": 3.0}, {"whole": True}, {"real": "0.5"}, {"text": 3}, {"other": 1}],
+)
+def test_values_are_neither_converted_nor_ignored(values: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Table.model_validate(values)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_numbers_are_finite(value: float) -> None:
+    with pytest.raises(ValidationError, match="finite"):
+        Table.model_validate({"real": value})
+
+
+def test_a_section_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Table().whole = 4  # type: ignore[misc]
+
+
+def test_a_whole_number_may_stand_for_a_real_one() -> None:
+    """TOML distinguishes 1 and 1.0; who writes a recipe need not."""
+    assert Table.model_validate({"real": 1}).real == 1.0
+
+
+def test_a_probability_is_a_part_of_the_patches() -> None:
+    assert Table().probability == 0.25
+    for wrong in (-0.1, 1.1):
+        with pytest.raises(ValidationError):
+            Table(probability=wrong)
+
+
+def test_a_repeated_field_keeps_default_and_description() -> None:
+    assert Stricter().whole == Table().whole
+    repeated_, first = (s.model_fields["probability"] for s in (Stricter, Table))
+    assert repeated_.default == first.default
+    assert repeated_.description == first.description
+
+
+# --- paths
+
+
+def test_paths_begin_at_the_recipes_folder() -> None:
+    assert table(place=Path("a/b.csv")).place == Path("/recipes/a/b.csv")
+    assert table(place=Path("../b.csv")).place == Path("/b.csv")
+    assert table(place=Path("/data/b.csv")).place == Path("/data/b.csv")
+
+
+def test_variables_and_the_home_folder_are_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCANS", "/mnt/scans")
+    monkeypatch.setenv("HOME", "/home/me")
+    assert table(place=Path("$SCANS/x")).place == Path("/mnt/scans/x")
+    assert table(place=Path("${SCANS}/x")).place == Path("/mnt/scans/x")
+    assert table(place=Path("~/x")).place == Path("/home/me/x")
+
+
+@pytest.mark.parametrize("text", ["$NOWHERE_SET/x", "a/${NOWHERE_SET}"])
+def test_a_variable_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.delenv("NOWHERE_SET", raising=False)
+    with pytest.raises(ValidationError, match="variable NOWHERE_SET is not set") as caught:
+        table(place=Path(text))
+    assert "set it to the folder" in str(caught.value)
+
+
+def test_a_path_has_no_nul() -> None:
+    with pytest.raises(ValidationError, match="NUL"):
+        table(weights="a\0b")
+
+
+def test_some_words_are_no_paths() -> None:
+    assert table(weights="imagenet").weights == "imagenet"
+    assert table(weights="none").weights == "none"
+    assert table(weights="nano").weights == "/recipes/nano"
+
+
+# --- cases
+
+
+def test_lists_of_cases_are_read_from_the_recipes_folder(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("b\nc\n")
+    assert table(tmp_path, cases=("a", "@list.txt")).cases == ("a", "b", "c")
+    with pytest.raises(ValidationError, match="cannot be read"):
+        table(tmp_path, cases=("@absent.txt",))
 
 
 def test_paths_are_relative_to_the_recipe(tmp_path):
