@@ -40,8 +40,9 @@ def test_channels_follow_the_classes_and_the_head(head: str, geometry: int) -> N
 
 def test_an_untrained_network_finds_nothing() -> None:
     """It begins at a score of 0.01, so that the first steps are small (Lin et al. 2017)."""
-    logits, offsets = network().eval()(tiles(1, 64))
-    assert torch.sigmoid(logits).mean() == pytest.approx(0.01, rel=0.3)
+    with torch.no_grad():
+        logits, offsets = network().eval()(tiles(1, 64))
+    assert float(torch.sigmoid(logits).mean()) == pytest.approx(0.01, rel=0.3)
     assert offsets.abs().max() < 0.5
 
 
@@ -85,7 +86,7 @@ def test_a_step_down_the_gradient_lowers_the_loss() -> None:
     small = network(dropout=0.0)
     figures = [target([(30.0, 34.0)])]
     images = tiles(1, 64)
-    small.train()
+    small.eval()  # statistics of four pixels are too rough to follow
 
     def loss() -> torch.Tensor:
         return torch.stack(list(small.loss(small(images), figures).values())).sum()
@@ -93,7 +94,8 @@ def test_a_step_down_the_gradient_lowers_the_loss() -> None:
     before = loss()
     before.backward()
     with torch.no_grad():
-        for parameter in small.parameters():
-            if parameter.grad is not None:
-                parameter -= 1e-3 * parameter.grad / (parameter.grad.norm() + 1e-9)
-    assert loss() < before
+        trained = [p for p in small.parameters() if p.grad is not None]
+        norm = torch.stack([p.grad.norm() for p in trained]).norm()  # type: ignore[union-attr]
+        for parameter in trained:
+            parameter -= 1e-3 * parameter.grad / norm  # type: ignore[operator]
+    assert float(loss().detach()) < float(before.detach())

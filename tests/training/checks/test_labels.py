@@ -235,6 +235,6 @@ def test_nobody_to_train_on_is_an_error(folder):
     assert "no case" in found(recipe(folder, split), Level.ERROR)["data.split"].message
 
 
-def test_pixels_that_would_be_made_up_are_a_trap(folder):
+def test_pixels_that_would_be_interpolated_are_a_trap(folder):
     fine = recipe(folder, network={"mpp": 0.1})
-    assert "made up" in found(fine, Level.TRAP)["network.mpp"].message
+    assert "interpolated" in found(fine, Level.TRAP)["network.mpp"].message

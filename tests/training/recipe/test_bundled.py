@@ -35,7 +35,7 @@ def test_a_name_is_a_bundled_recipe_unless_a_file_has_it(
     assert recipe_path("folder/compact") == Path("folder/compact")
     (tmp_path / "compact").write_text("")
     assert recipe_path("compact") == Path("compact")
-    with pytest.raises(metaphase.RecipeError, match="one of compact, demo"):
+    with pytest.raises(metaphase.RecipeError, match=r"one of .*compact, demo"):
         recipe_path("compakt")
 
 

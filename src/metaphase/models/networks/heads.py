@@ -138,7 +138,7 @@ class CentreHead(Head):
                 continue
             channel = self.classes.index(label)
             heat[channel] = torch.maximum(heat[channel], bump[0])
-            column, row = int(px), int(py)
+            column, row = math.floor(px), math.floor(py)
             if 0 <= column < w and 0 <= row < h:
                 centre[channel, row, column] = 1
                 offset[0, row, column] = px - column - 0.5

@@ -51,6 +51,8 @@ def _follow(location: Location, recipe: type[BaseModel]) -> tuple[str, Sections]
         if isinstance(part, int):
             path += f"[{part}]"
             continue
+        if not inside:  # pydantic's word for one of the types that a value may have
+            continue
         annotations = [s.model_fields[part].annotation for s in inside if part in s.model_fields]
         tagged = [section for section in inside if part in _kinds(section)]
         if not annotations and (tagged or _is_tag(part, inside, path)):

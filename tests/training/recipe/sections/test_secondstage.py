@@ -73,7 +73,7 @@ def test_values_outside_their_range_are_refused(field: str, value: object) -> No
     assert field in str(caught.value)
 
 
-def test_the_prior_may_be_absent() -> None:
-    """Then scores stay those of the training's part of figures."""
-    assert stage(prior=None).prior is None
-    assert 0 < stage().prior < stage().figures  # type: ignore[operator]
+def test_figures_are_rarer_in_practice_than_in_training() -> None:
+    default = stage()
+    assert default.prior is not None
+    assert 0 < default.prior < default.figures

@@ -9,7 +9,7 @@ from pydantic import Field
 from metaphase.models.options import CompactOptions, RetinaNetOptions, Side
 from metaphase.training.recipe.sections.base import Section, path_unless, repeated
 
-Anchors = tuple[tuple[Side, ...], ...]
+Anchors = Annotated[tuple[tuple[Side, ...], ...], Field(min_length=1, max_length=5)]
 _SECOND_CLASS = "Learn hard negatives as a second class instead of as background."
 
 
