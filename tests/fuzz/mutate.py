@@ -180,7 +180,7 @@ def change_encoding(chance: random.Random, data: bytes) -> bytes:
         case 1:
             return text.encode("cp1252", "replace")
         case 2:
-            return gzip.compress(data, 1)
+            return gzip.compress(data, 1, mtime=0)
         case _:
             return b"\xef\xbb\xbf" + data
 
