@@ -60,7 +60,7 @@ def test_threshold_rule_radius_and_protocol(labels, folder):
     result = run(folder, "--labels", labels, *arguments, "--protocol", "exercise")
     assert result.exit_code == 0, result.output
     assert "rule optimal, radius 5 um, threshold 0.3" in result.output
-    assert "truth-guided" in result.output
+    assert "not comparable" in " ".join(result.output.split())
 
 
 def test_choosing_a_threshold_says_that_the_scores_are_too_high(labels, folder):
@@ -81,7 +81,7 @@ def test_a_part_of_a_split(labels, folder, tmp_path):
     assert [case["id"] for case in json.loads(out.read_text())["outcomes"]] == ["b"]
     refused = run(folder, *common, "--choose-threshold", "--part", "test")
     assert refused.exit_code == 2
-    assert run(folder, *common, "--part", "unlabelled").exit_code == 2
+    assert isinstance(run(folder, *common, "--part", "unlabelled").exception, SplitError)
     split.write_text(json.dumps({"training": ["a"], "test": ["a"]}))
     with pytest.raises(SplitError):
         CliRunner().invoke(app, [str(a) for a in (folder, *common)], catch_exceptions=False)

@@ -166,7 +166,7 @@ def test_half_precision_maps_are_read():
     ],
 )
 def test_maps_that_do_not_fit_the_card_are_refused(maps):
-    with pytest.raises(ModelFileError, match="card promises"):
+    with pytest.raises(ModelFileError, match="the card states"):
         decode(maps, centre_head(), min_score=0.05)
 
 

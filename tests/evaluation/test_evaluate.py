@@ -43,7 +43,7 @@ def test_notes_on_outlines_resolution_and_empty_truth():
     dataset = Dataset([case("a", mpp=0.5)])
     notes = " ".join(evaluate({"a": found("a", roi_sha256="x")}, dataset).notes)
     assert "region of interest" in notes
-    assert "mpp" in notes
+    assert "resolution" in notes
     assert "no mitotic figures" in notes
 
 

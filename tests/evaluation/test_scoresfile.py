@@ -62,8 +62,9 @@ WRONG = [
 def paths_of(value, path=()):
     """Yield the path of every value in nested dicts and lists."""
     yield path
-    items = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, inner in items if isinstance(value, dict | list) else ():
+    if not isinstance(value, dict | list):
+        return
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
         yield from paths_of(inner, (*path, key))
 
 

@@ -53,14 +53,15 @@ def named_for_training(card: ModelCard, case: Case, source: str = "") -> bool:
 
 
 def _named_by(entry: Mapping[str, Any], patterns: list[str], case: Case, source: str) -> bool:
+    name = str(entry.get("name") or "")
     same_file = bool(source) and _tail(source) == _tail(str(entry.get("labels") or ""))
     if entry.get("role") == "crops":
         only = [str(pattern) for pattern in entry.get("only") or ("*",)]
         without = [str(pattern) for pattern in entry.get("without") or ()]
         return same_file and _any(only, case, "") and not _any(without, case, "")
     if not same_file:
-        patterns = [pattern for pattern in patterns if _is_distinctive(pattern)]
-    return _any(patterns, case, str(entry.get("name") or ""))
+        patterns = [pattern for pattern in patterns if _is_distinctive(pattern, name)]
+    return _any(patterns, case, name)
 
 
 def _any(patterns: Iterable[str], case: Case, name: str) -> bool:
@@ -76,8 +77,9 @@ def _any(patterns: Iterable[str], case: Case, name: str) -> bool:
     return False
 
 
-def _is_distinctive(pattern: str) -> bool:
-    literal = pattern.split("*")[0].split("?")[0].split("[")[0]
+def _is_distinctive(pattern: str, name: str) -> bool:
+    """Return whether a pattern says enough without the name of its source."""
+    literal = pattern.removeprefix(f"{name}/").split("*")[0].split("?")[0].split("[")[0]
     return ":" not in pattern and len(literal) >= _LEAST_LITERAL
 
 

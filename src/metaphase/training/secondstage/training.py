@@ -186,10 +186,9 @@ class SecondStageRun:
         """Return the running mean of the network, its scores moved to the share in practice."""
         network = self.average.module
         assert isinstance(network, Network)
-        if self.settings.prior is not None:
-            shift = log_odds(self.settings.prior) - log_odds(self.settings.figures)
-            with torch.no_grad():
-                network.get_parameter("score.bias").add_(shift)
+        shift = log_odds(self.settings.prior) - log_odds(self.settings.figures)
+        with torch.no_grad():
+            network.get_parameter("score.bias").add_(shift)
         return network.cpu().float().eval()
 
     def _generator(self) -> torch.Generator:

@@ -104,7 +104,7 @@ class SecondStage(Section):
         description="Least distance of a crop's figures from the centre of its figure-free "
         "windows, um.",
     )
-    prior: float | None = Field(
+    prior: float = Field(
         default=0.03,
         gt=0,
         lt=1,
