@@ -131,7 +131,7 @@ def _scores(item: Dataset, count: int) -> FloatArray:
             continue
         values = next(iter(measurement.get("MeasurementValuesSequence") or []), None)
         data = None if values is None else values.get("FloatingPointValues")
-        if not isinstance(data, bytes):
+        if values is None or not isinstance(data, bytes):
             continue
         scores = _values(data, "<f4")
         if "AnnotationIndexList" in values or len(scores) != count:

@@ -16,7 +16,8 @@ from metaphase.evaluation.settings import EvaluationSettings
 from metaphase.exchange.foreigndetections import ForeignDetections, notes_on
 from metaphase.files import write_json
 from metaphase.labels.dataset import Dataset
-from metaphase.models.modelfile import CARD_NAME, Model, load_model, zoo_names
+from metaphase.models.cardfile import CARD_NAME
+from metaphase.models.modelfile import Model, load_model, zoo_names
 from metaphase.report.page import write_report
 
 COMPARISON_NAME, REPORT_NAME = "comparison.json", "report.html"

@@ -60,7 +60,8 @@ class TiffSlide(PyramidSlide):
 def _check_chain(tiff: Any, file: SharedFile) -> None:
     """Follow the pages to the last one, because tifffile accepts a chain that is cut short."""
     form = tiff.tiff
-    at, seen = tiff.pages.first.offset, set()
+    at = tiff.pages.first.offset
+    seen: set[int] = set()
     while at:
         if at in seen:
             raise ValueError("its pages form a circle")

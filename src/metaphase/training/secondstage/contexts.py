@@ -192,8 +192,8 @@ def _add_crop(collector: _Collector, case: Case, image: Pixels, mpp: float, rng:
     )
     offset = np.array([x1, y1], dtype=np.float64)
     places = as_points([(f.x_px, f.y_px) for f in case.figures]) - offset
-    inside = ((places >= rim) & (places <= size - rim)).all(axis=1).tolist()
-    kept = [f for f, keep in zip(case.figures, inside, strict=True) if keep]
+    inside = np.asarray(((places >= rim) & (places <= size - rim)).all(axis=1))
+    kept = [case.figures[i] for i in np.flatnonzero(inside)]
     collector.add_figures(slide, kept, offset, at)
     drawn = rng.uniform(rim, size - rim, (_TRIES, 2))
     beside = away_from(places, drawn, mpp, collector.settings.negative_distance_um)[:1]
