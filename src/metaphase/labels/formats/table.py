@@ -152,8 +152,8 @@ def _read_figures(file: LabelFile, figures: _Rows, cases: _Rows | None, mpp: flo
             figure := _figure(file, record, _in_pixels(row, known[id_].mpp or mpp))
         ) and check_place(file, figure, known[id_].width_px, known[id_].height_px):
             by_case[id_].append(figure)
-    for number, n in repeated(f.id for group in by_case.values() for f in group if f.id):
-        file.problem(f"figure {number}", f"its id appears {n} times", "number them anew")
+    for repeated_id, n in repeated(f.id for group in by_case.values() for f in group if f.id):
+        file.problem(f"figure {repeated_id}", f"its id appears {n} times", "number them anew")
     file.cases = [_with_figures(file, case, by_case[case.id]) for case in file.cases]
 
 
