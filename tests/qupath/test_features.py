@@ -6,10 +6,18 @@ import json
 from types import SimpleNamespace
 from uuid import UUID
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from metaphase.figures import Detections, Label
 from metaphase.provenance import Provenance
 from metaphase.qupath.classes import COLOURS
-from metaphase.qupath.features import detection_features, save_geojson
+from metaphase.qupath.features import (
+    detection_features,
+    save_geojson,
+    write_detections,
+    write_features,
+)
 
 MADE = Provenance("a.tif", 1000, 800, 0.25, image_sha256="ab", threshold=0.5)
 
@@ -67,3 +75,16 @@ def test_a_slide_with_bounds_is_counted_from_their_corner(tmp_path):
     save_geojson(detections(), tmp_path / "same.geojson", SimpleNamespace(properties={}))
     save_geojson(detections(), tmp_path / "plain.geojson")
     assert (tmp_path / "same.geojson").read_text() == (tmp_path / "plain.geojson").read_text()
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(-9, 1e5), st.floats(0, 1e5), st.floats(0, 1), st.integers(0, 1)))
+)
+def test_detections_are_written_as_their_features(tmp_path_factory, rows):
+    x, y, score, label = zip(*rows, strict=True) if rows else ((), (), (), ())
+    found = Detections(x, y, score, label, provenance=MADE)
+    folder = tmp_path_factory.mktemp("f")
+    write_detections(found, folder / "a", offset_px=(3, 0.5))
+    write_features(detection_features(found, offset_px=(3, 0.5)), folder / "b")
+    assert (folder / "a").read_text() == (folder / "b").read_text()

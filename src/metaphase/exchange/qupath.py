@@ -20,7 +20,13 @@ from metaphase.labels.casenames import image_name
 from metaphase.labels.formats.qupath import labelled_objects
 from metaphase.qupath.bounds import NO_OFFSET, Offset
 from metaphase.qupath.classes import CLASS_HINT, HOTSPOT_CLASS, HOTSPOT_COLOUR
-from metaphase.qupath.features import annotation, detection_features, feature_id, write_features
+from metaphase.qupath.features import (
+    annotation,
+    detection_features,
+    feature_id,
+    write_detections,
+    write_features,
+)
 from metaphase.qupath.geometry import rectangle
 from metaphase.qupath.objects import is_geojson, read_objects
 
@@ -37,16 +43,17 @@ def write(
     offset_px: Offset = NO_OFFSET,
 ) -> None:
     """Write detections as points, or as squares of ``box_um``."""
-    features = detection_features(detections, offset_px=offset_px)
-    if box_um is not None:
+    if box_um is None:
+        write_detections(detections, path, offset_px=offset_px)
+    else:
         if not detections.provenance.mpp > 0:
             raise DetectionsError.of(
                 detections.provenance.image,
                 "cannot be written as boxes: um/px is unknown",
                 way_out="give --mpp",
             )
-        features = _as_squares(features, box_um / detections.provenance.mpp)
-    write_features(features, path)
+        features = detection_features(detections, offset_px=offset_px)
+        write_features(_as_squares(features, box_um / detections.provenance.mpp), path)
 
 
 def _as_squares(features: Iterator[dict[str, Any]], side_px: float) -> Iterator[dict[str, Any]]:

