@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from metaphase.cli.cross_validate import _patterns
+from metaphase.cli.cross_validate import held_out_patterns
 from metaphase.errors import RecipeError
 
 
@@ -13,7 +13,7 @@ def test_held_out_crops_are_named_or_listed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("list.txt").write_text("# two slides\ngroup:S1\ngroup:S2\n")
-    assert _patterns(["x_*", "@list.txt"]) == ("x_*", "group:S1", "group:S2")
-    assert _patterns([]) == ()
+    assert held_out_patterns(["x_*", "@list.txt"]) == ("x_*", "group:S1", "group:S2")
+    assert held_out_patterns([]) == ()
     with pytest.raises(RecipeError, match=r"--hold-out.*nowhere\.txt"):
-        _patterns(["@nowhere.txt"])
+        held_out_patterns(["@nowhere.txt"])

@@ -42,7 +42,7 @@ def cross_validate(
         out=folder,
         by=by,
         threshold=threshold_from,
-        hold_out=_patterns(hold_out or ()),
+        hold_out=held_out_patterns(hold_out or ()),
         check_pixels=check_pixels,
         jobs=jobs,
         show=not quiet,
@@ -54,7 +54,7 @@ def cross_validate(
     typer.echo(CrossValidationFolder(folder).result)
 
 
-def _patterns(given: Sequence[str]) -> tuple[str, ...]:
+def held_out_patterns(given: Sequence[str]) -> tuple[str, ...]:
     from metaphase.errors import RecipeError
     from metaphase.training.recipe.caselists import expand_lists
 

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metaphase.arrays import FloatArray
 from metaphase.values import finite
 
 if TYPE_CHECKING:
     from pydicom import Dataset
-
-FloatArray = NDArray[np.float64]
 
 _POINTS_EACH = {"POINT": 1, "RECTANGLE": 4, "ELLIPSE": 4}
 _WITH_INDEX = ("POLYGON", "POLYLINE")

@@ -1,33 +1,22 @@
-// The page: opens slides, keeps state and controls in step, and handles decisions and keys.
+// The page: opens slides, keeps state and controls in step, and handles decisions.
 import { get, getBytes, newId, Sender } from "./api.js";
+import { connect } from "./controls.js";
 import { Counts } from "./counts.js";
 import { describe, FigureCard } from "./figurecard.js";
 import { ADDED, Figures, OPEN, REJECTED, STATES } from "./figures.js";
 import { Gallery } from "./gallery.js";
+import { listen, reviewKeys } from "./keys.js";
 import { Measure } from "./measure.js";
 import { MiniMap } from "./minimap.js";
 import { Overlay } from "./overlay.js";
+import { showSlide } from "./slideheader.js";
 import { SlideView } from "./slideview.js";
+import { state } from "./state.js";
 import { Worklist } from "./worklist.js";
 
 const $ = (id) => document.getElementById(id);
 const POLL_MS = 2500;
 const SNAP_UM = 7.5; // adding a figure so near to another one selects that one
-
-const state = {
-  session: null, slides: [], slide: null, figures: null, labels: [], current: -1, threshold: 0.5,
-  showLabel: [true, true], showReference: true, showRejected: true, showHotspot: true, showDensity: false,
-  hidden: false, seq: 0, remarksSeq: -1, complete: false, undo: [], comments: new Map(), comparison: null,
-  visible(i) {
-    const f = this.figures;
-    if (f.source[i] !== f.reviewed) return this.showReference;
-    if (!f.upForReview(i)) return false;
-    if (f.state[i] === REJECTED) return this.showRejected;
-    return this.showLabel[f.now[i]] && (f.state[i] !== OPEN || f.score[i] >= this.cut);
-  },
-  get cut() { return Math.fround(this.threshold); },
-  get limit() { return this.threshold - this.session.borderline; }, // least score that is reviewed by default
-};
 
 const sender = new Sender((how, message) => {
   const text = { saved: "Saved", saving: "Saving…", failing: `Not saved yet, trying again: ${message}`, refused: `Refused: ${message}` }[how];
@@ -85,20 +74,6 @@ async function openSlide(slug) {
   setThreshold(slide.threshold);
   sortGallery();
   select(-1);
-}
-
-function showSlide(slide) {
-  document.title = `${slide.name} · metaphase review`;
-  $("slide-name").textContent = slide.name;
-  $("slide-facts").textContent = [`${slide.width_px} × ${slide.height_px} px`, `${slide.mpp.toFixed(4)} µm/px`, slide.model, ...slide.notes].filter(Boolean).join(" · ");
-  const audit = slide.candidates === 0 && slide.labels > 0; // labels beside detections
-  $("show-ref-line").hidden = !audit;
-  $("which-differ").hidden = $("which-differ").disabled = !audit;
-  $("which").value = audit ? "differ" : "open"; // with labels, what differs from them comes first
-  $("warnings").hidden = !slide.warnings.length;
-  $("warnings-list").replaceChildren(...slide.warnings.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
-  $("assigned").value = slide.assigned;
-  for (const button of $("slide-list").querySelectorAll("button")) button.setAttribute("aria-current", button.dataset.slug === slide.slug);
 }
 
 function note(text) {
@@ -358,62 +333,18 @@ function escape() {
   view.use("move");
 }
 
-const KEYS = {
-  c: () => decide("confirmed"), x: () => decide("rejected"), r: () => decide("relabelled"),
-  n: () => choose(gallery.step(1)), p: () => choose(gallery.step(-1)), u: undo,
-  a: () => addFigure(...view.middle), e: () => $("comment").focus(),
-  h: goHotspot, d: toggleDensity, s: nextSlide, m: toggleComplete, l: () => view.use(view.tool === "ruler" ? "move" : "ruler"),
-  v: () => { state.hidden = !state.hidden; overlay.redraw(); },
-  1: () => view.magnify(5), 2: () => view.magnify(10), 3: () => view.magnify(20), 4: () => view.magnify(40),
-  "[": () => setThreshold(state.threshold - 0.01, true), "]": () => setThreshold(state.threshold + 0.01, true),
-  "?": () => $("help").showModal(), escape,
+const page = {
+  addFigure, choose, decide, escape, gallery, goHotspot, goToPlace, nextSlide, openList, overlay, progress, sender,
+  setThreshold, showUndecided, sortGallery, state, toggleComplete, toggleDensity, undo, view, worklist,
 };
-
-addEventListener("keydown", (event) => {
-  if (!state.slide || document.querySelector("dialog[open]")) return;
-  const undoing = (event.ctrlKey || event.metaKey) && event.key === "z";
-  const writing = event.target.matches("select, textarea, input:not([type=range]):not([type=checkbox])");
-  if (writing && event.key === "Escape") return event.target.blur();
-  if (writing || (!undoing && (event.ctrlKey || event.metaKey || event.altKey))) return;
-  const act = undoing ? undo : ($("osd").contains(event.target) && view.keys[event.key]) || KEYS[event.key.toLowerCase()];
-  if (!act) return;
-  event.preventDefault();
-  event.stopPropagation();
-  act();
-}, true); // before OpenSeadragon, which has letters of its own
+const keys = reviewKeys(page);
+listen(keys, page);
+connect(keys, page);
 
 overlay.onview = ({ scale }) => {
   view.report();
   map.look(overlay.inView(), state.slide.mpp / scale);
 };
-
-const on = (id, event, act) => $(id).addEventListener(event, act);
-on("threshold", "input", (event) => setThreshold(Number(event.target.value), true));
-on("threshold-reset", "click", () => setThreshold(state.slide.default_threshold, true));
-on("go-hotspot", "click", goHotspot);
-on("do-confirm", "click", KEYS.c);
-on("do-reject", "click", KEYS.x);
-on("do-relabel", "click", KEYS.r);
-on("do-next", "click", KEYS.n);
-on("do-previous", "click", KEYS.p);
-on("do-undo", "click", undo);
-on("complete", "click", toggleComplete);
-on("undecided-show", "click", showUndecided);
-on("assigned", "change", (event) => { sender.remark(state.slide.slug, { kind: "assigned", value: event.target.value.trim() }); worklist.loadSoon(); });
-on("select-mode", "click", () => { gallery.selecting = !gallery.selecting; $("select-mode").setAttribute("aria-pressed", gallery.selecting); });
-on("select-all", "click", () => gallery.selectAll());
-on("select-none", "click", () => gallery.clearSelection());
-on("go-form", "submit", goToPlace);
-for (const id of ["order", "which", "filter-label", "filter-reader", "filter-low", "filter-high"]) on(id, "change", sortGallery);
-on("page-back", "click", () => { gallery.turn(-1); progress(); });
-on("page-on", "click", () => { gallery.turn(1); progress(); });
-on("skip", "click", () => $("panel").focus());
-on("help-open", "click", KEYS["?"]);
-on("slides-toggle", "click", () => openList(!$("slides").classList.contains("open")));
-const shows = { "show-ref": "showReference", "show-rejected": "showRejected", "show-hotspot": "showHotspot" };
-for (const [id, name] of Object.entries(shows)) on(id, "change", (event) => { state[name] = event.target.checked; overlay.redraw(); });
-for (const k of [0, 1]) on(`show-${k}`, "change", (event) => { state.showLabel[k] = event.target.checked; overlay.redraw(); });
-on("show-density", "change", (event) => { state.showDensity = !event.target.checked; toggleDensity(); });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => counts.histogram());
 
 start().catch((error) => note(error.message));
