@@ -55,6 +55,7 @@ def cross_validate(
 
 
 def held_out_patterns(given: Sequence[str]) -> tuple[str, ...]:
+    """Return patterns of crops with each list (``@list.txt``) expanded. Raises RecipeError."""
     from metaphase.errors import RecipeError
     from metaphase.training.recipe.caselists import expand_lists
 
