@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 import metaphase
-from metaphase.cli import main
 from metaphase.labels.sample import FOLDER, write_sample
 
 
@@ -40,10 +39,3 @@ def test_a_folder_that_cannot_be_written_is_an_input_error(tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
     with pytest.raises(metaphase.InputError, match="file"):
         write_sample(tmp_path / "file")
-
-
-def test_the_command_names_the_next_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["sample", "--out", str(tmp_path / "s")])
-    assert not ended.value.code
-    assert f"metaphase detect --labels {tmp_path / 's'}" in capsys.readouterr().out

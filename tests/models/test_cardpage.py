@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from typer.testing import CliRunner
 
-from metaphase.cli.card import app
-from metaphase.models import modelfile
 from metaphase.models.card import SecondStage, StainReference
 from metaphase.models.cardfile import card_id
 from metaphase.models.cardpage import card_markdown
-from metaphase.models.modelfile import save_model
 from tests.detection.scenes import make_card
 
 POOLED = {
@@ -95,20 +91,6 @@ def test_new_fields_change_the_id_only_where_they_say_something():
     assert card_id(card) == "7ed7a68decb79e842c6e63530f20859c3ebcc02dddde7f6e42bc9aa06a3ef2f8"
     assert card_id(card.model_copy(update={"limitations": ("some",)})) != card_id(card)
     assert card_id(card.model_copy(update={"command": "train"})) != card_id(card)
-
-
-def test_the_command_shows_the_shipped_model_where_none_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(modelfile, "ZOO", tmp_path / "zoo")
-    missing = CliRunner().invoke(app, [])
-    assert "not part of this installation" in str(missing.exception)
-    save_model(tmp_path / "zoo" / "compact", make_card(name="shipped"), onnx=b"graph")
-    shown = CliRunner().invoke(app, [])
-    assert shown.exit_code == 0, shown.output
-    assert shown.output.startswith("# shipped")
-    assert "model.onnx: SHA-256" in shown.output
-    written = CliRunner().invoke(app, ["compact", "--out", str(tmp_path / "card.md")])
-    assert written.exit_code == 0
-    assert (tmp_path / "card.md").read_text() == shown.output
 
 
 @pytest.mark.parametrize("notes", ["Research use only; not for diagnosis.", ""])

@@ -7,10 +7,7 @@ import csv
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from metaphase.cli.sheet import app
-from metaphase.detectionfile import save_detections
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.labels.dataset import Dataset
 from metaphase.report.sheet import COLUMNS, CSV_NAME, ROWS, SHOWN_PX, caption, sheets, write_sheets
@@ -95,17 +92,3 @@ def test_nothing_false_and_no_pixels(tmp_path):
     files, problems = write_sheets(scores, tmp_path)
     assert [file.name for file in files] == ["borderline-1.png", "confident-1.png", CSV_NAME]
     assert "is missing" in problems[0]
-
-
-def test_the_command(dataset, detections, tmp_path):
-    (tmp_path / "labels.csv").write_text("case,x_px,y_px\na.png,300,150\na.png,100,300\n")
-    save_detections(detections["a"], tmp_path / "found" / "a")
-    arguments = [str(tmp_path / "found"), "--out", str(tmp_path / "out")]
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 2
-    labels = ["--labels", str(tmp_path / "labels.csv"), "--images", str(tmp_path)]
-    result = CliRunner().invoke(app, [*arguments, *labels])
-    assert result.exit_code == 0, result.output
-    assert "1 found, 2 false, 1 missed in 1 cases" in result.output
-    result = CliRunner().invoke(app, [*arguments, *labels, "--threshold", "0.3"])
-    assert "2 found, 2 false, 0 missed" in result.output

@@ -7,16 +7,9 @@ from pathlib import Path
 import pytest
 
 import metaphase
-from metaphase.cli import main
 from metaphase.training.recipe.bundled import bundled_recipes, recipe_path, summary_of
 
 NAMES = {"compact", "demo", "exercise", "midog21", "resnet50"}
-
-
-def command(*words: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main(list(words))
-    return int(ended.value.code or 0)
 
 
 def test_every_recipe_is_known_by_name_with_a_summary() -> None:
@@ -41,19 +34,3 @@ def test_a_name_is_a_bundled_recipe_unless_a_file_has_it(
 
 def test_recipes_are_loaded_by_name() -> None:
     assert metaphase.load_recipe("demo").name == metaphase.load_recipe(recipe_path("demo")).name
-
-
-def test_the_command_lists_prints_and_copies(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("METAPHASE_DATA", str(tmp_path))
-    assert command("recipes") == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert {line.split()[0] for line in lines} >= NAMES
-    assert command("recipes", "exercise") == 0
-    assert capsys.readouterr().out == bundled_recipes()["exercise"].read_text(encoding="utf-8")
-    assert command("recipes", "compact", "--out", str(tmp_path / "mine.toml")) == 0
-    assert metaphase.load_recipe(tmp_path / "mine.toml").name == "compact"
-    capsys.readouterr()
-    assert command("recipes", "--out", str(tmp_path / "x.toml")) == 2
-    assert command("recipes", "compakt") == 2
