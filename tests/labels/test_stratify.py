@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 
@@ -11,9 +10,8 @@ from hypothesis import strategies as st
 from metaphase.errors import SplitError
 from metaphase.figures import Figure
 from metaphase.labels.dataset import Case, Dataset
-from metaphase.labels.publishedsplits import exercise_split, midog21_official
 from metaphase.labels.read import load_dataset
-from metaphase.labels.split import Split, check_split, load_split, save_split
+from metaphase.labels.split import check_split
 from metaphase.labels.stratify import leave_one_out, stratified_split
 
 FIGURE = (Figure("1", 1, 1),)
@@ -36,12 +34,6 @@ def made(groups: int = 20, scanners: int = 2, per_group: int = 2, unlabelled: in
 
 def groups_of(dataset: Dataset, ids: tuple[str, ...]) -> set[str]:
     return {dataset[id_].domain("group") for id_ in ids}
-
-
-def refusal(split: Split, dataset: Dataset) -> list[str]:
-    with pytest.raises(SplitError) as caught:
-        check_split(split, dataset)
-    return [str(problem) for problem in caught.value.problems]
 
 
 @given(
@@ -157,119 +149,6 @@ def test_a_group_on_two_scanners_cannot_be_parted_by_scanner() -> None:
 def test_domains_that_cannot_be_left_out(options: dict[str, str], said: str) -> None:
     with pytest.raises(SplitError, match=said):
         leave_one_out(made(), **options)  # type: ignore[arg-type]
-
-
-def test_a_split_survives_its_file(tmp_path: Path) -> None:
-    split = stratified_split(made())
-    save_split(split, tmp_path / "split.json")
-    assert load_split(tmp_path / "split.json") == split
-
-
-def test_image_names_stand_for_cases(tmp_path: Path) -> None:
-    path = tmp_path / "split.json"
-    path.write_text(json.dumps({"training": ["001.tiff", "s/002.tif"], "test": ["003"]}))
-    split = load_split(path)
-    assert (split.training, split.test) == (("001", "s/002"), ("003",))
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ('{"train": ["a"]}', "train: Extra inputs"),
-        ('{"training": "a"}', "training: Input should be"),
-        ('{"training": [1]}', r"training\.0: Input should be"),
-        ("[", "is not JSON"),
-        ("[]", "split has lists"),
-    ],
-)
-def test_other_files_are_refused(tmp_path: Path, text: str, said: str) -> None:
-    path = tmp_path / "split.json"
-    path.write_text(text)
-    with pytest.raises(SplitError, match=said):
-        load_split(path)
-
-
-def test_unlabelled_cases_are_refused_with_the_reason() -> None:
-    for part in ("training", "validation", "test"):
-        (text,) = refusal(Split.model_validate({part: ("0-0", "u0")}), made())
-        assert part in text
-        assert "1 unlabelled cases (u0)" in text
-        assert "under 'unlabelled'" in text
-
-
-def test_unlabelled_cases_may_be_named_as_such() -> None:
-    check_split(Split(training=("0-0",), unlabelled=("u0", "u1")), made())
-
-
-def test_unknown_cases_are_refused_with_a_guess() -> None:
-    (text,) = refusal(Split(training=("0-9",)), made())
-    assert "'0-9' is not in the data set 'made'" in text
-    assert "called '0-" in text
-
-
-def test_a_case_on_both_sides_is_refused() -> None:
-    (text,) = refusal(Split(training=("0-0",), test=("0-0",)), made())
-    assert "case 0-0: is named in training and in test" in text
-
-
-def test_a_case_named_twice_in_one_part_is_refused() -> None:
-    assert "training and in training" in refusal(Split(training=("0-0", "0-0")), made())[0]
-
-
-def test_a_group_on_both_sides_is_refused() -> None:
-    (text,) = refusal(Split(training=("0-0",), validation=("0-1",)), made())
-    assert "group g0: has cases in training (0-0) and validation (0-1)" in text
-
-
-def test_all_reasons_are_told_at_once() -> None:
-    found = refusal(Split(training=("0-0", "u0", "x"), test=("0-1",)), made())
-    assert len(found) == 3
-
-
-def test_parts_of_cases() -> None:
-    split = Split(training=("a",), unlabelled=("b",))
-    assert (split.part_of("a"), split.part_of("b"), split.part_of("c")) == (
-        *("training", "unlabelled", None),
-    )
-
-
-def test_sizes_of_the_published_lists() -> None:
-    official, repaired, handed = midog21_official(), exercise_split(), exercise_split(False)
-    assert [len(ids) for ids in official.parts().values()] == [120, 30, 0, 50]
-    assert [len(ids) for ids in repaired.parts().values()] == [119, 0, 30, 50]
-    assert [len(ids) for ids in handed.parts().values()] == [159, 0, 40, 0]
-    assert set(repaired.training) == {*official.training} - {"006"}
-    assert set(repaired.test) == set(official.validation)
-
-
-@pytest.mark.needs_data
-def test_the_published_lists_are_the_files(data_dir: Path) -> None:
-    lists = json.loads((data_dir / "midog" / "exercise_split.json").read_text())
-    for key, repaired in (("repaired", True), ("handed_out", False)):
-        split = exercise_split(repaired)
-        for part in ("training", "test"):
-            names = {f"{id_}.tiff" for id_ in getattr(split, part)}
-            assert names == set(lists[key][part])
-    tree = (data_dir / "midog" / "midog21_official_split.txt").read_text().split()
-    found: dict[str, set[str]] = {"train/": set(), "valid/": set()}
-    part = ""
-    for word in tree:
-        part = word if word in found else part
-        if word.endswith(".tiff") and int(word[:3]) <= 150:
-            found[part].add(word[:3])
-    assert set(midog21_official().training) == found["train/"]
-    assert set(midog21_official().validation) == found["valid/"]
-
-
-@pytest.mark.needs_data
-def test_the_published_lists_against_the_labels(data_dir: Path) -> None:
-    dataset = load_dataset(data_dir / "midog" / "MIDOG.json")
-    check_split(midog21_official(), dataset)
-    check_split(exercise_split(), dataset)
-    with pytest.raises(SplitError) as caught:
-        check_split(exercise_split(repaired=False), dataset)
-    assert [p.record for p in caught.value.problems] == ["training", "test"]
-    assert "40 unlabelled" in caught.value.problems[0].message
 
 
 @pytest.mark.needs_data

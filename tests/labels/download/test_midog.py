@@ -10,7 +10,7 @@ from metaphase.errors import InputError, InterruptedRunError
 from metaphase.labels.download import midog as module
 from metaphase.labels.download.http import Fetcher
 from metaphase.labels.download.midog import DownloadProgress, download
-from metaphase.labels.download.records import RECORDS, RemoteFile, chosen_files, list_files
+from metaphase.labels.download.records import RemoteFile
 from tests.labels.server import Site, serve
 
 BIG = bytes(range(256)) * 4000
@@ -252,54 +252,3 @@ def test_articles_whose_titles_tell_nothing_are_asked(
     site.titles = dict.fromkeys(site.files, "MIDOG++")
     done = get(site, tmp_path, fetcher, "midogpp", scanners=["Hamamatsu XR"])
     assert done.fetched == ("001.tiff", "MIDOG.json")
-
-
-GOOD = {"key": "001.tiff", "size": 1, "checksum": "md5:" + "0" * 32, "links": {"self": "https://a"}}
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        {"files": [GOOD]},
-        {"entries": [GOOD]},
-        {"files": {"entries": {"001.tiff": GOOD}}},
-        {"files": [{**GOOD, "links": {}}]},
-        [GOOD],
-    ],
-)
-def test_forms_of_a_records_answer(answer: object) -> None:
-    (file,) = list_files(RECORDS["midog21"], lambda url: answer)
-    assert (file.name, file.size, file.md5) == ("001.tiff", 1, "0" * 32)
-    assert file.url.startswith("https://")
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"key": "../001.tiff"},
-        {"key": ".bashrc"},
-        {"key": "a\\001.tiff"},
-        {"links": {"self": "file:///etc/passwd"}},
-        {"size": "many"},
-        {"checksum": "sha1:1"},
-    ],
-)
-def test_what_a_record_says_is_checked(change: dict[str, object]) -> None:
-    with pytest.raises(InputError, match="does not give name, address, size and md5"):
-        list_files(RECORDS["midog21"], lambda url: {"files": [{**GOOD, **change}]})
-
-
-@pytest.mark.parametrize("answer", [None, [], {}, {"files": 3}, ["x"]])
-def test_answers_that_are_not_understood(answer: object) -> None:
-    with pytest.raises(InputError):
-        list_files(RECORDS["midog21"], lambda url: answer)
-
-
-def test_which_files_are_wanted() -> None:
-    wanted = chosen_files(("Aperio CS2",), ("canine cutaneous mast cell tumor",))
-    assert wanted("300.tiff")
-    assert not wanted("101.tiff")
-    assert not wanted("700.tiff")
-    assert wanted("MIDOG++.json")
-    assert not wanted("paper.pdf")
-    assert chosen_files()("700.tiff"), "without a choice, also images nobody knows of"

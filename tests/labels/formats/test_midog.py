@@ -7,7 +7,6 @@ import pytest
 
 from metaphase.errors import LabelError
 from metaphase.figures import Label
-from metaphase.labels.formats.midogfacts import FACTS, facts_of, number_of
 from metaphase.labels.read import load_dataset, read_labels
 from tests.labels.files import image, mark, write_coco
 
@@ -88,22 +87,6 @@ def test_another_table_is_refused(tmp_path: Path, midog: Path, text: str, said: 
     table.write_text(text)
     with pytest.raises(LabelError, match=said):
         load_dataset(midog, cases=table)
-
-
-def test_facts_do_not_overlap_and_leave_no_gap() -> None:
-    numbers = [n for facts in FACTS for n in range(facts.first, facts.last + 1)]
-    assert numbers == list(range(1, 554))
-    assert [n for n in numbers if not (facts_of(f"{n:03d}") or FACTS[0]).labelled] == list(
-        range(151, 201)
-    )
-
-
-@pytest.mark.parametrize(
-    ("name", "number"),
-    [("001.tiff", 1), ("553.tif", 553), ("001", 1), ("A001.tiff", None), ("1.tiff", None)],
-)
-def test_numbers_of_names(name: str, number: int | None) -> None:
-    assert number_of(name) == number
 
 
 @pytest.mark.needs_data
