@@ -22,10 +22,9 @@ import distributed
 
 from metaphase.cli import main
 from metaphase.detection import daskexecutor, dasktasks
-from metaphase.detection.dasktasks import WorkerSetup
 from metaphase.detection.plan import Settings, make_plan
 from metaphase.detectionfile import load_detections
-from metaphase.errors import InputError, MetaphaseError, MissingExtraError, Problem, SlideError
+from metaphase.errors import InputError, MissingExtraError, Problem, SlideError
 from metaphase.models.modelfile import load_model
 from metaphase.slides.open import open_slide
 from tests.detection.scenes import DotSlide
@@ -287,37 +286,6 @@ def test_trouble_at_a_worker_is_tried_again_and_then_told(
     reasons = (tmp_path / "two" / "failures.csv").read_text()
     assert "went away for a moment" in reasons
     assert "by the same paths" in reasons
-
-
-def test_workers_that_would_round_differently_are_refused(model):
-    known = load_model(model)
-    here = WorkerSetup(str(model), known.id, "onnx", 1)
-    name, _, precision = dasktasks.describe_runtime(here)
-    assert precision == "fp32"
-    for change, message in (
-        ({"runtime": "openvino 1 cpu"}, name),
-        ({"metaphase": "0.0.1", "threads": 2}, "0.0.1"),
-        ({"model_id": "another"}, "another"),
-    ):
-        with pytest.raises(MetaphaseError, match="install the same"):
-            dasktasks.open_model(WorkerSetup(**{**vars(here), **change}))
-        with pytest.raises(MetaphaseError, match=message):
-            dasktasks.open_model(WorkerSetup(**{**vars(here), **change}))
-
-
-def test_the_first_worker_settles_the_precision(model, monkeypatch):
-    pytest.importorskip("openvino")
-    monkeypatch.setattr(dasktasks, "_opened", {})
-    known = load_model(model)
-    here = WorkerSetup(str(model), known.id, "auto", 1)
-    name, _, precision = dasktasks.describe_runtime(here)
-    opened = dict(dasktasks._opened)
-    settled = WorkerSetup(**{**vars(here), "runtime": name, "precision": precision})
-    _, runtime = dasktasks.open_model(settled)
-    assert runtime.precision == precision
-    assert dasktasks._opened == opened  # not opened again
-    other = WorkerSetup(**{**vars(here), "precision": "fp32"})
-    assert dasktasks.open_model(other)[1].precision == "fp32"
 
 
 def test_a_block_is_sent_small(images, model):

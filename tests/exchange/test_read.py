@@ -10,12 +10,11 @@ from metaphase.errors import DetectionsError, LabelError
 from metaphase.exchange import coco, csv, dicom, grandchallenge, qupath, sliderunner
 from metaphase.exchange.importedfile import ImageFacts
 from metaphase.exchange.read import kind_of, read_detections
-from metaphase.figures import Detections, Figure, Label
+from metaphase.figures import Detections, Label
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.labels.read import load_dataset
 from metaphase.provenance import Provenance
 from metaphase.qupath.bounds import bounds_offset
-from tests.exchange.cocofiles import write_ground_truth, write_results
 
 
 def records(error):
@@ -108,58 +107,6 @@ def test_csv_that_is_none(tmp_path):
         path.write_bytes(content)
         with pytest.raises(DetectionsError):
             csv.read(path, ImageFacts(0.25))
-
-
-def coco_file(path, **changes):
-    data = {
-        "images": [{"id": 1, "file_name": "a.tiff"}],
-        "categories": [{"id": 1, "name": "mitotic figure"}, {"id": 9, "name": "cat"}],
-        "annotations": [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 10, 10], "score": 0.5}],
-    }
-    path.write_text(json.dumps(data | changes))
-    return path
-
-
-def test_coco_results_find_their_names_in_the_ground_truth(tmp_path):
-    truth = coco_file(tmp_path / "truth.json")
-    made = Provenance("a.tiff", 100, 100, 0.25)
-    found = Detections([40], [50], [0.5], provenance=made)
-    write_results({"a": found}, tmp_path / "r.json", {"a": 1})
-    assert kind_of(tmp_path / "r.json") == "coco"
-    ((name, some),) = read_detections(tmp_path / "r.json", mpp=0.25, truth=truth).items()
-    assert (name, some.points.tolist()) == ("a", [[40, 50]])
-    assert list(read_detections(tmp_path / "r.json", mpp=0.25)) == ["1"]
-
-
-def test_coco_names_every_bad_annotation(tmp_path):
-    good = {"image_id": 1, "category_id": 1, "bbox": [0, 0, 10, 10]}
-    bad = [
-        good | {"bbox": [1, 2]},
-        good | {"bbox": [1, 2, "x", 3]},
-        good | {"image_id": 5},
-        good | {"category_id": 9},
-        good | {"score": -1},
-        3,
-    ]
-    path = coco_file(tmp_path / "d.json", annotations=[good, *bad])
-    with pytest.raises(DetectionsError) as error:
-        coco.read(path, ImageFacts(0.25))
-    assert records(error) == [f"annotation {i}" for i in range(2, 8)]
-
-
-def test_coco_ground_truth_is_read_as_labels(tmp_path):
-    from metaphase.labels.read import load_dataset
-
-    figures = (
-        Figure("1", 30, 40, Label.MITOTIC, (5, 15, 55, 65)),
-        Figure("2", 100, 100, Label.HARD_NEGATIVE),
-    )
-    dataset = Dataset([Case("a", mpp=0.25, figures=figures, width_px=200, height_px=200)])
-    write_ground_truth(dataset, tmp_path / "t.json")
-    back = load_dataset(tmp_path / "t.json", kind="coco")["a"]
-    assert [(f.x_px, f.y_px, f.label) for f in back.figures] == [
-        (f.x_px, f.y_px, f.label) for f in figures
-    ]
 
 
 def test_qupath_older_and_other_forms(tmp_path):

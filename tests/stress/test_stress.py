@@ -75,7 +75,7 @@ def test_a_sweep_is_written_and_goes_on(scene) -> None:  # type: ignore[no-untyp
     shifts = {"brightness": 0.2}
     told: list[int] = []
     points = work.stress(
-        model, dataset, out, sweeps=sweeps, shifts=shifts, tell=lambda w, d, t: told.append(d)
+        model, dataset, out, sweeps=sweeps, shifts=shifts, progress=lambda w, d, t: told.append(d)
     )
     assert told[-1] == len(points)
     same = {(p.f1, p.count) for p in points if p.shift == 0}
