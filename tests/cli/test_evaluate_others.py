@@ -16,6 +16,7 @@ from metaphase.exchange import coco, csv, grandchallenge, qupath, sliderunner
 from metaphase.figures import Label
 from metaphase.labels.read import load_dataset
 from tests.evaluation.scenes import found
+from tests.exchange.cocofiles import write_ground_truth, write_results
 
 FIGURES = """case,x_px,y_px,label
 a,100,100,mitotic figure
@@ -148,10 +149,10 @@ def test_a_file_without_a_threshold_counts_whole_and_says_so(labels, theirs, tmp
 
 def test_bare_coco_results_take_their_image_ids_from_the_labels(labels, theirs, tmp_path):
     truth = tmp_path / "truth.json"
-    coco.write_ground_truth(load_dataset(labels), truth)
+    write_ground_truth(load_dataset(labels), truth)
     ids = {row["file_name"]: row["id"] for row in json.loads(truth.read_text())["images"]}
     results = tmp_path / "results.json"
-    coco.write_results(theirs, results, {name: ids[name] for name in theirs})
+    write_results(theirs, results, {name: ids[name] for name in theirs})
     data, _ = run(results, truth, tmp_path, "--threshold", 0.5)
     assert counts(data) == COUNTS
     data, _ = run(results, labels, tmp_path, "--threshold", 0.5, "--truth", truth)

@@ -68,7 +68,8 @@ def slow() -> None:
         print("cleaning", flush=True)
         time.sleep(60 if "hangs" in sys.argv else 0)
 sys.modules["slow_command"] = types.SimpleNamespace(app=app)
-cli.COMMANDS = {"slow": ("slow_command", "Sleep.")}
+cli.COMMANDS.clear()
+cli.COMMANDS["slow"] = ("slow_command", "Sleep.")
 hangs = "hangs" in sys.argv
 sys.argv[1:] = ["slow"]
 if hangs:

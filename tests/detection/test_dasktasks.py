@@ -74,7 +74,9 @@ def test_the_first_worker_settles_the_precision(model):
 
 
 def test_the_model_is_opened_once(setup):
-    assert dasktasks.open_model(setup) is dasktasks.open_model(setup)
+    first, second = dasktasks.open_model(setup), dasktasks.open_model(setup)
+    assert first[0] is second[0]
+    assert first[1] is second[1]
     name, batch, precision = dasktasks.describe_runtime(setup)
     runtime = dasktasks.open_model(setup)[1]
     assert (name, batch, precision) == (runtime.name, runtime.batch, "fp32")

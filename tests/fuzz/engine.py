@@ -107,8 +107,17 @@ def _save(target: Target, folder: Path, failures: Path) -> Path | None:
     return saved
 
 
+def _mapped() -> int:
+    """Return the bytes of address space in use: libraries such as PyTorch map many of them."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * resource.getpagesize()
+
+
 def _child(loop: Callable[..., None], target: Target, folder: Path, *rest: Any) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_AS, (_mapped() + MEMORY_LIMIT, resource.RLIM_INFINITY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     warnings.simplefilter("error")
     logging.disable()

@@ -112,7 +112,7 @@ def test_what_cannot_be_done_is_told(tmp_path: Path, model: Model, images: Path)
         adaptation("x")
     with pytest.raises(RecipeError, match="not a known key"):
         adaptation("adabn", ["sure=1"])
-    with pytest.raises(ModelFileError, match="is the folder of the model itself"):
+    with pytest.raises(ModelFileError, match="is the model itself"):
         adapt_model(model, unlabelled(images), model.folder, small("adabn"))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from metaphase.errors import InputError  # noqa: E402
+from metaphase.errors import InputError, OutputError  # noqa: E402
 from metaphase.training.fit.checkpoints import (  # noqa: E402
     CheckpointFiles,
     DamagedCheckpointError,
@@ -55,7 +55,7 @@ def test_a_failure_while_writing_leaves_what_was_there(
         raise OSError(28, "no space left on device")
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(OutputError, match="No space left"):
         save(run, 1)
     assert read_checkpoint(run.last_checkpoint)["epoch"] == 0
     assert len(list(run.checkpoints.iterdir())) == 1
