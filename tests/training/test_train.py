@@ -211,20 +211,25 @@ def test_a_planted_checkpoint_is_refused_and_runs_nothing(tmp_path: Path, name: 
 def test_a_checkpoint_that_is_cut_off_changes_nothing_in_the_end(
     trained: Path, tmp_path: Path, previous: bool
 ) -> None:
-    """The run is resumed from the one before, or anew."""
+    """The run is resumed from the one before, or anew. It stays where it is: in another folder,
+    Lightning does not go on with the best checkpoint so far."""
     recipe = load_recipe(trained / "data" / "recipe.toml")
-    run = tmp_path / "run"
-    shutil.copytree(trained / "run", run)
-    shutil.rmtree(run / "model")
-    shutil.rmtree(run / "detections")
-    last = run / "checkpoints" / "last.ckpt"
-    last.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
-    if not previous:
-        (run / "checkpoints" / "previous.ckpt").write_bytes(b"")
-    train(recipe, out=run, show=False)
-    assert (run / "metrics.csv").read_text() == (trained / "run" / "metrics.csv").read_text()
-    expected = weights(trained / "run")
-    assert all(torch.equal(w, expected[name]) for name, w in weights(run).items())
+    run, kept = trained / "run", tmp_path / "kept"
+    shutil.copytree(run, kept)
+    try:
+        shutil.rmtree(run / "model")
+        shutil.rmtree(run / "detections")
+        last = run / "checkpoints" / "last.ckpt"
+        last.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
+        if not previous:
+            (run / "checkpoints" / "previous.ckpt").write_bytes(b"")
+        train(recipe, out=run, show=False)
+        assert (run / "metrics.csv").read_text() == (kept / "metrics.csv").read_text()
+        expected = weights(kept)
+        assert all(torch.equal(w, expected[name]) for name, w in weights(run).items())
+    finally:
+        shutil.rmtree(run)
+        shutil.copytree(kept, run)
 
 
 def test_two_trainings_into_one_folder_are_refused(tmp_path: Path) -> None:
