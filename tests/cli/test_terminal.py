@@ -61,8 +61,8 @@ import metaphase.cli as cli
 app = typer.Typer(add_completion=False)
 @app.command()
 def slow() -> None:
-    print("ready", flush=True)
     try:
+        print("ready", flush=True)
         time.sleep(60)
     finally:
         print("cleaning", flush=True)
