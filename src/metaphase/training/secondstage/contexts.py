@@ -24,6 +24,7 @@ from metaphase.errors import RecipeError
 from metaphase.figures import Figure, Label
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.models.card import InputSpec
+from metaphase.radii import MATCH_RADIUS_UM
 from metaphase.slides.array import ArraySlide
 from metaphase.slides.mpp import MppHints
 from metaphase.slides.open import open_case
@@ -35,8 +36,6 @@ from metaphase.training.recipe.sections import SecondStage
 
 CONTEXT_WINDOWS = 2.0
 """Side of a context in windows: a window of any rotation, scale and shift lies inside."""
-NEAR_FIGURE_UM = 7.5
-"""A candidate this near to a labelled place is not a false candidate."""
 CROP_RIM_UM = 6.0
 """Places of crops keep this far from the crop's sides."""
 _TRIES = 40
@@ -171,13 +170,14 @@ def _add_region(
     at = Origin(case.domain("scanner"), case.domain("group"), crop=False)
     collector.add_figures(slide, case.figures, np.zeros(2), at)
     places = as_points([(f.x_px, f.y_px) for f in case.figures])
-    candidates = away_from(places, as_points(candidates), slide.mpp, NEAR_FIGURE_UM)
+    # What matches a labelled place in scoring is no false candidate.
+    candidates = away_from(places, as_points(candidates), slide.mpp, MATCH_RADIUS_UM)
     area_mm2 = slide.width_px * slide.height_px * slide.mpp**2 / 1e6
     most = int(np.ceil(collector.settings.candidates_per_mm2 * area_mm2))
     collector.add(slide, candidates[:most], 0.0, Kind.CANDIDATE, at)
     count = int(np.ceil(collector.settings.random_per_mm2 * area_mm2))
     drawn = rng.uniform([0, 0], [slide.width_px, slide.height_px], (count, 2))
-    drawn = away_from(places, drawn, slide.mpp, NEAR_FIGURE_UM)
+    drawn = away_from(places, drawn, slide.mpp, MATCH_RADIUS_UM)
     collector.add(slide, drawn, 0.0, Kind.RANDOM, at)
 
 
