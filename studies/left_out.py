@@ -33,6 +33,7 @@ from metaphase.models.modelfile import load_model
 from metaphase.training.data.heldout import exclude_crops
 from metaphase.training.data.sources import region_cases
 from metaphase.training.fit.thresholdselection import detect_cases
+from metaphase.training.recipe.caselists import expand_lists
 from metaphase.training.recipe.recipe import Recipe, load_recipe
 from metaphase.training.train import train
 from studies.leftoutfolds import (
@@ -183,7 +184,7 @@ def main() -> None:
     parser.add_argument("--sources", nargs="*", default=list(REGIONS), help="with --model")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    recipe = exclude_crops(load_recipe(given.recipe), given.hold_out)
+    recipe = exclude_crops(load_recipe(given.recipe), expand_lists(given.hold_out))
     regions = grouped_by_slide(region_cases(recipe))
     if given.model:
         cases = regions.where(lambda case: case.id.partition("/")[0] in given.sources)

@@ -5,10 +5,18 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from metaphase.models.options import Backbone, CompactOptions, RetinaNetOptions, WindowOptions
+from metaphase.models.options import (
+    Backbone,
+    CompactOptions,
+    EnsembleOptions,
+    RetinaNetOptions,
+    WindowOptions,
+)
 
 
-@pytest.mark.parametrize("options", [CompactOptions, RetinaNetOptions, WindowOptions])
+@pytest.mark.parametrize(
+    "options", [CompactOptions, EnsembleOptions, RetinaNetOptions, WindowOptions]
+)
 def test_every_option_has_a_default_and_a_description(options: type[BaseModel]) -> None:
     assert options()
     for name, field in options.model_fields.items():
@@ -22,6 +30,8 @@ def test_every_option_has_a_default_and_a_description(options: type[BaseModel]) 
         (CompactOptions, {"tile_px": 500}),
         (CompactOptions, {"head": "points"}),
         (CompactOptions, {"sigma_um": 0.0}),
+        (CompactOptions, {"strides": (16, 32)}),
+        (CompactOptions, {"strides": (8, 32)}),
         (WindowOptions, {"tile_px": 90}),
         (WindowOptions, {"strides": ()}),
         (WindowOptions, {"strides": (64,)}),

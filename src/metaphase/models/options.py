@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from metaphase.models.card import Strict
 
@@ -33,6 +33,11 @@ class CompactOptions(Strict):
     trainable_backbone_layers: int = Field(
         5, ge=0, le=5, description="Stages of the backbone that are trained, from the last."
     )
+    strides: tuple[Literal[8, 16, 32], ...] = Field(
+        (8, 16, 32),
+        min_length=1,
+        description="Strides of the backbone's features that the pyramid merges; 8 is among them.",
+    )
     width: int = Field(96, ge=8, le=2048, description="Channels of the pyramid and the head.")
     depth: int = Field(2, ge=0, le=8, description="3x3 layers before the output maps.")
     head: Literal["centre", "anchors"] = Field(
@@ -55,6 +60,13 @@ class CompactOptions(Strict):
     )
     dropout: float = Field(0.1, ge=0, lt=1, description="Channel dropout before the output maps.")
 
+    @field_validator("strides")
+    @classmethod
+    def _strides_follow_each_other(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if value != (8, 16, 32)[: len(value)]:
+            raise ValueError("(8,), (8, 16) or (8, 16, 32)")
+        return value
+
 
 class WindowOptions(Strict):
     """EfficientNet-Lite on a small window, for one answer: is a mitotic figure in its middle?"""
@@ -74,6 +86,44 @@ class WindowOptions(Strict):
         3, ge=0, le=5, description="Stages of the backbone that are trained, from the last."
     )
     dropout: float = Field(0.3, ge=0, lt=1, description="Dropout before the last layer.")
+
+
+class Member(Strict):
+    """What one network of an ensemble sees: the middle of the window, resized."""
+
+    crop_px: int = Field(gt=0, le=1024, multiple_of=2, description="Side of the part, px.")
+    tile_px: int = Field(
+        gt=0, le=1024, multiple_of=16, description="Side to which the part is resized, px."
+    )
+
+
+def _as_in_a_window(name: str) -> Any:
+    field = WindowOptions.model_fields[name]
+    return Field(field.default, description=field.description)
+
+
+class EnsembleOptions(Strict):
+    """EfficientNet-Lite on several parts of a window; the logits are averaged."""
+
+    mpp: float = Field(0.25, ge=0.01, le=100, description="Resolution of the window, um/px.")
+    tile_px: int = Field(112, gt=0, le=1024, multiple_of=16, description="Side of the window, px.")
+    members: tuple[Member, ...] = Field(
+        (Member(crop_px=112, tile_px=96), Member(crop_px=64, tile_px=96)),
+        min_length=1,
+        max_length=8,
+        description="What each network sees.",
+    )
+    strides: tuple[Literal[8, 16, 32], ...] = _as_in_a_window("strides")
+    backbone: Backbone = _as_in_a_window("backbone")
+    weights: str = _as_in_a_window("weights")
+    trainable_backbone_layers: int = _as_in_a_window("trainable_backbone_layers")
+    dropout: float = _as_in_a_window("dropout")
+
+    @model_validator(mode="after")
+    def _parts_lie_inside(self) -> Self:
+        if any(member.crop_px > self.tile_px for member in self.members):
+            raise ValueError("members: a part is larger than the window")
+        return self
 
 
 class RetinaNetOptions(Strict):

@@ -86,15 +86,13 @@ class RunFolder:
         """The state with the best validation."""
         return self.checkpoints / "best.ckpt"
 
-    @property
-    def second_stage_checkpoint(self) -> Path:
-        """The state of the second stage's training."""
-        return self.checkpoints / "second.ckpt"
+    def second_stage_checkpoint(self, member: int = 0) -> Path:
+        """The state of the training of a network of the second stage."""
+        return self.checkpoints / f"{_second(member)}.ckpt"
 
-    @property
-    def second_stage_metrics(self) -> Path:
-        """The curve of the second stage."""
-        return self.path / "second.csv"
+    def second_stage_metrics(self, member: int = 0) -> Path:
+        """The curve of a network of the second stage."""
+        return self.path / f"{_second(member)}.csv"
 
     @property
     def candidates(self) -> Path:
@@ -155,3 +153,7 @@ class CrossValidationFolder:
         """The run of the fold that leaves ``name`` out."""
         safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
         return RunFolder(self.path / safe)
+
+
+def _second(member: int) -> str:
+    return f"second-{member + 1}" if member else "second"

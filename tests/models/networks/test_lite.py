@@ -9,7 +9,7 @@ from torch import nn
 
 from metaphase.errors import MissingExtraError, ModelFileError
 from metaphase.models.networks import build_network
-from metaphase.models.networks.lite import LITE_NORMALISATION, efficientnet_lite
+from metaphase.models.networks.lite import LITE_NORMALISATION, efficientnet_lite, levels_of
 from tests.models.networks.scenes import COMPACT, tiles
 
 
@@ -28,6 +28,16 @@ def test_levels_have_the_strides_they_stand_for(body: nn.Module, images: torch.T
     every = efficientnet_lite("efficientnet_lite0", "none", trainable=5, levels=(0, 1, 2, 3, 4))
     assert every.feature_info.reduction() == [2, 4, 8, 16, 32]
     assert [f.shape[1] for f in every(images)] == every.feature_info.channels()
+
+
+def test_stages_beyond_the_last_level_are_not_kept(images: torch.Tensor) -> None:
+    """A network that uses stride 16 alone has a quarter of the weights."""
+    whole = efficientnet_lite("efficientnet_lite0", "imagenet", trainable=3)
+    part = efficientnet_lite("efficientnet_lite0", "imagenet", trainable=3, levels=levels_of([16]))
+    count = [sum(p.numel() for p in body.parameters()) for body in (whole, part)]
+    assert count[1] < 0.3 * count[0]
+    with torch.no_grad():
+        torch.testing.assert_close(part.eval()(images)[0], whole.eval()(images)[1])
 
 
 def test_pixels_are_scaled_as_the_published_weights_were_trained() -> None:

@@ -71,6 +71,40 @@ def test_a_run_looks_twice_and_goes_on_where_it_stopped(
         assert torch.equal(value, weights(parts)[name]), name
 
 
+MEMBERS = (
+    "second_stage.windows=32",
+    "second_stage.members=[{window_um=8, window_px=48}, {window_um=6, window_px=32}]",
+    "second_stage.strides=[16]",
+)
+
+
+@pytest.mark.slow
+def test_members_are_trained_one_after_the_other(tmp_path: Path) -> None:
+    recipe = dots_recipe(tmp_path / "data", *SMALL, *MEMBERS)
+    run = train(recipe, out=tmp_path / "run", show=False)
+    second = load_model(run / "model").second_stage
+    assert second is not None
+    assert second.card.network == "ensemble"
+    assert second.card.input.tile_px == 32
+    state = load_network(second).state_dict()
+    first, other = (state[f"members.{n}.score.bias"] for n in (0, 1))
+    assert not torch.equal(first, other)
+    assert (run / "second.csv").is_file()
+    assert (run / "second-2.csv").is_file()
+    found = detect(tmp_path / "data" / "images" / "case3.png", load_model(run / "model"), mpp=0.25)
+    assert found.provenance.threshold >= 0
+
+
+def test_options_of_members_are_parts_of_the_window(tmp_path: Path) -> None:
+    recipe = dots_recipe(tmp_path / "data", *SMALL, *MEMBERS)
+    options = room.network_options(recipe)
+    assert options["members"] == [
+        {"crop_px": 32, "tile_px": 48},
+        {"crop_px": 24, "tile_px": 32},
+    ]
+    build_network("ensemble", options)
+
+
 @pytest.mark.parametrize(
     ("overrides", "weights"),
     [

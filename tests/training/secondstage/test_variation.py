@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from metaphase.models.card import InputSpec
 from metaphase.training.patches.scannerfilters import SIDE, ScannerFilters
 from metaphase.training.recipe.sections import Augment, Scanner, SecondStage
 from metaphase.training.secondstage.contexts import Contexts, Kind, Origin
 from metaphase.training.secondstage.variation import Colours, Variation
 
 CONTEXT, WINDOW = 64, 32
+WINDOW_SPEC = InputSpec(mpp=0.25, tile_px=WINDOW, margin_px=0, multiple_px=WINDOW)
 STILL = Augment(strength=0.0, symmetries=False, mpp_jitter=0.0)
 
 
@@ -28,7 +30,7 @@ def some(n: int = 6) -> Contexts:
 
 def vary(contexts: Contexts, augment: Augment, seed: int = 0, jitter_um: float = 0.0) -> np.ndarray:
     settings = SecondStage(window_px=WINDOW, window_um=8.0, jitter_um=jitter_um)
-    variation = Variation(Colours.of(contexts), augment, settings, mpp=0.25)
+    variation = Variation(Colours.of(contexts), augment, settings, mpp=0.25, window=WINDOW_SPEC)
     generator = torch.Generator().manual_seed(seed)
     return variation(contexts.pixels, contexts.origin, generator).numpy()
 
@@ -107,6 +109,7 @@ def test_windows_of_chosen_scanners_are_translated_a_part_of_the_way(tmp_path: P
         STILL.model_copy(update={"scanner": scanner}),
         settings,
         mpp=0.25,
+        window=WINDOW_SPEC,
         origins=contexts.origins,
     )
     windows = variation(contexts.pixels, contexts.origin, torch.Generator().manual_seed(0))
@@ -115,3 +118,16 @@ def test_windows_of_chosen_scanners_are_translated_a_part_of_the_way(tmp_path: P
     assert (change[:20] > 0).all()
     assert (change[:20] <= 40.01).all()
     assert np.ptp(change[:20]) > 10
+
+
+def test_a_member_sees_its_own_part_at_its_own_resolution() -> None:
+    """Half of the middle, twice as fine: each pixel of the context is four of the window."""
+    contexts = some()
+    contexts.pixels[:] = 200
+    contexts.pixels[:, 28:36, 28:36] = 20
+    spec = InputSpec(mpp=0.125, tile_px=32, margin_px=0, multiple_px=32)
+    settings = SecondStage(window_px=WINDOW, window_um=8.0, jitter_um=0.0)
+    variation = Variation(Colours.of(contexts), STILL, settings, mpp=0.25, window=spec)
+    windows = variation(contexts.pixels, contexts.origin, torch.Generator().manual_seed(0)).numpy()
+    assert windows.shape[1:3] == (32, 32)
+    assert (windows < 110).mean() == pytest.approx(0.25, abs=0.01)

@@ -9,9 +9,15 @@ from metaphase.errors import RecipeError
 from metaphase.figures import Label
 from metaphase.models.networks.base import Network, Target
 from metaphase.models.networks.compact import CompactNetwork
+from metaphase.models.networks.ensemble import EnsembleNetwork
 from metaphase.models.networks.retinanet import RetinaNetNetwork
 from metaphase.models.networks.window import WindowNetwork
-from metaphase.models.options import CompactOptions, RetinaNetOptions, WindowOptions
+from metaphase.models.options import (
+    CompactOptions,
+    EnsembleOptions,
+    RetinaNetOptions,
+    WindowOptions,
+)
 
 __all__ = ["KINDS", "Network", "Target", "build_network"]
 
@@ -19,6 +25,7 @@ KINDS: dict[str, tuple[Callable[[Any, tuple[Label, ...]], Network], type[Any]]] 
     "compact": (CompactNetwork, CompactOptions),
     "retinanet_resnet50_fpn_v2": (RetinaNetNetwork, RetinaNetOptions),
     "window": (WindowNetwork, WindowOptions),
+    "ensemble": (EnsembleNetwork, EnsembleOptions),
 }
 
 

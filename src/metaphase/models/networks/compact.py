@@ -13,14 +13,14 @@ from metaphase.figures import Label
 from metaphase.models.card import InputSpec
 from metaphase.models.networks.base import Network, Target
 from metaphase.models.networks.heads import HEADS
-from metaphase.models.networks.lite import LITE_NORMALISATION, efficientnet_lite
+from metaphase.models.networks.lite import LITE_NORMALISATION, efficientnet_lite, levels_of
 from metaphase.models.options import CompactOptions
 
 _PRIOR = 0.01  # score of an untrained cell (Lin et al. 2017): keeps the first steps calm
 
 
 class CompactNetwork(Network):
-    """EfficientNet-Lite features at strides 8, 16, 32, merged to one map at stride 8."""
+    """EfficientNet-Lite features, at strides 8, 16, 32 or fewer, merged to one map at stride 8."""
 
     kind = "compact"
 
@@ -40,7 +40,10 @@ class CompactNetwork(Network):
         self.settings = options
         self.meaning = meaning
         self.body = efficientnet_lite(
-            options.backbone, options.weights, trainable=options.trainable_backbone_layers
+            options.backbone,
+            options.weights,
+            trainable=options.trainable_backbone_layers,
+            levels=levels_of(options.strides),
         )
         channels = self.body.feature_info.channels()
         self.lateral = nn.ModuleList(_Conv(c, options.width, 1) for c in channels)

@@ -6,6 +6,7 @@ Swish, so that it is fast on a CPU and keeps its accuracy in int8.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,8 @@ def efficientnet_lite(
     )
     if weights != "none":
         _load(body, _imagenet_file(backbone) if weights == "imagenet" else Path(weights), backbone)
+    # Stages beyond the last level would be computed, and kept in the model file, for nothing.
+    del body.blocks[max(body._stage_out_idx) :]
     frozen = tuple(name for stage in _STAGES[: len(_STAGES) - trainable] for name in stage)
     for name, parameter in body.named_parameters():
         if name.startswith(frozen):
@@ -74,6 +77,11 @@ def efficientnet_lite(
         if type(module) is nn.Conv2d and module.groups == module.in_channels > 1:
             module.__class__ = _Depthwise
     return body
+
+
+def levels_of(strides: Iterable[int]) -> tuple[int, ...]:
+    """Return the levels of some strides, finest first."""
+    return tuple(stride.bit_length() - 2 for stride in sorted(strides))
 
 
 def _load(body: Any, path: Path, backbone: Backbone) -> None:

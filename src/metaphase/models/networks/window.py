@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from metaphase.figures import Label
 from metaphase.models.card import HeadSpec, InputSpec, Level
 from metaphase.models.networks.base import Network, Target
-from metaphase.models.networks.lite import LITE_NORMALISATION, efficientnet_lite
+from metaphase.models.networks.lite import LITE_NORMALISATION, efficientnet_lite, levels_of
 from metaphase.models.options import WindowOptions
 
 _SMOOTHING = 0.025
@@ -44,7 +44,7 @@ class WindowNetwork(Network):
             options.backbone,
             options.weights,
             trainable=options.trainable_backbone_layers,
-            levels=tuple(stride.bit_length() - 2 for stride in sorted(options.strides)),
+            levels=levels_of(options.strides),
         )
         self.dropout = nn.Dropout(options.dropout)
         self.score = nn.Conv2d(sum(self.body.feature_info.channels()), len(classes), 1)

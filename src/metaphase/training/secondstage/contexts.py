@@ -1,6 +1,6 @@
 """Everything that the second stage learns from, cut out once and kept in memory.
 
-A context is the square around a place, twice as wide as the window that the network sees. Windows
+A context is the square around a place, larger than the window that the network sees. Windows
 are drawn from it rotated, scaled and shifted, so that no image is read while the network trains.
 
 The places are the labelled figures, the labelled hard negatives, the false candidates of the
@@ -34,8 +34,9 @@ from metaphase.training.patches.picture import valid_part
 from metaphase.training.patches.sampling import CONTEXTS, rng_for
 from metaphase.training.recipe.sections import SecondStage
 
-CONTEXT_WINDOWS = 2.0
-"""Side of a context in windows: a window of any rotation, scale and shift lies inside."""
+CONTEXT_WINDOWS = 1.75
+"""Side of a context in windows: a window that is rotated by 45 degrees, a tenth larger and shifted
+by a tenth of its side lies inside."""
 CROP_RIM_UM = 6.0
 """Places of crops keep this far from the crop's sides."""
 _TRIES = 40

@@ -26,6 +26,7 @@ from metaphase.files import whole_file, write_text
 from metaphase.labels.dataset import Dataset
 from metaphase.models.modelfile import Model
 from metaphase.models.networks import Network, build_network
+from metaphase.models.networks.ensemble import EnsembleNetwork
 from metaphase.training.data.trainingdata import TrainingData
 from metaphase.training.fit.checkpoints import DamagedCheckpointError, read_checkpoint
 from metaphase.training.fit.optimiser import make_optimiser
@@ -41,6 +42,8 @@ from metaphase.training.secondstage.variation import Colours, Variation
 
 _EVERY = 25
 """Steps between two rows of the log."""
+_MEMBER_SEEDS = 1_000_000
+"""Between the seeds of two members: more than the steps of a training."""
 CHECKPOINT_STEPS = 100
 """Steps between two checkpoints."""
 
@@ -55,7 +58,8 @@ def train_second_stage(
     """
     settings = _settings(recipe)
     torch.manual_seed(recipe.seed)
-    network = build_network("window", network_options(recipe), (Label.MITOTIC,))
+    kind = "ensemble" if settings.members else "window"
+    network = build_network(kind, network_options(recipe), (Label.MITOTIC,))
     contexts = collect_contexts(
         data.training,
         data.crops,
@@ -64,7 +68,27 @@ def train_second_stage(
         network.input,
         recipe.seed,
     )
-    run = SecondStageRun.start(recipe, settings, network, folder)
+    if not isinstance(network, EnsembleNetwork):
+        return _train_network(recipe, settings, network, folder, contexts, show=show)
+    for number, member in enumerate(network.members):
+        assert isinstance(member, Network)
+        network.members[number] = _train_network(
+            recipe, settings, member, folder, contexts, member=number, show=show
+        )
+    return network.eval()
+
+
+def _train_network(
+    recipe: Recipe,
+    settings: SecondStage,
+    network: Network,
+    folder: RunFolder,
+    contexts: Contexts,
+    *,
+    show: bool,
+    member: int = 0,
+) -> Network:
+    run = SecondStageRun.start(recipe, settings, network, folder, member)
     run.go(contexts, show=show)
     return run.finished()
 
@@ -74,9 +98,15 @@ def network_options(recipe: Recipe) -> dict[str, Any]:
     settings, first = _settings(recipe), recipe.network
     # Weights of another body do not fit this one.
     own = isinstance(first, CompactNetwork) and first.backbone == settings.backbone
+    mpp = settings.window_um / settings.window_px
+    parts = [
+        {"crop_px": 2 * round(part.window_um / mpp / 2), "tile_px": part.window_px}
+        for part in settings.members
+    ]
     return {
+        **({"members": parts} if parts else {}),
         "backbone": settings.backbone,
-        "mpp": settings.window_um / settings.window_px,
+        "mpp": mpp,
         "tile_px": settings.window_px,
         "strides": settings.strides,
         "dropout": settings.dropout,
@@ -112,14 +142,23 @@ class SecondStageRun:
     schedule: Any
     device: torch.device
     folder: RunFolder
+    member: int
     step: int
     rows: list[tuple[int, float, float]]
 
     @classmethod
     def start(
-        cls, recipe: Recipe, settings: SecondStage, network: Network, folder: RunFolder
+        cls,
+        recipe: Recipe,
+        settings: SecondStage,
+        network: Network,
+        folder: RunFolder,
+        member: int = 0,
     ) -> SecondStageRun:
-        """Begin a training, or resume it from its checkpoint."""
+        """Begin a training, or resume it from its checkpoint.
+
+        Members of an ensemble differ in their windows and their random numbers.
+        """
         device = torch.device("cuda" if uses_gpu(recipe.trainer) else "cpu")
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         how = Optimiser(
@@ -140,6 +179,7 @@ class SecondStageRun:
             make_schedule(optimiser, how, settings.windows // settings.batch_size),
             device,
             folder,
+            member,
             0,
             [],
         )
@@ -149,12 +189,13 @@ class SecondStageRun:
     def go(self, contexts: Contexts, *, show: bool) -> None:
         """Train to the end."""
         self.network.train()
-        sampler = BatchSampler(contexts, self.settings, self.recipe.augment, self.recipe.seed)
+        sampler = BatchSampler(contexts, self.settings, self.recipe.augment, self.seed)
         variation = Variation(
             Colours.of(contexts),
             self.recipe.augment,
             self.settings,
             mpp=contexts.mpp,
+            window=self.network.input,
             origins=contexts.origins,
         )
         columns = (
@@ -178,6 +219,11 @@ class SecondStageRun:
             console.print(f"second stage: {self.steps} steps, loss {self.rows[-1][1]:.3f}")
 
     @property
+    def seed(self) -> int:
+        """The member's own seed."""
+        return self.recipe.seed + _MEMBER_SEEDS * self.member
+
+    @property
     def steps(self) -> int:
         """Steps in all."""
         return max(1, self.settings.windows // self.settings.batch_size)
@@ -193,12 +239,12 @@ class SecondStageRun:
 
     def _generator(self) -> torch.Generator:
         """Return the random numbers of a step, the same in every run."""
-        state = np.random.SeedSequence([self.recipe.seed, self.step]).generate_state(1)
+        state = np.random.SeedSequence([self.seed, self.step]).generate_state(1)
         return torch.Generator().manual_seed(int(state[0]))
 
     def learn(self, images: torch.Tensor, target: torch.Tensor) -> None:
         """Take one step on windows [n, h, w, 3] with targets [n] from 0 to 1."""
-        torch.manual_seed(self.recipe.seed + self.step)  # dropout
+        torch.manual_seed(self.seed + self.step)  # dropout
         images, target = images.to(self.device), target.to(self.device)
         with autocast(self.recipe.trainer, self.device):
             logits = self.network(images)[0]
@@ -226,16 +272,16 @@ class SecondStageRun:
             "step": self.step,
             "rows": self.rows,
         }
-        with whole_file(self.folder.second_stage_checkpoint) as part:
+        with whole_file(self.folder.second_stage_checkpoint(self.member)) as part:
             torch.save(state, part)
         table = io.StringIO()
         writer = csv.writer(table, lineterminator="\n")
         writer.writerow(["step", "loss", "right"])
         writer.writerows((step, f"{loss:.5f}", f"{right:.4f}") for step, loss, right in self.rows)
-        write_text(self.folder.second_stage_metrics, table.getvalue())
+        write_text(self.folder.second_stage_metrics(self.member), table.getvalue())
 
     def _resume(self) -> None:
-        path = self.folder.second_stage_checkpoint
+        path = self.folder.second_stage_checkpoint(self.member)
         if not path.is_file():
             return
         try:

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from metaphase.arrays import IntArray, Pixels
+from metaphase.models.card import InputSpec
 from metaphase.training.patches.scannerfilters import SIDE, load_filters
 from metaphase.training.recipe.sections import Augment, Scanner, SecondStage
 from metaphase.training.secondstage.contexts import Contexts, Origin
@@ -84,7 +85,10 @@ class Translation:
 
 
 class Variation:
-    """Makes windows float [n, h, w, 3] in 0..255 of contexts uint8 [n, side, side, 3]."""
+    """Makes windows float [n, h, w, 3] in 0..255 of contexts uint8 [n, side, side, 3].
+
+    ``mpp`` is the resolution of the contexts; ``window`` says what the network takes.
+    """
 
     def __init__(
         self,
@@ -93,11 +97,12 @@ class Variation:
         settings: SecondStage,
         *,
         mpp: float,
+        window: InputSpec,
         origins: Sequence[Origin] = (),
     ) -> None:
         self.translation = augment.scanner and Translation(augment.scanner, origins)
         self.colours, self.augment, self.settings = colours, augment, settings
-        self.mpp, self.window_px, self.jitter_um = mpp, settings.window_px, settings.jitter_um
+        self.mpp, self.window = mpp, window
 
     def __call__(self, pixels: Pixels, origin: IntArray, generator: torch.Generator) -> Tensor:
         """Return the windows of one step."""
@@ -124,15 +129,15 @@ class Variation:
         else:
             angle, mirror = torch.zeros(draw.n), torch.ones(draw.n)
         jitter = self.augment.mpp_jitter
-        scale = torch.exp(draw(-jitter, jitter)) * self.window_px / side
-        reach = 2 * self.jitter_um / (side * self.mpp)
+        context_um = side * self.mpp
+        window_px = self.window.tile_px
+        scale = torch.exp(draw(-jitter, jitter)) * window_px * self.window.mpp / context_um
+        reach = 2 * self.settings.jitter_um / context_um
         matrix = torch.zeros(draw.n, 2, 3)
         matrix[:, 0, 0], matrix[:, 0, 1] = scale * angle.cos() * mirror, -scale * angle.sin()
         matrix[:, 1, 0], matrix[:, 1, 1] = scale * angle.sin() * mirror, scale * angle.cos()
         matrix[:, 0, 2], matrix[:, 1, 2] = draw(-reach, reach), draw(-reach, reach)
-        grid = F.affine_grid(
-            matrix, [draw.n, 3, self.window_px, self.window_px], align_corners=False
-        )
+        grid = F.affine_grid(matrix, [draw.n, 3, window_px, window_px], align_corners=False)
         return F.grid_sample(
             images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
         )

@@ -51,6 +51,8 @@ def test_a_detector_that_exists_is_named_from_the_recipe() -> None:
         ("window_px", 90),  # no multiple of the coarsest stride
         ("window_px", 16),
         ("window_um", 0.0),
+        ("members", ({"window_um": 21, "window_px": 80},)),
+        ("members", ({"window_um": 10, "window_px": 90},)),
         ("strides", ()),
         ("strides", (4,)),
         ("figures", 0.0),

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from metaphase.models.options import Backbone, WindowOptions
 from metaphase.training.recipe.sections.base import RecipePath, Section, repeated
+
+
+class MemberWindow(Section):
+    """What one network of several sees."""
+
+    window_um: float = Field(gt=0, le=1000, description="Side of its part of the window, um.")
+    window_px: int = Field(
+        ge=32, le=1024, multiple_of=16, description="Side to which the part is resized, px."
+    )
 
 
 class SecondStage(Section):
@@ -23,12 +32,21 @@ class SecondStage(Section):
         description="Model file whose detector is used unchanged. `[network]` is not trained then.",
     )
     windows: int = Field(
-        default=32_000, gt=0, le=1_000_000_000, description="Windows of the whole training."
+        default=32_000,
+        gt=0,
+        le=1_000_000_000,
+        description="Windows of the whole training, for each network.",
     )
     batch_size: int = Field(default=64, gt=0, le=65_536, description="Windows a step.")
     window_um: float = Field(default=20.0, gt=0, le=1000, description="Side of a window, um.")
     window_px: int = Field(
         default=80, ge=32, le=1024, multiple_of=16, description="Side of a window, px."
+    )
+    members: tuple[MemberWindow, ...] = Field(
+        default=(),
+        max_length=8,
+        description="Several networks instead of one, each on the middle `window_um` of the window "
+        "resized to `window_px`. They are trained one after the other; their logits are averaged.",
     )
     backbone: Backbone = repeated(WindowOptions, "backbone")
     strides: tuple[Literal[8, 16, 32], ...] = Field(
@@ -153,3 +171,9 @@ class SecondStage(Section):
         "all training regions together (Macenko et al. 2009); an image with too little stain to "
         "estimate keeps its own. Training windows are not normalised.",
     )
+
+    @model_validator(mode="after")
+    def _parts_lie_inside(self) -> Self:
+        if any(member.window_um > self.window_um * (1 + 1e-9) for member in self.members):
+            raise ValueError("members: a part is larger than the window, `window_um`")
+        return self
