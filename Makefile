@@ -7,20 +7,34 @@ JOBS ?= 2
 INPUTS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz test-base test-oldest check format bench bench-large docs docs-serve
+.PHONY: help setup lock demo test fuzz test-base test-oldest check format bench bench-large docs docs-serve
 .PHONY: wheel sdist sbom licences clean
 
 help:  ## List the commands.
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# The newest versions that pyproject.toml allows are installed, as users get them: a release that
+# breaks something shows here first. LOCKED=1 installs the versions of requirements.lock, by hash.
+LOCKED ?=
+EXTRAS := train,openvino,onnx,dicom,cluster,dev
+
 # The stamp is renewed when the dependencies change.
-$(VENV)/.installed: pyproject.toml
+$(VENV)/.installed: pyproject.toml $(if $(LOCKED),requirements.lock)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -e '.[train,openvino,dicom,cluster,dev]'
+	$(if $(LOCKED),$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock)
+	$(BIN)/python -m pip install --quiet -e $(if $(LOCKED),. --no-deps,'.[$(EXTRAS)]')
 	@touch $@
 
-setup: $(VENV)/.installed  ## Create a virtual environment with all dependencies.
+setup: $(VENV)/.installed  ## Create a virtual environment with all dependencies (LOCKED=1: as locked).
+
+lock: setup  ## Write requirements.lock: the versions that are installed here, with the hashes of all platforms.
+	$(BIN)/python -m pip install --quiet uv
+	@mkdir -p build
+	$(BIN)/python -m pip freeze --exclude-editable > build/installed.txt
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11.5 --upgrade --quiet \
+	  --constraint build/installed.txt --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command 'make lock' -o requirements.lock
 
 demo: setup  ## The whole work on synthetic data: labels, training, detection, scores.
 	$(BIN)/metaphase demo --out $(OUT)

@@ -34,11 +34,13 @@ def commands_page() -> str:
     return "\n".join(parts)
 
 
-_EXIT_CODES = """| exit code | meaning |
+_EXIT_CODES = """
+| exit code | meaning |
 |---|---|
 | 0 | success |
 | 1 | some items of a batch failed; the others are finished |
-| 2 | wrong input or usage; the message names the file, the record and the way out |
+| 2 | wrong input or usage: the message names the file, the record and the way out; or `data check`\
+ or `doctor` found problems |
 | 130 | interrupted; the same command resumes |
 """
 

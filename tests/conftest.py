@@ -12,6 +12,9 @@ from hypothesis import settings
 settings.register_profile("without deadline", deadline=None)
 settings.load_profile("without deadline")
 
+# A configuration file of the user must not change results.
+os.environ["METAPHASE_CONFIG"] = ""
+
 _DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

@@ -25,7 +25,7 @@ from packaging.requirements import Requirement
 import metaphase
 
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
-EXTRAS = ("train", "openvino", "dicom", "cluster")
+EXTRAS = ("train", "openvino", "onnx", "dicom", "cluster")
 LOCK = Path(metaphase.__file__).parent / "viewer" / "page" / "package-lock.json"
 ACCEPTED = (
     *(

@@ -5,21 +5,24 @@
     python -m tests.installs oldest            the oldest versions that pyproject.toml allows
 
 ``base`` and ``oldest`` build the wheel, install it into a temporary environment and run commands
-on the bundled sample there. ``oldest`` also runs the tests that need no PyTorch. A Python that is
-not on this computer is skipped with a message.
+on the bundled sample there. ``base`` prints the size of every package and the seconds until the
+first result, and fails above ``MOST_MB``. ``oldest`` also runs the tests that need no PyTorch. A
+Python that is not on this computer is skipped with a message.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -28,7 +31,7 @@ from tests.dependencies import direct_requirements
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHONS = ("3.11", "3.12", "3.13")
-BASE_EXTRAS = ("cluster", "dicom")
+BASE_EXTRAS = ("cluster", "dicom", "onnx")
 TEST_TOOLS = ("pytest", "hypothesis", "packaging", "httpx")
 ROOMS_WITHOUT_TORCH = ("labels", "slides", "stain", "qupath", "evaluation", "counting", "exchange")
 IN_WHEEL = (
@@ -39,6 +42,13 @@ IN_WHEEL = (
 )
 IN_SDIST = ("pyproject.toml", "LICENSE", "README.md", "recipes/compact.toml", "tests/conftest.py")
 NOT_IN_WHEEL = ("tests/", "studies/", "benchmarks/", "node_modules/")
+MOST_MB = 600
+"""Largest base installation: metaphase and all packages that it needs, compiled by pip."""
+FIRST_RESULT_S = 10
+"""Target for the first result after installation, on two cores."""
+FIRST_RESULT = "detect --sample --out first"
+TOOLS_OF_PIP = ("pip", "setuptools")
+"""Packages that a new environment has by itself."""
 COMMANDS = (
     "--version",
     "--help",
@@ -46,6 +56,7 @@ COMMANDS = (
     "card",
     "sample --out sample",
     "detect --labels sample --out found",
+    "config",
     "count found --out counts",
     "evaluate found --labels sample --out scores.json",
     "exchange convert found --to csv --out figures.csv",
@@ -87,8 +98,11 @@ def check_base(wheel: Path) -> None:
             tool = environment(python, Path(name), [str(wheel)])
             code = "import importlib.util as u; assert u.find_spec('torch') is None, 'PyTorch'"
             run([str(tool), "-c", code])
+            first = time_first_result(tool, Path(name))
             try_commands(tool, Path(name))
-            print(f"Python {version}: base install works, {size_mb(Path(name)):.0f} MB")
+            print(f"Python {version}: the base installation works")
+            print(f"first result after {first:.1f} s ({FIRST_RESULT}; target {FIRST_RESULT_S} s)")
+            check_size(tool)
 
 
 def check_oldest(wheel: Path) -> None:
@@ -139,12 +153,46 @@ def try_commands(python: Path, folder: Path) -> None:
         run([str(python), "-I", "-m", "metaphase", *command.split()], cwd=folder, quiet=True)
 
 
-def size_mb(folder: Path) -> float:
-    """Return the size of the packages in an environment."""
-    files = (folder / "env").rglob("*")
-    return (
-        sum(path.stat().st_size for path in files if path.is_file() and not path.is_symlink()) / 1e6
+def time_first_result(python: Path, folder: Path) -> float:
+    """Return the seconds of the first command after the installation."""
+    started = time.monotonic()
+    run([str(python), "-I", "-m", "metaphase", *FIRST_RESULT.split()], cwd=folder, quiet=True)
+    return time.monotonic() - started
+
+
+def check_size(python: Path) -> None:
+    """Print the sizes of the packages in an environment; exit with a message above ``MOST_MB``."""
+    done = subprocess.run(
+        [str(python), "-I", "-c", SIZES], capture_output=True, text=True, check=True
     )
+    sizes = json.loads(done.stdout)
+    needed = {name: size for name, size in sizes.items() if name not in TOOLS_OF_PIP}
+    print(size_table(needed))
+    total = sum(needed.values()) / 1e6
+    if total > MOST_MB:
+        raise SystemExit(f"the base installation has {total:.0f} MB, more than {MOST_MB}")
+
+
+SIZES = """
+import json
+from importlib.metadata import distributions
+print(json.dumps({
+    d.name.lower(): sum(
+        f.locate().stat().st_size for f in d.files or () if f.locate().is_file()
+    )
+    for d in distributions()
+}))
+"""
+"""Prints the bytes of the files of every installed package, as their RECORD lists them."""
+
+
+def size_table(sizes: Mapping[str, int], rows: int = 10) -> str:
+    """Return the largest packages and the total in MB, as lines."""
+    order = sorted(sizes, key=lambda name: -sizes[name])
+    lines = [f"{sizes[name] / 1e6:7.1f} MB  {name}" for name in order[:rows]]
+    if rest := order[rows:]:
+        lines.append(f"{sum(sizes[n] for n in rest) / 1e6:7.1f} MB  {len(rest)} other packages")
+    return "\n".join([*lines, f"{sum(sizes.values()) / 1e6:7.1f} MB  in all"])
 
 
 def run(command: Sequence[str], *, cwd: Path | None = None, quiet: bool = False) -> None:

@@ -29,6 +29,7 @@ def test_the_base_install_needs_no_pytorch() -> None:
     base = set(needed())
     assert not base & {"torch", "torchvision", "timm", "pytorch-lightning", "tensorboard", "onnx"}
     assert not base & {"matplotlib", "pandas", "opencv-python", "dask"}
+    assert len(base & {"openvino", "onnxruntime"}) == 1, "one runtime for models"
 
 
 def test_every_requirement_has_a_lower_and_an_upper_bound_or_a_reason() -> None:

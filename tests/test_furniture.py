@@ -7,8 +7,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import metaphase
+from tests.dependencies import normalised
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -61,6 +63,21 @@ def test_the_container_runs_without_rights_and_network() -> None:
 def test_every_make_target_is_described() -> None:
     targets = re.findall(r"^([a-z][a-z -]*):(?!=)(.*)$", text_of("Makefile"), re.MULTILINE)
     assert [name for name, rest in targets if "## " not in rest] == []
+
+
+def test_the_lock_has_every_dependency_in_an_allowed_version_with_hashes() -> None:
+    entries = re.split(r"\n(?=\S)", re.sub(r"^#.*\n", "", text_of("requirements.lock"), flags=re.M))
+    locked = {}
+    for entry in entries:
+        requirement = Requirement(entry.partition(" \\\n")[0])
+        locked.setdefault(requirement.name, []).append(str(requirement.specifier)[2:])
+        assert "--hash=sha256:" in entry, requirement
+    assert len(locked) > 100
+    extras = PROJECT["optional-dependencies"]
+    for text in [*PROJECT["dependencies"], *(t for extra in extras.values() for t in extra)]:
+        needed = Requirement(text)
+        versions = locked[normalised(needed.name)]
+        assert all(needed.specifier.contains(version) for version in versions), (text, versions)
 
 
 def test_pages_are_in_the_navigation() -> None:

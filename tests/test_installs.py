@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
 from tests.dependencies import direct_requirements
-from tests.installs import BASE_EXTRAS, COMMANDS, IN_WHEEL, check_contents, find_python, pinned
+from tests.installs import (
+    BASE_EXTRAS,
+    COMMANDS,
+    FIRST_RESULT,
+    IN_WHEEL,
+    SIZES,
+    check_contents,
+    check_size,
+    find_python,
+    pinned,
+    size_table,
+)
 from tests.test_documents import problem_of
 
 
@@ -31,4 +43,26 @@ def test_this_python_is_found_and_a_future_one_is_not() -> None:
 
 
 def test_the_commands_that_are_tried_exist() -> None:
-    assert [problem_of(f"metaphase {command}") for command in COMMANDS] == [None] * len(COMMANDS)
+    commands = [*COMMANDS, FIRST_RESULT]
+    assert [problem_of(f"metaphase {command}") for command in commands] == [None] * len(commands)
+
+
+def test_packages_are_listed_by_size() -> None:
+    sizes = {"small": 1_000_000, "large": 30_000_000, "tiny": 100_000, "least": 100_000}
+    assert size_table(sizes, rows=2).splitlines() == [
+        "   30.0 MB  large",
+        "    1.0 MB  small",
+        "    0.2 MB  2 other packages",
+        "   31.2 MB  in all",
+    ]
+
+
+def test_a_large_environment_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """This one holds PyTorch."""
+    pytest.importorskip("torch")
+    with pytest.raises(SystemExit, match="more than 600"):
+        check_size(Path(sys.executable))
+    printed = capsys.readouterr().out
+    assert " MB  torch" in printed
+    assert " MB  pip\n" not in printed
+    assert "distributions" in SIZES

@@ -55,6 +55,7 @@ PUBLIC = [
     "save_scores",
     "save_split",
     "train",
+    "write_sample",
 ]
 
 

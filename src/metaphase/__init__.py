@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from metaphase.figures import Detections, Figure, Label
     from metaphase.labels.dataset import Case, Dataset
     from metaphase.labels.read import load_dataset
+    from metaphase.labels.sample import write_sample
     from metaphase.labels.split import Split, load_split, save_split
     from metaphase.models.modelfile import Model, load_model
     from metaphase.provenance import Provenance
@@ -99,6 +100,7 @@ __all__ = [
     "save_scores",
     "save_split",
     "train",
+    "write_sample",
 ]
 
 _HOMES = {
@@ -148,6 +150,7 @@ _HOMES = {
     "save_scores": "evaluation.scoresfile",
     "save_split": "labels.split",
     "train": "training.train",
+    "write_sample": "labels.sample",
 }
 
 

@@ -19,7 +19,7 @@ from metaphase.cli import main
 from metaphase.detection.overlay import FALSE, FOUND
 from metaphase.detectionfile import load_detections
 from metaphase.models import modelfile
-from tests.detection.scenes import DotSlide
+from tests.detection.scenes import DotSlide, results_in
 
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
@@ -56,10 +56,6 @@ def call(*arguments):
     return 0
 
 
-def contents(folder):
-    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
 def test_a_folder_of_images(images, model, tmp_path, capsys):
     out = tmp_path / "out"
     assert call(images, "-m", model, "-o", out, "--mpp", 0.25) == 0
@@ -71,10 +67,10 @@ def test_a_folder_of_images(images, model, tmp_path, capsys):
     assert "onnxruntime" in said.err or "openvino" in said.err
     found = load_detections(out / "c").above_threshold()
     assert sorted(found.x_px.round(-1).tolist()) == [60, 200, 290]
-    before = contents(out)
+    before = results_in(out)
     assert call(images, "-m", model, "-o", out, "--mpp", 0.25) == 0
     assert "3 finished before" in capsys.readouterr().out
-    assert contents(out) == before
+    assert results_in(out) == before
 
 
 def test_a_failed_image_exits_with_1_and_is_listed(images, model, tmp_path, capsys):
@@ -103,6 +99,10 @@ def test_a_failed_image_exits_with_1_and_is_listed(images, model, tmp_path, caps
         (["{in}", "-m", "{model}", "--split", "s.json"], "--labels"),
         (["{empty}", "-m", "{model}"], "no images"),
         (["{in}", "-m", "{model}", "--roi", "gone.geojson"], "gone.geojson"),
+        (["{in}", "-m", "{model}", "--sample"], "--sample has no effect where images are named"),
+        (["-m", "{model}", "--sample", "--mpp", "1"], "--sample has no effect with --mpp"),
+        (["{in}", "-m", "{model}", "--quiet", "--verbose"], "--quiet has no effect with --verbose"),
+        (["{in}", "-m", "{model}", "--log-file", "{in}"], "choose another --log-file"),
     ],
 )
 def test_wrong_usage_exits_with_2(images, model, tmp_path, capsys, monkeypatch, options, message):
@@ -112,6 +112,34 @@ def test_wrong_usage_exits_with_2(images, model, tmp_path, capsys, monkeypatch, 
     filled = [option.format(**names) for option in options]
     assert call(*filled, "-o", tmp_path / "out") == 2
     assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def test_a_log_has_what_happened_to_each_image(images, model, tmp_path, capsys):
+    (images / "bad.png").write_bytes(b"no")
+    log = tmp_path / "logs" / "run.log"
+    options = ["-m", model, "-o", tmp_path / "out", "--mpp", 0.25, "--log-file", log]
+    assert call(images, *options, "--quiet") == 1
+    assert "320 x 200 px" not in capsys.readouterr().err
+    text = log.read_text()
+    assert "ERROR" in text
+    assert "bad.png: failed" in text
+    assert "c.png: 320 x 200 px at 0.25 um/px (user), 0.00 mm2 in" in text
+    assert call(images, *options, "--verbose") == 1
+    assert "c.png: skipped, 3 mitotic figures" in log.read_text()[len(text) :]
+
+
+def test_verbose_prints_the_settings_of_each_image(images, model, tmp_path, capsys):
+    assert call(images, "-m", model, "-o", tmp_path / "out", "--mpp", 0.25, "--verbose") == 0
+    said = capsys.readouterr()
+    assert "c.png: 320 x 200 px at 0.25 um/px (user)" in said.err
+    assert said.out.count("c: 3 mitotic figures") == 1
+
+
+def test_the_bundled_sample_is_one_option(model, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert call("--sample", "-m", model, "-o", out, "--no-overlay", "--device", "onnx") == 0
+    assert "3 images: 3 done" in capsys.readouterr().out
+    assert len((out / "summary.csv").read_text().splitlines()) == 4
 
 
 def test_without_a_model_the_shipped_one_is_taken(images, model, tmp_path, capsys, monkeypatch):
@@ -160,7 +188,7 @@ def test_the_cases_of_a_data_set_and_a_part_of_them(images, model, tmp_path, cap
     split.write_text(json.dumps({"name": "s", "test": ["b", "c"]}))
     options = ["--labels", path, "--images", images, "-m", model, "--mpp", 0.25]
     assert call(*options, "--split", split, "-o", out) == 0
-    assert sorted(p.name for p in out.iterdir()) == ["b", "c"]
+    assert sorted(p.name for p in out.iterdir()) == ["b", "c", "summary.csv"]
     assert has(out / "b" / "overlay.png", FOUND)
     assert has(out / "b" / "overlay.png", FALSE)
     assert call(*options, "--split", split, "--part", "training", "-o", out) == 2
@@ -222,7 +250,7 @@ def test_killed_at_random_it_ends_with_the_same_bytes(large, model, tmp_path):
         killed += process.wait() == -signal.SIGKILL
     assert killed >= 1
     subprocess.run(command(large, model, out), check=True, capture_output=True, timeout=120)
-    assert contents(out) == contents(whole)
+    assert results_in(out) == results_in(whole)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals differ")

@@ -115,3 +115,12 @@ def make_card(
 
 def make_model(**options):
     return Model(make_card(**options), Path("dots"), "an id")
+
+
+def results_in(folder):
+    """Return the bytes of all files by their relative paths, without the seconds they took."""
+    files = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    if "summary.csv" in files:
+        rows = files["summary.csv"].splitlines()
+        files["summary.csv"] = b"\n".join(row.rpartition(b",")[0] for row in rows)
+    return files

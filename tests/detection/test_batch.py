@@ -80,7 +80,7 @@ def test_every_image_gets_its_folder(folder, tmp_path):
     outcomes = go(folder, out)
     assert statuses(outcomes) == ["done"] * 3
     assert [outcome.figures for outcome in outcomes] == [1, 2, 3]
-    assert {p.name for p in out.iterdir()} == {"a", "b", "c"}
+    assert {p.name for p in out.iterdir()} == {"a", "b", "c", "summary.csv"}
     assert {p.name for p in (out / "c").iterdir()} == FILES
     found = load_detections(out / "c")
     assert sorted(np.round(found.x_px).tolist()) == [60, 200, 290]
@@ -166,6 +166,61 @@ def test_a_failed_image_is_listed_and_the_others_go_on(folder, tmp_path):
         (folder / name).unlink()
     assert statuses(go(folder, out)) == ["skipped"] * 3
     assert not (out / "failures.csv").exists()
+
+
+def summary_of(out):
+    with (out / "summary.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_the_summary_has_a_row_for_each_finished_image(folder, tmp_path):
+    out = tmp_path / "out"
+    (folder / "aa.png").write_bytes(b"not a picture")
+    outcomes = go(folder, out)
+    rows = summary_of(out)
+    assert [row["name"] for row in rows] == ["a", "b", "c"]
+    assert [row["figures"] for row in rows] == ["1", "2", "3"]
+    area = 320 * 200 * 0.25**2 / 1e6
+    assert {row["area_mm2"] for row in rows} == {f"{area:.4f}"}
+    assert rows[2]["figures_per_mm2"] == f"{3 / outcomes[-1].area_mm2:.3f}"
+    assert {(row["mpp"], row["threshold"]) for row in rows} == {("0.25", "0.5")}
+    assert rows[0]["image"] == str(folder / "a.png")
+    before = (out / "summary.csv").read_bytes()
+    assert go(folder, out)[0].status == "skipped"
+    assert (out / "summary.csv").read_bytes() == before, "skipped images keep their seconds"
+    assert go(folder, out, settings=Settings(threshold=0.99))[0].status == "done"
+    assert {row["threshold"] for row in summary_of(out)} == {"0.99"}
+
+
+def test_an_interrupted_run_keeps_its_rows(folder, tmp_path):
+    out = tmp_path / "out"
+
+    def stop(job):
+        if job.name == "c":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        go(folder, out, events=BatchEvents(started=stop))
+    assert [row["name"] for row in summary_of(out)] == ["a", "b"]
+    go(folder, out)
+    assert [row["name"] for row in summary_of(out)] == ["a", "b", "c"]
+
+
+def test_an_image_that_fails_now_leaves_the_summary(folder, tmp_path):
+    out = tmp_path / "out"
+    go(folder, out)
+    (folder / "b.png").write_bytes(b"damaged since")
+    go(folder, out)
+    assert [row["name"] for row in summary_of(out)] == ["a", "c"]
+
+
+def test_results_without_a_row_get_one_with_their_area(folder, tmp_path):
+    out = tmp_path / "out"
+    go(folder, out)
+    rows = summary_of(out)
+    (out / "summary.csv").unlink()
+    assert statuses(go(folder, out)) == ["skipped"] * 3
+    assert summary_of(out) == [{**row, "seconds": ""} for row in rows]
 
 
 def test_unknown_mpp_is_a_failure_that_names_the_option(folder, tmp_path):
@@ -373,7 +428,7 @@ def test_a_folder_that_another_command_writes_to_is_refused(folder, tmp_path):
     with locked_folder(tmp_path / "out"), pytest.raises(FolderInUseError, match="another command"):
         go(folder, tmp_path / "out", settings=Settings(min_score=0.5))
     assert statuses(go(folder, tmp_path / "out")) == ["done"] * 3
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {"a", "b", "c"}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"a", "b", "c", "summary.csv"}
 
 
 def test_notes_have_the_warnings_of_the_provenance(folder, tmp_path):

@@ -27,7 +27,7 @@ from metaphase.detectionfile import load_detections
 from metaphase.errors import InputError, MissingExtraError, Problem, SlideError
 from metaphase.models.modelfile import load_model
 from metaphase.slides.open import open_slide
-from tests.detection.scenes import DotSlide
+from tests.detection.scenes import DotSlide, results_in
 from tests.models import tiny
 
 SIDE = 1600
@@ -60,7 +60,7 @@ def alone(images, model, tmp_path_factory):
     """The result of one machine."""
     out = tmp_path_factory.mktemp("alone")
     assert call(images, model, out) == 0
-    return contents(out)
+    return results_in(out)
 
 
 def call(images, model, out, *more):
@@ -75,10 +75,6 @@ def call(images, model, out, *more):
 def arguments(images, model, out):
     known = ["-m", model, "-o", out, "--mpp", 0.25, "--device", "onnx", "--batch", 2]
     return ["detect", *map(str, [images, *known])]
-
-
-def contents(folder):
-    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 @contextmanager
@@ -166,7 +162,7 @@ def test_a_killed_worker_costs_nothing_but_time(images, model, alone, tmp_path):
         assert run.poll() is None, "it was over before the worker was killed"
         assert run.wait(2 * PATIENCE_S) == 0
         assert second.poll() is None
-    assert contents(out) == alone
+    assert results_in(out) == alone
 
 
 @pytest.mark.slow
@@ -191,7 +187,7 @@ def test_killed_itself_or_without_a_scheduler_it_goes_on_where_it_was(
     assert not (out / "failures.csv").exists()
     with scheduler(tmp_path) as (file, _), running(worker(file, "third")):
         assert call(images, model, out, "--cluster", file) == 0
-    assert contents(out) == alone
+    assert results_in(out) == alone
 
 
 @pytest.mark.slow
@@ -225,7 +221,7 @@ def test_the_result_is_that_of_one_machine(local, images, model, alone, tmp_path
     said = capsys.readouterr()
     assert "3 images: 3 done" in said.out
     assert "2 workers" in said.err
-    assert contents(out) == alone
+    assert results_in(out) == alone
     assert call(images, model, out, "--cluster", local) == 0
     assert "3 finished before" in capsys.readouterr().out
     assert call(images, model, out) == 0  # and one machine takes it for its own
@@ -238,7 +234,7 @@ def test_a_region_of_interest_is_kept(local, images, model, tmp_path):
     roi.write_text(f'{{"type": "Polygon", "coordinates": [{ring}]}}')
     assert call(images / "a.png", model, tmp_path / "one", "--roi", roi) == 0
     assert call(images / "a.png", model, tmp_path / "many", "--roi", roi, "--cluster", local) == 0
-    assert contents(tmp_path / "many") == contents(tmp_path / "one")
+    assert results_in(tmp_path / "many") == results_in(tmp_path / "one")
     assert 0 < len(load_detections(tmp_path / "one" / "a")) < 150
 
 

@@ -237,3 +237,16 @@ def test_called_from_many_threads_it_gives_what_it_gives_one(folder, device):
 
 def test_many_cores_work_together_on_a_tile(folder):
     assert open_runtime(load_model(folder), "onnx", threads=64).streams == MAX_STREAMS
+
+
+def test_onnx_runtime_is_an_extra(folder, monkeypatch):
+    from metaphase.detection import runtimeonnx
+
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setattr(runtimeonnx, "find_spec", lambda name: None)
+    model = load_model(folder)
+    with pytest.raises(MissingExtraError, match=r"metaphase\[onnx\]"):
+        open_runtime(model, "onnx")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(ModelFileError, match=r"no installed runtime .*metaphase\[onnx\]"):
+        open_runtime(model)

@@ -42,7 +42,17 @@ class LazyGroup(Group):
         command = typer.main.get_command(load(cmd_name))
         command.name = cmd_name
         command.help = command.help or COMMANDS[cmd_name][1]
+        if not ctx.resilient_parsing and cmd_name != "config":
+            _read_defaults(ctx, cmd_name, command)
         return command
+
+
+def _read_defaults(ctx: Any, name: str, command: Any) -> None:
+    """Set the defaults of a command that ``metaphase.toml`` gives."""
+    from metaphase.cli.configfile import config_files, default_map, is_there
+
+    if any(is_there(path) for path in config_files()):
+        ctx.default_map = default_map(name, command)
 
 
 def group() -> Any:

@@ -71,6 +71,7 @@ class Command(TyperCommand):
         rest = super().parse_args(ctx, list(self._with_new_names(args)))
         if not ctx.resilient_parsing:
             self._check_combinations(ctx)
+            self._report_settings(ctx)
         return rest
 
     def _with_new_names(self, args: Sequence[str]) -> list[str]:
@@ -97,23 +98,42 @@ class Command(TyperCommand):
                 renamed("the position of this value", f"--{name.replace('_', '-')}")
 
     def _check_combinations(self, ctx: Any) -> None:
-        options = {
-            word: parameter.name
+        parameters = {
+            word: parameter
             for parameter in self.params
             for word in (*parameter.opts, *parameter.secondary_opts)
         }
 
+        def source_of(option: str) -> str:
+            source = ctx.get_parameter_source(parameters[option].name)
+            return "" if source is None else str(source.name)
+
         def is_given(option: str) -> bool:
-            source = ctx.get_parameter_source(options[option])
-            return source is not None and source.name == "COMMANDLINE"
+            return source_of(option) == "COMMANDLINE"
 
         for option, other in self.needs.items():
             if is_given(option) and not is_given(other):
                 raise typer.BadParameter(f"{option} has no effect without {other}", ctx=ctx)
         for option, others in self.excludes.items():
             for other in others:
-                if is_given(option) and is_given(other):
+                if not is_given(option):
+                    continue
+                if is_given(other):
                     raise typer.BadParameter(f"{option} has no effect with {other}", ctx=ctx)
+                if source_of(other) == "DEFAULT_MAP":  # a file's default gives way to an option
+                    parameter = parameters[other]
+                    ctx.params[parameter.name] = parameter.default
+
+    def _report_settings(self, ctx: Any) -> None:
+        """Print which defaults a configuration file sets, because they change results."""
+        used: dict[str, list[str]] = {}
+        for name, setting in getattr(ctx.default_map, "settings", {}).items():
+            source = ctx.get_parameter_source(name)
+            if source is not None and source.name == "DEFAULT_MAP":
+                used.setdefault(str(setting.file), []).append(f"{setting.option}={setting.value}")
+        if not ctx.params.get("quiet"):
+            for file, words in used.items():
+                notice(f"{file} sets {' '.join(words)}")
 
 
 def command_class(**attributes: Any) -> type[Command]:

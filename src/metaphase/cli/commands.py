@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data": ("metaphase.cli.data", "Check, show, split, convert and download labels."),
     "doctor": ("metaphase.cli.doctor", "Check a recipe and its data before training."),
     "recipes": ("metaphase.cli.recipes", "List the bundled recipes, or copy one."),
+    "config": ("metaphase.cli.config", "Print the defaults that metaphase.toml sets."),
     "train": ("metaphase.cli.train", "Train a detector from a recipe."),
     "adapt": ("metaphase.cli.adapt", "Adapt a model to unlabelled images of a scanner."),
     "cross-validate": ("metaphase.cli.cross_validate", "Train and score, leaving groups out."),

@@ -41,6 +41,10 @@ def _cases_as_labels(values: dict[str, Any], rest: list[str]) -> str | None:
             "--part": "--split",
             "--force-mpp": "--mpp",
         },
+        excludes={
+            "--sample": ("--labels", "--images", "--split", "--mpp", "--scanner"),
+            "--quiet": ("--verbose",),
+        },
     )
 )
 def detect(
@@ -48,6 +52,7 @@ def detect(
     images: Annotated[list[Path] | None, argument("images")] = None,
     model: Annotated[str | None, option("--model", default="compact")] = None,
     labels: Annotated[Path | None, option("--labels", panel=_INPUT)] = None,
+    sample: Annotated[bool, option("--sample", panel=_INPUT)] = False,
     image_folder: Annotated[Path | None, option("--images", panel=_INPUT)] = None,
     split: Annotated[Path | None, option("--split", panel=_INPUT)] = None,
     part: Annotated[str | None, option("--part", panel=_INPUT, default="test")] = None,
@@ -68,18 +73,21 @@ def detect(
     batch: Annotated[int | None, option("--batch", panel=_MACHINE)] = None,
     cluster: Annotated[str | None, option("--cluster", panel=_MACHINE)] = None,
     quiet: Annotated[bool, option("--quiet", panel=_MACHINE)] = False,
+    verbose: Annotated[bool, option("--verbose", panel=_MACHINE)] = False,
+    log_file: Annotated[Path | None, option("--log-file", panel=_MACHINE)] = None,
     cases: Annotated[Path | None, typer.Option(hidden=True)] = None,  # moved by _cases_as_labels
 ) -> None:
     """Find mitotic figures in images and slides.
 
     Each image gets a folder in OUT with detections.csv, detections.json, detections.geojson (for
-    QuPath) and overlay.png. Finished images are skipped. Images that fail are listed in
-    OUT/failures.csv; the others continue.
+    QuPath) and overlay.png, and a row in OUT/summary.csv. Finished images are skipped. Images that
+    fail are listed in OUT/failures.csv; the others continue.
 
     Exit code: 0 success, 1 some images failed, 2 wrong usage, 130 interrupted (the same command
     resumes).
     """
     from metaphase.cli.detectprogress import show_progress
+    from metaphase.cli.log import logging_to
     from metaphase.detection.batch import BatchOptions, default_marks, detect_batch
     from metaphase.detection.detectimages import jobs_for, open_executor
     from metaphase.detection.plan import Settings, parse_region
@@ -101,7 +109,9 @@ def detect(
         read_polygons(roi)  # report a wrong file once, not for every image
     if images and split is not None:
         raise typer.BadParameter("--split has no effect where images are named")
-    dataset = _dataset(labels, image_folder)
+    if images and sample:
+        raise typer.BadParameter("--sample has no effect where images are named")
+    dataset = _dataset(_sample_labels() if sample else labels, image_folder)
     output_folder(out)  # report a folder that cannot be written before anything else
     named = images or _cases(dataset, split, part, scanner)
     jobs = jobs_for(named, out, mpp=mpp, scanner=scanner, force_mpp=force_mpp)
@@ -110,6 +120,7 @@ def detect(
     options = BatchOptions(overwrite, overlay, bool(images) and dataset is not None, marks)
     try:
         with (
+            logging_to(log_file, verbose=verbose),
             open_executor(
                 opened,
                 settings,
@@ -134,6 +145,12 @@ def _report(text: str) -> None:
     typer.echo(text, err=True)
 
 
+def _sample_labels() -> Path:
+    from metaphase.labels.sample import FOLDER, LABELS_NAME
+
+    return FOLDER / LABELS_NAME
+
+
 def _dataset(labels: Path | None, image_folder: Path | None) -> Dataset | None:
     from metaphase.labels.read import load_dataset
 
@@ -145,7 +162,7 @@ def _cases(
 ) -> Dataset:
     """Return the cases to analyse where no images are named."""
     if dataset is None:
-        raise typer.BadParameter("name images, or the labels of a data set with --labels")
+        raise typer.BadParameter("name images, the labels of a data set with --labels, or --sample")
     if scanner is not None:
         raise typer.BadParameter("--scanner has no effect: the labels state the scanners")
     return dataset if split is None else dataset.select(_part(split, part or "test"))

@@ -39,6 +39,7 @@ ARGUMENTS: dict[str, str] = {
     "second": "Second model, detections or evaluation.",
     "labels": "File of labels, or a folder that holds one.",
     "recipe": "The recipe: a TOML file, or the name of a bundled recipe.",
+    "command": "Command, such as detect or data check. Without it, what the files set.",
     "name": "Name of a bundled recipe. Without it, all are listed.",
     "results": "Scores ('metaphase evaluate --out') and folders of training runs.",
     "published": "Name of a published split.",
@@ -50,6 +51,7 @@ OPTIONS: dict[str, Definition] = {
     "--model": Definition("Model file (a folder), or the name of a bundled model.", "-m"),
     "--labels": Definition("File of labels, or a folder that holds one.", "-l"),
     "--detections": Definition("Folder that 'metaphase detect' wrote.", "-d"),
+    "--sample": Definition("Use the bundled sample: three real fields with labels."),
     "--images": Definition("Folder of the images that the labels or detections name."),
     "--case-table": Definition("CSV of the cases, for a plain table of labels or MIDOG++."),
     "--labels-format": Definition(
@@ -172,6 +174,8 @@ OPTIONS: dict[str, Definition] = {
     "--json": Definition("Print the result as JSON."),
     "--all-findings": Definition("List every finding."),
     "--quiet": Definition("Show no progress."),
+    "--verbose": Definition("Print details: settings, size and area of each image, tracebacks."),
+    "--log-file": Definition("File to append a log to, with date and time of each line."),
     "--to": Definition("Format to write."),
     "--all-scores": Definition(
         "Write detections of all scores, or those that count. Default: those that count for QuPath,"

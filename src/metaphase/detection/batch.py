@@ -1,11 +1,13 @@
 """Many images into one folder: finished ones are skipped, failures are listed, the others continue.
 
-Every image has its own result folder (``resultfolder.py``).
+Every image has its own result folder (``resultfolder.py``) and a row in ``summary.csv``. What
+happens is also logged to ``metaphase.detection``.
 """
 
 from __future__ import annotations
 
 import errno
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -20,6 +22,7 @@ from metaphase.detection.inputs import Job
 from metaphase.detection.overlay import Mark, marks_of
 from metaphase.detection.plan import Plan, Settings, parameters_of
 from metaphase.detection.resultfolder import ResultFolder
+from metaphase.detection.summary import SUMMARY_NAME, SummaryRow, SummaryTable
 from metaphase.errors import InputError, InterruptedRunError, MetaphaseError
 from metaphase.figures import Detections, Label
 from metaphase.locks import locked_folder
@@ -32,6 +35,9 @@ FAILURES_NAME = "failures.csv"
 MAX_OVERLAYS = 20
 """Most images of a call for which overlays are drawn by default: drawing takes time, and thousands
 of overlays are rarely viewed."""
+
+log = logging.getLogger("metaphase.detection")
+log.addHandler(logging.NullHandler())
 
 _NOT_WRITABLE = {errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
@@ -48,7 +54,8 @@ def default_marks(job: Job, detections: Detections) -> Sequence[Mark]:
 class Outcome:
     """What became of one image. ``figures`` are the mitotic figures above the threshold.
 
-    ``area_mm2`` is the analysed area (0 for a skipped image), ``notes`` are warnings.
+    ``area_mm2`` is the analysed area (0 for a skipped image), ``notes`` are warnings, ``summary``
+    is the row of ``summary.csv`` (None for an image that failed).
     """
 
     job: Job
@@ -58,6 +65,7 @@ class Outcome:
     area_mm2: float = 0.0
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+    summary: SummaryRow | None = None
 
 
 @dataclass
@@ -100,9 +108,9 @@ def detect_batch(
 
     ``model`` and ``settings`` are those of the executor. An image is skipped if its folder is
     complete and was made from the same image by the same model with the same parameters. Failures
-    are appended to ``failures.csv`` in ``out``. KeyboardInterrupt is passed on: the same call then
-    resumes. Raises InputError where ``out`` cannot be written to, FolderInUseError where another
-    command writes to it.
+    are appended to ``failures.csv`` in ``out``, finished images to ``summary.csv``.
+    KeyboardInterrupt is passed on: the same call then resumes. Raises InputError where ``out``
+    cannot be written to, FolderInUseError where another command writes to it.
     """
     jobs = list(jobs)
     options = options or BatchOptions()
@@ -123,6 +131,7 @@ def detect_batch(
                 run(number, job)
         else:
             _run_in_threads(run, jobs, executor.images_at_once)
+        run.summary.finish(job.name for job in jobs)
     return [run.outcomes[number] for number in range(len(jobs))]
 
 
@@ -194,6 +203,7 @@ class _Batch:
 
     def __post_init__(self) -> None:
         self.failures = FailureTable(self.out / FAILURES_NAME)
+        self.summary = SummaryTable(self.out / SUMMARY_NAME)
 
     def __call__(self, number: int, job: Job) -> None:
         """Do one image and record its outcome."""
@@ -207,8 +217,11 @@ class _Batch:
             outcome = Outcome(job, "failed", str(error))
         except Exception as error:  # the fault of one image must not stop the others
             self._check_disk(error)
+            log.debug("%s: unexpected error", job.image, exc_info=True)
             outcome = Outcome(job, "failed", f"{type(error).__name__}: {error}")
         outcome = replace(outcome, seconds=time.monotonic() - started)
+        if outcome.status == "done" and outcome.summary is not None:
+            outcome = replace(outcome, summary=replace(outcome.summary, seconds=outcome.seconds))
         try:
             self._record(number, outcome)
         except OSError as error:
@@ -220,6 +233,12 @@ class _Batch:
             self.outcomes[number] = outcome
             if outcome.status == "failed":
                 self.failures.add(outcome)
+                self.summary.remove(outcome.job.name)
+            elif outcome.summary is not None and not (
+                outcome.status == "skipped" and self.summary.has(outcome.summary)
+            ):
+                self.summary.add(outcome.summary)
+            _log(outcome)
             self.events.events.finished(outcome)
 
     def _check_disk(self, error: Exception) -> None:
@@ -239,8 +258,13 @@ class _Batch:
                 detections = self._finished(folder, slide, image_sha256)
                 if detections is not None:
                     self._complete(folder, job, slide, detections)
-                    return _outcome(job, "skipped", detections, slide)
+                    return self._skipped(job, slide, detections)
             plan = self.executor.plan(job, slide)
+            log.debug(
+                "%s: %s x %s px at %.4g um/px (%s), %.2f mm2 in %s tiles",
+                *(job.image, slide.width_px, slide.height_px, slide.mpp, slide.mpp_source),
+                *(_area(plan, slide), len(plan.area_px())),
+            )
             together = self.executor.images_at_once > 1
             progress = self.events.progress_of(job, together)
             detections = self.executor.run(
@@ -249,6 +273,14 @@ class _Batch:
             marks = self.options.marks(job, detections) if self.options.overlay else None
             folder.write(slide, plan, detections, self.settings, marks)
             return _outcome(job, "done", detections, slide, plan)
+
+    def _skipped(self, job: Job, slide: Slide, detections: Detections) -> Outcome:
+        """Return the outcome of a finished image. Its area is only planned for a new row."""
+        outcome = _outcome(job, "skipped", detections, slide)
+        if (row := outcome.summary) is None or self.summary.has(row):
+            return outcome
+        area = _area(self.executor.plan(job, slide), slide)
+        return replace(outcome, summary=replace(row, area_mm2=area))
 
     def _finished(self, folder: ResultFolder, slide: Slide, image_sha256: str) -> Detections | None:
         threshold = self.settings.threshold
@@ -278,7 +310,27 @@ def _outcome(
     plan: Plan | None = None,
 ) -> Outcome:
     figures = len(detections.above_threshold().with_label(Label.MITOTIC))
-    area = 0.0 if plan is None else float(plan.area_px().sum()) * area_mm2(1, 1, slide.mpp)
+    area = 0.0 if plan is None else _area(plan, slide)
+    warnings = (*getattr(slide, "notes", ()), *detections.provenance.warnings)
     notes = list(getattr(slide, "notes", ()))
     notes += [f"{slide.path.name}: {text}" for text in detections.provenance.warnings]
-    return Outcome(job, status, "", figures, area, notes=tuple(notes))
+    threshold = detections.provenance.threshold
+    row = SummaryRow(str(job.image), job.name, slide.mpp, area, figures, threshold, warnings)
+    return Outcome(job, status, "", figures, area, notes=tuple(notes), summary=row)
+
+
+def _area(plan: Plan, slide: Slide) -> float:
+    """Return the analysed area in mm2."""
+    return float(plan.area_px().sum()) * area_mm2(1, 1, slide.mpp)
+
+
+def _log(outcome: Outcome) -> None:
+    for note in outcome.notes:
+        log.warning("%s", note)
+    if outcome.status == "failed":
+        log.error("%s: failed: %s", outcome.job.image, outcome.reason)
+    else:
+        log.info(
+            "%s: %s, %d mitotic figures, %.1f s",
+            *(outcome.job.image, outcome.status, outcome.figures, outcome.seconds),
+        )

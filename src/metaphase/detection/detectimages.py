@@ -13,6 +13,7 @@ from metaphase.detection.batch import (
     Outcome,
     default_marks,
     detect_batch,
+    log,
 )
 from metaphase.detection.executor import Executor, LocalExecutor
 from metaphase.detection.inputs import Job, jobs_for_cases, jobs_for_paths
@@ -54,11 +55,11 @@ def detect_images(
     """Find mitotic figures in many images and write one folder for each into ``out``.
 
     ``images`` is an image, a folder, a ``.txt`` list, several of these, or a data set. Finished
-    images are skipped unless ``overwrite``. An image that fails is listed in ``failures.csv``; the
-    others continue. After an interruption the same call resumes. The other options are those of
-    ``detect``. ``cluster`` is the address of a Dask scheduler. ``overlay`` None draws overlays for
-    at most 20 images; ``marks`` chooses what they show (``redraw``: those of finished images too).
-    ``on_finished`` is called after each image.
+    images are listed in ``summary.csv``, and skipped by later calls unless ``overwrite``. An image
+    that fails is listed in ``failures.csv``; the others continue. After an interruption the same
+    call resumes. The other options are those of ``detect``. ``cluster`` is the address of a Dask
+    scheduler. ``overlay`` None draws overlays for at most 20 images; ``marks`` chooses what they
+    show (``redraw``: those of finished images too). ``on_finished`` is called after each image.
 
     Returns the outcomes in the order of the images; ``load_detections(out / name)`` reads a result.
     Raises InputError or MissingExtraError for what concerns all images.
@@ -107,6 +108,7 @@ def open_executor(
     if cluster is None:
         runtime = runtime or open_runtime(model, device, threads=threads, precision=precision)
         report(f"{name} on {runtime.name}")
+        log.debug("%s on %s, %s", name, runtime.name, runtime.precision)
         yield LocalExecutor(model, runtime, settings, batch)
         return
     from metaphase.detection.daskexecutor import open_cluster

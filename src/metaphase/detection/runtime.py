@@ -75,7 +75,7 @@ def _open(model: Model, device: str, precision: str, cores: int) -> Runtime:
     raise ModelFileError.of(
         model.folder,
         "no installed runtime can run it",
-        way_out="export it with 'metaphase export', or pip install 'metaphase[train]'",
+        way_out="pip install 'metaphase[onnx]' for one with a graph, 'metaphase[train]' for others",
     )
 
 

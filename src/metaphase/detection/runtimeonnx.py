@@ -1,12 +1,17 @@
-"""ONNX Runtime, on the CPU, or on a GPU where its GPU package is installed."""
+"""ONNX Runtime, on the CPU, or on a GPU where its GPU package is installed.
+
+Installed by default where OpenVINO is not; elsewhere it is the extra ``onnx``.
+"""
 
 from __future__ import annotations
+
+from importlib.util import find_spec
 
 import numpy as np
 
 from metaphase.arrays import Pixels
 from metaphase.detection.runtimebase import CPU_BATCH, GPU_BATCH, MAX_STREAMS, Maps, Runtime
-from metaphase.errors import ModelFileError
+from metaphase.errors import MissingExtraError, ModelFileError
 from metaphase.models.modelfile import Model
 
 
@@ -16,7 +21,10 @@ class OnnxRuntime(Runtime):
     def __init__(
         self, model: Model, cores: int, precision: str = "fp32", *, cuda: bool = False
     ) -> None:
-        import onnxruntime
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise MissingExtraError("onnx", "running a model with ONNX Runtime") from error
 
         graph = model.graph()
         options = onnxruntime.SessionOptions()
@@ -48,7 +56,9 @@ class OnnxRuntime(Runtime):
 
 
 def onnx_has_cuda() -> bool:
-    """Return whether the installed ONNX Runtime can use a GPU."""
+    """Return whether ONNX Runtime is installed and can use a GPU."""
+    if find_spec("onnxruntime") is None:
+        return False
     import onnxruntime
 
     return "CUDAExecutionProvider" in onnxruntime.get_available_providers()

@@ -18,8 +18,7 @@ _DOCKERFILE = """\
 # {title}
 FROM python:3.11-slim
 
-ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 HOME=/tmp \\
-    MPLCONFIGDIR=/tmp{mpp}
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 HOME=/tmp{mpp}
 
 RUN groupadd --system algorithm && useradd --system --gid algorithm --no-create-home algorithm
 
