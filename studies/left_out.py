@@ -25,7 +25,7 @@ from metaphase.evaluation.evaluate import evaluate
 from metaphase.evaluation.intervals import with_intervals
 from metaphase.evaluation.scores import GroupScore, Scores
 from metaphase.evaluation.tables import number
-from metaphase.evaluation.thresholds import bagged_threshold
+from metaphase.evaluation.thresholds import bagged_threshold, choose_threshold
 from metaphase.figures import Detections
 from metaphase.files import write_json
 from metaphase.labels.dataset import Dataset
@@ -53,6 +53,7 @@ from studies.leftoutfolds import (
 )
 
 LEFT_OUT = "left-out"
+SCANNER_TITLES = {"n1": "NanoZoomer never seen", "a1": "Aperio XT never seen"}
 MIN_SCORE = 0.05
 Found = dict[str, Detections]
 
@@ -138,9 +139,14 @@ def print_scores(title: str, found: Found, regions: Dataset) -> dict[str, object
     print("|---|---|---|---|---|---|---|")
     for name, group in rows:
         print(_row(name, group))
-    interval = scores.overall.intervals.get("f1")
     print(_row("**all**", scores.overall))
-    print(f"\nAP {number(scores.average_precision)}, F1 95 % {interval}")
+    interval = scores.overall.intervals.get("f1")
+    span = f", F1 95 % {number(interval.low)} to {number(interval.high)}" if interval else ""
+    at, best = choose_threshold(found, regions.select(found))
+    print(f"\nAP {number(scores.average_precision)}{span}")
+    print(
+        f"F1 with the threshold chosen on these fields themselves: {number(best)} at {number(at)}"
+    )
     thresholds = sorted({one.provenance.threshold for one in found.values()})
     print("thresholds " + ", ".join(number(value) for value in thresholds))
     return {"title": title, "thresholds": thresholds, **scores.to_dict()}
@@ -153,8 +159,8 @@ def _row(name: str, group: GroupScore) -> str:
     return "| " + " | ".join([*cells, number(rate, 1), number(share, 2)]) + " |"
 
 
-def report(regions: Dataset, out: Path) -> list[dict[str, object]]:
-    """Print all protocols."""
+def protocols(regions: Dataset, out: Path) -> list[tuple[str, Found]]:
+    """Return the detections of each protocol, at thresholds that were chosen on other slides."""
     slides = leave_slides_out(regions, out)
     tables = [
         ("Leave one slide out: NanoZoomer", of_sources(slides, NANOZOOMER)),
@@ -167,8 +173,15 @@ def report(regions: Dataset, out: Path) -> list[dict[str, object]]:
         choosing = of_sources(slides, *other)
         if found and choosing:
             found = at_chosen_threshold(found, choosing, regions)
-            tables.append((f"Leave one scanner out: {fold.name}", found))
-    return [print_scores(title, found, regions) for title, found in tables]
+            tables.append((f"Leave one scanner out: {SCANNER_TITLES[fold.name]}", found))
+    return [(title, found) for title, found in tables if found]
+
+
+def regions_of(recipe: str | Path | Recipe) -> Dataset:
+    """Return the whole fields of a recipe; the slide's own name is the group."""
+    return grouped_by_slide(
+        region_cases(recipe if isinstance(recipe, Recipe) else load_recipe(recipe))
+    )
 
 
 def main() -> None:
@@ -185,7 +198,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     recipe = exclude_crops(load_recipe(given.recipe), expand_lists(given.hold_out))
-    regions = grouped_by_slide(region_cases(recipe))
+    regions = regions_of(recipe)
     if given.model:
         cases = regions.where(lambda case: case.id.partition("/")[0] in given.sources)
         model = load_model(given.model)
@@ -197,7 +210,8 @@ def main() -> None:
     else:
         for name in () if given.print else given.only:
             run_fold(recipe, FOLDS[name], regions, given.out)
-        results = report(regions, given.out)
+        tables = protocols(regions, given.out)
+        results = [print_scores(title, found, regions) for title, found in tables]
     if given.json:
         write_json(given.json, {"tables": results})
 

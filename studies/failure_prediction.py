@@ -1,0 +1,168 @@
+"""Can a model tell, without labels, on which slides it fails?
+
+    python -m studies.failure_prediction RECIPE OUT [--svg FILE]
+
+``OUT`` is the folder of ``studies.left_out`` with finished folds. For every slide that a fold left
+out, prints F1, precision and false positives per mm2 at the fold's threshold beside what detection
+knows without labels, and the rank correlation (Spearman) of each with the scores:
+
+- the domain shift: the largest ratio, and that of stain, sharpness and response alone (the median
+  over the fields of the slide);
+- the mean score of the detections at or above the threshold;
+- the detections just below the threshold (down to a third of it) for each one above;
+- detections at or above the threshold per mm2.
+
+Slides with fewer than five figures are left out of the correlations. ``--svg`` draws F1 against the
+domain shift and against the mean score.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from metaphase.evaluation.evaluate import evaluate
+from metaphase.evaluation.tables import number
+from metaphase.files import write_text
+from metaphase.labels.dataset import Dataset
+from metaphase.report.svg import Chart, Scale, series
+from studies.left_out import Found, protocols, regions_of
+
+LEAST_FIGURES = 5
+COMPONENTS = ("stain", "sharpness", "response")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One slide, as one protocol scored it. ``signs`` are known without labels."""
+
+    protocol: str
+    slide: str
+    figures: int
+    f1: float
+    precision: float
+    recall: float
+    false_positives_per_mm2: float
+    signs: dict[str, float]
+
+
+SCORES: dict[str, Callable[[Row], float]] = {
+    "F1": lambda row: row.f1,
+    "precision": lambda row: row.precision,
+    "recall": lambda row: row.recall,
+    "FP/mm2": lambda row: row.false_positives_per_mm2,
+}
+
+
+def signs_of(found: Found, mm2: float) -> dict[str, float]:
+    """Return what detection knows of the fields of a slide without their labels."""
+    shifts = [one.provenance.parameters.domain_shift for one in found.values()]
+    known = [shift for shift in shifts if shift is not None]
+    signs = {"domain shift": median(shift.ratio for shift in known)} if known else {}
+    for name in COMPONENTS:
+        ratios = [s.components[name].ratio for s in known if name in s.components]
+        if ratios:
+            signs[name] = median(ratios)
+    above = np.concatenate(
+        [one.score[one.score >= one.provenance.threshold] for one in found.values()]
+    )
+    below = sum(
+        int(np.sum((one.score < one.provenance.threshold)
+                   & (one.score >= one.provenance.threshold / 3)))
+        for one in found.values()
+    )  # fmt: skip
+    signs["mean score"] = float(above.mean()) if len(above) else 0.0
+    signs["below for each above"] = below / max(1, len(above))
+    signs["detections/mm2"] = len(above) / mm2
+    return signs
+
+
+def rows_of(title: str, found: Found, regions: Dataset) -> list[Row]:
+    """Return a row for each slide of a protocol."""
+    slides: dict[str, Found] = {}
+    for case_id, one in found.items():
+        slides.setdefault(regions[case_id].domain("group"), {})[case_id] = one
+    rows = []
+    for slide, part in slides.items():
+        group = evaluate(part, regions.select(part)).overall
+        rows.append(
+            Row(
+                title,
+                slide,
+                group.labelled,
+                group.f1 or 0.0,
+                group.precision or 0.0,
+                group.recall or 0.0,
+                group.false_positives_per_mm2 or 0.0,
+                signs_of(part, group.area_mm2),
+            )
+        )
+    return rows
+
+
+def print_rows(rows: Sequence[Row]) -> None:
+    """Print the slides, the worst first, and the correlations."""
+    names = list(rows[0].signs)
+    print("| protocol | slide | figures | " + " | ".join([*SCORES, *names]) + " |")
+    print("|" + "---|" * (3 + len(SCORES) + len(names)))
+    for row in sorted(rows, key=lambda row: row.f1):
+        cells = [row.protocol, row.slide, str(row.figures)]
+        cells += [number(score(row), 2) for score in SCORES.values()]
+        cells += [number(row.signs[name], 2) for name in names]
+        print("| " + " | ".join(cells) + " |")
+    used = [row for row in rows if row.figures >= LEAST_FIGURES]
+    print(f"\nRank correlation over {len(used)} slides\n")
+    print("| known without labels | " + " | ".join(SCORES) + " |")
+    print("|" + "---|" * (1 + len(SCORES)))
+    for name in names:
+        values = [row.signs[name] for row in used]
+        cells = [
+            number(float(spearmanr(values, [score(row) for row in used]).statistic), 2)
+            for score in SCORES.values()
+        ]
+        print("| " + " | ".join([name, *cells]) + " |")
+
+
+def drawing(rows: Sequence[Row], sign: str) -> str:
+    """Return F1 against a sign as SVG, a colour for each protocol."""
+    used = [row for row in rows if row.figures >= LEAST_FIGURES]
+    highest = max(row.signs[sign] for row in used)
+    chart = Chart(f"F1 against {sign}", Scale(0, highest), Scale(0, 1), sign, "F1")
+    chart.x_axis()
+    chart.y_axis()
+    names = list(dict.fromkeys(row.protocol for row in used))
+    for row in used:
+        kind = series(names.index(row.protocol))
+        chart.dot(row.signs[sign], row.f1, kind, f"{row.slide}, {row.protocol}")
+    return str(chart)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--svg", type=Path, help="write the drawings as an HTML page")
+    given = parser.parse_args()
+    regions = regions_of(given.recipe)
+    rows = [
+        row
+        for title, found in protocols(regions, given.out)
+        for row in rows_of(title, found, regions)
+    ]
+    if not rows:
+        parser.error(f"{given.out}: no fold has detected yet; run studies.left_out first")
+    print_rows(rows)
+    if given.svg:
+        write_text(given.svg, "".join(drawing(rows, s) for s in ("domain shift", "mean score")))
+
+
+if __name__ == "__main__":
+    main()
