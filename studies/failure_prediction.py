@@ -1,4 +1,4 @@
-"""Can a model tell, without labels, on which slides it fails?
+"""Does a model recognise, without labels, the slides on which it fails?
 
     python -m studies.failure_prediction RECIPE OUT [--svg FILE]
 
