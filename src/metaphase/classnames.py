@@ -24,6 +24,7 @@ _KINDS = {
     *("canonical", "typical", "atypical", "normal", "abnormal", "true", "definite", "confirmed"),
     *("prometaphase", "metaphase", "anaphase", "telophase"),
 }
+_ATYPICAL, _TYPICAL = {"atypical", "abnormal"}, {"typical", "canonical", "normal"}
 _MITOTIC = {
     *("mitosis", "mitotic", "mitotic figure", "mitosis figure", "mitotic cell", "mf"),
     *("mitotic figure mf", "mitosis mitotic figure"),
@@ -51,9 +52,12 @@ def label_of(class_name: str) -> Label | None:
     """Return the label that a class name stands for, or None where it stands for neither.
 
     Upper and lower case, plurals, hyphens and underscores do not matter. Of a derived class of
-    QuPath ("Tumor: Mitosis") the last part counts, if the parts before it name a place.
+    QuPath ("Tumor: Mitosis") the last part counts, if the parts before it name a place; "Atypical"
+    or "Typical" as the last part is said of the part before it.
     """
     *places, name = (_plain(part) for part in class_name.split(":"))
+    if places and (name in _ATYPICAL or name in _TYPICAL):  # "Mitotic figure: Atypical"
+        name = f"{name} {places.pop()}"
     if not all(place in _PLACES for place in places):
         return None
     if name in _NEGATIVE:
@@ -63,6 +67,21 @@ def label_of(class_name: str) -> Label | None:
     if words and not rest:
         return Label.MITOTIC if any(word.endswith("phase") for word in words) else None
     return Label.MITOTIC if " ".join(rest) in _MITOTIC else None
+
+
+@lru_cache(maxsize=1024)
+def atypical_of(class_name: str) -> float | None:
+    """Return 1.0 for the name of an atypical mitotic figure, 0.0 for that of a typical one.
+
+    None where the name does not say, or stands for no mitotic figure. Of QuPath's derived classes,
+    "Mitotic figure: Atypical" is read as "Atypical mitotic figure" is.
+    """
+    if label_of(class_name) != Label.MITOTIC:
+        return None
+    words = {word for part in class_name.split(":") for word in _plain(part).split()}
+    if words & _ATYPICAL and not words & _TYPICAL:
+        return 1.0
+    return 0.0 if words & _TYPICAL and not words & _ATYPICAL else None
 
 
 def mentions_mitosis(class_name: str) -> bool:

@@ -15,6 +15,7 @@ from metaphase.provenance import Provenance
 
 POSITION_DECIMALS = 2
 SCORE_DECIMALS = 6
+ATYPICAL_DECIMALS = 4
 
 
 class Label(StrEnum):
@@ -40,6 +41,8 @@ class Figure:
     unless the file gives another point. ``box`` is x1, y1, x2, y2 as in the file; it may cross the
     border of the image. It is None where the file has points only. ``confidence`` is the share of
     readers who called it a mitotic figure, in [0, 1]. It is None where the file does not say.
+    ``atypical`` is the share of readers who called a mitotic figure atypical, or 0 or 1 by their
+    majority. It is None where the file does not say.
     """
 
     id: str
@@ -48,6 +51,7 @@ class Figure:
     label: Label = Label.MITOTIC
     box: tuple[float, float, float, float] | None = None
     confidence: float | None = None
+    atypical: float | None = None
 
 
 def points_of(figures: Iterable[Figure], label: Label | None = Label.MITOTIC) -> FloatArray:
@@ -60,12 +64,14 @@ class Detections:
     """The detections of one slide: ``x_px, y_px, score, label`` [n each], and their provenance.
 
     Positions are full-resolution pixels, scores are in [0, 1], labels are codes (``Label.code``).
-    Rows are sorted by falling score, then by y and x, so that equal sets give equal arrays. The
-    threshold of the provenance is the operating point. Detections below it are kept for curves;
+    ``atypical`` [n] is the probability that a mitotic figure is atypical, NaN where it was not
+    computed (below the threshold, other labels). It is None where no row has one. Rows are sorted
+    by falling score, then by y and x, so that equal sets give equal arrays. The threshold of the
+    provenance is the operating point. Detections below it are kept for curves;
     ``above_threshold()`` returns those that count. Raises ValueError for wrong values.
     """
 
-    __slots__ = ("label", "provenance", "score", "x_px", "y_px")
+    __slots__ = ("atypical", "label", "provenance", "score", "x_px", "y_px")
 
     def __init__(
         self,
@@ -75,6 +81,7 @@ class Detections:
         label: ArrayLike | None = None,
         *,
         provenance: Provenance,
+        atypical: ArrayLike | None = None,
     ) -> None:
         x = np.atleast_1d(np.asarray(x_px, dtype=np.float64))
         y = np.atleast_1d(np.asarray(y_px, dtype=np.float64))
@@ -93,6 +100,7 @@ class Detections:
             raise ValueError("scores must lie in [0, 1]")
         if not ((code >= 0) & (code < len(LABELS))).all():
             raise ValueError(f"label codes must be in 0..{len(LABELS) - 1}")
+        probability = _atypical(atypical, len(x))
         # Sorting takes most of the time with many rows, which are usually sorted already.
         ordered = _is_ordered(x, y, s, code)
         order: Any = slice(None) if ordered else np.lexsort((code, x, y, -s))
@@ -100,6 +108,7 @@ class Detections:
         self.y_px: FloatArray = y[order].copy()
         self.score: FloatArray = s[order].copy()
         self.label: CodeArray = code[order].copy()
+        self.atypical: FloatArray | None = None if probability is None else probability[order]
         self.provenance = provenance
 
     @classmethod
@@ -117,6 +126,7 @@ class Detections:
             and np.array_equal(self.y_px, other.y_px)
             and np.array_equal(self.score, other.score)
             and np.array_equal(self.label, other.label)
+            and np.array_equal(self.atypical_or_nan, other.atypical_or_nan, equal_nan=True)
             and self.provenance == other.provenance
         )
 
@@ -135,6 +145,22 @@ class Detections:
         """The labels as words."""
         return [LABELS[code] for code in self.label]
 
+    @property
+    def atypical_or_nan(self) -> FloatArray:
+        """The probabilities of atypical [n], NaN where there are none."""
+        return np.full(len(self), np.nan) if self.atypical is None else self.atypical
+
+    def with_atypical(self, atypical: ArrayLike | None) -> Detections:
+        """Return the same rows with other probabilities of atypical [n]."""
+        return Detections(
+            self.x_px,
+            self.y_px,
+            self.score,
+            self.label,
+            provenance=self.provenance,
+            atypical=atypical,
+        )
+
     def where(self, keep: BoolArray | Sequence[bool]) -> Detections:
         """Return the detections for which the mask [n] is true."""
         mask = np.asarray(keep, dtype=bool)
@@ -146,6 +172,7 @@ class Detections:
             self.score[mask],
             self.label[mask],
             provenance=self.provenance,
+            atypical=None if self.atypical is None else self.atypical[mask],
         )
 
     def with_label(self, label: Label = Label.MITOTIC) -> Detections:
@@ -168,6 +195,7 @@ class Detections:
             np.round(self.score, SCORE_DECIMALS),
             self.label,
             provenance=self.provenance,
+            atypical=None if self.atypical is None else np.round(self.atypical, ATYPICAL_DECIMALS),
         )
 
     def with_provenance(self, **changes: Any) -> Detections:
@@ -178,12 +206,26 @@ class Detections:
             self.score,
             self.label,
             provenance=replace(self.provenance, **changes),
+            atypical=self.atypical,
         )
 
     def with_parameters(self, **changes: Any) -> Detections:
         """Return the same rows with some parameters of the provenance replaced or added."""
         parameters = self.provenance.parameters.updated(**changes)
         return self.with_provenance(parameters=parameters)
+
+
+def _atypical(values: ArrayLike | None, n: int) -> FloatArray | None:
+    """Return probabilities as a vector of their own, None where all are NaN."""
+    if values is None:
+        return None
+    result = np.array(values, dtype=np.float64, ndmin=1)
+    if result.shape != (n,):
+        raise ValueError(f"atypical has the shape {result.shape} for {n} detections")
+    known = np.isfinite(result)
+    if not (known | np.isnan(result)).all() or not ((result >= 0) & (result <= 1))[known].all():
+        raise ValueError("probabilities of atypical must lie in [0, 1] or be NaN")
+    return result if known.any() else None
 
 
 def _is_ordered(x: FloatArray, y: FloatArray, score: FloatArray, code: CodeArray) -> bool:

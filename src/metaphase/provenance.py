@@ -90,6 +90,21 @@ class DomainShift(Frozen):
         )
 
 
+ATYPICAL_THRESHOLD = 0.5
+"""Probability from which a figure is called atypical, where detections do not say."""
+
+
+class AtypicalParameters(Frozen):
+    """How the probability that a mitotic figure is atypical is used.
+
+    ``threshold`` is the probability from which a figure is called atypical. ``spread`` is the
+    standard deviation of the log-odds between cases, beyond what the probabilities say.
+    """
+
+    threshold: Share
+    spread: float = Field(default=0.0, ge=0, le=10, allow_inf_nan=False)
+
+
 class Parameters(Frozen):
     """Everything beside image, model and threshold that a result depends on, and how it went.
 
@@ -113,6 +128,9 @@ class Parameters(Frozen):
     tissue_mm2: float | None = None
     second_stage: dict[str, Any] | None = Field(
         default=None, description="As on the card, without its id."
+    )
+    atypical: AtypicalParameters | None = Field(
+        default=None, description="How atypical figures are recognised, as on the card."
     )
     stain: dict[str, Any] | None = Field(
         default=None, description="The stains of the image (Macenko)."

@@ -185,7 +185,7 @@ def test_a_second_stage_inside_itself_is_refused(folder: Path) -> None:
     card = json.loads((folder / "card.json").read_text())
     (folder / "card.json").write_text(json.dumps({**card, "second_stage": stage}))
     (folder / "second").symlink_to(".")
-    with pytest.raises(ModelFileError, match="second stage that has a second stage"):
+    with pytest.raises(ModelFileError, match="part of a model that has parts"):
         load_model(folder)
 
 

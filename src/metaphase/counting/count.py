@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
 from metaphase.counting.analysedregion import AnalysedRegion, analysed_box_px, analysed_mm2
+from metaphase.counting.atypical import AtypicalCount, count_atypical
 from metaphase.counting.countnotes import count_notes
 from metaphase.counting.hotspot import LEAST_TISSUE, Hotspot, find_hotspots, inside_mm2
 from metaphase.counting.interval import CountComposition, Estimate, Validation, estimate
@@ -17,7 +19,7 @@ from metaphase.counting.review import ReviewDecision, ReviewedFigures, apply_rev
 from metaphase.counting.window import Box, Window, WindowShape, fields_area_mm2
 from metaphase.errors import DetectionsError
 from metaphase.figures import Detections, Label
-from metaphase.provenance import DomainShift, Provenance
+from metaphase.provenance import AtypicalParameters, DomainShift, Provenance
 
 SCORE_SHIFT_LIMIT = 3.0
 """A domain shift (``DomainShift.ratio``) above which a count gets no mitotic score: such an image
@@ -30,18 +32,24 @@ class CountedHotspot:
     """A hotspot with the composition of its count, its interval and its score.
 
     ``estimate`` is None if precision and recall are unknown. ``score`` is None if there is no table
-    for the area, or if it was withheld (see ``MitoticCount.score_withheld``).
+    for the area, or if it was withheld (see ``MitoticCount.score_withheld``). ``atypical`` is None
+    if no figure has a probability of being atypical.
     """
 
     hotspot: Hotspot
     composition: CountComposition
     estimate: Estimate | None
     score: MitoticScore | None
+    atypical: AtypicalCount | None = None
 
     @property
     def count(self) -> int:
         """The figures in the window, after review where there was one."""
         return self.composition.count
+
+    def __str__(self) -> str:
+        figures = f"{self.count} figure{'' if self.count == 1 else 's'}"
+        return figures if self.atypical is None else f"{figures}, {self.atypical}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,7 @@ class MitoticCount:
     warnings: tuple[str, ...] = ()
     domain_shift: DomainShift | None = None
     score_withheld: bool = False
+    total_atypical: AtypicalCount | None = None
 
     @property
     def per_mm2(self) -> float:
@@ -89,6 +98,7 @@ class MitoticCount:
                 "area_is": self.area_is,
                 "per_mm2": self.per_mm2,
                 "estimate": _plain(self.total_estimate),
+                "atypical": _plain(self.total_atypical),
             },
             "interval_from": _plain(self.validation),
             "hotspots": [_hotspot_dict(hotspot) for hotspot in self.hotspots],
@@ -169,6 +179,7 @@ def count_figures(
         top=top,
     ) or [_empty_hotspot(shape, provenance.mpp, within)]
     everything = _composition(figures, None, complete=False)
+    atypical = partial(_atypical, figures, provenance.parameters.atypical)
     shift = provenance.parameters.domain_shift
     counted, withheld = [], False
     for hotspot in hotspots:
@@ -177,7 +188,9 @@ def count_figures(
         score = _score(hotspot, composition, interval, field_diameter_mm)
         if score is not None and _exceeds_limit(shift, composition):
             score, withheld = None, True
-        counted.append(CountedHotspot(hotspot, composition, interval, score))
+        counted.append(
+            CountedHotspot(hotspot, composition, interval, score, atypical(hotspot.window))
+        )
     return MitoticCount(
         provenance.image,
         provenance.mpp,
@@ -202,6 +215,7 @@ def count_figures(
         provenance.warnings,
         shift,
         withheld,
+        atypical(None),
     )
 
 
@@ -223,13 +237,14 @@ def _exceeds_limit(shift: DomainShift | None, composition: CountComposition) -> 
 def _reviewed(
     detections: Detections, decisions: Sequence[ReviewDecision], image: str
 ) -> ReviewedFigures:
-    points = detections.above_threshold().with_label(Label.MITOTIC).points
+    figures = detections.above_threshold().with_label(Label.MITOTIC)
+    points, atypical = figures.points, figures.atypical
     own = [decision for decision in decisions if decision.concerns(image)]
     if not own:
         unreviewed = np.zeros(len(points), bool)
-        return ReviewedFigures(points, unreviewed, unreviewed)
+        return ReviewedFigures(points, unreviewed, unreviewed, atypical)
     # A reader may confirm a figure below the threshold: it counts as added.
-    return apply_review(points, own, detections.provenance.mpp)
+    return apply_review(points, own, detections.provenance.mpp, atypical=atypical)
 
 
 def _composition(
@@ -241,6 +256,19 @@ def _composition(
     certain, added = figures.certain[inside], figures.added[inside]
     sums = int((~certain).sum()), int((certain & ~added).sum()), int(added.sum())
     return CountComposition(*sums, complete)
+
+
+def _atypical(
+    figures: ReviewedFigures,
+    parameters: AtypicalParameters | None,
+    seed: int,
+    window: Window | None,
+) -> AtypicalCount | None:
+    """Return the atypical ones of the figures in a window, or of all."""
+    if figures.atypical is None:
+        return None
+    inside = slice(None) if window is None else window.contains(figures.points)
+    return count_atypical(figures.atypical[inside], parameters)
 
 
 def _score(
@@ -282,6 +310,7 @@ def _hotspot_dict(counted: CountedHotspot) -> dict[str, Any]:
         "window": asdict(hotspot.window),
         "made_of": asdict(counted.composition),
         "estimate": _plain(interval),
+        "atypical": _plain(counted.atypical),
         "estimate_per_mm2": None
         if interval is None or hotspot.tissue_mm2 <= 0
         else [v / hotspot.tissue_mm2 for v in (interval.low, interval.expected, interval.high)],

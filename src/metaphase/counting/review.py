@@ -2,7 +2,8 @@
 
 A review file is a CSV with a header and the columns ``x_px, y_px, state``, and ``image`` if it
 concerns several slides. The state is ``confirmed`` (a mitotic figure), ``rejected`` (not a mitotic
-figure) or ``added`` (missed by the detector). Other columns (score, reader, time) are ignored.
+figure) or ``added`` (missed by the detector). A column ``atypical`` (true, false or empty) says
+whether the reader called the figure atypical. Other columns (score, reader, time) are ignored.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from metaphase.units import um_to_px
 from metaphase.values import finite
 
 COLUMNS = ("x_px", "y_px", "state")
+_ATYPICAL = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 class DecisionState(StrEnum):
@@ -34,12 +36,16 @@ class DecisionState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReviewDecision:
-    """One decision, at a position in full-resolution pixels. ``image`` is empty for any slide."""
+    """One decision, at a position in full-resolution pixels. ``image`` is empty for any slide.
+
+    ``atypical`` is whether the reader called the figure atypical; None where that is open.
+    """
 
     x_px: float
     y_px: float
     state: DecisionState
     image: str = ""
+    atypical: bool | None = None
 
     def concerns(self, image: str) -> bool:
         """Return whether this is about an image, named with or without extension."""
@@ -48,11 +54,16 @@ class ReviewDecision:
 
 @dataclass(frozen=True, slots=True)
 class ReviewedFigures:
-    """Points [n, 2] after review; whether each is ``certain`` (reviewed) and whether ``added``."""
+    """Points [n, 2] after review; whether each is ``certain`` (reviewed) and whether ``added``.
+
+    ``atypical`` [n] is the probability that a figure is atypical, 0 or 1 by a reader's decision,
+    NaN where it is not known; None where no figure has one.
+    """
 
     points: FloatArray
     certain: BoolArray
     added: BoolArray
+    atypical: FloatArray | None = None
 
 
 def load_review(path: str | Path) -> list[ReviewDecision]:
@@ -81,9 +92,14 @@ def load_review(path: str | Path) -> list[ReviewDecision]:
 
 
 def apply_review(
-    points: FloatArray, decisions: Sequence[ReviewDecision], mpp: float, *, radius_um: float = 1.0
+    points: FloatArray,
+    decisions: Sequence[ReviewDecision],
+    mpp: float,
+    *,
+    radius_um: float = 1.0,
+    atypical: FloatArray | None = None,
 ) -> ReviewedFigures:
-    """Return detections [n, 2] after review.
+    """Return detections [n, 2] after review. ``atypical`` [n] are their probabilities of it.
 
     A decision concerns the nearest detection within ``radius_um`` (at most one decision for each
     detection, nearest pairs first). Without such a detection, a confirmed figure is added and a
@@ -93,6 +109,7 @@ def apply_review(
     reviewed = [d for d in decisions if d.state != DecisionState.ADDED]
     pairs = _pairs(p, _places(reviewed), um_to_px(radius_um, mpp))
     keep, certain = np.ones(len(p), bool), np.zeros(len(p), bool)
+    probability = np.full(len(p), np.nan) if atypical is None else atypical.copy()
     new = [d for d in decisions if d.state == DecisionState.ADDED]
     for j, decision in enumerate(reviewed):
         i = pairs.get(j)
@@ -101,6 +118,8 @@ def apply_review(
                 new.append(decision)
         elif decision.state == DecisionState.CONFIRMED:
             certain[i] = True
+            if decision.atypical is not None:
+                probability[i] = float(decision.atypical)
         else:
             keep[i] = False
     extra = _places(new)
@@ -108,7 +127,12 @@ def apply_review(
         np.concatenate([p[keep], extra]),
         np.concatenate([certain[keep], np.ones(len(extra), bool)]),
         np.concatenate([np.zeros(int(keep.sum()), bool), np.ones(len(extra), bool)]),
+        np.concatenate([probability[keep], [_known(d.atypical) for d in new]]),
     )
+
+
+def _known(atypical: bool | None) -> float:
+    return np.nan if atypical is None else float(atypical)
 
 
 def _pairs(points: FloatArray, places: FloatArray, radius_px: float) -> dict[int, int]:
@@ -139,7 +163,8 @@ def _decision(table: CsvTable, row: dict[str, str]) -> ReviewDecision | None:
     state = row["state"].lower()
     if x is None or y is None or state not in list(DecisionState):
         return None
-    return ReviewDecision(x, y, DecisionState(state), row.get("image", ""))
+    atypical = _ATYPICAL.get(row.get("atypical", "").strip().lower())
+    return ReviewDecision(x, y, DecisionState(state), row.get("image", ""), atypical)
 
 
 def _problem(path: Path, line: int, row: dict[str, str]) -> Problem:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metaphase.counting.atypical import AtypicalCount
 from metaphase.counting.batch import CountedSlide
 from metaphase.counting.density import density_map
 from metaphase.csvfile import csv_text
@@ -21,6 +22,8 @@ CSV_NAME, JSON_NAME = "counts.csv", "counts.json"
 COLUMNS = (
     "slide", "count", "low", "high", "per_mm2", "score", "could_be", "window_mm2", "tissue_mm2",
     "slide_count", "slide_mm2", "slide_per_mm2", "labelled", "domain_shift", "warnings", "notes",
+    "atypical", "atypical_low", "atypical_high", "slide_atypical", "slide_atypical_low",
+    "slide_atypical_high",
 )  # fmt: skip
 
 _LEAST_DENSITY = 5e-4  # per mm2, below which cells of the density map are not written
@@ -48,7 +51,15 @@ def row_of(slide: CountedSlide) -> dict[str, Any]:
         "domain_shift": "" if shift is None else round(shift.ratio, 3),
         "warnings": " ".join(result.warnings),
         "notes": " ".join(result.notes),
+        **_atypical("atypical", best.atypical),
+        **_atypical("slide_atypical", result.total_atypical),
     }
+
+
+def _atypical(name: str, count: AtypicalCount | None) -> dict[str, Any]:
+    if count is None:
+        return {name: "", f"{name}_low": "", f"{name}_high": ""}
+    return {name: round(count.expected, 1), f"{name}_low": count.low, f"{name}_high": count.high}
 
 
 def write_counts(slides: Sequence[CountedSlide], folder: Path) -> None:
@@ -90,6 +101,11 @@ def print_counts(slides: Sequence[CountedSlide], console: Console) -> None:
     for slide in slides:
         for warning in slide.result.warnings:
             _print(console, f"Warning: {slide.name}: {warning}", "yellow")
+    for slide in slides:
+        if slide.result.total_atypical is not None:
+            best = slide.result.hotspots[0]
+            whole = f"{slide.result.total} figures, {slide.result.total_atypical}"
+            _print(console, f"{slide.name}: hotspot {best}; slide {whole}.", "none")
     for note in dict.fromkeys(
         f"{s.name}: {' '.join(s.result.notes)}" for s in slides if s.result.notes
     ):

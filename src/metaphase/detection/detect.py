@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from metaphase import __version__
+from metaphase.detection.atypical import with_atypical
 from metaphase.detection.candidates import Candidates
 from metaphase.detection.checkpoint import Checkpoint
 from metaphase.detection.domainshift import with_domain_shift
@@ -148,13 +149,15 @@ def finish_detections(
     model: Model,
     runtime: Runtime,
 ) -> Detections:
-    """Apply the second stage to merged detections and measure the domain shift.
+    """Apply the second stage to merged detections, recognise atypical figures, and measure the
+    domain shift.
 
     ``candidates`` have the second scores and the statistics of tiles that are known already.
     """
     classifier = candidate_classifier(slide, plan, model, runtime)
     if classifier is not None:
         detections = rescore(detections, classifier, candidates.rescored)
+    detections = with_atypical(detections, slide, model, runtime)
     return with_domain_shift(detections, slide, plan, model, runtime, candidates.statistics)
 
 

@@ -16,9 +16,9 @@ from metaphase.detection.decode import MAX_PER_TILE
 from metaphase.detection.grid import Grid
 from metaphase.errors import InputError, Problem
 from metaphase.files import sha256_of_file
-from metaphase.models.card import SecondStage
+from metaphase.models.card import ModelCard, SecondStage
 from metaphase.models.modelfile import Model
-from metaphase.provenance import Parameters
+from metaphase.provenance import AtypicalParameters, Parameters
 from metaphase.qupath.bounds import bounds_offset
 from metaphase.slides.mask import TissueMask
 from metaphase.slides.slide import Slide
@@ -176,6 +176,7 @@ def parameters_of(slide: Slide, model: Model, settings: Settings) -> Parameters:
             "roi_sha256": None if settings.roi is None else _hash(settings.roi),
             "tissue": large if settings.tissue is None else settings.tissue,
             "second_stage": stage and stage.model_dump(mode="json", exclude={"id"}),
+            **({"atypical": _atypical(card)} if card.atypical else {}),
             # QuPath counts from here: for those who read our GeoJSON without the slide.
             **({"bounds_px": bounds_px} if any(bounds_px) else {}),
         }
@@ -213,6 +214,11 @@ def _second_stage(model: Model, settings: Settings) -> SecondStage | None:
     if stage is None or not settings.keep_stains:
         return stage
     return stage.model_copy(update={"stain": None})
+
+
+def _atypical(card: ModelCard) -> AtypicalParameters | None:
+    part = card.atypical
+    return part and AtypicalParameters(threshold=part.threshold, spread=part.spread)
 
 
 def _threshold(model: Model, settings: Settings) -> float:

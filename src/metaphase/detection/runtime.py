@@ -29,7 +29,7 @@ _DEVICES_FOR = {"bf16": ("openvino", "torch"), "int8": ("openvino", "onnx")}
 def open_runtime(
     model: Model, device: str = "auto", *, threads: int | None = None, precision: str = "auto"
 ) -> Runtime:
-    """Return a runtime for a model, with one for its second stage.
+    """Return a runtime for a model, with those of its second stage and for atypical figures.
 
     ``device`` is one of ``DEVICES``. "auto" takes the fastest that is installed: CUDA where there
     is a GPU, then OpenVINO, then ONNX Runtime; PyTorch for a model without a graph. ``precision``
@@ -43,13 +43,17 @@ def open_runtime(
         )
     cores = threads or physical_cores()
     runtime = _open(model, device, precision, cores)
-    second = model.second_stage
-    if second is not None:
-        # The second stage of a graph in 8 bits is not in 8 bits. Its result must not depend on
-        # whether the CPU has bfloat16.
-        shared = runtime.precision if graph_precision(model) == "fp32" else "fp32"
-        chosen = shared if graph_precision(second) == "fp32" else graph_precision(second)
-        runtime.second_stage = _open(second, device, chosen, cores)
+    # The further networks of a graph in 8 bits are not in 8 bits. Their result must not depend on
+    # whether the CPU has bfloat16.
+    shared = runtime.precision if graph_precision(model) == "fp32" else "fp32"
+
+    def part(network: Model | None) -> Runtime | None:
+        if network is None:
+            return None
+        graph = graph_precision(network)
+        return _open(network, device, shared if graph == "fp32" else graph, cores)
+
+    runtime.second_stage, runtime.atypical = part(model.second_stage), part(model.atypical)
     return runtime
 
 

@@ -26,7 +26,7 @@ class Runtime(ABC):
     ``name`` is the library, its version and the device, for the provenance. ``precision`` is that
     of the computation. ``batch`` is the number of tiles per call, and ``streams`` the number of
     threads calling at a time, with which it is fastest. ``second_stage`` runs the network of the
-    model's second stage, if it has one.
+    model's second stage, if it has one; ``atypical`` that for atypical mitotic figures.
     """
 
     default_batch: ClassVar[int] = 4
@@ -36,6 +36,7 @@ class Runtime(ABC):
     batch: int = default_batch
     streams: int = 1
     second_stage: Runtime | None = None
+    atypical: Runtime | None = None
 
     @abstractmethod
     def run(self, tiles: Pixels) -> Maps:

@@ -79,13 +79,7 @@ class CandidateClassifier:
 
     def _logits(self, windows: Pixels, symmetries: Sequence[int]) -> FloatArray:
         """Return the logits [symmetries, n] of windows [n, h, w, 3]."""
-        turned = np.concatenate([turn(windows, number) for number in symmetries])
-        streams = self.runtime.streams
-        logits = prefetch(self._run, _batches(turned), workers=streams, depth=2 * streams)
-        return np.concatenate(list(logits))[: len(turned)].reshape(len(symmetries), len(windows))
-
-    def _run(self, windows: Pixels) -> FloatArray:
-        return self.runtime.run(windows)[0].reshape(len(windows)).astype(np.float64)
+        return window_logits(self.runtime, windows, symmetries)
 
     def _read(self, point: FloatArray) -> Pixels:
         spec = self.model.card.input
@@ -136,6 +130,7 @@ def rescore(
         np.round(score[keep], SCORE_DECIMALS),
         detections.label[keep],
         provenance=detections.provenance,
+        atypical=detections.atypical_or_nan[keep],
     )
 
 
@@ -157,6 +152,21 @@ def _second_scores(
     missing = np.isnan(second)
     second[missing] = classifier.scores(rows[missing, :2], rows[missing, 2])
     return second
+
+
+def window_logits(runtime: Runtime, windows: Pixels, symmetries: Sequence[int]) -> FloatArray:
+    """Return the logits [symmetries, n] of a window network for windows [n, h, w, 3].
+
+    ``symmetries`` are numbers of ``turn``.
+    """
+
+    def run(batch: Pixels) -> FloatArray:
+        return runtime.run(batch)[0].reshape(len(batch)).astype(np.float64)
+
+    turned = np.concatenate([turn(windows, number) for number in symmetries])
+    streams = runtime.streams
+    logits = prefetch(run, _batches(turned), workers=streams, depth=2 * streams)
+    return np.concatenate(list(logits))[: len(turned)].reshape(len(symmetries), len(windows))
 
 
 def _batches(windows: Pixels) -> Iterator[Pixels]:

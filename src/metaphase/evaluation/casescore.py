@@ -9,11 +9,15 @@ import numpy as np
 
 from metaphase.arrays import BoolArray, CodeArray, FloatArray
 from metaphase.evaluation.curves import Counts
-from metaphase.evaluation.matching import Gains, Rule, gains, match
+from metaphase.evaluation.matching import Gains, Matching, Rule, gains, match
 from metaphase.evaluation.pairing import Pair
 from metaphase.figures import Label
 from metaphase.labels.dataset import DOMAINS
+from metaphase.provenance import ATYPICAL_THRESHOLD
 from metaphase.units import um_to_px
+
+MAJORITY = 0.5
+"""Share of readers from which a labelled figure is atypical."""
 
 
 class Mistake(StrEnum):
@@ -52,6 +56,16 @@ class CaseScore:
         return self.group if by == "group" else self.domains[by]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class AtypicalFigures:
+    """Detected figures [k] whose label says whether they are atypical, and whose detection has the
+    probability of it; ``threshold`` is the probability from which a figure is called atypical."""
+
+    truth: BoolArray
+    probability: FloatArray
+    threshold: float
+
+
 @dataclass(frozen=True, slots=True)
 class CaseOutcome:
     """Every mitotic detection and figure of a case, in full-resolution pixels.
@@ -61,6 +75,7 @@ class CaseOutcome:
     is an index into ``MISTAKES`` for false positives, else -1. ``truth`` [n, 2] are the labelled
     figures, ``detected`` [n] marks the matched ones. ``gains`` [m] holds the counts at every
     threshold. ``image`` is the path of the pixels; ``model`` and ``model_id`` name the detector.
+    ``atypical`` is None where labels or detections say nothing about it.
     """
 
     case: CaseScore
@@ -75,6 +90,7 @@ class CaseOutcome:
     image: str = ""
     model: str = ""
     model_id: str = ""
+    atypical: AtypicalFigures | None = None
 
 
 def score_case(pair: Pair, threshold: float, radius_um: float, rule: Rule) -> CaseOutcome:
@@ -107,7 +123,21 @@ def score_case(pair: Pair, threshold: float, radius_um: float, rule: Rule) -> Ca
         image=str(pair.case.image or detections.provenance.image),
         model=detections.provenance.model,
         model_id=detections.provenance.model_id,
+        atypical=_atypical(pair, detections.atypical_or_nan[above], matching),
     )
+
+
+def _atypical(pair: Pair, probability: FloatArray, matching: Matching) -> AtypicalFigures | None:
+    """Return the matched figures of which label and detection say whether they are atypical."""
+    share, partner = pair.truth_atypical(), matching.point_of_truth
+    matched = np.full(len(share), np.nan)
+    matched[partner >= 0] = probability[partner[partner >= 0]]
+    both = np.isfinite(share) & np.isfinite(matched)
+    if not both.any():
+        return None
+    parameters = pair.detections.provenance.parameters.atypical
+    threshold = ATYPICAL_THRESHOLD if parameters is None else parameters.threshold
+    return AtypicalFigures(share[both] >= MAJORITY, matched[both], threshold)
 
 
 def _case_score(

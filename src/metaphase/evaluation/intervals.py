@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from metaphase.arrays import FloatArray
+from metaphase.evaluation.atypical import atypical_over
 from metaphase.evaluation.bootstrap import (
     RESAMPLES,
     Method,
@@ -59,6 +60,7 @@ def with_intervals(
         scores,
         notes=notes,
         overall=overall,
+        atypical=atypical_over(scores.outcomes, resamples=resamples, seed=seed),
         domains={
             by: {name: of(parts[by][name], group) for name, group in groups.items()}
             for by, groups in scores.domains.items()

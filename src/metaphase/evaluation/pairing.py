@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from metaphase.arrays import FloatArray
+from metaphase.arrays import BoolArray, FloatArray
 from metaphase.boxes import as_points
 from metaphase.detectionfile import JSON_NAME, load_detections
 from metaphase.errors import DetectionsError, LabelError, Problem
@@ -44,11 +44,24 @@ class Pair:
     def truth(self, label: Label = Label.MITOTIC) -> FloatArray:
         """Return the points [n, 2] of a label in the analysed part, in file order."""
         points = points_of(self.case.figures, label)
+        return as_points(points[self._inside(points)])
+
+    def truth_atypical(self) -> FloatArray:
+        """Return the share of readers [n] who called each mitotic figure of ``truth()`` atypical.
+
+        NaN where the labels do not say.
+        """
+        shares = [f.atypical for f in self.case.figures if f.label == Label.MITOTIC]
+        values = np.array([np.nan if share is None else share for share in shares])
+        return values[self._inside(points_of(self.case.figures))]
+
+    def _inside(self, points: FloatArray) -> BoolArray:
+        """Return which points [n, 2] are in the analysed part."""
         if self.region is None:
-            return points
+            return np.ones(len(points), bool)
         x, y, width, height = self.region
         low, high = np.array([x, y]), np.array([x + width, y + height])
-        return as_points(points[((points >= low) & (points <= high)).all(axis=1)])
+        return np.asarray(((points >= low) & (points <= high)).all(axis=1))
 
 
 def pair_cases(

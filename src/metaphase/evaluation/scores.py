@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from metaphase.evaluation.atypical import AtypicalScores, atypical_over
 from metaphase.evaluation.bootstrap import Interval
 from metaphase.evaluation.calibration import Calibration, calibration
 from metaphase.evaluation.casescore import MISTAKES, CaseOutcome, CaseScore, Mistake
@@ -110,7 +111,8 @@ class Scores:
     different ones, as after a cross-validation. ``notes`` are sentences to be shown with the
     numbers. ``exercise`` is present if it was requested (see ``protocols``). ``trained_on`` are the
     ids of cases that the model was trained on, as far as is known. ``outcomes`` hold every
-    position, for pictures and comparisons.
+    position, for pictures and comparisons. ``atypical`` says how well atypical figures are
+    recognised among the detected ones, by scanner; None where labels or detections do not say.
     """
 
     dataset: str
@@ -129,6 +131,7 @@ class Scores:
     notes: tuple[str, ...] = ()
     exercise: ExerciseScore | None = None
     trained_on: tuple[str, ...] = ()
+    atypical: AtypicalScores | None = None
 
     @property
     def model_ids(self) -> tuple[str, ...]:
@@ -201,6 +204,7 @@ class Scores:
                 for by, groups in self.domains.items()
             },
             "worst": {by: asdict(worst) for by, worst in self.worst.items()},
+            **({} if self.atypical is None else {"atypical": self.atypical.to_dict()}),
             "exercise": None if self.exercise is None else self.exercise.to_dict(),
             "notes": list(self.notes),
         }
@@ -252,6 +256,7 @@ def summarise(
         notes=tuple(notes),
         exercise=exercise,
         trained_on=tuple(trained_on),
+        atypical=atypical_over(outcomes),
     )
 
 

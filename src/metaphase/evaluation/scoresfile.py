@@ -10,18 +10,19 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from metaphase.errors import InputError
+from metaphase.evaluation.atypical import AtypicalScore, AtypicalScores
 from metaphase.evaluation.bootstrap import Interval
-from metaphase.evaluation.casescore import MISTAKES, CaseOutcome, CaseScore
+from metaphase.evaluation.casescore import MISTAKES, AtypicalFigures, CaseOutcome, CaseScore
 from metaphase.evaluation.curves import Counts
 from metaphase.evaluation.matching import RULES, Gains
 from metaphase.evaluation.protocols import ExerciseScore
 from metaphase.evaluation.scores import GroupScore, Scores, summarise
-from metaphase.figures import POSITION_DECIMALS, SCORE_DECIMALS
+from metaphase.figures import ATYPICAL_DECIMALS, POSITION_DECIMALS, SCORE_DECIMALS
 from metaphase.files import write_text
 from metaphase.labels.dataset import DOMAINS
 from metaphase.textfile import read_head, read_json
@@ -65,6 +66,7 @@ def is_scores(path: str | Path) -> bool:
     return head.startswith(b'{"format":') and b'"dataset":' in head
 
 
+_Score = TypeVar("_Score", GroupScore, AtypicalScore)
 _HEAD = 200
 _MOST = 1 << 53  # larger counts are no counts
 _WAY_OUT = "name a file that 'metaphase evaluate --out' wrote"
@@ -86,8 +88,16 @@ def _scores(data: dict[str, Any]) -> Scores:
         exercise=None if exercise is None else _exercise(exercise),
         trained_on=[_text(id_) for id_ in data.get("trained_on", ())],
     )
+    atypical = scores.atypical
+    if atypical is not None and "atypical" in data:
+        saved = data["atypical"]
+        atypical = AtypicalScores(
+            _with_intervals(atypical.overall, saved),
+            {n: _with_intervals(s, saved["domains"][n]) for n, s in atypical.domains.items()},
+        )
     return replace(
         scores,
+        atypical=atypical,
         model=_text(data["model"]),
         overall=_with_intervals(scores.overall, data),
         domains={
@@ -97,7 +107,7 @@ def _scores(data: dict[str, Any]) -> Scores:
     )
 
 
-def _with_intervals(group: GroupScore, data: dict[str, Any]) -> GroupScore:
+def _with_intervals(group: _Score, data: dict[str, Any]) -> _Score:
     intervals = {str(name): _interval(value) for name, value in data["intervals"].items()}
     return replace(group, intervals=intervals)
 
@@ -150,7 +160,27 @@ def _outcome(outcome: CaseOutcome) -> dict[str, Any]:
         "mistake": outcome.mistake.tolist(),
         "gained_found": outcome.gains.tp.tolist(),
         "gained_false": outcome.gains.fp.tolist(),
+        **({} if outcome.atypical is None else {"atypical": _atypical(outcome.atypical)}),
     }
+
+
+def _atypical(figures: AtypicalFigures) -> dict[str, Any]:
+    return {
+        "truth": figures.truth.astype(int).tolist(),
+        "probability": figures.probability.round(ATYPICAL_DECIMALS).tolist(),
+        "threshold": figures.threshold,
+    }
+
+
+def _atypical_from(data: dict[str, Any] | None) -> AtypicalFigures | None:
+    if data is None:
+        return None
+    truth, probability = np.array(data["truth"], bool), np.array(data["probability"], np.float64)
+    if truth.shape != probability.shape or truth.ndim != 1:
+        raise ValueError("columns of unequal length")
+    if not ((probability >= 0) & (probability <= 1)).all():
+        raise ValueError("probabilities of atypical must lie from 0 to 1")
+    return AtypicalFigures(truth, probability, _number(data["threshold"], "threshold"))
 
 
 def _outcome_from(row: dict[str, Any], index: int) -> CaseOutcome:
@@ -198,6 +228,7 @@ def _checked(row: dict[str, Any], case: CaseScore) -> CaseOutcome:
         image=_text(row["image"]),
         model=_text(row["model"]),
         model_id=_text(row["model_id"]),
+        atypical=_atypical_from(row.get("atypical")),
     )
     columns = (outcome.score, correct, mistake, outcome.gains.tp, outcome.gains.fp)
     sizes = {column.shape for column in columns} | {(len(outcome.points),)}

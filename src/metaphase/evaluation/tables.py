@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from metaphase.evaluation.atypical import AtypicalScores
 from metaphase.evaluation.bootstrap import Interval
 from metaphase.evaluation.countagreement import CATEGORIES
 from metaphase.evaluation.scores import Scores
@@ -48,6 +49,8 @@ def print_scores(
     for kind, groups in scores.domains.items():
         if by in (None, kind) and (len(groups) > 1 or kind == by):
             console.print(_domains(scores, kind))
+    if scores.atypical is not None:
+        console.print(_atypical(scores.atypical))
     if by is not None and by not in scores.domains:
         console.print(f"The labels name no {by}, so there is no table of it.", style="yellow")
     if per_case:
@@ -178,6 +181,21 @@ def _domains(scores: Scores, by: str) -> Table:
         sizes = (str(group.cases), str(group.labelled))
         table.add_row(
             _escaped(name), *sizes, number(group.f1), interval, *map(number, others), rate
+        )
+    return table
+
+
+def _atypical(scores: AtypicalScores) -> Table:
+    columns = ("figures", "atypical", "bal. acc.", "95 %", "AUROC", "sensitivity", "specificity")
+    table = _table("Atypical among detected figures, by scanner, worst first", "scanner", *columns)
+    for name, score in (*scores.domains.items(), ("all", scores.overall)):
+        table.add_row(
+            _escaped(name),
+            str(score.figures),
+            str(score.atypical),
+            number(score.balanced_accuracy),
+            interval_text(score.intervals.get("balanced_accuracy")),
+            *(number(v) for v in (score.auroc, score.sensitivity, score.specificity)),
         )
     return table
 

@@ -2,17 +2,18 @@
 
 Boxes are squares of ``box_um`` around the point (12.5 um, MIDOG's 50 px at 0.25 um/px); reading
 takes a box's centre. Categories: 1 mitotic figure, 2 hard negative. Ids may be numbers or text: "1"
-and 1 are the same.
+and 1 are the same. ``atypical`` is the probability that a mitotic figure is atypical.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from metaphase.boxes import around, xyxy_to_xywh
-from metaphase.classnames import label_of
+from metaphase.classnames import atypical_of, label_of
 from metaphase.errors import DetectionsError
 from metaphase.exchange.importedfile import ImageFacts, ImportedFile, ImportedImage
 from metaphase.figures import LABELS, Detections, Label
@@ -59,6 +60,7 @@ def results(detections: Detections, image_id: int, box_um: float = BOX_UM) -> li
     side = max(1.0, round(side))  # whole pixels, so that the centre is kept exactly
     boxes = xyxy_to_xywh(around(detections.points, side)).tolist()
     scores, codes = detections.score.tolist(), detections.label.tolist()
+    atypical = detections.atypical_or_nan.tolist()
     return [
         {
             "image_id": image_id,
@@ -66,8 +68,9 @@ def results(detections: Detections, image_id: int, box_um: float = BOX_UM) -> li
             "bbox": box,
             "area": side**2,
             "score": score,
+            **({} if math.isnan(probability) else {"atypical": probability}),
         }
-        for box, score, code in zip(boxes, scores, codes, strict=True)
+        for box, score, code, probability in zip(boxes, scores, codes, atypical, strict=True)
     ]
 
 
@@ -105,11 +108,11 @@ class _Annotations:
     def __init__(self, file: ImportedFile, source: Any) -> None:
         self.file = file
         self.images = _images(file, source)
-        self.labels: dict[Key, Label | None] = {
-            key_of(row.get("id")): label_of(name) if isinstance(name, str) else None
+        self.labels: dict[Key, tuple[Label | None, float | None]] = {
+            key_of(row.get("id")): (label_of(name), atypical_of(name))
             for row in _rows(source, "categories")
-            for name in (row.get("name"),)
-        } or {label.code + 1: label for label in LABELS}
+            if isinstance(name := row.get("name"), str)
+        } or {label.code + 1: (label, None) for label in LABELS}
 
     def read(self, rows: list[Any]) -> None:
         for i, row in enumerate(rows, 1):
@@ -129,9 +132,10 @@ class _Annotations:
             )
             return
         x, y, width, height = (float(v) for v in values if v is not None)
-        label = self.labels.get(key_of(row.get("category_id")))
+        label, atypical = self.labels.get(key_of(row.get("category_id")), (None, None))
         centre = x + width / 2, y + height / 2
-        self.file.add(image, record, *centre, row.get("score"), label)
+        atypical = row.get("atypical", atypical)
+        self.file.add(image, record, *centre, row.get("score"), label, atypical)
 
 
 def _rows(source: Any, key: str) -> list[dict[str, Any]]:

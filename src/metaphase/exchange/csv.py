@@ -1,6 +1,7 @@
 """CSV: one row a detection, one file for many slides.
 
-Written columns: image, x_px, y_px, score, label, width_px, height_px, mpp, threshold. An image
+Written columns: image, x_px, y_px, score, label, width_px, height_px, mpp, threshold; and
+``atypical``, the probability that a mitotic figure is atypical, where one is known. An image
 without detections has one row with empty positions, because nothing found is a result. Read is any
 table (``metaphase.csvfile``) with a position: ``x_px, y_px``, ``x, y``, or ``x_um``, ``x_mm`` with
 a resolution; also QuPath's measurement tables (``Centroid X µm``). Other columns are known by the
@@ -9,14 +10,22 @@ usual names.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from metaphase.classnames import label_of
+from metaphase.classnames import atypical_of, label_of
 from metaphase.csvfile import CsvTable, csv_text
 from metaphase.errors import DetectionsError
 from metaphase.exchange.importedfile import ImageFacts, ImportedFile, ImportedImage
-from metaphase.figures import LABELS, POSITION_DECIMALS, SCORE_DECIMALS, Detections, Label
+from metaphase.figures import (
+    ATYPICAL_DECIMALS,
+    LABELS,
+    POSITION_DECIMALS,
+    SCORE_DECIMALS,
+    Detections,
+    Label,
+)
 from metaphase.files import write_text
 from metaphase.labels.casenames import image_name
 from metaphase.qupath.classes import is_ignored
@@ -40,9 +49,10 @@ _NAMES = {
     "height": ("height_px",),
     "mpp": ("mpp", "um_per_px"),
     "threshold": ("threshold",),
+    "atypical": ("atypical", "atypical_probability"),
 }
 _NUMBERS = {"x", "y", "x_um", "y_um", "x_mm", "y_mm", "score", "width", "height", "mpp"}
-_NUMBERS |= {"threshold"}
+_NUMBERS |= {"threshold", "atypical"}
 _FACTS = ("mpp", "threshold", "width", "height")
 _UM_PER = {"_um": 1.0, "_mm": 1000.0}
 _HEADER_OF_QUPATH = ("object id", "object type", "parent", "roi")
@@ -50,7 +60,19 @@ _HEADER_OF_QUPATH = ("object id", "object type", "parent", "roi")
 
 def write(detections: Mapping[str, Detections], path: str | Path) -> None:
     """Write the detections of any number of slides at 0.01 px and 1e-6."""
-    write_text(path, csv_text(COLUMNS, _rows(detections.values())))
+    rows = _rows(detections.values())
+    if any(one.atypical is not None for one in detections.values()):
+        more = (p for one in detections.values() for p in _atypical(one))
+        rows = ((*row, p) for row, p in zip(rows, more, strict=True))
+        write_text(path, csv_text((*COLUMNS, "atypical"), rows))
+    else:
+        write_text(path, csv_text(COLUMNS, rows))
+
+
+def _atypical(detections: Detections) -> Iterator[str]:
+    """Yield the probability of each row that is written for a slide."""
+    for value in detections.atypical_or_nan.tolist() if len(detections) else (math.nan,):
+        yield "" if math.isnan(value) else f"{value:.{ATYPICAL_DECIMALS}f}"
 
 
 def _rows(slides: Iterable[Detections]) -> Iterator[tuple[object, ...]]:
@@ -135,7 +157,8 @@ class _Rows:
             scale = _UM_PER[self.unit] / mpp
             place = tuple(n * scale if (n := finite(v)) is not None else v for v in (x, y))  # type: ignore[assignment]
         label = label_of(name) if name else Label.MITOTIC
-        self.file.add(image, record, *place, row.get("score") or None, label)
+        atypical = row.get("atypical") or atypical_of(name)
+        self.file.add(image, record, *place, row.get("score") or None, label, atypical)
 
     def _image_of(self, record: str, row: dict[str, str]) -> ImportedImage | None:
         """Return the image of a row with its facts, or None where one is no number."""

@@ -77,6 +77,7 @@ def merged(detections: Detections, radius_um: float) -> Detections:
         detections.score[kept],
         detections.label[kept],
         provenance=replace(provenance, parameters=parameters),
+        atypical=detections.atypical_or_nan[kept],
     )
 
 

@@ -108,4 +108,4 @@ def _names_as_threshold(image: ImportedImage) -> None:
     others = [row[2] for row in image.rows if row[3] != Label.MITOTIC]
     if counted and others and min(counted) > max(others):
         image.threshold = min(counted)
-        image.rows = [(x, y, score, Label.MITOTIC) for x, y, score, _ in image.rows]
+        image.rows = [(x, y, score, Label.MITOTIC, p) for x, y, score, _, p in image.rows]

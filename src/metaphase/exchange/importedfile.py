@@ -47,14 +47,14 @@ class ImageFacts:
 
 @dataclass
 class ImportedImage:
-    """The rows of one image while its file is read: x and y (px), score, label."""
+    """The rows of one image while its file is read: x and y (px), score, label, atypical."""
 
     name: str
     mpp: float | None = None
     size: tuple[int, int] | None = None
     threshold: float = 0.0
     model: str = ""
-    rows: list[tuple[float, float, float, Label]] = field(default_factory=list)
+    rows: list[tuple[float, float, float, Label, float]] = field(default_factory=list)
 
 
 class ImportedFile:
@@ -81,8 +81,13 @@ class ImportedFile:
         y: object,
         score: object,
         label: Label | None,
+        atypical: object = None,
     ) -> None:
-        """Add a row, or what is wrong with it. A score of None is 1."""
+        """Add a row, or what is wrong with it. A score of None is 1.
+
+        ``atypical`` is the probability that a mitotic figure is atypical, None where it is unknown.
+        """
+        probability = math.nan if atypical is None else finite(atypical)
         x_px, y_px = finite(x), finite(y)
         value = 1.0 if score is None else finite(score)
         if x_px is None or y_px is None:
@@ -91,8 +96,12 @@ class ImportedFile:
             self.problem(record, f"score {shown(score)} is not a number from 0 to 1")
         elif label is None:
             self.problem(record, "has no label that metaphase knows", "see docs/exchange.md")
+        elif probability is None or probability < 0 or probability > 1:
+            self.problem(record, f"atypical {shown(atypical)} is not a number from 0 to 1")
         else:
-            image.rows.append((x_px, y_px, value, label))
+            if label != Label.MITOTIC:
+                probability = math.nan
+            image.rows.append((x_px, y_px, value, label, probability))
 
     def detections(self) -> dict[str, Detections]:
         """Return the detections by case id of their image. Raises DetectionsError."""
@@ -123,5 +132,7 @@ class ImportedFile:
             threshold=image.threshold,
             parameters=Parameters(read_from=self.path.name, format=self.kind),
         )
-        x, y, score, label = zip(*image.rows, strict=True) if image.rows else ((), (), (), ())
-        return Detections(x, y, score, [word.code for word in label], provenance=provenance)
+        columns = zip(*image.rows, strict=True) if image.rows else ((), (), (), (), ())
+        x, y, score, label, atypical = columns
+        codes = [word.code for word in label]
+        return Detections(x, y, score, codes, provenance=provenance, atypical=atypical)

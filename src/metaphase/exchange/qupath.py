@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from metaphase.boxes import around
+from metaphase.classnames import atypical_of
 from metaphase.counting.count import MitoticCount
 from metaphase.errors import DetectionsError
 from metaphase.exchange.importedfile import ImageFacts, ImportedFile
@@ -111,9 +112,10 @@ def read(
             file.problem(item.record, wrong, "" if label else CLASS_HINT)
             continue
         score = _score(item.measurements)
+        atypical = item.measurements.get("atypical", atypical_of(item.class_name))
         for x1, y1, x2, y2 in item.boxes or ():
             x, y = (x1 + x2) / 2 + offset_px[0], (y1 + y2) / 2 + offset_px[1]
-            file.add(target, item.record, x, y, score, label)
+            file.add(target, item.record, x, y, score, label, atypical)
     return file.detections()
 
 

@@ -129,6 +129,52 @@ class SecondStage(Strict):
     )
 
 
+class AtypicalScores(Strict):
+    """How the network did on mitotic figures of cases that it was not trained on."""
+
+    balanced_accuracy: float = Field(
+        ge=0, le=1, description="Mean of sensitivity and specificity at the threshold."
+    )
+    auroc: float | None = Field(default=None, ge=0, le=1)
+    sensitivity: float = Field(ge=0, le=1, description="Share of atypical figures that were found.")
+    specificity: float = Field(ge=0, le=1, description="Share of the others that were not.")
+    figures: int = Field(ge=0)
+    atypical: int = Field(ge=0, description="Figures that the readers called atypical.")
+    cases: int = Field(ge=0)
+    protocol: str = Field(default="", description="Which cases were left out, and how.")
+    scanners: dict[str, dict[str, float | int | None]] = Field(
+        default_factory=dict, description="The same numbers by scanner, the worst one first."
+    )
+
+
+class Atypical(Strict):
+    """How a further network recognises atypical mitotic figures.
+
+    Its model file is the folder ``atypical`` of the model file. It is run on a window around each
+    mitotic figure with a score at or above the model's threshold. The probability that the figure
+    is atypical is ``sigmoid(slope * logit + intercept)``; the logit is the mean of ``symmetries``
+    mirrored and turned windows (calibration: Platt 1999).
+    """
+
+    id: str = Field(description="Id of the network's model file.")
+    threshold: float = Field(
+        ge=0, le=1, description="Probability from which a figure is called atypical."
+    )
+    symmetries: Literal[1, 2, 4, 8] = Field(
+        4, description="Mirrored and turned windows whose logits are averaged."
+    )
+    slope: float = Field(default=1.0, gt=0, le=100)
+    intercept: float = Field(default=0.0, ge=-100, le=100)
+    spread: float = Field(
+        default=0.0,
+        ge=0,
+        le=10,
+        description="Standard deviation of the log-odds between cases, beyond the probabilities.",
+    )
+    chosen_on: str = Field(default="", description="What threshold and calibration come from.")
+    scores: AtypicalScores | None = None
+
+
 class TrainingDomain(Strict):
     """The mean statistics of the images of one training domain."""
 
@@ -238,6 +284,9 @@ class ModelCard(Strict):
     merge_radius_um: float = Field(gt=0, le=1000)
     threshold: Threshold
     second_stage: SecondStage | None = None
+    atypical: Atypical | None = Field(
+        default=None, description="The network for atypical mitotic figures; null: none."
+    )
     training_data: list[dict[str, Any]] = Field(description="Name, cases, figures and terms.")
     recipe: dict[str, Any] = Field(description="The resolved recipe.")
     seed: int

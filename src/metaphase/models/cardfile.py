@@ -15,7 +15,10 @@ from metaphase.models.card import ModelCard, SecondStage
 CARD_NAME = "card.json"
 
 _MAX_CARD_BYTES = 16 << 20
-_LATER_FIELDS = ("command", "limitations", "second_stage", "domains", "training_images")
+_LATER_FIELDS = (
+    *("command", "limitations", "second_stage", "domains", "training_images"),
+    "atypical",
+)
 _LATER_FIELDS_OF_SECOND_STAGE = ("floor", "stain")
 
 

@@ -2,7 +2,8 @@
 
 One of the two weights files is enough: ONNX Runtime and OpenVINO need ``model.onnx``, PyTorch needs
 ``weights.safetensors``. The card holds the SHA-256 of each, and loading checks them. A model with a
-second stage has the model file of that network in the folder ``second``.
+second stage has the model file of that network in the folder ``second``; one with a network for
+atypical mitotic figures has it in the folder ``atypical``.
 
 Nothing in a model file is code, and loading executes none. The network is looked up by name among
 those of this package, safetensors holds numbers alone, and ONNX is a graph of known operators that
@@ -22,7 +23,7 @@ from pydantic import ValidationError
 
 from metaphase.errors import MissingExtraError, ModelFileError, Problem
 from metaphase.files import read_bytes, sha256_of_file, write_bytes, write_json
-from metaphase.models.card import ModelCard, SecondStage
+from metaphase.models.card import Atypical, ModelCard, SecondStage
 from metaphase.models.cardfile import CARD_NAME, card_id, read_card
 from metaphase.models.onnxfile import external_files
 
@@ -33,6 +34,8 @@ WEIGHTS_NAME = "weights.safetensors"
 ONNX_NAME = "model.onnx"
 SECOND_STAGE_FOLDER = "second"
 """Folder inside a model file: the model file of the second stage."""
+ATYPICAL_FOLDER = "atypical"
+"""Folder inside a model file: the model file of the network for atypical figures."""
 ZOO = Path(__file__).parent / "zoo"
 DEFAULT_NAME = "compact"
 """The bundled model that is used where none is named."""
@@ -69,6 +72,13 @@ class Model:
             return None
         return load_model(self.folder / SECOND_STAGE_FOLDER, verify=False)
 
+    @cached_property
+    def atypical(self) -> Model | None:
+        """The model of the network for atypical mitotic figures, or None."""
+        if self.card.atypical is None:
+            return None
+        return load_model(self.folder / ATYPICAL_FOLDER, verify=False)
+
     def graph(self) -> bytes:
         """Read the ONNX graph. Raises ModelFileError where it is absent, changed or not alone."""
         path = self.onnx_path
@@ -101,7 +111,9 @@ def load_model(path: str | Path, *, verify: bool = True) -> Model:
     card = read_card(folder / CARD_NAME)
     problems = list(_damage(folder, card, verify))
     if card.second_stage is not None:
-        problems += _second_stage_damage(folder / SECOND_STAGE_FOLDER, card.second_stage.id, verify)
+        problems += _part_damage(folder / SECOND_STAGE_FOLDER, card.second_stage.id, verify)
+    if card.atypical is not None:
+        problems += _part_damage(folder / ATYPICAL_FOLDER, card.atypical.id, verify)
     if problems:
         raise ModelFileError(problems)
     return Model(card, folder, card_id(card))
@@ -150,13 +162,37 @@ def save_second_stage(model: Model, second: Model, stage: SecondStage) -> Model:
 
     ``second`` is copied into its folder, unless it was written there.
     """
-    folder = model.folder / SECOND_STAGE_FOLDER
-    if second.folder.resolve() != folder.resolve():
-        for path in (second.onnx_path, second.weights_path, second.folder / CARD_NAME):
-            if path is not None:
-                write_bytes(folder / path.name, read_bytes(path))
+    _copy_part(second, model.folder / SECOND_STAGE_FOLDER)
     named = stage.model_copy(update={"id": card_id(second.card)})
     return rewrite_card(model, second_stage=named)
+
+
+def save_atypical(model: Model, network: Model, atypical: Atypical) -> Model:
+    """Give a model file a network for atypical mitotic figures and return it.
+
+    ``network`` is copied into its folder, unless it was written there.
+    """
+    _copy_part(network, model.folder / ATYPICAL_FOLDER)
+    named = atypical.model_copy(update={"id": card_id(network.card)})
+    return rewrite_card(model, atypical=named)
+
+
+def copy_model(model: Model, folder: str | Path) -> Model:
+    """Copy a model file with its parts to another folder, the card last; return the copy."""
+    folder = Path(folder)
+    parts = ((model.second_stage, SECOND_STAGE_FOLDER), (model.atypical, ATYPICAL_FOLDER))
+    for part, name in parts:
+        if part is not None:
+            _copy_part(part, folder / name)
+    _copy_part(model, folder)
+    return Model(model.card, folder, model.id)
+
+
+def _copy_part(part: Model, folder: Path) -> None:
+    if part.folder.resolve() != folder.resolve():
+        for path in (part.onnx_path, part.weights_path, part.folder / CARD_NAME):
+            if path is not None:
+                write_bytes(folder / path.name, read_bytes(path))
 
 
 def load_network(model: Model) -> Network:
@@ -279,16 +315,17 @@ def _graph_problems(path: Path, data: bytes, expected: str) -> Iterator[Problem]
         )
 
 
-def _second_stage_damage(folder: Path, expected: str, verify: bool) -> list[Problem]:
+def _part_damage(folder: Path, expected: str, verify: bool) -> list[Problem]:
+    """Return what is wrong with the model file of a second stage or of atypical figures."""
     try:
         card = read_card(folder / CARD_NAME)
     except ModelFileError as error:
         return list(error.problems)
     problems = list(_damage(folder, card, verify))
-    if card.second_stage is not None:
-        problems.append(Problem(str(folder), "", "is a second stage that has a second stage"))
+    if card.second_stage is not None or card.atypical is not None:
+        problems.append(Problem(str(folder), "", "is a part of a model that has parts itself"))
     elif not problems and card_id(card) != expected:
-        wrong = "is not the second stage that the card names"
+        wrong = f"is not the part {folder.name!r} that the card names"
         problems.append(Problem(str(folder), "", wrong, _COPY_AGAIN))
     return problems
 

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from metaphase.errors import MissingExtraError, ModelFileError
 from metaphase.models.export import INPUT_NAME, export_onnx
 from metaphase.models.modelfile import (
+    ATYPICAL_FOLDER,
     SECOND_STAGE_FOLDER,
     Model,
     load_network,
+    save_atypical,
     save_model,
     save_second_stage,
 )
@@ -71,13 +73,19 @@ def export_model(
     changes: dict[str, Any] = {"name": name, "scores": model.card.scores.with_entries(export=note)}
     card = model.card.model_copy(update=changes)
     written = save_model(folder, card, weights=weights, onnx=graph)
-    if model.second_stage is None or card.second_stage is None:
-        return written
-    # The second stage runs on few windows: 8 bits would save nothing there and round the scores.
-    second = model.second_stage
-    if precision in ("fp16", "packed"):
-        second = export_model(second, written.folder / SECOND_STAGE_FOLDER, precision)
-    return save_second_stage(written, second, card.second_stage)
+    # The other networks run on few windows: 8 bits would save nothing and round the scores.
+    again: Precision | None = precision if precision in ("fp16", "packed") else None
+    if model.second_stage is not None and card.second_stage is not None:
+        second = _part(model.second_stage, written.folder / SECOND_STAGE_FOLDER, again)
+        written = save_second_stage(written, second, card.second_stage)
+    if model.atypical is not None and card.atypical is not None:
+        network = _part(model.atypical, written.folder / ATYPICAL_FOLDER, again)
+        written = save_atypical(written, network, card.atypical)
+    return written
+
+
+def _part(part: Model, folder: Path, precision: Precision | None) -> Model:
+    return part if precision is None else export_model(part, folder, precision)
 
 
 def half(graph: Path) -> bytes:

@@ -15,6 +15,10 @@ COLOURS: dict[Label, tuple[int, int, int]] = {
 }
 """RGB of each label, in QuPath and in pictures: both stand out against haematoxylin and eosin."""
 
+ATYPICAL_CLASS = f"{CLASS_NAMES[Label.MITOTIC]}: Atypical"
+"""QuPath's name of a subclass: QuPath shows it under "Mitotic figure"."""
+ATYPICAL_COLOUR = (255, 234, 0)
+
 HOTSPOT_CLASS = "Hotspot*"
 HOTSPOT_COLOUR = (255, 171, 0)
 

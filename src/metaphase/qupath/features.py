@@ -3,22 +3,32 @@
 Follows QuPath 0.4 and later: an ``id`` that is a UUID, ``objectType``, ``classification`` with
 ``name`` and ``color``, ``measurements`` as an object. Positions are full-resolution pixels, y
 downwards, minus the corner of the slide's bounds (``metaphase.qupath.bounds``). Ids are made from
-the image and the place, so that writing twice gives the same file.
+the image and the place, so that writing twice gives the same file. Mitotic figures that the model
+calls atypical have the subclass "Mitotic figure: Atypical".
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
 
-from metaphase.figures import LABELS, POSITION_DECIMALS, SCORE_DECIMALS, Detections, Label
+from metaphase.figures import (
+    ATYPICAL_DECIMALS,
+    LABELS,
+    POSITION_DECIMALS,
+    SCORE_DECIMALS,
+    Detections,
+    Label,
+)
 from metaphase.files import whole_file
+from metaphase.provenance import ATYPICAL_THRESHOLD
 from metaphase.qupath.bounds import NO_OFFSET, Offset, bounds_offset
-from metaphase.qupath.classes import CLASS_NAMES, COLOURS
+from metaphase.qupath.classes import ATYPICAL_CLASS, ATYPICAL_COLOUR, CLASS_NAMES, COLOURS
 from metaphase.qupath.geometry import point
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
@@ -43,10 +53,12 @@ def detection_features(
         detections.y_px.tolist(),
         detections.score.tolist(),
         detections.label.tolist(),
+        detections.atypical_or_nan.tolist(),
         strict=True,
     )
     image = detections.provenance.image_sha256 or detections.provenance.image
-    for x, y, score, code in rows:
+    threshold = _atypical_threshold(detections)
+    for x, y, score, code, atypical in rows:
         place = point(
             round(x - offset_px[0], POSITION_DECIMALS), round(y - offset_px[1], POSITION_DECIMALS)
         )
@@ -54,15 +66,23 @@ def detection_features(
             place,
             LABELS[code],
             id=feature_id(image, x, y, LABELS[code]),
-            measurements={"score": round(score, SCORE_DECIMALS)},
+            measurements={"score": round(score, SCORE_DECIMALS)} | _measured(atypical),
+            atypical=atypical >= threshold,
         )
 
 
 def label_feature(
-    geometry: dict[str, Any], label: Label, *, id: str, measurements: dict[str, float]
+    geometry: dict[str, Any],
+    label: Label,
+    *,
+    id: str,
+    measurements: dict[str, float],
+    atypical: bool = False,
 ) -> dict[str, Any]:
     """Return an annotation of one label, which QuPath's user can move or reclassify."""
-    name, colour = CLASS_NAMES[label], COLOURS[label]
+    name, colour = (
+        (ATYPICAL_CLASS, ATYPICAL_COLOUR) if atypical else (CLASS_NAMES[label], COLOURS[label])
+    )
     return annotation(geometry, name, colour, id=id, measurements=measurements)
 
 
@@ -123,7 +143,13 @@ def write_detections(
 
 def _detection_lines(detections: Detections, offset_px: Offset) -> Iterator[str]:
     # The features of one detection of each label, as text with places for what differs.
-    templates = [_template(label) for label in LABELS]
+    templates = {
+        (label.code, known, atypical): _template(label, known=known, atypical=atypical)
+        for label in LABELS
+        for known in (False, True)
+        for atypical in (False, True)
+    }
+    threshold = _atypical_threshold(detections)
     dx, dy = offset_px
     image = detections.provenance.image_sha256 or detections.provenance.image
     rows = zip(
@@ -131,22 +157,39 @@ def _detection_lines(detections: Detections, offset_px: Offset) -> Iterator[str]
         detections.y_px.tolist(),
         detections.score.tolist(),
         detections.label.tolist(),
+        detections.atypical_or_nan.tolist(),
         strict=True,
     )
-    for x, y, score, code in rows:
-        yield templates[code] % (
+    for x, y, score, code, atypical in rows:
+        known = not math.isnan(atypical)
+        yield templates[code, known, atypical >= threshold] % (
             feature_id(image, x, y, LABELS[code]),
             round(x - dx, POSITION_DECIMALS),
             round(y - dy, POSITION_DECIMALS),
             round(score, SCORE_DECIMALS),
+            *((round(atypical, ATYPICAL_DECIMALS),) if known else ()),
         )
 
 
-def _template(label: Label) -> str:
-    """Return a Feature as text with places for id, x, y and score."""
-    feature = label_feature(point(1.5, 2.5), label, id="ID", measurements={"score": 3.5})
+def _atypical_threshold(detections: Detections) -> float:
+    """Return the probability from which a figure is called atypical."""
+    atypical = detections.provenance.parameters.atypical
+    return ATYPICAL_THRESHOLD if atypical is None else atypical.threshold
+
+
+def _measured(atypical: float) -> dict[str, float]:
+    return {} if math.isnan(atypical) else {"atypical": round(atypical, ATYPICAL_DECIMALS)}
+
+
+def _template(label: Label, *, known: bool, atypical: bool) -> str:
+    """Return a Feature as text with places for id, x, y, score and, if known, atypical."""
+    numbers = {"score": 3.5} | ({"atypical": 4.5} if known else {})
+    feature = label_feature(
+        point(1.5, 2.5), label, id="ID", measurements=numbers, atypical=atypical
+    )
     text = _ENCODER.encode(feature).replace("%", "%%")
-    for value, place in (("ID", "%s"), ("1.5", "%r"), ("2.5", "%r"), ("3.5", "%r")):
+    places = ("1.5", "2.5", "3.5", *(("4.5",) if known else ()))
+    for value, place in (("ID", "%s"), *((place, "%r") for place in places)):
         text = text.replace(value, place, 1)
     return text
 

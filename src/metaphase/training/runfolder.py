@@ -10,6 +10,7 @@ mined/                 hard negatives mined during training
 checkpoints/           last.ckpt, previous.ckpt and best.ckpt, with full state
 candidates/            candidates of the detector in the training regions, for the second stage
 second.csv             the curve of the second stage, where the recipe has one
+atypical.csv           left-out logits of the network for atypical figures, where it has one
 detections/            detections of the finished model in the validation cases
 evaluation.json        and their scores
 model/                 the model file
@@ -93,6 +94,16 @@ class RunFolder:
     def second_stage_metrics(self, member: int = 0) -> Path:
         """The curve of a network of the second stage."""
         return self.path / f"{_second(member)}.csv"
+
+    @property
+    def atypical_checkpoint(self) -> Path:
+        """The finished trainings of the network for atypical figures."""
+        return self.checkpoints / "atypical.ckpt"
+
+    @property
+    def atypical_logits(self) -> Path:
+        """The logits of figures by networks that did not see their case."""
+        return self.path / "atypical.csv"
 
     @property
     def candidates(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from contextlib import nullcontext
 from importlib.util import find_spec
@@ -13,11 +14,14 @@ from metaphase.labels.dataset import Dataset
 from metaphase.locks import locked_folder
 from metaphase.models.card import ModelCard, SecondStage, Threshold
 from metaphase.models.modelfile import (
+    ATYPICAL_FOLDER,
     SECOND_STAGE_FOLDER,
     Model,
+    copy_model,
     load_model,
     load_network,
     rewrite_card,
+    save_atypical,
     save_model,
     save_second_stage,
 )
@@ -70,6 +74,9 @@ def finished(folder: str | Path) -> bool:
 def _train(recipe: Recipe, folder: RunFolder, show: bool) -> None:
     from metaphase.training.data.load import check_figures, load_data
 
+    if recipe.atypical is not None and recipe.atypical.model is not None:
+        _add_atypical(recipe, recipe.atypical.model, folder, show)
+        return
     data = load_data(recipe)
     check_figures(recipe, data)
     if is_main_process():
@@ -81,6 +88,8 @@ def _train(recipe: Recipe, folder: RunFolder, show: bool) -> None:
     model = _write_model(folder.model, network, finished_card(recipe, network, data))
     if recipe.second_stage is not None:
         model = _train_second_stage(recipe, model, data, folder, show)
+    if recipe.atypical is not None:
+        model = _train_atypical(recipe, model, data, folder, show)
     model = _describe_domains(model, data)
     _freeze_threshold(recipe, model, data.validation, folder, show)
 
@@ -145,6 +154,43 @@ def _train_second_stage(
         stain=reference_stain(data.training) if normalised else None,
     )
     return save_second_stage(detector, classifier, stage)
+
+
+def _train_atypical(
+    recipe: Recipe, model: Model, data: TrainingData, folder: RunFolder, show: bool
+) -> Model:
+    """Train the network for atypical figures and put it into the model file."""
+    from metaphase.training.atypical.training import train_atypical
+
+    settings = recipe.atypical
+    assert settings is not None
+    try:
+        trained = train_atypical(recipe, model, data.training, data.crops, folder, show=show)
+    except KeyboardInterrupt:
+        raise _interrupted(folder) from None
+    card = finished_card(recipe, trained.network, data, name=f"{recipe.name}, atypical figures")
+    network = _write_model(model.folder / ATYPICAL_FOLDER, trained.network, card)
+    sources = ", ".join(source.name or str(source.labels) for source in recipe.data.sources)
+    return save_atypical(model, network, trained.for_card(settings, sources))
+
+
+def _add_atypical(recipe: Recipe, path: str | Path, folder: RunFolder, show: bool) -> None:
+    """Train the network for atypical figures alone, for a copy of an existing model file."""
+    from metaphase.labels.split import Split
+    from metaphase.training.data.sources import crop_cases, region_cases
+    from metaphase.training.data.trainingdata import TrainingData
+
+    regions, crops = region_cases(recipe), crop_cases(recipe)
+    split = Split(training=regions.ids)
+    if is_main_process():
+        write_record(folder, recipe, split)
+    # The model file appears whole: a run is finished when it is there.
+    part = folder.path / "model.part"
+    shutil.rmtree(part, ignore_errors=True)
+    model = copy_model(load_model(path), part)
+    _train_atypical(recipe, model, TrainingData(regions, crops, split), folder, show)
+    shutil.rmtree(folder.model, ignore_errors=True)
+    part.rename(folder.model)
 
 
 def _describe_domains(model: Model, data: TrainingData) -> Model:

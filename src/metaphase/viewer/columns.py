@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from metaphase.arrays import FloatArray
 from metaphase.figures import LABELS, Detections, Figure, Label
 
-MAGIC = b"MFC1"
+MAGIC = b"MFC2"
 PER_PX = 100
 """Positions are sent in hundredths of a pixel, so that server and page form the same ids."""
 
@@ -31,7 +31,8 @@ _PREFIX = {Source.DETECTION: "d", Source.LABEL: "l"}
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """Figures as columns [n]: ``x_c, y_c`` in hundredths of a pixel, score, label and source.
+    """Figures as columns [n]: ``x_c, y_c`` in hundredths of a pixel, score, label and source, and
+    ``atypical``, the probability that a figure is atypical, NaN where it is not known.
 
     The id of a figure consists of its source, position and label. It is the same each time the
     same detections are opened.
@@ -40,12 +41,19 @@ class Columns:
     x_c: NDArray[np.int32]
     y_c: NDArray[np.int32]
     score: NDArray[np.float32]
+    atypical: NDArray[np.float32]
     label: NDArray[np.uint8]
     source: NDArray[np.uint8]
 
     @classmethod
     def of(
-        cls, x_px: ArrayLike, y_px: ArrayLike, score: ArrayLike, label: ArrayLike, source: Source
+        cls,
+        x_px: ArrayLike,
+        y_px: ArrayLike,
+        score: ArrayLike,
+        label: ArrayLike,
+        source: Source,
+        atypical: ArrayLike | None = None,
     ) -> Columns:
         """Make columns of positions in pixels."""
         x, y = (np.asarray(v, np.float64) * PER_PX for v in (x_px, y_px))
@@ -53,6 +61,9 @@ class Columns:
             np.round(x).astype(np.int32),
             np.round(y).astype(np.int32),
             np.asarray(score, np.float32),
+            np.full(len(x), np.nan, np.float32)
+            if atypical is None
+            else np.asarray(atypical, np.float32),
             np.asarray(label, np.uint8),
             np.full(len(x), int(source), np.uint8),
         )
@@ -66,6 +77,7 @@ class Columns:
             detections.score,
             detections.label,
             Source.DETECTION,
+            detections.atypical,
         )
 
     @classmethod
@@ -73,13 +85,15 @@ class Columns:
         """Return columns of labels. Their score is 1."""
         rows = list(figures)
         x, y = [f.x_px for f in rows], [f.y_px for f in rows]
-        return cls.of(x, y, np.ones(len(rows)), [f.label.code for f in rows], Source.LABEL)
+        atypical = [np.nan if f.atypical is None else f.atypical for f in rows]
+        codes = [f.label.code for f in rows]
+        return cls.of(x, y, np.ones(len(rows)), codes, Source.LABEL, atypical)
 
     def __len__(self) -> int:
         return len(self.x_c)
 
     def __add__(self, other: Columns) -> Columns:
-        names = ("x_c", "y_c", "score", "label", "source")
+        names = ("x_c", "y_c", "score", "atypical", "label", "source")
         return Columns(*(np.concatenate([getattr(self, n), getattr(other, n)]) for n in names))
 
     @property
@@ -103,11 +117,11 @@ class Columns:
         return LABELS[int(self.label[i])]
 
     def to_bytes(self) -> bytes:
-        """Return the bytes ``MFC1``, the number of rows as uint32, then each column.
+        """Return the bytes ``MFC2``, the number of rows as uint32, then each column.
 
-        Little-endian: int32 x, int32 y, float32 score, uint8 label, uint8 source.
+        Little-endian: int32 x, int32 y, float32 score, float32 atypical, uint8 label, uint8 source.
         """
-        wide = (self.x_c.astype("<i4"), self.y_c.astype("<i4"), self.score.astype("<f4"))
-        narrow = (self.label, self.source)
-        parts = [column.tobytes() for column in (*wide, *narrow)]
+        places = (self.x_c.astype("<i4"), self.y_c.astype("<i4"))
+        numbers = (self.score.astype("<f4"), self.atypical.astype("<f4"))
+        parts = [column.tobytes() for column in (*places, *numbers, self.label, self.source)]
         return b"".join([MAGIC, struct.pack("<I", len(self)), *parts])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from metaphase.counting.analysedregion import AnalysedRegion, analysed_region
+from metaphase.counting.atypical import AtypicalCount
 from metaphase.counting.count import MitoticCount, count_figures
 from metaphase.counting.interval import Validation
 from metaphase.counting.validation import FixedValidation, ValidationSource, validation_of
@@ -64,10 +65,11 @@ class SlideCounter:
         request: CountRequest,
         *,
         complete: bool = False,
+        atypical: Mapping[str, bool] | None = None,
     ) -> MitoticCount:
         """Count the figures with the current decisions. Raises InputError and SlideError."""
         return count_figures(
-            counted(entry, standing, request.threshold),
+            counted(entry, standing, request.threshold, atypical=atypical),
             _provenance(entry, pixels, request.threshold),
             request.window,
             analysed=self.analysed(entry, pixels),
@@ -111,6 +113,10 @@ def _provenance(entry: CatalogueEntry, pixels: Slide, threshold: float) -> Prove
     )
 
 
+def _atypical(count: AtypicalCount | None) -> dict[str, Any] | None:
+    return None if count is None else {**asdict(count), "text": str(count)}
+
+
 def count_as_json(result: MitoticCount) -> dict[str, Any]:
     """Return a count as JSON values. ``hotspot`` is None where there is no figure."""
     best = result.hotspots[0]
@@ -123,6 +129,8 @@ def count_as_json(result: MitoticCount) -> dict[str, Any]:
         "per_mm2": result.per_mm2,
         "notes": list(result.notes),
         "warnings": list(result.warnings),
+        "atypical": _atypical(result.total_atypical),
+        "hotspot_atypical": _atypical(best.atypical),
         "score_withheld": result.score_withheld,
         "interval_from": None if result.validation is None else str(result.validation),
         "window_mm2": result.shape.area_mm2,

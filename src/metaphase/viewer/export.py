@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from metaphase.csvfile import csv_text
 from metaphase.errors import SlideError
 from metaphase.figures import Figure, Label
@@ -34,6 +36,8 @@ REVIEW_COLUMNS = (
         "time",
         "figure",
         "comment",
+        "atypical",
+        "atypical_probability",
     ),
 )
 
@@ -67,7 +71,13 @@ def reviewed_dataset(
     states = [ReviewState(entry.key).update(store) for entry in slides]
     return Dataset(
         (
-            _case(entry, state, options, len(waiting[entry.key]))
+            _case(
+                entry,
+                state,
+                SlideRemarks(entry.key).update(store),
+                options,
+                len(waiting[entry.key]),
+            )
             for entry, state in zip(slides, states, strict=True)
         ),
         name="reviewed",
@@ -100,7 +110,11 @@ def undecided_figures(
 
 
 def _case(
-    entry: CatalogueEntry, state: ReviewState, options: ExportOptions, open_figures: int
+    entry: CatalogueEntry,
+    state: ReviewState,
+    remarks: SlideRemarks,
+    options: ExportOptions,
+    open_figures: int,
 ) -> Case:
     case = entry.case or Case(entry.key)
     standing = state.all(options.reviewer)
@@ -109,7 +123,8 @@ def _case(
         or (candidates(entry) == Source.LABEL and entry.case is not None and case.labelled)
         or (options.partial and bool(standing))
     )
-    figures = _figures(entry, standing, options) if labelled else ()
+    atypical = remarks.atypical(options.reviewer)
+    figures = _figures(entry, standing, atypical, options) if labelled else ()
     return replace(
         case,
         id=entry.key,
@@ -130,8 +145,12 @@ def _mpp(entry: CatalogueEntry) -> float | None:
 
 
 def _figures(
-    entry: CatalogueEntry, standing: dict[str, Decision], options: ExportOptions
+    entry: CatalogueEntry,
+    standing: dict[str, Decision],
+    atypical: dict[str, bool],
+    options: ExportOptions,
 ) -> Iterable[Figure]:
+    """Yield the labels; whether one is atypical is a reader's decision, never the detector's."""
     labels = list(entry.case.figures) if entry.case else []
     first = len(entry.columns) - len(labels)  # labels follow the detections
     points = entry.columns.points
@@ -147,13 +166,20 @@ def _figures(
             figure, now = Figure(_unique(entry, id_), x, y, was), None
         label = now if decision is None else _label(was, decision, options)
         if label is not None:
-            yield replace(figure, id=figure.id or _unique(entry, id_), label=label)
+            said = float(atypical[id_]) if id_ in atypical else figure.atypical
+            yield replace(
+                figure,
+                id=figure.id or _unique(entry, id_),
+                label=label,
+                atypical=said if label == Label.MITOTIC else None,
+            )
     for id_, decision in standing.items():
         label = verdict(decision)
         known = id_ in entry.columns.index
         if known or label is None or decision.x_px is None or decision.y_px is None:
             continue
-        yield Figure(_unique(entry, id_), decision.x_px, decision.y_px, label)
+        said = float(atypical[id_]) if id_ in atypical and label == Label.MITOTIC else None
+        yield Figure(_unique(entry, id_), decision.x_px, decision.y_px, label, atypical=said)
 
 
 def _unique(entry: CatalogueEntry, figure: str) -> str:
@@ -178,6 +204,7 @@ def review_table(
     rows: list[tuple[object, ...]] = []
     for entry in slides:
         comments = _comments(entry, store, reviewer)
+        atypical = SlideRemarks(entry.key).update(store).atypical(reviewer)
         for d in ReviewState(entry.key).update(store).all(reviewer).values():
             mitotic = verdict(d) == Label.MITOTIC
             added = d.figure not in entry.columns.index
@@ -193,9 +220,18 @@ def review_table(
                 d.time,
                 d.figure,
                 comments.get(d.figure, ""),
+                {True: "true", False: "false"}.get(atypical.get(d.figure), "") if mitotic else "",
+                _probability(entry, d.figure),
             )
             rows.append((entry.file_name, d.x_px, d.y_px, *what))
     return csv_text(REVIEW_COLUMNS, rows)
+
+
+def _probability(entry: CatalogueEntry, figure: str) -> str:
+    """Return the probability of atypical that the model gave to a figure, or an empty text."""
+    row = entry.columns.index.get(figure)
+    value = np.nan if row is None else float(entry.columns.atypical[row])
+    return "" if np.isnan(value) else f"{value:.4f}"
 
 
 def _comments(entry: CatalogueEntry, store: ReviewStore, reviewer: str | None) -> dict[str, str]:

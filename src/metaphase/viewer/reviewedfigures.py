@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -55,11 +55,13 @@ def counted(
     standing: Iterable[Decision],
     threshold: float,
     label: Label = Label.MITOTIC,
+    atypical: Mapping[str, bool] | None = None,
 ) -> ReviewedFigures:
     """Return the figures of ``label`` that count at a threshold. Decisions override detections.
 
     Figures that a reader added, relabelled, or confirmed below the threshold are marked as added:
     the detector missed them at this threshold. ``metaphase count --review`` does the same.
+    ``atypical`` are the readers' decisions of that by figure id; they override probabilities.
     """
     columns = entry.columns
     # Single precision, as on the page, so that both give the same count.
@@ -67,6 +69,11 @@ def counted(
     keep &= columns.score >= np.float32(threshold)
     certain, added = np.zeros(len(columns), bool), np.zeros(len(columns), bool)
     extra: list[tuple[float, float]] = []
+    probability = columns.atypical.astype(np.float64)
+    decided, of_extra = atypical or {}, []
+    for figure, value in decided.items():
+        if figure in columns.index:
+            probability[columns.index[figure]] = float(value)
     for decision in standing:
         row = columns.index.get(decision.figure)
         counts = verdict(decision) == label
@@ -75,9 +82,11 @@ def counted(
             keep[row] = counts
         elif counts and decision.x_px is not None and decision.y_px is not None:
             extra.append((decision.x_px, decision.y_px))
+            of_extra.append(float(decided.get(decision.figure, np.nan)))
     more = np.ones(len(extra), bool)
     return ReviewedFigures(
         np.concatenate([columns.points[keep], np.reshape(extra, (-1, 2))]),
         np.concatenate([certain[keep], more]),
         np.concatenate([added[keep], more]),
+        np.concatenate([probability[keep], of_extra]),
     )

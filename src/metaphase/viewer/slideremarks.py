@@ -6,6 +6,9 @@ import math
 
 from metaphase.viewer.store import Remark, RemarkKind, ReviewStore
 
+YES, NO = "yes", "no"
+"""Values of a remark on whether a figure is atypical; an empty one takes it back."""
+
 
 class SlideRemarks:
     """The last remark of each kind, figure and reviewer on one slide."""
@@ -30,6 +33,16 @@ class SlideRemarks:
             if kind == RemarkKind.COMMENT and remark.value and reviewer in (None, author)
         ]
         return sorted(found, key=lambda remark: remark.seq)
+
+    def atypical(self, reviewer: str | None = None) -> dict[str, bool]:
+        """Return whether figures are atypical by the last remark of a reviewer, or of all."""
+        found = [
+            remark
+            for (kind, _, author), remark in self._last.items()
+            if kind == RemarkKind.ATYPICAL and reviewer in (None, author)
+        ]
+        last = {remark.figure: remark.value for remark in sorted(found, key=lambda r: r.seq)}
+        return {figure: value == YES for figure, value in last.items() if value}
 
     def threshold(self, reviewer: str) -> float | None:
         """Return the threshold that a reviewer set, 0 to 1."""

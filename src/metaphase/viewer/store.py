@@ -103,16 +103,21 @@ class Decision:
 
 
 class RemarkKind(StrEnum):
-    """Kind of remark. ``THRESHOLD`` and ``ASSIGNED`` are about a whole slide."""
+    """Kind of remark. ``THRESHOLD`` and ``ASSIGNED`` are about a whole slide.
+
+    ``ATYPICAL`` says whether the reader calls a mitotic figure atypical: "yes", "no" or "".
+    """
 
     COMMENT = "comment"
+    ATYPICAL = "atypical"
     THRESHOLD = "threshold"
     ASSIGNED = "assigned"
 
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """One row of the remarks: a comment on a figure, a reader's threshold, the assigned reader."""
+    """One row of the remarks: a comment on a figure, whether it is atypical, a reader's threshold,
+    or the assigned reader."""
 
     slide: str
     figure: str

@@ -3,7 +3,9 @@
 Besides COCO's own fields an image may have ``scanner``, ``mpp``, ``labelled`` (false: no one looked
 for figures), ``slide`` (or ``group``, ``patient``: cases that must stay together; a ``dataset`` is
 put before it), ``tumour`` (or ``tumor_type``), ``species`` and ``laboratory``; ``info`` may have
-``mpp`` and ``scanner`` for all images. An annotation's ``centroid`` or ``center`` is its point;
+``mpp`` and ``scanner`` for all images. ``atypical`` (true, false, or the share of readers) of an
+annotation says whether a mitotic figure is atypical; of an image (a crop) it is about the figure in
+the centre. An annotation's ``centroid`` or ``center`` is its point;
 without one it is the centre of the box. Ids may be numbers or text: "1" and 1 are the same.
 """
 
@@ -11,17 +13,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from metaphase.classnames import label_of, mentions_mitosis
+from metaphase.classnames import atypical_of, label_of, mentions_mitosis
 from metaphase.errors import LabelError
 from metaphase.figures import Figure, Label
 from metaphase.labels.casenames import case_id, image_path
 from metaphase.labels.dataset import Case
 from metaphase.labels.formats.boxformat import WORDS, BoxFormat, key_of, point_of, stated, vote
-from metaphase.labels.formats.fields import first_text, flag, length_px, resolution_um, share
+from metaphase.labels.formats.fields import (
+    first_text,
+    flag,
+    flag_or_share,
+    length_px,
+    resolution_um,
+    share,
+)
 from metaphase.labels.labelfile import LabelFile, check_place, numbered, repeated
 from metaphase.units import scanner_name
 from metaphase.values import finite, shown
@@ -161,6 +170,24 @@ def _choose_format(
     return named
 
 
+def _with_central(figures: list[Figure], x: float, y: float, atypical: float) -> list[Figure]:
+    """Return the figures; the mitotic one nearest to the centre of a crop gets ``atypical``.
+
+    A figure whose box does not contain the centre is a neighbour, of which nothing is said.
+    """
+    near = [
+        ((f.x_px - x) ** 2 + (f.y_px - y) ** 2, i)
+        for i, f in enumerate(figures)
+        if f.label == Label.MITOTIC
+        and f.box is not None
+        and f.box[0] <= x <= f.box[2]
+        and f.box[1] <= y <= f.box[3]
+    ]
+    if near and figures[i := min(near)[1]].atypical is None:
+        figures[i] = replace(figures[i], atypical=atypical)
+    return figures
+
+
 @dataclass
 class _Cases:
     """Turns images and their annotations into cases of a file."""
@@ -183,6 +210,9 @@ class _Cases:
         width = length_px(self.file, record, "width", image.get("width"))
         height = length_px(self.file, record, "height", image.get("height"))
         figures = [f for a in annotations if (f := self.figure(a, width, height))]
+        central = flag_or_share(self.file, record, "atypical", image.get("atypical"))
+        if central is not None and width and height:
+            figures = _with_central(figures, width / 2, height / 2, central)
         labelled = flag(self.file, record, "labelled", image.get("labelled"))
         if labelled is False and figures:
             self.file.problem(record, f"is marked unlabelled but has {len(figures)} figures")
@@ -226,7 +256,14 @@ class _Cases:
         confidence = share(
             self.file, f"annotation {id_}", "confidence", annotation.get("confidence")
         )
-        figure = Figure(id_, x, y, label, (x1, y1, x2, y2), confidence)
+        atypical = flag_or_share(
+            self.file, f"annotation {id_}", "atypical", annotation.get("atypical")
+        )
+        if atypical is None:
+            atypical = atypical_of(self.classes[category])
+        if label != Label.MITOTIC:
+            atypical = None
+        figure = Figure(id_, x, y, label, (x1, y1, x2, y2), confidence, atypical)
         return figure if check_place(self.file, figure, width, height) else None
 
     def report_left_out(self) -> None:

@@ -80,3 +80,13 @@ def flag(file: LabelFile, record: str, name: str, value: Any) -> bool | None:
         return word in _YES
     file.problem(record, f"{name} is neither true nor false: {shown(value)}")
     return None
+
+
+def flag_or_share(file: LabelFile, record: str, name: str, value: Any) -> float | None:
+    """Return 1 for yes, 0 for no, or a number in [0, 1]; None if there is no value."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    word = value.strip().lower() if isinstance(value, str) else shown(value).lower()
+    if word in _YES or word in _NO:
+        return float(word in _YES)
+    return share(file, record, name, value)

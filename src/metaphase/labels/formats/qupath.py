@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from metaphase.classnames import label_of
+from metaphase.classnames import atypical_of, label_of
 from metaphase.errors import LabelError
 from metaphase.figures import Figure, Label
 from metaphase.labels.casenames import case_id, image_name
@@ -126,7 +126,9 @@ def _figures(file: LabelFile, objects: Iterable[QuPathObject]) -> tuple[Figure, 
         boxes = item.boxes or ()
         for part, box in enumerate(boxes, 1):
             name = item.id or str(number)
-            _add(file, figures, _figure(f"{name}/{part}" if len(boxes) > 1 else name, label, box))
+            id_ = f"{name}/{part}" if len(boxes) > 1 else name
+            figure = _figure(id_, label, box)
+            _add(file, figures, replace(figure, atypical=atypical_of(item.class_name)))
     return tuple(figures.values())
 
 

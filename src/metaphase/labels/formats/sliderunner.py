@@ -11,11 +11,12 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from metaphase.classnames import label_of, mentions_mitosis
+from metaphase.classnames import atypical_of, label_of, mentions_mitosis
 from metaphase.errors import LabelError
 from metaphase.figures import Figure, Label
 from metaphase.labels.casenames import case_id, image_path
@@ -91,6 +92,7 @@ def _fill(file: LabelFile, database: sqlite3.Connection) -> None:
             left_out[row["agreedClass"]] += 1
             continue
         figure = _figure(file, row, label, coordinates.get(row["uid"], []))
+        figure = figure and replace(figure, atypical=atypical_of(classes[row["agreedClass"]]))
         if figure and check_place(file, figure, *_size(slides[row["slide"]])):
             figures[row["slide"]].append(figure)
     if lost:

@@ -20,20 +20,30 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from metaphase.classnames import label_of
+from metaphase.classnames import atypical_of, label_of
 from metaphase.csvfile import CsvTable, csv_text
 from metaphase.errors import LabelError
 from metaphase.figures import Figure, Label
 from metaphase.files import write_text
 from metaphase.labels.casenames import case_ids, image_path, without_suffix
 from metaphase.labels.dataset import Case, Dataset
-from metaphase.labels.formats.fields import first_text, flag, length_px, number, resolution_um
+from metaphase.labels.formats.fields import (
+    first_text,
+    flag,
+    flag_or_share,
+    length_px,
+    number,
+    resolution_um,
+)
 from metaphase.labels.labelfile import LabelFile, check_place, numbered, repeated
 from metaphase.qupath.classes import CLASS_HINT, is_ignored
 from metaphase.units import scanner_name
 from metaphase.values import finite, shown
 
-FIGURE_COLUMNS = ("case", "id", "x_px", "y_px", "label", "x1_px", "y1_px", "x2_px", "y2_px")
+FIGURE_COLUMNS = (
+    *("case", "id", "x_px", "y_px", "label", "x1_px", "y1_px", "x2_px", "y2_px"),
+    "atypical",
+)
 CASE_COLUMNS = (
     *("id", "image", "labelled", "scanner", "tumour", "mpp", "group", "species", "laboratory"),
     *("width_px", "height_px"),
@@ -242,7 +252,12 @@ def _figure(file: LabelFile, record: str, row: Row) -> Figure | None:
             "it is 'mitotic figure' or 'hard negative'",
         )
         return None
-    return Figure(row.get("id", ""), x, y, label, box)
+    atypical = flag_or_share(file, record, "atypical", row.get("atypical"))
+    if atypical is None:
+        atypical = atypical_of(row.get("label") or "")
+    if label != Label.MITOTIC:
+        atypical = None
+    return Figure(row.get("id", ""), x, y, label, box, atypical=atypical)
 
 
 def _cases(file: LabelFile, rows: _Rows) -> Iterator[Case]:
@@ -287,7 +302,10 @@ def save_table(
 
 def _figure_row(case: Case, figure: Figure) -> tuple[object, ...]:
     box: tuple[object, ...] = figure.box or (None,) * 4
-    return (case.id, figure.id, figure.x_px, figure.y_px, str(figure.label), *box)
+    return (
+        *(case.id, figure.id, figure.x_px, figure.y_px, str(figure.label), *box),
+        figure.atypical,
+    )
 
 
 def _case_row(case: Case, base: Path | None) -> tuple[object, ...]:

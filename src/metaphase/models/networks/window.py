@@ -6,7 +6,8 @@ every other network; what it gives is the score of what is in the middle of the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,10 @@ from metaphase.models.networks.base import Network, Target
 from metaphase.models.networks.lite import LITE_NORMALISATION, efficientnet_lite, levels_of
 from metaphase.models.options import WindowOptions
 
+_FIRST_BLOCK = {1: 5, 2: 3}
+"""By number of trained stages: the first block of EfficientNet that is trained."""
+_STRIDE_AFTER = {2: 8, 4: 16, 6: 32}
+"""Stride of the map after a block, where the stage ends."""
 _SMOOTHING = 0.025
 """Labels are 0.025 and 0.975: experts disagree on more than one figure in forty."""
 
@@ -56,6 +61,33 @@ class WindowNetwork(Network):
         levels = self.body(self.normalise(images))
         pooled = torch.cat([level.mean((2, 3), keepdim=True) for level in levels], dim=1)
         return (self.score(self.dropout(pooled)),)
+
+    def features(self, images: Tensor, trained_stages: int) -> Tensor:
+        """Return the map of the last stage before those that are trained: stride 16 where one stage
+        is, stride 8 where two are."""
+        body = self.body
+        maps = body.bn1(body.conv_stem(self.normalise(images)))
+        for block in body.blocks[: _FIRST_BLOCK[trained_stages]]:
+            maps = block(maps)
+        return cast(Tensor, maps)
+
+    def from_features(self, maps: Tensor, trained_stages: int) -> Tensor:
+        """Return logits [n, classes] of such maps; the same as ``forward`` of their images."""
+        first, levels = _FIRST_BLOCK[trained_stages], []
+        for number in range(first - 1, len(self.body.blocks)):
+            if number >= first:
+                maps = self.body.blocks[number](maps)
+            if _STRIDE_AFTER.get(number) in self.settings.strides:
+                levels.append(maps)
+        pooled = torch.cat([level.mean((2, 3), keepdim=True) for level in levels], dim=1)
+        logits: Tensor = self.score(self.dropout(pooled))[:, :, 0, 0]
+        return logits
+
+    def untrained(self, trained_stages: int) -> Iterator[nn.Parameter]:
+        """Yield the parameters of the stages before those that are trained."""
+        body = self.body
+        for part in (body.conv_stem, body.bn1, *body.blocks[: _FIRST_BLOCK[trained_stages]]):
+            yield from part.parameters()
 
     def loss(self, maps: tuple[Tensor, ...], targets: Sequence[Target]) -> dict[str, Tensor]:
         """Return "score": cross entropy. A window holds what its target has a point for."""

@@ -248,16 +248,15 @@ def _save(
     if model.onnx_path is not None:
         onnx = export_onnx(network, out / WORK_NAME / "model.onnx")
     part = out / WORK_NAME / "model"
-    alone = card.model_copy(update={"second_stage": None})  # it sees other pixels
+    alone = card.model_copy(update={"second_stage": None, "atypical": None})  # it sees other pixels
     unfinished = save_model(part, alone, weights=network.state_dict(), onnx=onnx)
     described = describe_domains(unfinished, unlabelled.cases)
     if described is not None:
         # Statistics of the old network's features do not hold for the new one.
         card = card.model_copy(update={"domains": described})
-    if model.second_stage is not None:
-        shutil.copytree(
-            model.second_stage.folder, out / model.second_stage.folder.name, dirs_exist_ok=True
-        )
+    for other in (model.second_stage, model.atypical):
+        if other is not None:
+            shutil.copytree(other.folder, out / other.folder.name, dirs_exist_ok=True)
     return save_model(out, card, weights=network.state_dict(), onnx=onnx)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tomli_w
-from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
 
 from metaphase.errors import RecipeError
 from metaphase.figures import LABELS, Label
@@ -22,6 +22,7 @@ from metaphase.training.recipe.oldnames import with_present_names
 from metaphase.training.recipe.overrides import override
 from metaphase.training.recipe.problems import problems_of
 from metaphase.training.recipe.sections import (
+    Atypical,
     Augment,
     CompactNetwork,
     Data,
@@ -68,12 +69,23 @@ class Recipe(Section):
     second_stage: SecondStage | None = Field(
         default=None, description="A classifier of the detector's candidates; absent: none."
     )
+    atypical: Atypical | None = Field(
+        default=None,
+        description="A network that recognises atypical mitotic figures; absent: none.",
+    )
     validation: Validation = Field(default=Validation(), description="How a run is validated.")
     adapt: Methods | None = Field(
         default=None,
         description="Methods of domain adaptation: a table with `method`, or several as "
         "`[[adapt]]`; absent: none.",
     )
+
+    @model_validator(mode="after")
+    def _check_regions(self) -> Recipe:
+        alone = self.atypical is not None and self.atypical.model is not None
+        if not alone and all(source.role == "crops" for source in self.data.sources):
+            raise ValueError("data.sources needs a source whose role is 'regions'")
+        return self
 
     @property
     def classes(self) -> tuple[Label, ...]:

@@ -12,6 +12,7 @@ export function connect(keys, page) {
   on("do-confirm", "click", keys.c);
   on("do-reject", "click", keys.x);
   on("do-relabel", "click", keys.r);
+  on("do-atypical", "click", keys.t);
   on("do-next", "click", keys.n);
   on("do-previous", "click", keys.p);
   on("do-undo", "click", undo);
@@ -22,7 +23,7 @@ export function connect(keys, page) {
   on("select-all", "click", () => gallery.selectAll());
   on("select-none", "click", () => gallery.clearSelection());
   on("go-form", "submit", goToPlace);
-  for (const id of ["order", "which", "filter-label", "filter-reader", "filter-low", "filter-high"]) on(id, "change", sortGallery);
+  for (const id of ["order", "which", "filter-label", "filter-atypical", "filter-reader", "filter-low", "filter-high"]) on(id, "change", sortGallery);
   on("page-back", "click", () => { gallery.turn(-1); progress(); });
   on("page-on", "click", () => { gallery.turn(1); progress(); });
   on("skip", "click", () => $("panel").focus());

@@ -44,12 +44,14 @@ export class Counts {
     } catch { /* replaced by a newer question, or the server is away */ }
   }
 
-  #show({ hotspot, hotspot_estimate: interval, interval_from: source, score, notes, window_mm2: area }) {
+  #show({ hotspot, hotspot_estimate: interval, interval_from: source, score, notes, hotspot_atypical: atypical, window_mm2: area }) {
     this.overlay.hotspot = hotspot;
     for (const id of ["hot-count", "measures"]) $(id).classList.remove("old");
     $("hot-count").textContent = hotspot ? hotspot.count.toLocaleString("en") : "0";
     $("hot-what").textContent = `hotspot, ${(hotspot?.area_mm2 ?? area).toFixed(2)} mm²`;
     $("hot-interval").textContent = interval ? `${interval.low} to ${interval.high}` : "not known";
+    for (const element of document.querySelectorAll(".of-atypical")) element.hidden = !atypical;
+    $("hot-atypical").textContent = atypical?.text ?? "";
     $("hot-density").textContent = hotspot ? (hotspot.per_mm2 ?? 0).toFixed(2) : "0";
     const others = score?.could_be.filter((value) => value !== score.score) ?? [];
     const withheld = this.state.slide.warnings.length && !score;

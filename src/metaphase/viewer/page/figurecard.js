@@ -21,7 +21,7 @@ export class FigureCard {
   show() {
     const { figures, current, labels, undo } = this.state;
     const targets = this.targets.length, many = this.gallery.selection.size;
-    for (const [id, word] of [["do-confirm", "Confirm"], ["do-reject", "Reject"], ["do-relabel", "Relabel"]]) {
+    for (const [id, word] of [["do-confirm", "Confirm"], ["do-reject", "Reject"], ["do-relabel", "Relabel"], ["do-atypical", "Atypical"]]) {
       $(id).disabled = !targets;
       $(id).lastChild.textContent = ` ${word}${many ? ` ${many}` : ""}`;
     }
@@ -34,17 +34,22 @@ export class FigureCard {
     this.#crops(any ? [figures.x[current], figures.y[current]] : null);
     if (!any) {
       $("current-title").textContent = "No figure selected";
+      $("do-atypical").setAttribute("aria-pressed", false);
       $("current-facts").textContent = "N goes to the first one of the gallery.";
       $("current-state").textContent = "";
       $("comments").replaceChildren();
       $("comment").value = "";
       return;
     }
-    const name = labels[figures.now[current]];
+    const atypical = figures.atypical(current);
+    $("do-atypical").setAttribute("aria-pressed", atypical);
+    const name = (atypical ? "atypical " : "") + labels[figures.now[current]];
     $("current-title").textContent = name[0].toUpperCase() + name.slice(1);
     const isLabel = figures.source[current] !== figures.reviewed;
     const score = current < figures.given && figures.source[current] === 0 ? `score ${figures.score[current].toFixed(3)} · ` : "";
-    $("current-facts").textContent = `${score}x ${Math.round(figures.x[current])}, y ${Math.round(figures.y[current])}`;
+    const said = figures.marked.has(figures.id(current)) ? " (by a reader)" : "", p = figures.probability[current];
+    const kind = Number.isNaN(p) ? "" : `atypical ${p.toFixed(2)}${said} · `;
+    $("current-facts").textContent = `${score}${kind}x ${Math.round(figures.x[current])}, y ${Math.round(figures.y[current])}`;
     const who = figures.who.get(current), word = STATES[figures.state[current]];
     $("current-state").textContent = isLabel ? "Label without a detection: Confirm adds it" : word ? `${word[0].toUpperCase()}${word.slice(1)}${who ? ` by ${who}` : ""}` : "To review";
     this.#comments(figures.id(current));

@@ -15,8 +15,11 @@ export class Figures {
     this.reviewed = slide.candidates;
     const x = new Int32Array(buffer, 8, n), y = new Int32Array(buffer, 8 + 4 * n, n);
     this.score = new Float32Array(buffer, 8 + 8 * n, n);
-    this.label = new Uint8Array(buffer, 8 + 12 * n, n);
-    this.source = new Uint8Array(buffer, 8 + 13 * n, n);
+    this.probability = new Float32Array(buffer, 8 + 12 * n, n); // of atypical; NaN: not known
+    this.label = new Uint8Array(buffer, 8 + 16 * n, n);
+    this.source = new Uint8Array(buffer, 8 + 17 * n, n);
+    this.atypicalFrom = Math.fround(slide.atypical_threshold);
+    this.marked = new Map(); // id: whether a reader calls the figure atypical
     this.x = Float64Array.from(x, (v) => v / 100);
     this.y = Float64Array.from(y, (v) => v / 100);
     this.state = new Uint8Array(n);
@@ -90,6 +93,7 @@ export class Figures {
     this.x = grown(this.x, x);
     this.y = grown(this.y, y);
     this.score = grown(this.score, 1);
+    this.probability = grown(this.probability, NaN);
     this.label = grown(this.label, label);
     this.now = grown(this.now, label);
     this.source = grown(this.source, this.reviewed);
@@ -103,6 +107,12 @@ export class Figures {
     this.state[i] = state;
     this.now[i] = state === OPEN || label === null ? this.label[i] : label;
     this.who.set(i, who);
+  }
+
+  // Whether a mitotic figure is atypical: by a reader, or else by the model.
+  atypical(i) {
+    if (this.now[i] !== 0 || this.state[i] === REJECTED) return false;
+    return this.marked.get(this.id(i)) ?? this.probability[i] >= this.atypicalFrom;
   }
 
   upForReview(i) {

@@ -73,11 +73,12 @@ export class Gallery {
     this.onselection();
   }
 
-  #matches(i, { which, label, reader, low, high, threshold, limit }) {
+  #matches(i, { which, label, atypical, reader, low, high, threshold, limit }) {
     const { figures, comparison, comments } = this.state;
     if (which === "differ") return comparison?.rows.has(i) ?? false;
     if (!figures.upForReview(i)) return false;
     if (label !== "" && figures.now[i] !== Number(label)) return false;
+    if (atypical && (figures.now[i] !== 0 || figures.atypical(i) !== (atypical === "yes"))) return false;
     if (reader && figures.who.get(i) !== reader) return false;
     const score = figures.score[i];
     if (score < low || score > high) return false;
@@ -167,9 +168,10 @@ export class Gallery {
       const score = figures.score[row].toFixed(2);
       const sign = { rejected: "✕", confirmed: "✓", added: "+", relabelled: "⇄" }[state];
       const note = comments.has(figures.id(row)) ? " ✎" : "";
-      button.lastChild.textContent = label ? "missed" : (sign ? `${sign} ${score}` : score) + note;
+      const kind = figures.atypical(row) ? " A" : "";
+      button.lastChild.textContent = label ? "missed" : (sign ? `${sign} ${score}` : score) + kind + note;
       const name = figures.state[row] === REJECTED ? "" : this.state.labels[figures.now[row]];
-      const what = label ? `missed label ${name}` : `${name} score ${score} ${state || "to review"}${note ? ", with a comment" : ""}`;
+      const what = label ? `missed label ${name}` : `${kind ? "atypical " : ""}${name} score ${score} ${state || "to review"}${note ? ", with a comment" : ""}`;
       button.setAttribute("aria-label", what.trim());
     }
   }

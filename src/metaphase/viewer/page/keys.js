@@ -4,9 +4,9 @@ const $ = (id) => document.getElementById(id);
 
 /** Return the action of every key. `page` is what main.js hands over. */
 export function reviewKeys(page) {
-  const { addFigure, choose, decide, escape, gallery, goHotspot, nextSlide, overlay, setThreshold, state, toggleComplete, toggleDensity, undo, view } = page;
+  const { addFigure, toggleAtypical, choose, decide, escape, gallery, goHotspot, nextSlide, overlay, setThreshold, state, toggleComplete, toggleDensity, undo, view } = page;
   return {
-    c: () => decide("confirmed"), x: () => decide("rejected"), r: () => decide("relabelled"),
+    c: () => decide("confirmed"), x: () => decide("rejected"), r: () => decide("relabelled"), t: toggleAtypical,
     n: () => choose(gallery.step(1)), p: () => choose(gallery.step(-1)), u: undo,
     a: () => addFigure(...view.middle), e: () => $("comment").focus(),
     h: goHotspot, d: toggleDensity, s: nextSlide, m: toggleComplete, l: () => view.use(view.tool === "ruler" ? "move" : "ruler"),

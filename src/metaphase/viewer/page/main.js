@@ -1,5 +1,6 @@
 // The page: opens slides, keeps state and controls in step, and handles decisions.
 import { get, getBytes, newId, Sender } from "./api.js";
+import { atypicalToggle } from "./atypical.js";
 import { connect } from "./controls.js";
 import { Counts } from "./counts.js";
 import { describe, FigureCard } from "./figurecard.js";
@@ -83,7 +84,7 @@ function note(text) {
 
 // ---- what the server knows
 
-function take({ seq, decisions, complete, comments, remarks_seq: remarksSeq }) {
+function take({ seq, decisions, complete, comments, atypical, remarks_seq: remarksSeq }) {
   const { figures } = state;
   Object.assign(state, { seq, remarksSeq });
   setComplete(complete);
@@ -97,6 +98,7 @@ function take({ seq, decisions, complete, comments, remarks_seq: remarksSeq }) {
     if (row >= 0) figures.decide(row, STATES.indexOf(d.state), d.label ? state.labels.indexOf(d.label) : null, d.reviewer);
   }
   if (!comments) return;
+  figures.marked = new Map(Object.entries(atypical));
   state.comments = new Map();
   for (const c of comments) state.comments.set(c.figure, [...(state.comments.get(c.figure) ?? []), c]);
 }
@@ -136,7 +138,7 @@ function sortGallery() {
   if (!state.figures) return;
   const number = (id, otherwise) => ($(id).value === "" ? otherwise : Number($(id).value));
   gallery.sort({
-    order: $("order").value, which: $("which").value, label: $("filter-label").value, reader: $("filter-reader").value,
+    order: $("order").value, which: $("which").value, label: $("filter-label").value, atypical: $("filter-atypical").value, reader: $("filter-reader").value,
     low: number("filter-low", -Infinity), high: number("filter-high", Infinity), threshold: state.threshold, limit: state.limit,
   });
   progress();
@@ -333,9 +335,10 @@ function escape() {
   view.use("move");
 }
 
+const toggleAtypical = atypicalToggle({ announce, card, refresh, sender, state });
 const page = {
   addFigure, choose, decide, escape, gallery, goHotspot, goToPlace, nextSlide, openList, overlay, progress, sender,
-  setThreshold, showUndecided, sortGallery, state, toggleComplete, toggleDensity, undo, view, worklist,
+  setThreshold, showUndecided, sortGallery, state, toggleAtypical, toggleComplete, toggleDensity, undo, view, worklist,
 };
 const keys = reviewKeys(page);
 listen(keys, page);

@@ -16,7 +16,7 @@ from metaphase.viewer.reviewedfigures import candidates, undecided
 from metaphase.viewer.reviewstate import ReviewState
 from metaphase.viewer.session import Session
 from metaphase.viewer.slidecatalogue import CatalogueEntry
-from metaphase.viewer.slideremarks import threshold_value
+from metaphase.viewer.slideremarks import NO, YES, threshold_value
 from metaphase.viewer.store import WHOLE_SLIDE, Decision, Remark, RemarkKind, State
 
 _Name = Annotated[str, Field(max_length=80)]
@@ -58,6 +58,9 @@ def review_routes(session: Session) -> APIRouter:
         remarks = session.remarks(entry)
         return {
             "remarks_seq": remarks.seq,
+            "atypical": None
+            if remarks.seq == remarks_after
+            else remarks.atypical(session.seen_reviewer),
             "comments": None
             if remarks.seq == remarks_after
             else [_comment_json(r) for r in remarks.comments(session.seen_reviewer)],
@@ -154,12 +157,17 @@ def _refuse_if_undecided(session: Session, entry: CatalogueEntry) -> None:
 
 def _checked_remark(session: Session, slug: str, body: RemarkBody) -> Remark:
     entry = session.slide(slug)
-    if (body.figure == WHOLE_SLIDE) is (body.kind == RemarkKind.COMMENT):
-        raise HTTPException(422, "A comment is about a figure, other remarks about a slide.")
+    about_figure = body.kind in (RemarkKind.COMMENT, RemarkKind.ATYPICAL)
+    if (body.figure == WHOLE_SLIDE) is about_figure:
+        raise HTTPException(
+            422, "A comment and 'atypical' are about a figure, other remarks about a slide."
+        )
+    if body.kind == RemarkKind.ATYPICAL and body.value.strip() not in (YES, NO, ""):
+        raise HTTPException(422, "Whether a figure is atypical is 'yes', 'no' or empty.")
     if body.kind == RemarkKind.THRESHOLD and threshold_value(body.value) is None:
         raise HTTPException(422, "A threshold is a number from 0 to 1.")
     known = body.figure in entry.columns.index or body.figure in session.standing(entry)
-    if body.kind == RemarkKind.COMMENT and not known:
+    if about_figure and not known:
         raise HTTPException(404, "There is no such figure.")
     return Remark(
         entry.key, body.figure, body.kind, body.value.strip(), session.reviewer,

@@ -11,6 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from metaphase import __version__
 from metaphase.figures import LABELS
+from metaphase.provenance import ATYPICAL_THRESHOLD
 from metaphase.viewer.columns import Source
 from metaphase.viewer.comparison import compare_with_labels
 from metaphase.viewer.counts import CountRequest, count_as_json
@@ -63,6 +64,7 @@ def slide_routes(session: Session) -> APIRouter:
             "tile_px": TILE_PX,
             "levels": levels(pixels),
             "candidates": int(candidates(entry)),
+            "atypical_threshold": _atypical_threshold(entry),
         }
 
     @routes.get("/slides/{slug}/figures")
@@ -127,12 +129,21 @@ def _summary(session: Session, entry: CatalogueEntry) -> dict[str, Any]:
     }
 
 
+def _atypical_threshold(entry: CatalogueEntry) -> float:
+    """Return the probability from which a figure of the slide is called atypical."""
+    known = entry.provenance.parameters.atypical if entry.provenance else None
+    return ATYPICAL_THRESHOLD if known is None else known.threshold
+
+
 def _hotspot(session: Session, entry: CatalogueEntry, request: CountRequest) -> dict[str, Any]:
     start = time.perf_counter()
     pixels = session.renderer.handles.get(entry)
     _, _, complete = session.changed(entry, 0)
     standing = session.standing(entry).values()
-    result = session.counter.count(entry, pixels, standing, request, complete=complete)
+    atypical = session.remarks(entry).atypical(session.seen_reviewer)
+    result = session.counter.count(
+        entry, pixels, standing, request, complete=complete, atypical=atypical
+    )
     return {**count_as_json(result), "seconds": round(time.perf_counter() - start, 4)}
 
 

@@ -5,6 +5,7 @@ One module a section.
 
 from __future__ import annotations
 
+from metaphase.training.recipe.sections.atypical import Atypical
 from metaphase.training.recipe.sections.augment import (
     Augment,
     Blur,
@@ -42,6 +43,7 @@ from metaphase.training.recipe.sections.validation import Validation
 __all__ = [
     "BUILT_IN_SPLITS",
     "Anchors",
+    "Atypical",
     "Augment",
     "Blur",
     "Camera",

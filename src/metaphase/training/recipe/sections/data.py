@@ -97,6 +97,4 @@ class Data(Section):
         names = [source.name for source in self.sources]
         if len(names) > 1 and (None in names or len(set(names)) < len(names)):
             raise ValueError("several sources need a name each, all different")
-        if all(source.role == "crops" for source in self.sources):
-            raise ValueError("needs a source whose role is 'regions'")
         return self
