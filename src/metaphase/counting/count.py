@@ -259,10 +259,7 @@ def _composition(
 
 
 def _atypical(
-    figures: ReviewedFigures,
-    parameters: AtypicalParameters | None,
-    seed: int,
-    window: Window | None,
+    figures: ReviewedFigures, parameters: AtypicalParameters | None, window: Window | None
 ) -> AtypicalCount | None:
     """Return the atypical ones of the figures in a window, or of all."""
     if figures.atypical is None:

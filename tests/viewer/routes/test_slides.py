@@ -30,12 +30,12 @@ def test_one_slide(client, slug):
 
 def test_figures_arrive_as_they_are(client, slug):
     data = client.get(f"/api/slides/{slug.a}/figures").content
-    assert data[:4] == b"MFC1"
+    assert data[:4] == b"MFC2"
     (n,) = struct.unpack("<I", data[4:8])
-    assert len(data) == 8 + n * 14
+    assert len(data) == 8 + n * 18
     x, y = np.frombuffer(data, "<i4", 2 * n, 8).reshape(2, n) / 100
     score = np.frombuffer(data, "<f4", n, 8 + 8 * n)
-    label = np.frombuffer(data, "u1", n, 8 + 12 * n)
+    label = np.frombuffer(data, "u1", n, 8 + 16 * n)
     expected = found("a.png")
     np.testing.assert_array_equal(x, expected.x_px)
     np.testing.assert_array_equal(y, expected.y_px)

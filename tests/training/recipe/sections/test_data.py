@@ -41,9 +41,7 @@ def test_several_sources_need_different_names(names: tuple[str | None, ...]) -> 
     assert [s.name for s in data(source("a"), source("b")).sources] == ["a", "b"]
 
 
-def test_crops_need_regions_beside_them() -> None:
-    with pytest.raises(ValidationError, match="whose role is 'regions'"):
-        data(source("a", role="crops"), source("b", role="crops"))
+def test_crops_may_stand_beside_regions() -> None:
     both = data(source("a", role="crops"), source("b"))
     assert [s.role for s in both.sources] == ["crops", "regions"]
 
