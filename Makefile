@@ -36,7 +36,7 @@ lock: setup  ## Write requirements.lock: the versions that are installed here, w
 	  --constraint build/installed.txt --generate-hashes --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make lock' -o requirements.lock
 
-demo: setup  ## The whole work on synthetic data: labels, training, detection, scores.
+demo: setup  ## Detection in real images, then the whole work on synthetic ones.
 	$(BIN)/metaphase demo --out $(OUT)
 
 # A file of tests runs in one process, so that its fixtures are made once; the longest files begin.

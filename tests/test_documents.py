@@ -201,3 +201,36 @@ def test_the_tests_that_documents_name_exist() -> None:
         assert [name for name in sorted(files) if not (ROOT / name).is_file()] == [], page.name
         named = set(re.findall(r"`make ([a-z-]+)`", text))
         assert named <= targets, page.name
+
+
+MODULE = re.compile(r"python -m ((?:studies|benchmarks|tests|metaphase)[\w.]*)((?: [^\s`#|)(]+)*)")
+
+
+def module_source(name: str) -> str | None:
+    """Return the source of a module that can be run, None if there is none."""
+    for folder in (ROOT, ROOT / "src"):
+        path = folder.joinpath(*name.split("."))
+        for file in (path.with_suffix(".py"), path / "__main__.py"):
+            if file.is_file():
+                return file.read_text(encoding="utf-8")
+    return None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_modules_that_are_run_exist_with_their_options(page: Path) -> None:
+    text = re.sub(r"\s*\\\n\s*", " ", page.read_text(encoding="utf-8"))
+    for name, words in MODULE.findall(text):
+        if name.startswith("metaphase.cli") or name == "metaphase":
+            continue  # checked as commands
+        source = module_source(name)
+        assert source is not None, f"{page.name}: no module {name}"
+        for option in re.findall(r"(?<!\S)--[a-z-]+", words):
+            known = re.search(rf"\b{option[2:].replace('-', '[-_]')}\b", source)
+            assert known or option == "--help", f"{page.name}: {name} has no {option}"
+
+
+def test_modules_are_recognised_with_their_options() -> None:
+    found = MODULE.findall(
+        "run `python -m tests.kill detect --times 200` or (`python -m studies.x A`)"
+    )
+    assert found == [("tests.kill", " detect --times 200"), ("studies.x", " A")]

@@ -13,7 +13,7 @@ from typing import Any
 INTERRUPTED = 130
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("metaphase.cli.demo", "Run the whole work once, on synthetic images."),
+    "demo": ("metaphase.cli.demo", "Show all of it: real images, then a short training."),
     "sample": ("metaphase.cli.sample", "Write real sample images with labels."),
     "phantom": ("metaphase.cli.phantom", "Make synthetic images with labels."),
     "data": ("metaphase.cli.data", "Check, show, split, convert and download labels."),
