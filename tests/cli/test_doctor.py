@@ -51,6 +51,14 @@ def test_a_table_of_findings(recipe):
     assert "0 error, 0 trap" in result.output
 
 
+def test_the_table_fits_a_narrow_terminal(recipe):
+    words = [str(recipe), "--no-measure"]
+    result = CliRunner().invoke(app, words, env={"COLUMNS": "80"})
+    assert result.exit_code == 0, result.output
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert "data.split" in "".join(result.stdout.split())
+
+
 def test_traps_do_not_fail(recipe):
     result = call(recipe, "--no-measure", "--set", "validation.threshold=0.5")
     assert result.exit_code == 0

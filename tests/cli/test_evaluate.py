@@ -120,3 +120,17 @@ def test_missing_cases_are_an_error_unless_allowed(labels, folder):
 )
 def test_contradicting_options_are_refused(labels, folder, wrong):
     assert run(folder, "--labels", labels, *wrong).exit_code == 2
+
+
+def test_scores_state_their_part_and_whether_the_threshold_was_chosen_there(
+    labels, folder, tmp_path
+):
+    split, out = tmp_path / "split.json", tmp_path / "scores.json"
+    split.write_text(json.dumps({"name": "s", "validation": ["a"], "test": ["b", "c"]}))
+    words = (folder, "--labels", labels, "--split", split, "--resamples", 0, "--out", out)
+    assert run(*words).exit_code == 0
+    assert "Scored on the test cases of split.json." in json.loads(out.read_text())["notes"]
+    assert run(*words, "--choose-threshold").exit_code == 0
+    notes = json.loads(out.read_text())["notes"]
+    assert "Scored on the validation cases of split.json." in notes
+    assert any("was chosen on these cases" in note for note in notes)

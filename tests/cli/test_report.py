@@ -24,6 +24,8 @@ def test_evaluations_and_runs_in_one_file(tmp_path):
     save_scores(scores, tmp_path / "run" / "evaluation.json")
     two = CliRunner().invoke(app, [*arguments, "--name", "a", "--name", "b", "--crops", "0"])
     assert two.exit_code == 0
-    assert "b minus a, on the same cases" in " ".join(page_of(out).words)
+    text = " ".join(page_of(out).words)
+    assert "b minus a, on the same cases" in text
+    assert "b: Validation scores of the training run run: the threshold was chosen" in text
     (tmp_path / "run" / "evaluation.json").unlink()
     assert CliRunner().invoke(app, [*arguments, "--name", "a", "--name", "b"]).exit_code == 2

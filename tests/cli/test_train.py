@@ -56,3 +56,18 @@ def test_a_wrong_recipe_exits_with_2(command, calls, words, said):
     assert ended.code == 2
     assert said in ended.words
     assert calls == []
+
+
+def test_it_ends_with_the_scores_and_the_next_command(command, calls, tmp_path):
+    from metaphase.models.modelfile import save_model
+    from tests.detection.scenes import make_card
+
+    scores = {"validation": {"overall": {"f1": 0.71, "precision": 0.8, "recall": 0.64}}}
+    save_model(tmp_path / "run" / "model", make_card(scores=scores), onnx=b"graph")
+    ended = command("train", "demo", "--out", tmp_path / "run")
+    assert ended.code == 0, ended.err
+    assert "validation: F1 0.710, precision 0.800, recall 0.640 at the threshold" in ended.words
+    assert "chosen on these cases" in ended.words
+    assert f"next: metaphase detect IMAGES --model {tmp_path / 'run' / 'model'}" in ended.err
+    assert ended.out.strip() == str(tmp_path / "run" / "model")
+    assert "next:" not in command("train", "demo", "--out", tmp_path / "run", "--quiet").err

@@ -118,7 +118,7 @@ def evaluate(
         settings = _choose(
             settings, foreign.load(detections, dataset), dataset, save_threshold_in, console
         )
-    scores = _score(settings, foreign, detections, dataset)
+    scores = _score(settings, foreign, detections, dataset, _cases_note(split, part, choose))
     print_scores(scores, console, by=by, per_case=per_case)
     differences = [
         _compare(settings, foreign, other, scores, detections.name, dataset, console)
@@ -169,13 +169,26 @@ def _cases(
         )
 
 
+def _cases_note(split: Path | None, part: str, chosen: bool) -> tuple[str, ...]:
+    """Return what a report has to say of the cases: their part, and whether they chose."""
+    notes = () if split is None else (f"Scored on the {part} cases of {split.name}.",)
+    if chosen:
+        notes += ("The threshold was chosen on these cases: a test would give lower scores.",)
+    return notes
+
+
 def _score(
-    settings: EvaluationSettings, foreign: ForeignDetections, path: Path, dataset: Dataset
+    settings: EvaluationSettings,
+    foreign: ForeignDetections,
+    path: Path,
+    dataset: Dataset,
+    notes: tuple[str, ...] = (),
 ) -> Scores:
     from metaphase.exchange.foreigndetections import notes_on
 
     detections = foreign.load(path, dataset)
-    return settings.score(detections, dataset, notes_on(detections, settings.threshold))
+    notes = (*notes, *notes_on(detections, settings.threshold))
+    return settings.score(detections, dataset, notes)
 
 
 def _choose(

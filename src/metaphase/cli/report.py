@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from metaphase.cli.commandclass import Command
 from metaphase.cli.options import argument, option, out_file
+
+if TYPE_CHECKING:
+    from metaphase.evaluation.scores import Scores
 
 app = typer.Typer(add_completion=False)
 
@@ -37,7 +41,7 @@ def report(
 
     files = [path / EVALUATION_NAME if path.is_dir() else path for path in results]
     models = [
-        load_scores(file)
+        _of_validation(load_scores(file), given) if given.is_dir() else load_scores(file)
         for file, given in zip(files, results, strict=True)
         if not given.is_dir() or file.is_file()
     ]
@@ -52,3 +56,12 @@ def report(
     for problem in problems:
         console.print(problem, style="yellow", highlight=False, markup=False)
     typer.echo(out)
+
+
+def _of_validation(scores: Scores, run: Path) -> Scores:
+    """Return the scores in the folder of a training run with a note on what they are."""
+    text = (
+        f"Validation scores of the training run {run.name}: the threshold was chosen on these cases"
+        ", so that a test would give lower scores."
+    )
+    return replace(scores, notes=(*scores.notes, text))
