@@ -171,7 +171,9 @@ def _cases(
 
 def _cases_note(split: Path | None, part: str, chosen: bool) -> tuple[str, ...]:
     """Return what a report has to say of the cases: their part, and whether they chose."""
-    notes = () if split is None else (f"Scored on the {part} cases of {split.name}.",)
+    notes: tuple[str, ...] = ()
+    if split is not None:
+        notes += (f"Scored on the {part} cases of {split.name}.",)
     if chosen:
         notes += ("The threshold was chosen on these cases: a test would give lower scores.",)
     return notes
