@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from metaphase.cli import COMMANDS, load
-from metaphase.cli.options import ARGUMENTS, OPTIONS
+from metaphase.cli.options import ARGUMENTS, NETWORK_HELP, OPTIONS
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,8 @@ def test_an_option_is_the_same_in_every_command():
                 "Folder to write the results to.",
                 "File to write the results to.",
             }
+        elif name in NETWORK_HELP:
+            assert {u.help for u in uses} == {OPTIONS[name].help, NETWORK_HELP[name]}, name
         else:
             assert {u.help for u in uses} == {OPTIONS[name].help}, name
 

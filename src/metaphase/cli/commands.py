@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sheet": ("metaphase.cli.sheet", "Draw contact sheets of errors and true positives."),
     "card": ("metaphase.cli.card", "Print the card of a model."),
     "export": ("metaphase.cli.export", "Write a model in another number format."),
+    "import": ("metaphase.cli.importmodel", "Use a network that was trained elsewhere (ONNX)."),
     "exchange": ("metaphase.cli.exchange", "Convert detections to and from other tools."),
     "container": ("metaphase.cli.container", "Make a Grand Challenge algorithm of a model."),
     "view": ("metaphase.cli.view", "Review figures on a local web page."),

@@ -38,13 +38,14 @@ def export(
     from metaphase.detection.inputs import jobs_for_paths
     from metaphase.errors import ModelFileError
     from metaphase.models.modelfile import default_model, load_model
-    from metaphase.models.precision import PRECISIONS, export_model
+    from metaphase.models.precision import PRECISIONS, check_convertible, export_model
 
     if weights not in PRECISIONS:
         raise typer.BadParameter(f"{weights!r} is not {', '.join(PRECISIONS)}")
     if calibrate and weights != "int8":
         raise typer.BadParameter("--calibrate has no effect without --weights int8")
     opened = load_model(model or default_model())
+    check_convertible(opened)
     folder = out or opened.folder.with_name(f"{opened.folder.name}-{weights}")
     if folder.resolve() == opened.folder.resolve():
         raise ModelFileError.of(

@@ -31,12 +31,19 @@ class Definition:
 _OUT_FOLDER = "Folder to write the results to."
 _OUT_FILE = "File to write the results to."
 
+NETWORK_HELP = {
+    "--mpp": "Resolution in um/px that the network was trained at.",
+    "--merge-radius-um": "Detections within this distance in um are merged into the best one.",
+}
+"""Help of options that describe a network where an option of that name describes images."""
+
 ARGUMENTS: dict[str, str] = {
     "images": "Images, folders of images, or .txt lists of images.",
     "detections": "Detections: what 'metaphase detect' or 'metaphase cross-validate' wrote, or"
     " files of other tools.",
     "first": "First model, detections or evaluation.",
     "second": "Second model, detections or evaluation.",
+    "graph": "Network of another program: an ONNX file.",
     "labels": "File of labels, or a folder that holds one.",
     "recipe": "The recipe: a TOML file, or the name of a bundled recipe.",
     "command": "Command, such as detect or data check. Without it, what the files set.",
@@ -195,6 +202,63 @@ OPTIONS: dict[str, Definition] = {
     "--true-positives": Definition("True positives on each of their two sheets.", min=0),
     "--verify": Definition("Check files that are present, and replace damaged ones."),
     "--api": Definition("Address of the record's API, instead of the public one."),
+    # Imported networks
+    "--kind": Definition(
+        "Kind of network: yolo, retinanet, fcos, points (heat maps), or boxes (any other network"
+        " that gives boxes, scores and labels)."
+    ),
+    "--tile": Definition("Side in px of the tiles that the network is run on.", min=32),
+    "--classes": Definition(
+        "Its classes in their order, such as 'mitotic figure,hard negative'. A name that ends in *"
+        " is left out. Default: those that the file names."
+    ),
+    "--layout": Definition("Order of the axes of the input: nchw, nhwc, chw or hwc."),
+    "--colour": Definition("Order of the colours: rgb or bgr. Default: rgb."),
+    "--scaling": Definition(
+        "Scaling of the grey levels: 0-1, 0-255, or imagenet (0-1, then ImageNet's mean and"
+        " standard deviation). Default: 0-1, or 0-255 for an input of whole numbers."
+    ),
+    "--mean": Definition("Mean of R,G,B that is subtracted after the scaling.", metavar="R,G,B"),
+    "--std": Definition("Standard deviation of R,G,B to divide by.", metavar="R,G,B"),
+    "--resize": Definition(
+        "How a tile becomes an input of another size: none, stretch or letterbox."
+    ),
+    "--margin": Definition(
+        "Rim of a tile in px whose detections the neighbours give. Default: 12.5 um.", min=0
+    ),
+    "--decoding": Definition(
+        "Decoding of the outputs: rows, batch-rows, boxes, class-boxes, yolov5, yolov8, retinanet,"
+        " retinanet-levels, fcos or heat-map. Without it the decoding is recognised."
+    ),
+    "--scores": Definition(
+        "What the scores are: probability, logit or softmax. Without it they are recognised."
+    ),
+    "--box-format": Definition(
+        "Order of the numbers of a box: xyxy, yxyx, xywh or cxcywh. Default: cxcywh for raw YOLO,"
+        " else xyxy."
+    ),
+    "--coordinates": Definition(
+        "Unit of the boxes: pixels of the input, or unit (0 to 1). Without it they are recognised."
+    ),
+    "--first-label": Definition(
+        "Number of the first class, 0 or 1. Default: as seen in the test image, else 1 for"
+        " retinanet and fcos, 0 for others.",
+        min=0,
+        max=1,
+    ),
+    "--strides": Definition("Strides of raw RetinaNet or FCOS outputs, such as 8,16,32."),
+    "--anchor-sizes": Definition(
+        "Sizes in px of the anchors of each level, such as '32,40;64,80'. Default: torchvision's."
+    ),
+    "--aspect-ratios": Definition("Height over width of the anchors, such as 0.5,1,2."),
+    "--check-image": Definition(
+        "Image with figures on which the network is tried. Default: a bundled field."
+    ),
+    "--check-mpp": Definition(
+        "Resolution in um/px of the test image, if its file does not state it.",
+        min=0.0001,
+        metavar="UM",
+    ),
     # Execution
     "--device": Definition("auto (the fastest), onnx, openvino, torch or cuda."),
     "--precision": Definition(
@@ -244,6 +308,19 @@ def option(name: str, *, panel: str | None = None, default: str | bool = True) -
 def out_file(*, default: str | bool = True, panel: str | None = None) -> Any:
     """Return ``--out`` of a command that writes one file."""
     return typer.Option("--out", "-o", help=_OUT_FILE, rich_help_panel=panel, show_default=default)
+
+
+def network_option(name: str, *, panel: str | None = None, default: str | bool = True) -> Any:
+    """Return ``--mpp`` or ``--merge-radius-um`` of a network, not of images or detections."""
+    definition = OPTIONS[name]
+    return typer.Option(
+        name,
+        help=NETWORK_HELP[name],
+        min=definition.min,
+        metavar=definition.metavar,
+        rich_help_panel=panel,
+        show_default=default,
+    )
 
 
 def argument(name: str, *, default: str | bool = False) -> Any:

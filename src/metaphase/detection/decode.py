@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaphase.errors import ModelFileError
-from metaphase.models.card import HeadSpec, Level
+from metaphase.models.card import HeadSpec
+from metaphase.models.cardbase import Level
 
 MAX_PER_TILE = 1000
 """Most candidates that are kept of a tile (torchvision's RetinaNet keeps as many per level).

@@ -19,12 +19,14 @@ from metaphase.arrays import IntArray, Pixels
 from metaphase.detection.candidates import Candidates
 from metaphase.detection.checkpoint import Checkpoint
 from metaphase.detection.decode import TileCandidates, decode
+from metaphase.detection.foreign.decode import decode_foreign
 from metaphase.detection.imagestatistics import sample_tiles, to_row
 from metaphase.detection.plan import Plan
 from metaphase.detection.prefetch import prefetch
 from metaphase.detection.runtime import open_runtime
-from metaphase.detection.runtimebase import Runtime
+from metaphase.detection.runtimebase import Maps, Runtime
 from metaphase.detection.secondstage import CandidateClassifier, with_second_scores
+from metaphase.models.card import ModelCard
 from metaphase.models.modelfile import Model
 from metaphase.slides.slide import Slide
 from metaphase.units import area_mm2
@@ -103,6 +105,13 @@ def find_candidates(
     return Candidates.join(results[first] for first in sorted(results))
 
 
+def decode_maps(maps: Maps, card: ModelCard, min_score: float) -> list[TileCandidates]:
+    """Return the candidates of each tile of a batch, of our networks and of imported graphs."""
+    if card.foreign is None:
+        return decode(maps, card.head, min_score=min_score)
+    return decode_foreign(maps, card.foreign, card.input.tile_px, min_score=min_score)
+
+
 def candidates_of_tile(plan: Plan, number: int, found: TileCandidates) -> Candidates:
     """Return the candidates that a tile owns, in full-resolution pixels."""
     grid = plan.grid
@@ -149,7 +158,7 @@ def _compute(
     def run(batch: tuple[IntArray, Pixels]) -> Candidates:
         numbers, tiles = batch
         maps = runtime.run(tiles)
-        decoded = decode(maps, model.card.head, min_score=plan.min_score)
+        decoded = decode_maps(maps, model.card, plan.min_score)
         pairs = zip(numbers, decoded, strict=True)
         candidates = Candidates.join(candidates_of_tile(plan, n, found) for n, found in pairs)
         if int(numbers[0]) not in measured:

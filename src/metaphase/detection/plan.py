@@ -13,6 +13,7 @@ import numpy as np
 
 from metaphase.arrays import FloatArray, IntArray
 from metaphase.detection.decode import MAX_PER_TILE
+from metaphase.detection.foreign.decode import MAX_PER_TILE as FOREIGN_MAX_PER_TILE
 from metaphase.detection.grid import Grid
 from metaphase.errors import InputError, Problem
 from metaphase.files import sha256_of_file
@@ -170,7 +171,7 @@ def parameters_of(slide: Slide, model: Model, settings: Settings) -> Parameters:
             "resampled": not native,
             "tile_px": card.input.tile_px,
             "margin_px": card.input.margin_px,
-            "max_per_tile": MAX_PER_TILE,
+            "max_per_tile": MAX_PER_TILE if card.foreign is None else FOREIGN_MAX_PER_TILE,
             "merge_radius_um": card.merge_radius_um,
             "region": settings.region,
             "roi_sha256": None if settings.roi is None else _hash(settings.roi),

@@ -34,8 +34,9 @@ def open_runtime(
     ``device`` is one of ``DEVICES``. "auto" takes the fastest that is installed: CUDA where there
     is a GPU, then OpenVINO, then ONNX Runtime; PyTorch for a model without a graph. ``precision``
     is one of ``PRECISIONS``. "auto" is bfloat16 with OpenVINO on a CPU that has it, 8 bits for a
-    graph in 8 bits, else float32. ``threads`` is the number of cores to use (None: all physical
-    cores). Raises MissingExtraError, ModelFileError.
+    graph in 8 bits, else float32; an imported graph runs with ONNX Runtime in its own
+    precision. ``threads`` is the number of cores to use (None: all physical cores). Raises
+    MissingExtraError, ModelFileError.
     """
     if device not in DEVICES:
         raise ModelFileError.of(
@@ -55,6 +56,15 @@ def open_runtime(
 
     runtime.second_stage, runtime.atypical = part(model.second_stage), part(model.atypical)
     return runtime
+
+
+def _as_foreign(runtime: Runtime, model: Model) -> Runtime:
+    """Return a runtime that makes the input of an imported graph; others as they are."""
+    if model.card.foreign is None:
+        return runtime
+    from metaphase.detection.foreign.runtime import ForeignRuntime
+
+    return ForeignRuntime(runtime, model.card.foreign)
 
 
 def graph_precision(model: Model) -> str:
@@ -90,7 +100,7 @@ def _open_on(device: str, model: Model, cores: int, precision: str) -> Runtime:
     if device == "openvino":
         from metaphase.detection.runtimeopenvino import OpenVinoRuntime
 
-        return OpenVinoRuntime(model, cores, precision)
+        return _as_foreign(OpenVinoRuntime(model, cores, precision), model)
     if device == "torch":
         from metaphase.detection.runtimetorch import TorchRuntime
 
@@ -98,9 +108,9 @@ def _open_on(device: str, model: Model, cores: int, precision: str) -> Runtime:
     from metaphase.detection.runtimeonnx import OnnxRuntime, onnx_has_cuda
 
     if device == "onnx":
-        return OnnxRuntime(model, cores, precision)
+        return _as_foreign(OnnxRuntime(model, cores, precision), model)
     if model.onnx_path is not None and onnx_has_cuda():
-        return OnnxRuntime(model, cores, precision, cuda=True)
+        return _as_foreign(OnnxRuntime(model, cores, precision, cuda=True), model)
     from metaphase.detection.runtimetorch import TorchRuntime
 
     return TorchRuntime(model, cores, device="cuda")
@@ -134,9 +144,9 @@ def _check_precision(model: Model, device: str, precision: str) -> None:
 
 
 def _default_precision(model: Model, device: str) -> str:
-    """Return the precision for "auto"."""
+    """Return the precision for "auto". What rounding costs an imported graph is not known."""
     graph = graph_precision(model)
-    if graph != "fp32" or device != "openvino":
+    if graph != "fp32" or device != "openvino" or model.card.foreign is not None:
         return graph
     from metaphase.detection.runtimeopenvino import computes_bf16
 
@@ -150,7 +160,8 @@ def _choices(model: Model) -> Iterator[str]:
 
         if onnx_has_cuda():
             yield "cuda"
-        yield from ("openvino", "onnx")
+        # An imported graph was checked with ONNX Runtime.
+        yield from ("openvino", "onnx") if model.card.foreign is None else ("onnx", "openvino")
     elif find_spec("torch") is not None:
         import torch
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from metaphase.arrays import Pixels
 from metaphase.detection.cores import has_bf16
+from metaphase.detection.foreign.tileinput import graph_input
 from metaphase.detection.runtimebase import CPU_BATCH, MAX_STREAMS, Maps, Runtime
 from metaphase.errors import MetaphaseError, MissingExtraError, ModelFileError
 from metaphase.models.modelfile import Model
@@ -68,8 +69,7 @@ class OpenVinoRuntime(Runtime):
         self.name = f"openvino {version} cpu{' bf16' if precision == 'bf16' else ''}"
         # The first call prepares OpenVINO's binding for numpy. Two first calls at a time would
         # wait for each other for ever (a lock in the binding against Python's).
-        side = model.card.input.multiple_px
-        self.run(np.zeros((1, side, side, 3), np.uint8))
+        self.run(_first_input(model))
 
     def _compile(self, openvino: Any, model: Model, cores: int) -> Any:
         graph = model.graph()
@@ -97,6 +97,12 @@ class OpenVinoRuntime(Runtime):
             return [np.array(maps[output], dtype=np.float32) for output in self.compiled.outputs]
         finally:
             self._requests.put(request)
+
+
+def _first_input(model: Model) -> Any:
+    side, foreign = model.card.input.multiple_px, model.card.foreign
+    tiles = np.zeros((1 if foreign is None else foreign.input.batch, side, side, 3), np.uint8)
+    return tiles if foreign is None else graph_input(tiles, foreign.input)
 
 
 def _core(openvino: Any) -> Any:

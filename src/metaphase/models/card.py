@@ -18,40 +18,28 @@ for "centre" and at (j s, i s) for "anchors" (torchvision's convention), in tile
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 
 from metaphase.figures import Label
+from metaphase.models.cardbase import Level, Strict
+from metaphase.models.foreign import ForeignGraph
 from metaphase.provenance import ValidationCounts
 
 
-class Strict(BaseModel):
-    """A frozen model that refuses unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-Side = Annotated[float, Field(gt=0, le=65536)]
-
-
-class Level(Strict):
-    """One pair of output maps."""
-
-    stride: float = Field(gt=0, le=1024, description="Tile pixels per cell.")
-    anchors: tuple[tuple[Side, Side], ...] = Field(
-        default=(),
-        max_length=64,
-        description="Width and height in pixels of each anchor; none for centre heads.",
-    )
-
-
 class HeadSpec(Strict):
-    """How output maps become points."""
+    """How output maps become points. Those of a "foreign" graph: see ``ModelCard.foreign``."""
 
-    kind: Literal["centre", "anchors", "window"]
-    levels: tuple[Level, ...] = Field(min_length=1, max_length=16)
+    kind: Literal["centre", "anchors", "window", "foreign"]
+    levels: tuple[Level, ...] = Field(default=(), max_length=16)
     classes: tuple[Label, ...] = Field(default=(Label.MITOTIC,), min_length=1, max_length=16)
+
+    @model_validator(mode="after")
+    def _check_levels(self) -> HeadSpec:
+        if not self.levels and self.kind != "foreign":
+            raise ValueError("a head needs at least one level")
+        return self
 
 
 class InputSpec(Strict):
@@ -303,9 +291,18 @@ class ModelCard(Strict):
     training_images: tuple[str, ...] = Field(
         default=(), description="First 16 digits of the SHA-256 of each training image."
     )
+    foreign: ForeignGraph | None = Field(
+        default=None, description="The input and outputs of an imported graph."
+    )
     weights_sha256: dict[str, str] = Field(
         default_factory=dict, description="SHA-256 of each weights file beside the card."
     )
+
+    @model_validator(mode="after")
+    def _check_foreign(self) -> ModelCard:
+        if (self.head.kind == "foreign") != (self.foreign is not None):
+            raise ValueError('the head is "foreign" if and only if the graph was imported')
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -18,6 +18,7 @@ _MAX_CARD_BYTES = 16 << 20
 _LATER_FIELDS = (
     *("command", "limitations", "second_stage", "domains", "training_images"),
     "atypical",
+    "foreign",
 )
 _LATER_FIELDS_OF_SECOND_STAGE = ("floor", "stain")
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from metaphase.models.card import ModelCard
+from metaphase.models.foreign import ForeignGraph
 
 RESEARCH_USE = "For research use. Not a medical device, not for diagnosis."
 
@@ -59,6 +60,37 @@ def _interface(card: ModelCard) -> str:
         f"Input: H&E at {card.input.mpp:g} um/px, in tiles of {card.input.tile_px} px that overlap "
         f"by {2 * card.input.margin_px} px. Output: points of {classes}, with a score from 0 to 1. "
         f"Points within {card.merge_radius_um:g} um are merged.{_second_stage(card)}"
+        + ("" if card.foreign is None else f"\n\n{_foreign(card.foreign)}")
+    )
+
+
+def foreign_text(foreign: ForeignGraph) -> str:
+    """Return what an imported graph takes and gives, in two sentences."""
+    spec, output = foreign.input, foreign.output
+    normal = ""
+    if any(spec.mean) or spec.std != (1.0, 1.0, 1.0):
+        mean, std = (", ".join(f"{v:g}" for v in values) for values in (spec.mean, spec.std))
+        normal = f", minus {mean}, divided by {std}"
+    scale = "as they are" if spec.divisor == 1 else f"divided by {spec.divisor:g}"
+    resize = "" if spec.resize == "none" else f", tiles resized by {spec.resize}"
+    unit = ", in shares of the input" if output.unit_boxes else ""
+    boxes = "" if output.decoding == "heat-map" else f", boxes {output.box_format}{unit}"
+    if output.levels:
+        boxes = ", strides " + ", ".join(f"{level.stride:g}" for level in output.levels)
+    return (
+        f"Input: {spec.layout} {spec.number}, {spec.width_px} x {spec.height_px} px, "
+        f"{spec.colour.upper()}, grey levels {scale}{normal}{resize}, batch {spec.batch}.\n"
+        f"Outputs: {', '.join(output.names)}, decoded as {output.decoding}{boxes}, scores are "
+        f"{output.scores}; classes from {output.first_label}: {', '.join(output.classes)}."
+    )
+
+
+def _foreign(foreign: ForeignGraph) -> str:
+    producer = f" (written by {_text(foreign.producer)})" if foreign.producer else ""
+    assumed = "".join(f"\n- assumed: {_text(text)}" for text in foreign.assumed)
+    lines = "\n".join(f"- {_text(line)}" for line in foreign_text(foreign).splitlines())
+    return (
+        f"Imported from `{_text(foreign.file)}`{producer}, kind {foreign.kind}:\n\n{lines}{assumed}"
     )
 
 
@@ -154,6 +186,9 @@ def _data(sources: list[dict[str, Any]]) -> str:
 
 def _making(card: ModelCard) -> str:
     name = card.recipe.get("name", card.name) if card.recipe else card.name
+    if card.foreign is not None:
+        command = f"\n\n```console\n$ {card.command.strip()}\n```" if card.command else ""
+        return f"It was trained elsewhere, and imported.{command}"
     parts = [f"Recipe `{_text(str(name))}` (whole in `card.json`), seed {card.seed}."]
     if card.command:
         parts.append("\n\n```console\n$ " + card.command.strip() + "\n```\n\n")

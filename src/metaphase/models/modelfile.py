@@ -3,7 +3,8 @@
 One of the two weights files is enough: ONNX Runtime and OpenVINO need ``model.onnx``, PyTorch needs
 ``weights.safetensors``. The card holds the SHA-256 of each, and loading checks them. A model with a
 second stage has the model file of that network in the folder ``second``; one with a network for
-atypical mitotic figures has it in the folder ``atypical``.
+atypical mitotic figures has it in the folder ``atypical``. A network that was trained elsewhere has
+its graph as ``model.onnx``, unchanged, and ``check.png`` (``foreign.py``).
 
 Nothing in a model file is code, and loading executes none. The network is looked up by name among
 those of this package, safetensors holds numbers alone, and ONNX is a graph of known operators that
@@ -197,6 +198,12 @@ def _copy_part(part: Model, folder: Path) -> None:
 
 def load_network(model: Model) -> Network:
     """Build the model's PyTorch network with its weights, in evaluation mode (extra ``train``)."""
+    if model.card.foreign is not None:
+        raise ModelFileError.of(
+            model.folder,
+            "is an imported graph, which PyTorch neither runs nor trains",
+            way_out="use --device onnx, or a model that 'metaphase train' wrote",
+        )
     if model.weights_path is None:
         raise ModelFileError.of(
             model.folder, f"has no {WEIGHTS_NAME}", way_out="PyTorch needs it; use --device onnx"

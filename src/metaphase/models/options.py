@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from metaphase.models.card import Strict
+from metaphase.models.cardbase import Strict
 
 Backbone = Literal["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"]
 Side = Annotated[float, Field(gt=0, le=8192)]

@@ -47,6 +47,7 @@ def export_model(
     images like those to be analysed. The card keeps the threshold; ``card.scores.export`` records
     the conversion. Raises ModelFileError, MissingExtraError.
     """
+    check_convertible(model)
     note: dict[str, Any] = {"precision": precision, "from": model.id}
     weights = None
     if precision == "fp32":
@@ -86,6 +87,16 @@ def export_model(
 
 def _part(part: Model, folder: Path, precision: Precision | None) -> Model:
     return part if precision is None else export_model(part, folder, precision)
+
+
+def check_convertible(model: Model) -> None:
+    """Raise ModelFileError for an imported graph, whose input and weights are not ours."""
+    if model.card.foreign is not None:
+        raise ModelFileError.of(
+            model.folder,
+            "is an imported graph, which is not converted here",
+            way_out="convert it where it was trained, and import it again",
+        )
 
 
 def half(graph: Path) -> bytes:

@@ -17,7 +17,8 @@ from torch.nn import functional as F
 from torchvision.ops import box_iou, sigmoid_focal_loss
 
 from metaphase.figures import LABELS, Label
-from metaphase.models.card import HeadSpec, Level
+from metaphase.models.card import HeadSpec
+from metaphase.models.cardbase import Level
 from metaphase.models.networks.base import Target
 from metaphase.models.options import CompactOptions
 

@@ -30,7 +30,8 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool, LastLevelP
 
 from metaphase.errors import ModelFileError
 from metaphase.figures import Label
-from metaphase.models.card import HeadSpec, InputSpec, Level
+from metaphase.models.card import HeadSpec, InputSpec
+from metaphase.models.cardbase import Level
 from metaphase.models.networks.base import Network, Target
 from metaphase.models.options import RetinaNetOptions
 

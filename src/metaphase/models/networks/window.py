@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metaphase.figures import Label
-from metaphase.models.card import HeadSpec, InputSpec, Level
+from metaphase.models.card import HeadSpec, InputSpec
+from metaphase.models.cardbase import Level
 from metaphase.models.networks.base import Network, Target
 from metaphase.models.networks.lite import LITE_NORMALISATION, efficientnet_lite, levels_of
 from metaphase.models.options import WindowOptions
