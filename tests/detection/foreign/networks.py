@@ -20,6 +20,7 @@ from metaphase.phantom.region import render_region
 
 SIDE = 128
 K = 2
+EDGE = 40
 
 
 def region(seed, side):
@@ -43,7 +44,11 @@ def samples(count=24, seed=0):
         x, y = np.clip(centre, 0, 640 - SIDE).astype(int)
         inside = figures - (x, y, 0)
         keep = ((inside[:, :2] > 8) & (inside[:, :2] < SIDE - 8)).all(axis=1)
-        tiles.append(pixels[y : y + SIDE, x : x + SIDE])
+        tile = pixels[y : y + SIDE, x : x + SIDE].copy()
+        if len(tiles) % 3 == 0:  # the edge of the tissue
+            tile[:, :EDGE] = 255
+            keep &= inside[:, 0] > EDGE + 8
+        tiles.append(tile)
         targets.append(torch.tensor(inside[keep], dtype=torch.float32))
     stacked = torch.from_numpy(np.stack(tiles)).permute(0, 3, 1, 2).float() / 255
     return stacked, targets
@@ -144,8 +149,8 @@ class TorchVision(nn.Module):
     def __init__(self, name):
         super().__init__()
         detection = torchvision.models.detection
-        backbone = body()
-        backbone.out_channels = 16
+        backbone = body(32)  # group normalisation in FCOS needs 32
+        backbone.out_channels = 32
         anchors = torchvision.models.detection.anchor_utils.AnchorGenerator
         sizes = ((32, 48),) if name == "retinanet" else ((8,),)
         kind = detection.RetinaNet if name == "retinanet" else detection.FCOS

@@ -136,7 +136,8 @@ def test_a_resized_tile_finds_the_same_places(tmp_path):
     path = graphs.yolo(tmp_path / "net.onnx", side=256, batch=1)
     for resize in ("letterbox", "stretch"):
         done = imported(path, tmp_path / resize, kind="yolo", resize=resize)
-        assert near(done.detections.above_threshold(), DOTS)
+        # Half as large cells: the first one that is wholly dark is further from the middle.
+        assert near(done.detections.above_threshold(), DOTS, within=9)
 
 
 def test_openvino_gives_the_same_detections(tmp_path):
@@ -177,7 +178,7 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(tmp_path):
         ([np.full((1, 5, 30), np.nan, np.float32)], "yolo", "not numbers"),
         ([np.zeros((1, 0, 5), np.float32)], "yolo", "do not fit --kind yolo"),
         ([np.zeros((1, 1, 0, 0), np.float32)], "points", "do not fit --kind points"),
-        ([np.zeros((1, 9, 8, 8), np.float32)], "points", "it has 9 classes"),
+        ([np.zeros((1, 9, 16, 16), np.float32)], "points", "it has 9 classes"),
         ([np.zeros((1, 30, 4), np.float32)], "retinanet", "do not fit --kind retinanet"),
         ([np.zeros((1, 1, 8, 8, 8), np.float32)], "points", "do not fit"),
         ([np.array(1.0, np.float32)], "boxes", "do not fit"),

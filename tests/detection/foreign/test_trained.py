@@ -22,16 +22,16 @@ from metaphase.slides.mpp import MppHints  # noqa: E402
 from tests.detection.foreign import networks  # noqa: E402
 
 CLASSES = ("mitotic figure", "hard negative")
-BORDER, INSIDE = 64, 320
+BORDER, INSIDE = 64, 512
 MIN_SCORE = 0.05
 
 CASES = {
-    "yolov8": (lambda: networks.Yolo(8), 40, {"kind": "yolo"}),
-    "yolov5": (lambda: networks.Yolo(5), 40, {"kind": "yolo"}),
-    "heat map": (networks.HeatMap, 40, {"kind": "points"}),
+    "yolov8": (lambda: networks.Yolo(8), 150, {"kind": "yolo"}),
+    "yolov5": (lambda: networks.Yolo(5), 150, {"kind": "yolo"}),
+    "heat map": (networks.HeatMap, 90, {"kind": "points"}),
     "retinanet": (
         lambda: networks.TorchVision("retinanet"),
-        25,
+        100,
         {
             "kind": "retinanet",
             "scaling": "imagenet",
@@ -42,7 +42,7 @@ CASES = {
     ),
     "fcos": (
         lambda: networks.TorchVision("fcos"),
-        25,
+        100,
         {"kind": "fcos", "scaling": "imagenet", "strides": (8.0,)},
     ),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +22,6 @@ from metaphase.detection.foreign.graph import Graph, open_graph
 from metaphase.detection.foreign.inputspec import InputChoice, choose_input
 from metaphase.detection.foreign.outputs import Question, trials
 from metaphase.detection.foreign.picture import save_picture
-from metaphase.detection.foreign.points import Output
 from metaphase.detection.foreign.recognise import recognise_outputs
 from metaphase.detection.foreign.tileinput import graph_input
 from metaphase.detection.plan import TISSUE_ABOVE_MM2
@@ -146,28 +146,48 @@ def _classes(graph: Graph, choices: Choices) -> tuple[str, ...]:
 def _describe(
     graph: Graph, choices: Choices, classes: tuple[str, ...], image: Slide, command: str
 ) -> ModelCard:
-    """Return the card: the input and the outputs, found out by trial runs."""
+    """Return the card: the input and the outputs, found out by trial runs.
+
+    Where two layouts are possible, the second is tried if the first does not fit.
+    """
     chosen = choose_input(graph, choices)
     tiles = _trial_tiles(image, chosen.tile_px, choices.mpp)
     try:
-        runs = _runs(graph, tiles, chosen)
+        foreign = _try(graph, choices, classes, chosen, tiles)
     except ModelFileError:
         if chosen.alternative is None:
             raise
-        chosen = choose_input(graph, replace(choices, layout=chosen.alternative))
-        runs = _runs(graph, tiles, chosen)
-    question = Question(len(classes), chosen.spec, choices)
-    outputs = trials(graph.outputs, runs, chosen.spec)
-    output, assumed = recognise_outputs(graph, outputs, classes, question)
-    foreign = ForeignGraph(
+        other = choose_input(graph, replace(choices, layout=chosen.alternative))
+        with contextlib.suppress(ModelFileError):  # the first layout is the likely one
+            foreign = _try(graph, choices, classes, other, tiles)
+            return _card(foreign, choices, other.tile_px, command)
+        raise
+    return _card(foreign, choices, chosen.tile_px, command)
+
+
+def _try(
+    graph: Graph,
+    choices: Choices,
+    classes: tuple[str, ...],
+    chosen: InputChoice,
+    tiles: Sequence[Pixels],
+) -> ForeignGraph:
+    """Run the graph on tiles and return the description of its input and outputs."""
+    spec = chosen.spec
+    runs = [
+        graph.run(graph_input(np.repeat(tile[None], spec.batch, axis=0), spec)) for tile in tiles
+    ]
+    question = Question(len(classes), spec, choices)
+    found = trials(graph.outputs, runs, spec)
+    output, assumed = recognise_outputs(graph, found, classes, question)
+    return ForeignGraph(
         kind=choices.kind,
         file=graph.path.name,
         producer=graph.producer,
-        input=chosen.spec,
+        input=spec,
         output=output,
         assumed=(*chosen.assumed, *assumed),
     )
-    return _card(foreign, choices, chosen.tile_px, command)
 
 
 def _trial_tiles(image: Slide, side: int, mpp: float) -> list[Pixels]:
@@ -177,13 +197,6 @@ def _trial_tiles(image: Slide, side: int, mpp: float) -> list[Pixels]:
     corners = [(width * share, height * share) for share in _PLACES]
     tiles = [image.read(x, y, side, side, mpp) for x, y in corners]
     return [*tiles, np.full((side, side, 3), 255, dtype=np.uint8)]
-
-
-def _runs(graph: Graph, tiles: Sequence[Pixels], chosen: InputChoice) -> list[list[Output]]:
-    spec = chosen.spec
-    return [
-        graph.run(graph_input(np.repeat(tile[None], spec.batch, axis=0), spec)) for tile in tiles
-    ]
 
 
 def _card(foreign: ForeignGraph, choices: Choices, tile_px: int, command: str) -> ModelCard:
