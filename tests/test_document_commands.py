@@ -22,6 +22,7 @@ from metaphase.phantom.dataset import make_phantom
 from metaphase.phantom.scanners import SCANNERS
 from metaphase.phantom.slide import make_slide
 from metaphase.viewer import serve
+from tests.detection.foreign import graphs
 from tests.test_documents import PAGES, commands_in, name_of
 
 pytest.importorskip("torch")
@@ -32,6 +33,7 @@ RUN = {
     "docs/counting.md",
     "docs/exchange.md",
     "docs/generalization.md",
+    "docs/import.md",
     "docs/recipes.md",
     "docs/review.md",
     "docs/tutorials/own-scanner.md",
@@ -138,6 +140,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "slide.tiff").rename(folder / "slide.svs")
     for name in ("my-recipe.toml", "recipe.toml"):
         (folder / name).write_text(RECIPE, encoding="utf-8")
+    graphs.yolo(folder / "yolo.onnx", side=640, classes=2)
     (folder / "evaluation.json").write_text(json.dumps({"tp": 8, "fp": 2, "fn": 2}))
     return folder
 

@@ -74,24 +74,9 @@ def test_the_result_is_taken_by_the_other_commands(command, graph, tmp_path):
 
 def test_options_reach_the_card(command, tmp_path):
     path = graphs.heat_map(tmp_path / "a.onnx", sigmoid=False, open_input=True)
-    more = [
-        "--layout",
-        "nchw",
-        "--colour",
-        "bgr",
-        "--mean",
-        "0.1,0.2,0.3",
-        "--std",
-        "1,1,2",
-        "--scaling",
-        "0-1",
-        "--margin",
-        "40",
-        "--scores",
-        "logit",
-        "--merge-radius-um",
-        "5",
-    ]
+    values = {"layout": "nchw", "colour": "bgr", "mean": "0.1,0.2,0.3", "std": "1,1,2"}
+    values |= {"scaling": "0-1", "margin": 40, "scores": "logit", "merge-radius-um": 5}
+    more = [word for name, value in values.items() for word in (f"--{name}", value)]
     ended = command(*words(path, tmp_path / "mine", *more, kind="points", classes="mf"))
     assert ended.code == 0, ended.err
     card = json.loads((tmp_path / "mine" / "card.json").read_text(encoding="utf-8"))
