@@ -13,7 +13,7 @@ import metaphase
 PACKAGE = Path(metaphase.__file__).parent
 ROOMS = (
     *("labels", "slides", "phantom", "models", "detection", "evaluation", "training", "stress"),
-    *("counting", "exchange", "report", "viewer", "cli"),
+    *("counting", "exchange", "report", "learning", "viewer", "cli"),
 )
 """Folders in the order of the data flow: each may import the ground floor and those before it."""
 GROUND_ROOMS = ("stain", "qupath")

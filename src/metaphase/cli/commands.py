@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "exchange": ("metaphase.cli.exchange", "Convert detections to and from other tools."),
     "container": ("metaphase.cli.container", "Make a Grand Challenge algorithm of a model."),
     "view": ("metaphase.cli.view", "Review figures on a local web page."),
+    "learn": ("metaphase.cli.learn", "Train a detector of your own by reviewing candidates."),
 }
 
 

@@ -51,6 +51,7 @@ ARGUMENTS: dict[str, str] = {
     "results": "Scores ('metaphase evaluate --out') and folders of training runs.",
     "published": "Name of a published split.",
     "dataset": "Name of a public data set.",
+    "loop": "Folder of a learning loop, which 'metaphase learn start' wrote.",
 }
 
 OPTIONS: dict[str, Definition] = {
@@ -159,6 +160,12 @@ OPTIONS: dict[str, Definition] = {
     ),
     "--steps": Definition("Training steps, for methods that train.", min=1),
     "--learning-rate": Definition("Learning rate, for methods that train.", min=0),
+    "--decisions": Definition("Number of candidates to propose for the next review.", min=1),
+    "--candidates": Definition("Most candidates of an image that take part.", min=10),
+    "--depth": Definition(
+        "What is trained: head (the last layer, seconds), last (also the last stage of the"
+        " backbone, minutes) or all (the whole second stage)."
+    ),
     "--measure": Definition(
         "Measure a few training steps and patches on this computer.", off="--no-measure"
     ),

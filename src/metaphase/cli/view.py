@@ -55,6 +55,7 @@ def view(
     """
     import getpass
 
+    from metaphase.cli.reviewserver import Serving, serve_page
     from metaphase.viewer.store import ReviewStore
 
     slides = _open(images, detections, labels, model, mpp)
@@ -63,17 +64,13 @@ def view(
         if export is not None:
             _export(slides, decisions, export, reviewer, partial)
         else:
-            name = (reviewer or getpass.getuser()).strip()
-            _serve(
+            serve_page(
                 slides,
                 decisions,
-                name,
-                blind,
-                validation,
-                (host, *(allow_host or ())),
-                port,
-                token,
-                browser,
+                Serving(host, tuple(allow_host or ()), port, token, browser),
+                reviewer=(reviewer or getpass.getuser()).strip(),
+                blind=blind,
+                validation=validation,
             )
     finally:
         decisions.close()
@@ -143,46 +140,3 @@ def _export(
     typer.echo(
         f"{folder}: {dataset.count()} mitotic figures, {done} of {len(dataset)} slides labelled"
     )
-
-
-def _serve(
-    slides: list[CatalogueEntry],
-    store: ReviewStore,
-    reviewer: str,
-    blind: bool,
-    validation: str | None,
-    hosts: tuple[str, ...],
-    port: int,
-    asks: bool,
-    browser: bool,
-) -> None:
-    import webbrowser
-
-    from metaphase.counting.validation import read_validation
-    from metaphase.errors import InputError
-    from metaphase.viewer.access import LOOPBACK, new_token
-    from metaphase.viewer.app import create_app
-    from metaphase.viewer.serve import address, allowed_hosts, listen, serve
-
-    host, *more = hosts
-    if not asks and host not in LOOPBACK:
-        raise InputError.of(
-            "--no-token", f"would show the slides to everybody who reaches {host}",
-            way_out="leave it out, or stay on 127.0.0.1",
-        )  # fmt: skip
-    secret = new_token() if asks else None
-    app_ = create_app(
-        slides, store, reviewer=reviewer, token=secret, blind=blind,
-        hosts=allowed_hosts(host, more),
-        validated=read_validation(validation) if validation else None,
-    )  # fmt: skip
-    socket_ = listen(host, port)
-    url = address(host, socket_.getsockname()[1], secret)
-
-    def ready() -> None:
-        typer.echo(f"{len(slides)} slides, decisions in {store.path}", err=True)
-        typer.echo(url)
-        if browser:
-            webbrowser.open(url)
-
-    serve(app_, socket_, ready)

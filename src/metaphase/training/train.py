@@ -99,14 +99,14 @@ def _fit(recipe: Recipe, data: TrainingData, folder: RunFolder, show: bool) -> N
     processes but the first."""
     import torch
 
-    from metaphase.models.networks import build_network
     from metaphase.training.fit.fit import fit
+    from metaphase.training.startnetwork import starting_network
 
     if recipe.second_stage is not None and recipe.second_stage.detector is not None:
         return load_network(load_model(recipe.second_stage.detector))
     torch.manual_seed(recipe.seed)  # new layers start the same
     options = recipe.network_options(data.training)
-    network = build_network(recipe.network.kind, options, recipe.classes)
+    network = starting_network(recipe.network.kind, options, recipe.classes)
     try:
         module, trainer = fit(recipe, network, data, folder, show=show)
     except (KeyboardInterrupt, SystemExit):  # Lightning leaves by SystemExit after Ctrl-C

@@ -14,11 +14,16 @@ from starlette.exceptions import HTTPException
 from metaphase import __version__
 from metaphase.counting.validation import ValidationSource
 from metaphase.errors import MetaphaseError
+from metaphase.learning.loopfolder import LoopFolder
 from metaphase.viewer.access import LOOPBACK, AccessControl
 from metaphase.viewer.bodylimit import BodyLimit
 from metaphase.viewer.counts import SlideCounter
 from metaphase.viewer.jsonresponse import PageJSON
+from metaphase.viewer.loopslides import loop_slides
 from metaphase.viewer.pagefiles import page_files
+from metaphase.viewer.retraining import Retraining
+from metaphase.viewer.reviewedslides import slide_reviews
+from metaphase.viewer.routes.learning import learning_routes
 from metaphase.viewer.routes.pixels import pixel_routes
 from metaphase.viewer.routes.review import review_routes
 from metaphase.viewer.routes.slides import slide_routes
@@ -38,13 +43,15 @@ def create_app(
     hosts: tuple[str, ...] | None = LOOPBACK,
     workers: int | None = None,
     validated: ValidationSource | None = None,
+    loop: LoopFolder | None = None,
 ) -> FastAPI:
     """Return the application that shows ``slides`` and writes to ``store`` as ``reviewer``.
 
     ``token`` None admits everybody who reaches the port. ``blind`` hides the decisions of other
     readers. ``hosts`` are the accepted values of the Host header (None: any). ``workers``: threads
     that read and encode pixels. ``validated``: precision and recall of the detector, for the
-    intervals; by default those in the detections' provenance.
+    intervals; by default those in the detections' provenance. ``loop``: the learning loop that the
+    slides are of, which the page can then train.
     Raises PageMissingError where the page's files are not built.
     """
     files = page_files()
@@ -52,9 +59,13 @@ def create_app(
         slides, store, reviewer, blind, TileRenderer(workers), SlideCounter(validated)
     )
 
+    retraining = None if loop is None else _retraining(session, loop)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        if retraining is not None:
+            retraining.close()
         session.renderer.close()
 
     # No generated documentation pages: they would fetch scripts from elsewhere.
@@ -65,15 +76,25 @@ def create_app(
     app.add_middleware(BodyLimit)
     app.add_middleware(AccessControl, token=token, hosts=hosts)
     _page_routes(app, files)
-    app.include_router(slide_routes(session))
+    app.include_router(slide_routes(session, learning=loop is not None))
     app.include_router(pixel_routes(session))
     app.include_router(review_routes(session))
+    app.include_router(learning_routes(session, retraining))
     app.add_exception_handler(StoreError, _store_error)
     app.add_exception_handler(MetaphaseError, _input_error)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _wrong_request)
     app.add_exception_handler(NoSuchTileError, _no_such_tile)
     return app
+
+
+def _retraining(session: Session, loop: LoopFolder) -> Retraining:
+    """Return what trains the loop with the decisions of the session, and then shows its scores."""
+    return Retraining(
+        loop,
+        lambda: slide_reviews(session.slides, session.store, session.seen_reviewer),
+        lambda: session.replace_slides(loop_slides(loop)),
+    )
 
 
 def _page_routes(app: FastAPI, files: dict[str, tuple[Path, str]]) -> None:

@@ -50,6 +50,12 @@ class Session:
             raise HTTPException(404, "There is no such slide.")
         return self._by_slug[slug]
 
+    def replace_slides(self, slides: Sequence[CatalogueEntry]) -> None:
+        """Show other detections on the same slides. Decisions stay: they are about positions."""
+        with self._lock:
+            self.slides = tuple(slides)
+            self._by_slug = {entry.slug: entry for entry in self.slides}
+
     def standing(self, entry: CatalogueEntry) -> dict[str, Decision]:
         """Return the current decisions that this reviewer may see, by figure id."""
         with self._lock:

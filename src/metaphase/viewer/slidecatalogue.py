@@ -114,14 +114,19 @@ def open_slides(
     """
     loaded = load_slide_detections(detections)
     return [
-        _entry(path, key, loaded.get(case_id(path.name)), _case(labels, path), mpp)
+        catalogue_entry(path, key, loaded.get(case_id(path.name)), _case(labels, path), mpp)
         for path, key in zip(images, _keys(images), strict=True)
     ]
 
 
-def _entry(
-    path: Path, key: str, loaded: SlideDetections | None, case: Case | None, mpp: float | None
+def catalogue_entry(
+    path: Path,
+    key: str,
+    loaded: SlideDetections | None = None,
+    case: Case | None = None,
+    mpp: float | None = None,
 ) -> CatalogueEntry:
+    """Return the entry of an image. ``key`` identifies it in the review store."""
     columns = Columns.of_figures(case.figures if case else ())
     slug = _slug(path, key)
     if loaded is None:

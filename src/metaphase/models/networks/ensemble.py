@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -41,6 +42,14 @@ class EnsembleNetwork(Network):
             WindowNetwork(member_options(options, number), classes)
             for number in range(len(options.members))
         )
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return the features [n, d, 1, 1] of all members, joined in their order."""
+        found = []
+        for number, member in enumerate(self.members):
+            assert isinstance(member, WindowNetwork)
+            found.append(member.features(self.view(images, number)))
+        return torch.cat(found, dim=1)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return logits [n, classes, 1, 1] of windows [n, window, window, 3]."""

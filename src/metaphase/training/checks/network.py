@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from metaphase.errors import ModelFileError
+from metaphase.models.modelfile import names_model
 from metaphase.training.checks.finding import Finding, Level, Patient
 from metaphase.training.fit.precision import precision_of
 from metaphase.training.recipe.anchors import FIRST_STRIDE, coverage, from_labels
@@ -100,8 +102,27 @@ def weights(patient: Patient) -> Iterator[Finding]:
     if name == "none":
         message, way_out = "training starts from random weights", "weights = 'coco' or 'imagenet'"
         yield Finding(Level.NOTE, "network.weights", message, "", way_out)
+    elif names_model(name):
+        yield from _fits(patient.recipe, name)
     elif name not in ("coco", "imagenet") and not Path(name).is_file():
         yield Finding(Level.ERROR, "network.weights", f"{name} is missing")
+
+
+def _fits(recipe: Recipe, name: str) -> Iterator[Finding]:
+    """Whether a model to fine-tune has the network of the recipe."""
+    try:
+        from metaphase.training.startnetwork import starting_network
+    except ImportError:
+        yield Finding(Level.NOTE, "network.weights", "not checked: PyTorch is not installed")
+        return
+    try:
+        starting_network(recipe.network.kind, recipe.network_options(), recipe.classes)
+    except ModelFileError as error:
+        for problem in error.problems:
+            message = f"{problem.file} {problem.message}"
+            yield Finding(Level.ERROR, "network.weights", message, "", problem.way_out)
+    else:
+        yield Finding(Level.OK, "network.weights", f"training starts from the model {name}")
 
 
 def memory(patient: Patient) -> Iterator[Finding]:

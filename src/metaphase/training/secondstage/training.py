@@ -25,7 +25,7 @@ from metaphase.figures import Label
 from metaphase.files import whole_file, write_text
 from metaphase.labels.dataset import Dataset
 from metaphase.models.modelfile import Model
-from metaphase.models.networks import Network, build_network
+from metaphase.models.networks import Network
 from metaphase.models.networks.ensemble import EnsembleNetwork
 from metaphase.training.data.trainingdata import TrainingData
 from metaphase.training.fit.checkpoints import DamagedCheckpointError, read_checkpoint
@@ -39,6 +39,7 @@ from metaphase.training.runfolder import RunFolder
 from metaphase.training.secondstage.batches import BatchSampler
 from metaphase.training.secondstage.contexts import Contexts, collect_contexts
 from metaphase.training.secondstage.variation import Colours, Variation
+from metaphase.training.startnetwork import starting_network
 
 _EVERY = 25
 """Steps between two rows of the log."""
@@ -59,7 +60,7 @@ def train_second_stage(
     settings = _settings(recipe)
     torch.manual_seed(recipe.seed)
     kind = "ensemble" if settings.members else "window"
-    network = build_network(kind, network_options(recipe), (Label.MITOTIC,))
+    network = starting_network(kind, network_options(recipe), (Label.MITOTIC,))
     contexts = collect_contexts(
         data.training,
         data.crops,
@@ -111,7 +112,7 @@ def network_options(recipe: Recipe) -> dict[str, Any]:
         "strides": settings.strides,
         "dropout": settings.dropout,
         "trainable_backbone_layers": settings.trainable_backbone_layers,
-        "weights": first.weights if own else "imagenet",
+        "weights": settings.weights or (first.weights if own else "imagenet"),
     }
 
 

@@ -12,6 +12,12 @@ export async function getBytes(path) {
   return answer.arrayBuffer();
 }
 
+export async function post(path, body) {
+  const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  if (!answer.ok) throw new Error(await reason(answer));
+  return answer.json();
+}
+
 async function reason(answer) {
   const text = await answer.text();
   try {

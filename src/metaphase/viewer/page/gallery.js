@@ -60,6 +60,7 @@ export class Gallery {
       high: (i) => -figures.score[i],
       near: (i) => Math.abs(figures.score[i] - threshold),
       low: (i) => figures.score[i],
+      proposed: (i) => this.state.proposed.get(figures.id(i)) ?? Infinity,
     }[order];
     const keys = new Float64Array(figures.n);
     for (const i of rows) keys[i] = key(i);
@@ -83,6 +84,7 @@ export class Gallery {
     const score = figures.score[i];
     if (score < low || score > high) return false;
     const open = figures.state[i] === OPEN;
+    if (which === "proposed") return open && this.state.proposed.has(figures.id(i));
     const mitotic = label !== "" || figures.now[i] === 0;
     if (which === "open") return open && mitotic && score >= Math.fround(limit);
     if (which === "above") return open && mitotic && score >= Math.fround(threshold);

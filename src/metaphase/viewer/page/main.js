@@ -7,6 +7,7 @@ import { describe, FigureCard } from "./figurecard.js";
 import { ADDED, Figures, OPEN, REJECTED, STATES } from "./figures.js";
 import { Gallery } from "./gallery.js";
 import { listen, reviewKeys } from "./keys.js";
+import { Learning } from "./learning.js";
 import { Measure } from "./measure.js";
 import { MiniMap } from "./minimap.js";
 import { Overlay } from "./overlay.js";
@@ -34,6 +35,7 @@ const gallery = new Gallery($("gallery"), state, (row) => choose(row), () => sho
 const card = new FigureCard(state, gallery, sender);
 const counts = new Counts(state, overlay, sender, () => { map.draw(); if ($("which").value === "differ") sortGallery(); });
 const worklist = new Worklist(state, (slug) => { openSlide(slug); openList(false); });
+const learning = new Learning(state, { announce, openSlide, sender, worklist });
 window.metaphase = { state, viewer, view, overlay, gallery, sender, map, measure }; // for the console and tests
 
 // ---- slides
@@ -43,8 +45,9 @@ async function start() {
   state.labels = state.session.labels;
   $("reader").textContent = state.session.reviewer + (state.session.blind ? " (blind)" : "");
   await worklist.load();
+  await learning.load();
   const wanted = decodeURIComponent(location.hash.slice(1));
-  await openSlide((state.slides.find((s) => s.name === wanted) ?? state.slides[0]).slug);
+  await openSlide(state.slides.find((s) => s.name === wanted)?.slug ?? learning.first ?? state.slides[0].slug);
   await worklist.readers();
   setInterval(poll, POLL_MS);
 }
@@ -72,6 +75,7 @@ async function openSlide(slug) {
   map.open(slide);
   location.hash = encodeURIComponent(slide.name);
   showSlide(slide);
+  learning.show();
   setThreshold(slide.threshold);
   sortGallery();
   select(-1);
@@ -297,17 +301,9 @@ function showUndecided() {
   choose(gallery.order[0] ?? -1);
 }
 
-function nextSlide() {
-  openSlide(worklist.next());
-}
-
 function openList(open) {
   $("slides").classList.toggle("open", open);
   $("slides-toggle").setAttribute("aria-expanded", open);
-}
-
-function goHotspot() {
-  if (overlay.hotspot) view.fit(overlay.hotspot.box);
 }
 
 function toggleDensity() {
@@ -337,7 +333,7 @@ function escape() {
 
 const toggleAtypical = atypicalToggle({ announce, card, refresh, sender, state });
 const page = {
-  addFigure, choose, decide, escape, gallery, goHotspot, goToPlace, nextSlide, openList, overlay, progress, sender,
+  addFigure, choose, decide, escape, gallery, goHotspot: () => overlay.hotspot && view.fit(overlay.hotspot.box), goToPlace, nextSlide: () => openSlide(worklist.next()), openList, overlay, progress, sender,
   setThreshold, showUndecided, sortGallery, state, toggleAtypical, toggleComplete, toggleDensity, undo, view, worklist,
 };
 const keys = reviewKeys(page);

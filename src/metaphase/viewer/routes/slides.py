@@ -31,8 +31,8 @@ from metaphase.viewer.tiles import TILE_PX, levels
 Threshold = Annotated[float, Query(ge=0, le=1)]
 
 
-def slide_routes(session: Session) -> APIRouter:
-    """Return the routes for slides, figures and counts."""
+def slide_routes(session: Session, *, learning: bool = False) -> APIRouter:
+    """Return the routes for slides, figures and counts. ``learning``: the slides are of a loop."""
     routes = APIRouter(prefix="/api")
     searching = asyncio.Lock()
 
@@ -44,6 +44,7 @@ def slide_routes(session: Session) -> APIRouter:
             "blind": session.blind,
             "labels": [str(label) for label in LABELS],
             "borderline": BORDERLINE,
+            "learning": learning,
         }
 
     @routes.get("/slides")

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
+from metaphase.models.modelfile import zoo_names
 from metaphase.training.recipe.caselists import expand_lists
 
 
@@ -51,10 +52,10 @@ def _as_path(value: Path, info: ValidationInfo) -> Path:
 
 
 def path_unless(*words: str) -> Any:
-    """Return a validator that expands a path unless it is one of these words."""
+    """Return a validator that expands a path unless it is a word or the name of a bundled model."""
 
     def expand(value: str, info: ValidationInfo) -> str:
-        return value if value in words else expand_path(value, info)
+        return value if value in (*words, *zoo_names()) else expand_path(value, info)
 
     return AfterValidator(expand)
 

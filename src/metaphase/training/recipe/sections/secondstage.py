@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from metaphase.models.options import Backbone, WindowOptions
-from metaphase.training.recipe.sections.base import RecipePath, Section, repeated
+from metaphase.training.recipe.sections.base import RecipePath, Section, path_unless, repeated
 
 
 class MemberWindow(Section):
@@ -49,6 +49,11 @@ class SecondStage(Section):
         "resized to `window_px`. They are trained one after the other; their logits are averaged.",
     )
     backbone: Backbone = repeated(WindowOptions, "backbone")
+    weights: Annotated[str, path_unless("imagenet", "none")] | None = Field(
+        default=None,
+        description="As for the network. A model to fine-tune gives the weights of its second "
+        "stage. By default those of `network.weights`, or of ImageNet where the backbones differ.",
+    )
     strides: tuple[Literal[8, 16, 32], ...] = Field(
         default=(16, 32),
         min_length=1,

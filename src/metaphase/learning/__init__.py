@@ -1,0 +1,1 @@
+"""Learning from a review: proposals, decisions, fine-tuning, and again."""

@@ -1,0 +1,194 @@
+"""The candidates of one image: found once, with the windows and features that training needs."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from metaphase.arrays import Float32Array, FloatArray, Pixels
+from metaphase.detection.decode import sigmoid
+from metaphase.detection.detect import (
+    finish_detections,
+    hash_image,
+    merge_candidates,
+    open_checkpoint,
+    provenance_of,
+)
+from metaphase.detection.pipeline import Progress, candidate_classifier, find_candidates
+from metaphase.detection.plan import Settings, make_plan
+from metaphase.detection.resultfolder import ResultFolder
+from metaphase.detection.runtimebase import Runtime
+from metaphase.detection.secondstage import CandidateClassifier, combined_score
+from metaphase.errors import InputError, ModelFileError
+from metaphase.figures import SCORE_DECIMALS, Detections, Label
+from metaphase.files import whole_file
+from metaphase.models.card import SecondStage
+from metaphase.models.modelfile import Model
+from metaphase.slides.slide import Slide
+
+LEAST_SCORE = 0.02
+"""Candidates with a lower score take part only where a slide has fewer than LEAST_CANDIDATES."""
+LEAST_CANDIDATES = 50
+
+Features = Callable[[Pixels], Float32Array]
+"""Features [n, symmetries, d] of windows [n, side, side, 3]."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SlideCandidates:
+    """Candidates [n] of one image, best first.
+
+    ``first``: scores of the detector. ``score``: final scores by the model that the loop began
+    with. ``windows`` [n, side, side, 3]: the input of its second stage. ``features``: [n,
+    symmetries, d].
+    """
+
+    x_px: FloatArray
+    y_px: FloatArray
+    first: FloatArray
+    score: FloatArray
+    windows: Pixels
+    features: Float32Array
+
+    def __len__(self) -> int:
+        return len(self.x_px)
+
+    @property
+    def points(self) -> FloatArray:
+        """The positions [n, 2]."""
+        return np.stack([self.x_px, self.y_px], axis=1)
+
+    @property
+    def mean_features(self) -> FloatArray:
+        """The features [n, d], averaged over the symmetries, as detection averages the logits."""
+        return self.features.mean(axis=1, dtype=np.float64)
+
+    def save(self, path: Path) -> None:
+        """Write an NPZ file, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as part, part.open("wb") as stream:
+            np.savez(stream, **{f.name: getattr(self, f.name) for f in fields(self)})  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, path: Path) -> SlideCandidates:
+        """Read what ``save`` wrote. Raises InputError."""
+        try:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
+                return cls(**{f.name: content[f.name] for f in fields(cls)})
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError.of(
+                path, f"cannot be read: {error}", way_out="remove it, and repeat 'learn start'"
+            ) from error
+
+
+def second_stage_of(model: Model) -> tuple[Model, SecondStage]:
+    """Return the second stage of a model. Raises ModelFileError where it has none."""
+    second, stage = model.second_stage, model.card.second_stage
+    if second is None or stage is None:
+        raise ModelFileError.of(
+            model.folder,
+            "has no second stage, which is what a review trains",
+            way_out="name a model with one, such as compact",
+        )
+    return second, stage
+
+
+def find_slide_candidates(
+    slide: Slide,
+    model: Model,
+    runtime: Runtime,
+    folder: ResultFolder,
+    features: Features,
+    most: int,
+    progress: Progress | None = None,
+) -> SlideCandidates:
+    """Detect in an image, write its result folder, and return its candidates.
+
+    An interrupted call resumes from the finished parts in the folder.
+    """
+    settings = Settings()
+    plan = make_plan(slide, model, settings)
+    provenance = provenance_of(slide, model, plan, hash_image(slide), runtime)
+    parts = open_checkpoint(folder.checkpoint, plan, provenance, runtime.batch)
+    found = find_candidates(slide, model, plan, runtime, checkpoint=parts, progress=progress)
+    merged = merge_candidates(found, plan, provenance)
+    classifier = candidate_classifier(slide, plan, model, runtime)
+    assert classifier is not None
+    detections = finish_detections(merged, found, slide, plan, model, runtime)
+    candidates = slide_candidates(detections, merged, classifier, features, most)
+    folder.write(slide, plan, detections, settings, None)
+    return candidates
+
+
+def slide_candidates(
+    detections: Detections,
+    merged: Detections,
+    classifier: CandidateClassifier,
+    features: Features,
+    most: int,
+) -> SlideCandidates:
+    """Return the best candidates among detections, with their windows and features.
+
+    ``merged`` are the detections before the second stage, with the scores of the detector.
+    """
+    mitotic = merged.with_label(Label.MITOTIC)
+    place = zip(mitotic.x_px.tolist(), mitotic.y_px.tolist(), strict=True)
+    first = dict(zip(place, mitotic.score.tolist(), strict=True))
+    kept = detections.with_label(Label.MITOTIC)
+    count = int(np.clip((kept.score >= LEAST_SCORE).sum(), min(LEAST_CANDIDATES, most), most))
+    points = kept.points[:count]
+    spec = classifier.model.card.input
+    windows = np.zeros((len(points), spec.tile_px, spec.tile_px, 3), np.uint8)
+    for row, point in enumerate(points):
+        windows[row] = classifier.window(point)
+    return SlideCandidates(
+        points[:, 0],
+        points[:, 1],
+        np.array([first[x, y] for x, y in points.tolist()]),
+        kept.score[:count],
+        windows,
+        features(windows),
+    )
+
+
+def rescored(
+    detections: Detections, candidates: SlideCandidates, second: FloatArray, stage: SecondStage
+) -> Detections:
+    """Return detections with new final scores of the candidates.
+
+    ``second`` [n, symmetries] are the logits of each candidate by the new second stage. As in
+    detection, a candidate whose score after one window is below ``stage.floor`` keeps that score.
+    Other detections keep theirs.
+    """
+    final = final_scores(candidates.first, second, stage)
+    place = zip(candidates.x_px.tolist(), candidates.y_px.tolist(), strict=True)
+    by_place = dict(zip(place, final.tolist(), strict=True))
+    score = [
+        by_place.get((x, y), old) if code == Label.MITOTIC.code else old
+        for x, y, old, code in zip(
+            detections.x_px.tolist(),
+            detections.y_px.tolist(),
+            detections.score.tolist(),
+            detections.label.tolist(),
+            strict=True,
+        )
+    ]
+    return Detections(
+        detections.x_px,
+        detections.y_px,
+        np.round(np.array(score, np.float64), SCORE_DECIMALS),
+        detections.label,
+        provenance=detections.provenance,
+    )
+
+
+def final_scores(first: FloatArray, logits: FloatArray, stage: SecondStage) -> FloatArray:
+    """Return the final scores [n] from logits [n, symmetries], by the rule of detection."""
+    alone = sigmoid(logits[:, 0])
+    promising = combined_score(first, alone, stage) >= stage.floor
+    second = np.where(promising, sigmoid(logits.mean(axis=1)), alone)
+    return combined_score(first, second, stage)

@@ -1,0 +1,1 @@
+"""Fine-tuning of the second stage with the decisions of a review."""

@@ -1,0 +1,115 @@
+"""Write a model whose second stage was fine-tuned with a review."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from metaphase import __version__
+from metaphase.errors import ModelFileError
+from metaphase.files import read_bytes
+from metaphase.models.card import CardScores, ModelCard, Threshold
+from metaphase.models.export import export_onnx
+from metaphase.models.modelfile import (
+    SECOND_STAGE_FOLDER,
+    Model,
+    load_network,
+    save_model,
+    save_second_stage,
+)
+from metaphase.models.networks.ensemble import EnsembleNetwork
+from metaphase.models.networks.window import WindowNetwork
+from metaphase.models.trainingimages import DIGITS
+from metaphase.training.finetune.features import ClassifierNetwork
+from metaphase.training.record import versions
+
+
+def load_window_network(second: Model) -> ClassifierNetwork:
+    """Return the network of a second stage. Raises ModelFileError, MissingExtraError."""
+    network = load_network(second)
+    if not isinstance(network, WindowNetwork | EnsembleNetwork):
+        raise ModelFileError.of(
+            second.folder,
+            f"is a network of the kind {network.kind!r}, which a review cannot train",
+            way_out="name a model that this version of metaphase trained",
+        )
+    return network
+
+
+def save_finetuned(
+    folder: Path,
+    base: Model,
+    network: ClassifierNetwork,
+    threshold: Threshold,
+    record: dict[str, Any],
+    images: Sequence[str] = (),
+) -> Model:
+    """Write the model file of a base model with another network in its second stage.
+
+    ``record`` says how the network was fine-tuned; it becomes the entry ``fine_tuned`` of the
+    scores. The detector stays byte by byte. Other scores of the base model are left out, since they
+    are not those of the new weights. ``images`` are the SHA-256 of the images with decisions.
+    """
+    stage, second = base.card.second_stage, base.second_stage
+    assert stage is not None
+    assert second is not None
+    graph = None
+    if second.onnx_path is not None:
+        with tempfile.TemporaryDirectory() as scratch:
+            graph = export_onnx(network, Path(scratch) / "model.onnx").read_bytes()
+    changed = second.card.updated(
+        **_named(second.card, base, record), scores=CardScores({"fine_tuned": record})
+    )
+    card = base.card.updated(
+        **_named(base.card, base, record),
+        threshold=threshold,
+        scores=CardScores({"fine_tuned": record}),
+        second_stage=None,
+        training_images=(
+            *base.card.training_images,
+            *(
+                image[:DIGITS]
+                for image in images
+                if image[:DIGITS] not in base.card.training_images
+            ),
+        ),
+    )
+    weights = None if base.weights_path is None else _weights(base)
+    onnx = None if base.onnx_path is None else read_bytes(base.onnx_path)
+    written = save_model(folder, card, weights=weights, onnx=onnx)
+    classifier = save_model(
+        folder / SECOND_STAGE_FOLDER, changed, weights=network.state_dict(), onnx=graph
+    )
+    return save_second_stage(written, classifier, stage)
+
+
+def _named(card: ModelCard, base: Model, record: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a card that say what it was fine-tuned from, and with what."""
+    reviewed = {
+        "name": "reviewed candidates",
+        "role": "review",
+        "terms": "",
+        "cases": record["slides"],
+        "mitotic_figures": record["figures"],
+        "hard_negatives": record["decisions"] - record["figures"],
+        "scanners": record["scanners"],
+    }
+    name = card.name.partition(", fine-tuned")[0]
+    return {
+        "name": f"{name}, fine-tuned with {record['decisions']} decisions",
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "metaphase": __version__,
+        "training_data": [*card.training_data, reviewed],
+        "versions": versions(),
+        "command": f"metaphase learn train, from {base.card.name} ({base.id[:12]})",
+    }
+
+
+def _weights(base: Model) -> dict[str, Any]:
+    from safetensors.torch import load_file
+
+    assert base.weights_path is not None
+    return dict(load_file(base.weights_path))
