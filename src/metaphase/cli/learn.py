@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from metaphase.cli.commandclass import Command
 from metaphase.cli.options import argument, option
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 Loop = Annotated[Path, argument("loop")]
 
 
-@app.command()
+@app.command(cls=Command)
 def start(
     images: Annotated[list[Path], argument("images")],
     out: Annotated[Path, option("--out")],
@@ -63,7 +64,7 @@ def start(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(cls=Command)
 def review(
     loop: Loop,
     reviewer: Annotated[str | None, option("--reviewer")] = None,
@@ -101,7 +102,7 @@ def review(
         store.close()
 
 
-@app.command()
+@app.command(cls=Command)
 def train(
     loop: Loop,
     labels: Annotated[Path | None, option("--labels")] = None,
@@ -143,7 +144,7 @@ def train(
     typer.echo(folder.round(result.number) / "model")
 
 
-@app.command()
+@app.command(cls=Command)
 def status(loop: Loop, as_json: Annotated[bool, option("--json")] = False) -> None:
     """Print the rounds of a loop, with scores and 95 % intervals."""
     import json
