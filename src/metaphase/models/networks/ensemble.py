@@ -43,12 +43,12 @@ class EnsembleNetwork(Network):
             for number in range(len(options.members))
         )
 
-    def features(self, images: Tensor) -> Tensor:
+    def pooled(self, images: Tensor) -> Tensor:
         """Return the features [n, d, 1, 1] of all members, joined in their order."""
         found = []
         for number, member in enumerate(self.members):
             assert isinstance(member, WindowNetwork)
-            found.append(member.features(self.view(images, number)))
+            found.append(member.pooled(self.view(images, number)))
         return torch.cat(found, dim=1)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:

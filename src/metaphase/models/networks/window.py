@@ -57,7 +57,7 @@ class WindowNetwork(Network):
         nn.init.normal_(self.score.weight, std=0.01)
         self.score.bias = nn.Parameter(torch.zeros(len(classes)))
 
-    def features(self, images: Tensor) -> Tensor:
+    def pooled(self, images: Tensor) -> Tensor:
         """Return the features [n, d, 1, 1] of windows [n, window, window, 3]: the input of the last
         layer."""
         levels = self.body(self.normalise(images))
@@ -65,7 +65,7 @@ class WindowNetwork(Network):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return logits [n, classes, 1, 1] of windows [n, window, window, 3]."""
-        return (self.score(self.dropout(self.features(images))),)
+        return (self.score(self.dropout(self.pooled(images))),)
 
     def features(self, images: Tensor, trained_stages: int) -> Tensor:
         """Return the map of the last stage before those that are trained: stride 16 where one stage

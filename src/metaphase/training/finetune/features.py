@@ -39,7 +39,7 @@ def window_features(
             part = windows[start : start + BATCH]
             for number in range(symmetries):
                 images = torch.from_numpy(turn(part, number))
-                found[start : start + BATCH, number] = network.features(images)[:, :, 0, 0].numpy()
+                found[start : start + BATCH, number] = network.pooled(images)[:, :, 0, 0].numpy()
             progress(min(start + BATCH, len(windows)), len(windows))
     return found
 

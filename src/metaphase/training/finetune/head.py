@@ -1,6 +1,6 @@
 """The last layer of the second stage, fitted to the decisions of a reader.
 
-The logit of a window is linear in its features (``WindowNetwork.features``). With few decisions,
+The logit of a window is linear in its features (``WindowNetwork.pooled``). With few decisions,
 the layer is estimated as the most probable one under a Gaussian prior around the layer of the model
 that is fine-tuned (logistic regression with an offset; MacKay 1992, Neural Computation 4:448):
 
