@@ -49,7 +49,11 @@ from metaphase.models.modelfile import Model, load_model
 from metaphase.slides.open import open_case
 from metaphase.slides.slidestain import slide_stain
 from metaphase.training.finetune.crossvalidation import cross_validate, parts_of
-from metaphase.training.finetune.expectedf1 import ScoredCandidates, choose_threshold
+from metaphase.training.finetune.expectedf1 import (
+    ScoredCandidates,
+    choose_threshold,
+    lowest_known,
+)
 from metaphase.training.finetune.features import head_of
 from metaphase.training.finetune.finetunedmodel import load_window_network
 from metaphase.training.finetune.head import Head, Prior, fit_head
@@ -241,7 +245,8 @@ class Simulation:
         probability = np.where(decided, target, sigmoid(validated.probability_logits))
         _, place = np.unique(slide, return_inverse=True)
         missed = np.zeros(place.max() + 1)
-        chosen = choose_threshold(ScoredCandidates(score, probability, place, missed))
+        candidates = ScoredCandidates(score, probability, place, missed)
+        chosen = choose_threshold(candidates, lowest=lowest_known(score, decided))
         posterior = validated.posterior
         rows = np.flatnonzero(np.isin(fields.slide, fold))
         second = sigmoid(posterior.score_head.logits(fields.features[rows]))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metaphase.figures import Label
-from metaphase.viewer.agreement import agreement, cohens_kappa
+from metaphase.viewer.agreement import agreement, cohens_kappa, disagreements
 from metaphase.viewer.store import Decision, State
 
 LETTERS = st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("ab")), min_size=1)
@@ -63,3 +63,20 @@ def test_slides_are_pooled_and_empty_ones_are_fine():
     found = agreement([(anna, ben, 0.25), ({}, {}, 0.5), (anna, {}, 0.25)])
     assert (found.first, found.second, found.matched) == (2, 1, 1)
     assert agreement([]).f1 is None
+
+
+def test_readers_disagree_about_judgements_and_about_added_figures():
+    anna = dict(
+        [one("d1", 0), one("d2", 50), one("d3", 90), one("a-1", 200, State.ADDED),
+         one("a-2", 400, State.ADDED)]
+    )  # fmt: skip
+    ben = dict(
+        [one("d1", 0, State.REJECTED), one("d2", 50), one("a-3", 229, State.ADDED),
+         one("a-4", 600, State.ADDED, Label.HARD_NEGATIVE)]
+    )  # fmt: skip
+    # d3 was judged by one reader only; a-1 and a-3 are the same figure; a-4 is no mitotic figure.
+    assert disagreements(anna, ben, 0.25) == ["a-2", "d1"]
+    assert disagreements(ben, anna, 0.25) == ["a-2", "d1"]
+    assert disagreements(anna, anna, 0.25) == []
+    relabelled = dict([one("d1", 0, State.RELABELLED, Label.HARD_NEGATIVE)])
+    assert disagreements(relabelled, dict([one("d1", 0)]), 0.25) == ["d1"]

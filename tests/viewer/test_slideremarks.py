@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from metaphase.viewer.slideremarks import SlideRemarks, threshold_value
+from metaphase.viewer.slideremarks import SlideRemarks, is_grid, threshold_value
 from metaphase.viewer.store import Remark, RemarkKind
 
 
@@ -46,3 +46,30 @@ def test_updates_continue_where_the_last_one_ended(store):
 def test_a_threshold_is_a_number_from_0_to_1(text):
     assert threshold_value(text) is None
     assert threshold_value("0.5") == 0.5
+
+
+def test_viewed_areas_are_kept_for_each_reader(store):
+    store.add_remark(remark("viewed", "2x2:wA=="))
+    store.add_remark(remark("viewed", "2x2:8A=="))
+    store.add_remark(remark("viewed", "2x2:AA==", reviewer="ben"))
+    remarks = SlideRemarks("s").update(store)
+    assert remarks.viewed("anna") == "2x2:8A=="
+    assert remarks.viewed("ben") == "2x2:AA=="
+    assert remarks.viewed("carla") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("2x2:8A==", True),
+        ("9x1://8=", True),
+        ("3x3:8A==", False),  # nine bits need two bytes
+        ("0x2:8A==", False),
+        ("100x100:8A==", False),
+        ("2x2:8A", False),
+        ("2x2:?A==", False),
+        ("", False),
+    ],
+)
+def test_a_grid_has_a_bit_for_each_cell(text, right):
+    assert is_grid(text) is right

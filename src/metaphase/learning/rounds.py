@@ -27,6 +27,7 @@ from metaphase.training.finetune.expectedf1 import (
     ChosenThreshold,
     ScoredCandidates,
     choose_threshold,
+    lowest_known,
     scores_at,
 )
 from metaphase.training.finetune.selection import most_informative
@@ -145,7 +146,8 @@ def _scored(pool: Pool, score: FloatArray, left_out: FloatArray) -> ScoredCandid
 
 def _choose(pool: Pool, tuned: Any, stage: SecondStage, seed: int) -> ChosenThreshold:
     score = combined_score(pool.first, sigmoid(tuned.left_out_scores), stage)
-    return choose_threshold(_scored(pool, score, tuned.left_out), seed)
+    lowest = lowest_known(score, pool.decided)
+    return choose_threshold(_scored(pool, score, tuned.left_out), seed, lowest=lowest)
 
 
 def _write_model(

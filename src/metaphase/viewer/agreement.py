@@ -76,6 +76,29 @@ def agreement(
     return Agreement(len(a), agreed, cohens_kappa(a, b), first, second, matched)
 
 
+def disagreements(
+    mine: Mapping[str, Decision],
+    theirs: Mapping[str, Decision],
+    mpp: float,
+    radius_um: float = MATCH_RADIUS_UM,
+) -> list[str]:
+    """Return the ids of the figures of one slide about which two readers disagree.
+
+    These are the candidates that both judged, and not alike, and the figures that one reader added
+    where the other has no mitotic figure within the matching radius.
+    """
+    both = _candidates(mine).keys() & _candidates(theirs).keys()
+    differ = [figure for figure in both if verdict(mine[figure]) != verdict(theirs[figure])]
+    radius = um_to_px(radius_um, mpp)
+    for one, other in ((mine, theirs), (theirs, mine)):
+        places = _mitotic(other)
+        for figure, decision in one.items():
+            added = figure.startswith("a") and _mitotic({figure: decision})
+            if added and not _matched(added, places, radius):
+                differ.append(figure)
+    return sorted(differ)
+
+
 def _candidates(standing: Mapping[str, Decision]) -> dict[str, Decision]:
     return {f: d for f, d in standing.items() if not f.startswith("a")}
 

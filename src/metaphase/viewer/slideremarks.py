@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import math
+import re
 
 from metaphase.viewer.store import Remark, RemarkKind, ReviewStore
 
 YES, NO = "yes", "no"
 """Values of a remark on whether a figure is atypical; an empty one takes it back."""
+
+
+_GRID = re.compile(r"([1-9]\d?)x([1-9]\d?):([A-Za-z0-9+/]+=*)")
 
 
 class SlideRemarks:
@@ -49,11 +54,31 @@ class SlideRemarks:
         remark = self._last.get((RemarkKind.THRESHOLD, "", reviewer))
         return None if remark is None else threshold_value(remark.value)
 
+    def viewed(self, reviewer: str) -> str:
+        """Return the areas that a reader viewed (``is_grid``), or an empty text."""
+        remark = self._last.get((RemarkKind.VIEWED, "", reviewer))
+        return "" if remark is None else remark.value
+
     def assigned(self) -> str:
         """Return the reader to whom the slide is assigned, or an empty text."""
         kinds = (RemarkKind.ASSIGNED,)
         found = [remark for (kind, _, _), remark in self._last.items() if kind in kinds]
         return max(found, key=lambda remark: remark.seq).value if found else ""
+
+
+def is_grid(text: str) -> bool:
+    """Return whether a text is a grid of viewed areas: ``64x48:`` and its bits in base 64.
+
+    Bits are in rows from the top left, the highest of a byte first.
+    """
+    found = _GRID.fullmatch(text)
+    if found is None:
+        return False
+    cells = int(found[1]) * int(found[2])
+    try:
+        return len(base64.b64decode(found[3], validate=True)) == -(-cells // 8)
+    except ValueError:
+        return False
 
 
 def threshold_value(text: str) -> float | None:

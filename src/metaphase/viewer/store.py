@@ -103,15 +103,17 @@ class Decision:
 
 
 class RemarkKind(StrEnum):
-    """Kind of remark. ``THRESHOLD`` and ``ASSIGNED`` are about a whole slide.
+    """Kind of remark. ``THRESHOLD``, ``ASSIGNED`` and ``VIEWED`` are about a whole slide.
 
     ``ATYPICAL`` says whether the reader calls a mitotic figure atypical: "yes", "no" or "".
+    ``VIEWED`` is a grid of the areas that a reader viewed at 10x or more.
     """
 
     COMMENT = "comment"
     ATYPICAL = "atypical"
     THRESHOLD = "threshold"
     ASSIGNED = "assigned"
+    VIEWED = "viewed"
 
 
 @dataclass(frozen=True, slots=True)

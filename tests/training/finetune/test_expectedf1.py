@@ -11,6 +11,7 @@ from metaphase.training.finetune.expectedf1 import (
     ScoredCandidates,
     choose_threshold,
     expected_at,
+    lowest_known,
     scores_at,
 )
 
@@ -75,6 +76,18 @@ def test_slides_that_differ_give_wide_intervals():
     assert differ.expected == alike.expected
     assert differ.f1[1] - differ.f1[0] > alike.f1[1] - alike.f1[0]
     assert differ.f1[0] <= differ.expected.f1 <= differ.f1[1]
+
+
+def test_no_threshold_lies_where_nothing_was_decided():
+    score = np.linspace(0.99, 0.01, 200)
+    decided = score > 0.6
+    probability = np.where(decided, score > 0.8, 0.6)  # extrapolated, and wrong
+    candidates = table(score, probability)
+    assert choose_threshold(candidates).value < 0.1
+    lowest = lowest_known(score, decided)
+    assert 0.6 < lowest < 0.63
+    assert choose_threshold(candidates, lowest=lowest).value >= 0.6
+    assert lowest_known(score, np.zeros(200, bool)) == 0.0
 
 
 def test_there_is_no_threshold_of_nothing():

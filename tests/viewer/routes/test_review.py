@@ -7,7 +7,8 @@ import zipfile
 
 import pytest
 
-from tests.viewer.conftest import WIDTH, confirm_all, decide, ids
+from metaphase.viewer.store import State
+from tests.viewer.conftest import WIDTH, confirm_all, decide, first_mitotic, ids, put
 
 
 def test_decisions_come_back(client, slug, slides):
@@ -194,3 +195,24 @@ def test_a_store_that_fails_is_told_to_the_page(client, slug, slides, store, tmp
     answer = decide(client, slug.a, ids(slides)[0])
     assert answer.status_code == 503
     assert "review.sqlite" in answer.json()["error"]
+
+
+def test_the_figures_on_which_readers_differ(client, open_page, slides, store, slug):
+    figure = first_mitotic(slides[0])
+    put(store, slides[0], figure, State.CONFIRMED, reviewer="anna")
+    put(store, slides[0], figure, State.REJECTED, reviewer="ben")
+    query = {"first": "anna", "second": "ben"}
+    answer = client.get("/api/disagreements", params=query).json()
+    assert answer == {"slides": [{"slug": slug.a, "figures": [figure]}]}
+    blind = open_page("carla", blind=True)
+    assert blind.get("/api/disagreements", params=query).status_code == 403
+
+
+def test_viewed_areas_are_kept_and_checked(client, open_page, slug):
+    address = f"/api/slides/{slug.a}"
+    body = {"kind": "viewed", "value": "2x2:8A=="}
+    assert client.post(f"{address}/remarks", json=body).status_code == 201
+    assert client.get(address).json()["viewed"] == "2x2:8A=="
+    assert open_page("ben").get(address).json()["viewed"] == ""
+    wrong = {"kind": "viewed", "value": "9x9:8A=="}
+    assert client.post(f"{address}/remarks", json=wrong).status_code == 422

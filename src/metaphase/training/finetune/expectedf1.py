@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metaphase.arrays import FloatArray, IntArray
+from metaphase.arrays import BoolArray, FloatArray, IntArray
 
 RESAMPLES = 500
 _DIGITS = 4
 _TAILS = (2.5, 97.5)
+_LOW_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,11 @@ def expected_at(candidates: ScoredCandidates, threshold: float) -> Expected:
     return Expected(tp, float(counts.sum()) - tp, figures)
 
 
+def lowest_known(score: FloatArray, decided: BoolArray) -> float:
+    """Return the score above which all but a few of the decided candidates lie; 0 without any."""
+    return float(np.quantile(score[decided], _LOW_SHARE)) if decided.any() else 0.0
+
+
 def scores_at(candidates: ScoredCandidates, threshold: float, seed: int = 0) -> ExpectedScores:
     """Return the expected scores at a threshold."""
     curves = _Curves(candidates)
@@ -106,17 +112,20 @@ def scores_at(candidates: ScoredCandidates, threshold: float, seed: int = 0) -> 
     return ExpectedScores(expected_at(candidates, threshold), *zip(low, high, strict=True))
 
 
-def choose_threshold(candidates: ScoredCandidates, seed: int = 0) -> ChosenThreshold:
-    """Return the threshold with the highest expected F1.
+def choose_threshold(
+    candidates: ScoredCandidates, seed: int = 0, *, lowest: float = 0.0
+) -> ChosenThreshold:
+    """Return the threshold with the highest expected F1, at least ``lowest``.
 
     It is the mean of the best thresholds of bootstrap samples (bagging, Breiman 1996): over few
-    decisions the best one alone is chance. Raises ValueError without candidates.
+    decisions the best one alone is chance. ``lowest`` is the lowest score about which the decisions
+    say anything: far below, probabilities are extrapolated. Raises ValueError without candidates.
     """
     if not len(candidates.score):
         raise ValueError("no candidates")
     curves = _Curves(candidates)
     samples = _samples(candidates, np.random.default_rng(seed))
-    values = [curves.best(times, missed) for times, missed in samples]
+    values = [max(lowest, curves.best(times, missed)) for times, missed in samples]
     value = round(float(np.mean(values)), _DIGITS)
     low, high = np.percentile(values, _TAILS).tolist()
     return ChosenThreshold(value, (low, high), scores_at(candidates, value, seed))

@@ -78,6 +78,7 @@ export class Gallery {
     const { figures, comparison, comments } = this.state;
     if (which === "differ") return comparison?.rows.has(i) ?? false;
     if (!figures.upForReview(i)) return false;
+    if (which === "readers") return this.state.disagreed.get(this.state.slide.slug)?.has(figures.id(i)) ?? false;
     if (label !== "" && figures.now[i] !== Number(label)) return false;
     if (atypical && (figures.now[i] !== 0 || figures.atypical(i) !== (atypical === "yes"))) return false;
     if (reader && figures.who.get(i) !== reader) return false;

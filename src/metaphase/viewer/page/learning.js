@@ -21,7 +21,6 @@ export class Learning {
     for (const id of ["which-proposed", "order-proposed"]) Object.assign($(id), { hidden: false, disabled: false });
     const status = await get("api/learning");
     await this.#loadProposed();
-    if (this.#proposed.size) { $("which").value = "proposed"; $("order").value = "proposed"; }
     this.#take(status);
   }
 
@@ -32,7 +31,10 @@ export class Learning {
 
   // Sets the proposals of the slide that was opened.
   show() {
+    if (!this.state.session.learning) return;
     this.state.proposed = this.#proposed.get(this.state.slide.slug) ?? new Map();
+    if (this.state.proposed.size) $("which").value = $("order").value = "proposed";
+    else if ($("order").value === "proposed") $("order").value = "high";
     const here = this.state.proposed.size, all = [...this.#proposed.values()].reduce((sum, one) => sum + one.size, 0);
     $("learn-proposed").textContent = all ? `${here} proposed here, ${all} on ${this.#proposed.size} slides.` : "No figures are proposed.";
   }

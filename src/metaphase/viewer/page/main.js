@@ -30,11 +30,11 @@ const measure = new Measure(state, () => overlay.redraw());
 const view = new SlideView(state, measure, { click: clickFigure, add: addFigure, note });
 const { viewer } = view;
 const overlay = new Overlay($("overlay"), viewer, state, measure);
-const map = new MiniMap($("map"), state, overlay, (x, y) => view.goTo(x, y));
+const map = new MiniMap($("map"), state, overlay, (x, y) => view.goTo(x, y), (slug, value) => sender.remark(slug, { kind: "viewed", value }));
 const gallery = new Gallery($("gallery"), state, (row) => choose(row), () => showSelection());
 const card = new FigureCard(state, gallery, sender);
 const counts = new Counts(state, overlay, sender, () => { map.draw(); if ($("which").value === "differ") sortGallery(); });
-const worklist = new Worklist(state, (slug) => { openSlide(slug); openList(false); });
+const worklist = new Worklist(state, (slug) => { openList(false); return openSlide(slug); });
 const learning = new Learning(state, { announce, openSlide, sender, worklist });
 window.metaphase = { state, viewer, view, overlay, gallery, sender, map, measure }; // for the console and tests
 

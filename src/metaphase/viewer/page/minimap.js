@@ -1,10 +1,11 @@
 // A small map of the whole slide: the view, the hotspot, and the areas that were looked at.
 const CELLS = 64; // along the longer side
+const SAVE_MS = 3000;
 const SEEN_UM_PER_PX = 1.05; // looked at means: at least at 10x
 
 export class MiniMap {
-  constructor(canvas, state, overlay, goTo) {
-    Object.assign(this, { canvas, state, overlay, goTo });
+  constructor(canvas, state, overlay, goTo, keep) {
+    Object.assign(this, { canvas, state, overlay, goTo, keep });
     this.context = canvas.getContext("2d");
     canvas.addEventListener("pointerdown", (event) => {
       canvas.setPointerCapture(event.pointerId);
@@ -38,19 +39,22 @@ export class MiniMap {
     this.picture.src = `api/slides/${slide.slug}/tiles/${Math.min(slide.levels, 9)}/0/0`;
   }
 
+  // The grid is kept in the review store, for each reader: "64x48:" and its bits in base 64.
   #load(slide) {
-    try {
-      const text = localStorage.getItem(`metaphase-seen-${slide.slug}`) ?? "";
-      [...text].forEach((c, k) => { if (c === "1" && k < this.seen.length) this.seen[k] = 1; });
-    } catch { /* storage is switched off: the map forgets */ }
+    const [size, bits] = slide.viewed.split(":");
+    if (size !== `${this.columns}x${this.rows}`) return;
+    const bytes = Uint8Array.from(atob(bits), (c) => c.charCodeAt(0));
+    this.seen.forEach((_, k) => { this.seen[k] = (bytes[k >> 3] >> (7 - (k & 7))) & 1; });
   }
 
   #save() {
     clearTimeout(this.saving);
-    const { slug } = this.state.slide;
+    const { slug } = this.state.slide, { seen, columns, rows } = this;
     this.saving = setTimeout(() => {
-      try { localStorage.setItem(`metaphase-seen-${slug}`, this.seen.join("")); } catch { /* as above */ }
-    }, 500);
+      const bytes = new Uint8Array(Math.ceil(seen.length / 8));
+      seen.forEach((value, k) => { if (value) bytes[k >> 3] |= 128 >> (k & 7); });
+      this.keep(slug, `${columns}x${rows}:${btoa(String.fromCharCode(...bytes))}`);
+    }, SAVE_MS);
   }
 
   // Takes the part of the slide in view, in px, and how many µm a pixel of the screen shows.

@@ -4,7 +4,7 @@ import { OPEN, REJECTED } from "./figures.js";
 export const state = {
   session: null, slides: [], slide: null, figures: null, labels: [], current: -1, threshold: 0.5,
   showLabel: [true, true], showReference: true, showRejected: true, showHotspot: true, showDensity: false,
-  hidden: false, seq: 0, remarksSeq: -1, complete: false, undo: [], comments: new Map(), comparison: null, proposed: new Map(),
+  hidden: false, seq: 0, remarksSeq: -1, complete: false, undo: [], comments: new Map(), comparison: null, proposed: new Map(), disagreed: new Map(),
   visible(i) {
     const f = this.figures;
     if (f.source[i] !== f.reviewed) return this.showReference;

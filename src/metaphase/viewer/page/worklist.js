@@ -76,10 +76,25 @@ export class Worklist {
     await this.#agree();
   }
 
+  // Opens the first slide with differences, or stays on one that has some, and lists them.
+  async #showDiffering() {
+    const { disagreed, slide } = this.state;
+    if (!disagreed.has(slide.slug)) await this.open(disagreed.keys().next().value);
+    $("which").value = "readers";
+    $("which").dispatchEvent(new Event("change"));
+  }
+
   async #agree() {
     const names = new URLSearchParams({ first: $("reader-a").value, second: $("reader-b").value });
     const result = await get(`api/agreement?${names}`);
     const number = (v) => (v === null ? "–" : v.toFixed(2));
+    const { slides } = await get(`api/disagreements?${names}`);
+    this.state.disagreed = new Map(slides.map(({ slug, figures }) => [slug, new Set(figures)]));
+    const differ = slides.reduce((sum, one) => sum + one.figures.length, 0);
+    Object.assign($("which-readers"), { hidden: !differ, disabled: !differ });
+    $("agreement-differ").hidden = !differ;
+    $("agreement-differ").textContent = `Show the ${differ} on which they differ`;
+    $("agreement-differ").onclick = () => this.#showDiffering();
     $("agreement-result").textContent = `Kappa ${number(result.kappa)} over ${result.both} figures that both judged; F1 ${number(result.f1)} between their ${result.first} and ${result.second} mitotic figures.`;
   }
 }

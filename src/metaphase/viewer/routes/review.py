@@ -9,14 +9,14 @@ from fastapi import APIRouter, HTTPException, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from metaphase.figures import Label
-from metaphase.viewer.agreement import agreement
+from metaphase.viewer.agreement import agreement, disagreements
 from metaphase.viewer.columns import Source
 from metaphase.viewer.export import ExportOptions, export_zip
 from metaphase.viewer.reviewedfigures import candidates, undecided
 from metaphase.viewer.reviewstate import ReviewState
 from metaphase.viewer.session import Session
 from metaphase.viewer.slidecatalogue import CatalogueEntry
-from metaphase.viewer.slideremarks import NO, YES, threshold_value
+from metaphase.viewer.slideremarks import NO, YES, is_grid, threshold_value
 from metaphase.viewer.store import WHOLE_SLIDE, Decision, Remark, RemarkKind, State
 
 _Name = Annotated[str, Field(max_length=80)]
@@ -100,6 +100,12 @@ def review_routes(session: Session) -> APIRouter:
             return {"reviewers": readers}
         return {"reviewers": readers, **_agreement(session, first, second)}
 
+    @routes.get("/disagreements")
+    def disagree(first: _Name, second: _Name) -> dict[str, Any]:
+        if session.blind:
+            raise HTTPException(403, "A blind reader does not see the decisions of others.")
+        return {"slides": _disagreements(session, first, second)}
+
     return routes
 
 
@@ -166,6 +172,8 @@ def _checked_remark(session: Session, slug: str, body: RemarkBody) -> Remark:
         raise HTTPException(422, "Whether a figure is atypical is 'yes', 'no' or empty.")
     if body.kind == RemarkKind.THRESHOLD and threshold_value(body.value) is None:
         raise HTTPException(422, "A threshold is a number from 0 to 1.")
+    if body.kind == RemarkKind.VIEWED and not is_grid(body.value):
+        raise HTTPException(422, "Viewed areas are a grid of bits.")
     known = body.figure in entry.columns.index or body.figure in session.standing(entry)
     if about_figure and not known:
         raise HTTPException(404, "There is no such figure.")
@@ -205,6 +213,19 @@ def _added_figure(
     if x is None or y is None or not (0 <= x <= pixels.width_px and 0 <= y <= pixels.height_px):
         raise HTTPException(422, "An added figure needs a position on the slide.")
     return round(x, 2), round(y, 2), body.label or Label.MITOTIC
+
+
+def _disagreements(session: Session, first: str, second: str) -> list[dict[str, Any]]:
+    found = []
+    for entry in session.slides:
+        state = ReviewState(entry.key).update(session.store)
+        mine, theirs = state.all(first), state.all(second)
+        if mine and theirs:
+            mpp = session.renderer.handles.get(entry).mpp
+            figures = disagreements(mine, theirs, mpp)
+            if figures:
+                found.append({"slug": entry.slug, "figures": figures})
+    return found
 
 
 def _agreement(session: Session, first: str, second: str) -> dict[str, Any]:

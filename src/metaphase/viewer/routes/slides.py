@@ -65,6 +65,7 @@ def slide_routes(session: Session, *, learning: bool = False) -> APIRouter:
             "tile_px": TILE_PX,
             "levels": levels(pixels),
             "candidates": int(candidates(entry)),
+            "viewed": session.remarks(entry).viewed(session.reviewer),
             "atypical_threshold": _atypical_threshold(entry),
         }
 
