@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from metaphase.classnames import label_of, mentions_mitosis
+from metaphase.classnames import atypical_of, label_of, mentions_mitosis
 from metaphase.figures import Label
 
 
@@ -51,3 +51,28 @@ def test_which_names_have_to_do_with_mitosis() -> None:
     assert mentions_mitosis("NMF")
     assert not mentions_mitosis("tumour")
     assert not mentions_mitosis("comfort")
+
+
+@pytest.mark.parametrize(
+    ("name", "atypical"),
+    [
+        ("Atypical mitotic figure", 1.0),
+        ("atypical_mitosis", 1.0),
+        ("Mitotic figure: Atypical", 1.0),
+        ("Tumor: Mitotic figure: Atypical", 1.0),
+        ("Anaphase, atypical", 1.0),
+        ("abnormal mitoses", 1.0),
+        ("Normal mitotic figure", 0.0),
+        ("Mitotic figure: Typical", 0.0),
+        ("mitotic figure", None),
+        ("non-mitotic figure", None),
+        ("atypical nucleus", None),
+        ("Tumor: Atypical", None),
+        ("Atypical", None),
+        ("", None),
+    ],
+)
+def test_names_say_whether_a_figure_is_atypical(name: str, atypical: float | None) -> None:
+    assert atypical_of(name) == atypical
+    if atypical is not None:
+        assert label_of(name) == Label.MITOTIC

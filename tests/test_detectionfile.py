@@ -143,3 +143,31 @@ def test_bytes_that_are_not_text_are_an_error(tmp_path: Path) -> None:
     (tmp_path / CSV_NAME).write_bytes(b"x_px,y_px,score,label\n\xff\xfe,1,1,1\n")
     with pytest.raises(DetectionsError, match=r"detections\.csv"):
         load_detections(tmp_path)
+
+
+def test_probabilities_of_atypical_are_a_column_where_there_are_some(tmp_path: Path) -> None:
+    found = Detections(
+        [1, 2], [3, 4], [0.9, 0.5], provenance=MADE, atypical=[0.12345, float("nan")]
+    )
+    save_detections(found, tmp_path)
+    lines = (tmp_path / CSV_NAME).read_text().splitlines()
+    assert lines == [
+        "x_px,y_px,score,label,atypical",
+        "1.00,3.00,0.900000,mitotic figure,0.1235",
+        "2.00,4.00,0.500000,mitotic figure,",
+    ]
+    again = load_detections(tmp_path)
+    assert again == found.rounded()
+    (tmp_path / CSV_NAME).write_text("\n".join([*lines, " 5,6,0.1,mitotic figure,0.5"]))
+    assert load_detections(tmp_path).atypical_or_nan[2] == 0.5
+    for wrong in (
+        "5,6,0.1,mitotic figure",
+        "5,6,0.1,mitotic figure,x",
+        "5,6,0.1,mitotic figure,1,1",
+    ):
+        (tmp_path / CSV_NAME).write_text("\n".join([*lines, wrong]))
+        with pytest.raises(DetectionsError, match="line 4"):
+            load_detections(tmp_path)
+    (tmp_path / CSV_NAME).write_text("\n".join([*lines, "5,6,0.1,mitotic figure,2"]))
+    with pytest.raises(DetectionsError, match="atypical"):
+        load_detections(tmp_path)

@@ -147,3 +147,19 @@ def test_rows_are_sorted_by_score_y_x_and_label_whatever_their_order(rows):
     if len(rows):
         again.x_px[0] = -1
         assert detections.x_px[0] != -1, "arrays are not shared"
+
+
+def test_probabilities_of_atypical_follow_their_rows() -> None:
+    found = Detections(
+        [1, 2, 3], [1, 2, 3], [0.2, 0.9, 0.5], provenance=MADE, atypical=[0.1, 0.9, np.nan]
+    )
+    np.testing.assert_array_equal(found.atypical_or_nan, [0.9, np.nan, 0.1])
+    np.testing.assert_array_equal(found.where([True, False, True]).atypical_or_nan, [0.9, 0.1])
+    assert found.where([False, True, False]).atypical is None  # none is known
+    assert found.with_parameters(min_score=0.1).atypical is not None
+    assert found == found.with_atypical([0.9, np.nan, 0.1])
+    assert found != found.with_atypical([0.9, 0.5, 0.1])
+    assert found != found.with_atypical(None)
+    for wrong in ([0.5], [0.5, 2, 0.1], [0.5, np.inf, 0.1]):
+        with pytest.raises(ValueError, match="atypical"):
+            found.with_atypical(wrong)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from metaphase.errors import DetectionsError
@@ -62,3 +63,23 @@ def test_doubtful_classes_and_long_fields_are_errors(tmp_path: Path) -> None:
         csv.read(write(tmp_path, "x,y,class\n1,2,Mitosis?\n"), ImageFacts(0.25))
     with pytest.raises(DetectionsError, match="line 2: is not CSV"):
         csv.read(write(tmp_path, "x,y\n1," + "9" * 140_000), ImageFacts(0.25))
+
+
+def test_probabilities_of_atypical_are_written_and_read(tmp_path: Path) -> None:
+    made = Provenance("a.png", 100, 100, 0.25, threshold=0.5)
+    found = Detections([1, 2], [3, 4], [0.9, 0.5], provenance=made, atypical=[0.25, float("nan")])
+    empty = Detections.empty(Provenance("b.png", 100, 100, 0.25))
+    csv.write({"a": found, "b": empty}, tmp_path / "d.csv")
+    again = csv.read(tmp_path / "d.csv")
+    np.testing.assert_array_equal(again["a"].atypical_or_nan, [0.25, np.nan])
+    assert again["b"].atypical is None
+    csv.write({"b": empty}, tmp_path / "e.csv")
+    assert "atypical" not in (tmp_path / "e.csv").read_text()
+
+
+def test_a_class_says_that_a_figure_is_atypical(tmp_path: Path) -> None:
+    text = "image,x,y,label\na.png,1,2,atypical mitotic figure\na.png,3,4,hard negative\n"
+    (one,) = csv.read(write(tmp_path, text), ImageFacts(0.25)).values()
+    np.testing.assert_array_equal(one.atypical_or_nan, [1.0, np.nan])
+    with pytest.raises(DetectionsError, match="atypical"):
+        csv.read(write(tmp_path, "image,x,y,atypical\na.png,1,2,7\n"), ImageFacts(0.25))

@@ -88,3 +88,19 @@ def test_detections_are_written_as_their_features(tmp_path_factory, rows):
     write_detections(found, folder / "a", offset_px=(3, 0.5))
     write_features(detection_features(found, offset_px=(3, 0.5)), folder / "b")
     assert (folder / "a").read_text() == (folder / "b").read_text()
+
+
+def test_figures_that_are_called_atypical_have_a_subclass(tmp_path):
+    made = detections(parameters={"atypical": {"threshold": 0.3}})
+    found = made.with_atypical([0.31, float("nan"), 0.29])
+    path = tmp_path / "d.geojson"
+    write_detections(found, path)
+    features = json.loads(path.read_text())["features"]
+    assert features == list(detection_features(found))
+    names = [f["properties"]["classification"]["name"] for f in features]
+    assert names == ["Mitotic figure: Atypical", "Hard negative", "Mitotic figure"]
+    assert [f["properties"]["measurements"] for f in features] == [
+        {"score": 0.9, "atypical": 0.31},
+        {"score": 0.8},
+        {"score": 0.1, "atypical": 0.29},
+    ]

@@ -559,3 +559,28 @@ def test_contrast(browser, url, scheme):
     assert page.evaluate(CONTRAST) == []
     page.evaluate("() => document.documentElement.style.setProperty('--soft', '#808080')")
     assert page.evaluate(CONTRAST) != []  # it does see what is pale
+
+
+def test_a_figure_is_called_atypical_by_a_key_and_found_by_the_filter(browser, url, store):
+    page = open_page(browser, url, viewport={"width": 1280, "height": 800})
+    page.keyboard.press("n")
+    page.keyboard.press("t")
+    assert page.get_attribute("#do-atypical", "aria-pressed") == "true"
+    assert page.text_content("#current-title") == "Atypical mitotic figure"
+    page.wait_for_function("() => !document.querySelector('#hot-atypical').hidden")
+    saved(page)
+    assert [(str(r.kind), r.value) for r in store.remarks_since("a")] == [("atypical", "yes")]
+    page.evaluate("() => { document.querySelector('#filters').open = true; }")
+    page.select_option("#filter-atypical", "yes")
+    page.wait_for_function("() => document.querySelectorAll('#gallery button').length === 1")
+    assert "atypical" in page.get_attribute("#gallery button", "aria-label")
+    page.reload()
+    page.wait_for_selector("#gallery button")
+    page.select_option("#filter-atypical", "yes")
+    page.wait_for_function("() => document.querySelectorAll('#gallery button').length === 1")
+    page.click("#gallery button")
+    page.keyboard.press("t")
+    saved(page)
+    assert store.remarks_since("a")[-1].value == "no"
+    assert page.get_attribute("#do-atypical", "aria-pressed") == "false"
+    assert page.wrong == []

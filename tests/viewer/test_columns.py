@@ -36,3 +36,13 @@ def test_no_figures_are_eight_bytes():
     assert len(empty) == 0
     assert empty.to_bytes() == MAGIC + bytes(4)
     assert np.shape(empty.points) == (0, 2)
+
+
+def test_probabilities_of_atypical_follow():
+    detections = found("a.png", 3).with_atypical([0.75, np.nan, 0.25])
+    both = Columns.of_detections(detections) + Columns.of_figures([Figure("1", 5, 6, atypical=1.0)])
+    np.testing.assert_array_equal(both.atypical, np.float32([0.75, np.nan, 0.25, 1.0]))
+    n = len(both)
+    sent = np.frombuffer(both.to_bytes(), "<f4", n, 8 + 12 * n)
+    np.testing.assert_array_equal(sent, both.atypical)
+    assert np.isnan(Columns.of_detections(found("a.png", 3)).atypical).all()

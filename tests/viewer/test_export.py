@@ -158,3 +158,17 @@ def test_two_readers_export_apart(slides, store):
         options = ExportOptions(reviewer, partial=True)
         assert reviewed_dataset(slides, store, options)["a"].count() == count
     assert "ben" not in review_table(slides, store, "anna")
+
+
+def test_readers_decisions_of_atypical_are_exported(slides, store, tmp_path):
+    figure = first_mitotic(slides[0])
+    confirm_all(store, slides[0])
+    put(store, slides[0], WHOLE_SLIDE, State.COMPLETE)
+    store.add_remark(Remark("a", figure, RemarkKind.ATYPICAL, "yes", "anna"))
+    dataset = export_folder(slides, store, tmp_path)
+    assert [f.atypical for f in dataset["a"].figures].count(1.0) == 1
+    assert sum(f.atypical is not None for f in dataset["a"].figures) == 1
+    assert load_dataset(tmp_path / "figures.csv")["a"] == dataset["a"]
+    decisions = load_review(tmp_path / "review.csv")
+    assert [d.atypical for d in decisions].count(True) == 1
+    assert [d.atypical for d in decisions].count(None) == len(decisions) - 1

@@ -35,3 +35,13 @@ def test_labels_beside_detections_are_not_counted_twice(folder, slides):
     np.testing.assert_array_equal(
         counted(both[0], [], 0.3).points, counted(slides[0], [], 0.3).points
     )
+
+
+def test_readers_say_which_figures_are_atypical(slides, store):
+    a = slides[0]
+    figure = first_mitotic(a)
+    plain = counted(a, [], 0.0)
+    assert np.isnan(plain.atypical).all()
+    said = counted(a, [], 0.0, atypical={figure: True, "unknown": True})
+    assert np.nansum(said.atypical) == 1
+    assert int(np.isfinite(said.atypical).sum()) == 1

@@ -73,3 +73,14 @@ def test_viewed_areas_are_kept_for_each_reader(store):
 )
 def test_a_grid_has_a_bit_for_each_cell(text, right):
     assert is_grid(text) is right
+
+
+def test_whether_a_figure_is_atypical_is_the_last_word_of_a_reader(store):
+    for value, reader in (("yes", "anna"), ("no", "ben"), ("yes", "ben"), ("no", "anna")):
+        store.add_remark(Remark("a", "d1_1_0", RemarkKind.ATYPICAL, value, reader))
+    remarks = SlideRemarks("a").update(store)
+    assert remarks.atypical() == {"d1_1_0": False}
+    assert remarks.atypical("ben") == {"d1_1_0": True}
+    store.add_remark(Remark("a", "d1_1_0", RemarkKind.ATYPICAL, "", "anna"))
+    assert remarks.update(store).atypical("anna") == {}
+    assert remarks.comments() == []

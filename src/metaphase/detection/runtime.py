@@ -52,7 +52,11 @@ def open_runtime(
         if network is None:
             return None
         graph = graph_precision(network)
-        return _open(network, device, shared if graph == "fp32" else graph, cores)
+        # A part that is stored as a graph alone is run by whatever can.
+        needs_weights = device in ("torch", "cuda") and network.weights_path is None
+        on = "auto" if needs_weights else device
+        chosen = graph if graph != "fp32" else "fp32" if needs_weights else shared
+        return _open(network, on, chosen, cores)
 
     runtime.second_stage, runtime.atypical = part(model.second_stage), part(model.atypical)
     return runtime

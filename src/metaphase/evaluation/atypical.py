@@ -108,6 +108,11 @@ class AtypicalScores:
     overall: AtypicalScore
     domains: dict[str, AtypicalScore]
 
+    @property
+    def rows(self) -> list[tuple[str, AtypicalScore]]:
+        """The rows of a table: each domain, then all figures."""
+        return [*self.domains.items(), ("all", self.overall)]
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return {

@@ -188,7 +188,7 @@ def _domains(scores: Scores, by: str) -> Table:
 def _atypical(scores: AtypicalScores) -> Table:
     columns = ("figures", "atypical", "bal. acc.", "95 %", "AUROC", "sensitivity", "specificity")
     table = _table("Atypical among detected figures, by scanner, worst first", "scanner", *columns)
-    for name, score in (*scores.domains.items(), ("all", scores.overall)):
+    for name, score in scores.rows:
         table.add_row(
             _escaped(name),
             str(score.figures),

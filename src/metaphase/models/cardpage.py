@@ -59,7 +59,8 @@ def _interface(card: ModelCard) -> str:
     return (
         f"Input: H&E at {card.input.mpp:g} um/px, in tiles of {card.input.tile_px} px that overlap "
         f"by {2 * card.input.margin_px} px. Output: points of {classes}, with a score from 0 to 1. "
-        f"Points within {card.merge_radius_um:g} um are merged.{_second_stage(card)}"
+        f"Points within {card.merge_radius_um:g} um are merged."
+        f"{_second_stage(card)}{_atypical(card)}"
         + ("" if card.foreign is None else f"\n\n{_foreign(card.foreign)}")
     )
 
@@ -104,6 +105,29 @@ def _second_stage(card: ModelCard) -> str:
         f"least {stage.min_score:g}{stain}. It averages up to {stage.symmetries} mirrored and "
         "turned windows. The final score is the geometric mean of both scores (weight of the "
         f"second: {stage.weight:g})."
+    )
+
+
+def _atypical(card: ModelCard) -> str:
+    part = card.atypical
+    if part is None:
+        return ""
+    text = (
+        " A further network gives the probability that a mitotic figure at or above the threshold "
+        f"is atypical; from {part.threshold:g} on a figure is called atypical. It averages "
+        f"{part.symmetries} mirrored and turned windows."
+    )
+    scores = part.scores
+    if scores is None:
+        return text
+    worst = next(iter(scores.scanners.items()), None)
+    on_worst = ""
+    if worst is not None and worst[1].get("balanced_accuracy") is not None:
+        on_worst = f", worst scanner {worst[1]['balanced_accuracy']:.3f} ({_text(worst[0])})"
+    return (
+        f"{text} Balanced accuracy on {scores.figures} figures of {scores.cases} left-out cases: "
+        f"{scores.balanced_accuracy:.3f}{on_worst}; sensitivity {scores.sensitivity:.3f}, "
+        f"specificity {scores.specificity:.3f}."
     )
 
 

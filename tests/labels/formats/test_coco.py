@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -178,3 +179,33 @@ def test_ami_br(data_dir: Path) -> None:
     assert counts.pop("Aperio CS2") == 509
     assert list(counts.values()) == [1602]
     assert dataset["MIDOG21_6"].figures[0].box == (39, 39, 89, 89)
+    known = [f.atypical for case in dataset for f in case.figures if f.atypical is not None]
+    assert (len(known), sum(known)) == (2812, 633)
+
+
+def test_figures_may_be_atypical(tmp_path: Path) -> None:
+    marks = [
+        mark(1, 1, [10, 10, 20, 20]),
+        mark(2, 1, [50, 10, 20, 20], atypical=0.67),
+        mark(3, 1, [90, 10, 20, 20], atypical=False),
+        mark(4, 1, [130, 10, 20, 20], 2, atypical=True),
+        mark(5, 1, [170, 10, 20, 20], 3),
+    ]
+    names = {1: "mitotic figure", 2: "hard negative", 3: "atypical mitotic figure"}
+    path = write_coco(tmp_path / "a.json", [image(1, "a.png")], marks)
+    data = json.loads(path.read_text())
+    data["categories"] = [{"id": id_, "name": name} for id_, name in names.items()]
+    path.write_text(json.dumps(data))
+    figures = load_dataset(path).cases[0].figures
+    assert [figure.atypical for figure in figures] == [None, 0.67, 0.0, None, 1.0]
+    data["annotations"][1]["atypical"] = 1.5
+    path.write_text(json.dumps(data))
+    assert any("atypical" in text for text in messages(path))
+
+
+def test_a_crop_speaks_of_the_figure_in_its_centre(tmp_path: Path) -> None:
+    """Of its neighbours nothing is known."""
+    marks = [mark(1, 1, [0, 0, 40, 40]), mark(2, 1, [44, 44, 40, 40]), mark(3, 1, [80, 40, 40, 40])]
+    crop = image(1, "a.png", width=128, height=128, atypical=True)
+    figures = load_dataset(write_coco(tmp_path / "a.json", [crop], marks)).cases[0].figures
+    assert [figure.atypical for figure in figures] == [None, 1.0, None]

@@ -134,3 +134,15 @@ def test_evaluate_takes_it(tmp_path):
     found = {"a": Detections([101, 300], [100, 300], [0.9, 0.9], provenance=made)}
     counts = evaluate(found, dataset).overall.counts
     assert (counts.tp, counts.fp, counts.fn) == (1, 1, 1)
+
+
+def test_a_subclass_says_that_a_figure_is_atypical(tmp_path):
+    names = [
+        "Mitotic figure",
+        "Mitotic figure: Atypical",
+        "Tumor: Mitosis: Atypical",
+        "Hard negative",
+    ]
+    features = [feature(10 * i, 5, name) for i, name in enumerate(names)]
+    dataset = load_dataset(save(tmp_path / "a.geojson", features))
+    assert [f.atypical for f in dataset.cases[0].figures] == [None, 1.0, 1.0, None]

@@ -206,3 +206,24 @@ def test_images_of_one_name_in_two_folders_stay_apart(tmp_path: Path) -> None:
     folder = tmp_path / "again"
     save_table(dataset, folder)
     assert load_dataset(folder).ids == dataset.ids
+
+
+@pytest.mark.parametrize(
+    ("label", "atypical", "expected"),
+    [
+        ("mitotic figure", "", None),
+        ("mitotic figure", "true", 1.0),
+        ("mitotic figure", "0.33", 0.33),
+        ("atypical mitotic figure", "", 1.0),
+        ("atypical mitotic figure", "no", 0.0),
+        ("hard negative", "true", None),
+    ],
+)
+def test_figures_may_be_atypical(
+    tmp_path: Path, label: str, atypical: str, expected: float | None
+) -> None:
+    figures = f"case,x_px,y_px,label,atypical\na,1,2,{label},{atypical}\n"
+    dataset = load_dataset(write(tmp_path, figures, "id\na\n"))
+    assert dataset.cases[0].figures[0].atypical == expected
+    save_table(dataset, tmp_path / "again")
+    assert load_dataset(tmp_path / "again" / "figures.csv").cases[0].figures[0].atypical == expected

@@ -216,3 +216,24 @@ def test_viewed_areas_are_kept_and_checked(client, open_page, slug):
     assert open_page("ben").get(address).json()["viewed"] == ""
     wrong = {"kind": "viewed", "value": "9x9:8A=="}
     assert client.post(f"{address}/remarks", json=wrong).status_code == 422
+
+
+def test_a_figure_is_called_atypical(client, slug, slides):
+    figure = ids(slides)[0]
+    address = f"/api/slides/{slug.a}/remarks"
+
+    def said(value, name=figure):
+        body = {"kind": "atypical", "figure": name, "value": value}
+        return client.post(address, json=body).status_code
+
+    assert said("yes") == 201
+    answer = client.get(f"/api/slides/{slug.a}/decisions").json()
+    assert answer["atypical"] == {figure: True}
+    assert said("perhaps") == 422
+    assert said("yes", "") == 422
+    assert said("yes", "d1_1_0") == 404
+    count = client.get(f"/api/slides/{slug.a}/hotspot?threshold=0").json()
+    assert count["atypical"]["called"] == 1
+    assert count["atypical"]["known"] == 1
+    assert said("no") == 201
+    assert client.get(f"/api/slides/{slug.a}/decisions").json()["atypical"] == {figure: False}

@@ -127,8 +127,8 @@ def starting_network(recipe: Recipe, model: Model) -> WindowNetwork:
     network = build_network("window", options, (Label.MITOTIC,), pretrained=body is None)
     assert isinstance(network, WindowNetwork)
     if body is not None:
-        # The same stages whatever strides each of the two networks uses.
-        network.body.load_state_dict(body)
+        wanted = network.body.state_dict()
+        network.body.load_state_dict({name: body[name] for name in wanted})
     return network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
 
@@ -140,7 +140,9 @@ def _second_stage_body(model: Model, settings: Atypical) -> dict[str, torch.Tens
     if second.card.network_options.get("backbone", "efficientnet_lite0") != settings.backbone:
         return None
     other = load_network(second)
-    return other.body.state_dict() if isinstance(other, WindowNetwork) else None
+    if not isinstance(other, WindowNetwork) or max(settings.strides) > max(other.settings.strides):
+        return None  # it lacks stages that are used here
+    return dict(other.body.state_dict())
 
 
 @dataclass

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
+from metaphase.models.modelfile import zoo_names
 from metaphase.models.options import Backbone, WindowOptions
-from metaphase.training.recipe.sections.base import RecipePath, Section, repeated
+from metaphase.training.recipe.sections.base import Section, expand_path, repeated
+
+
+def _expand_model(value: str, info: ValidationInfo) -> str:
+    return value if value in zoo_names() else str(expand_path(value, info))
 
 
 class Atypical(Section):
@@ -19,9 +24,10 @@ class Atypical(Section):
     gives the threshold, the calibration and the scores; the network is then trained on all cases.
     """
 
-    model: RecipePath | None = Field(
+    model: Annotated[str, AfterValidator(_expand_model)] | None = Field(
         default=None,
-        description="Model file to which the network is added. No detector is trained then.",
+        description="Model file, or name of a bundled model, to which the network is added. No "
+        "detector is trained then.",
     )
     window_um: float = Field(default=16.0, gt=0, le=1000, description="Side of a window, um.")
     window_px: int = Field(
