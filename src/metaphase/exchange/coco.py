@@ -110,8 +110,9 @@ class _Annotations:
         self.images = _images(file, source)
         self.labels: dict[Key, tuple[Label | None, float | None]] = {
             key_of(row.get("id")): (label_of(name), atypical_of(name))
-            for row in _rows(source, "categories")
             if isinstance(name := row.get("name"), str)
+            else (None, None)
+            for row in _rows(source, "categories")
         } or {label.code + 1: (label, None) for label in LABELS}
 
     def read(self, rows: list[Any]) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
-from metaphase.classnames import label_of
+from metaphase.classnames import atypical_of, label_of
 from metaphase.errors import DetectionsError
 from metaphase.exchange.importedfile import ImageFacts, ImportedFile
 from metaphase.figures import LABELS, SCORE_DECIMALS, Detections, Label
@@ -189,7 +189,8 @@ def read(path: str | Path, facts: ImageFacts | None = None) -> dict[str, Detecti
         score = None
         if isinstance(description, str) and description.startswith(_SCORE):
             score = description.removeprefix(_SCORE)
-        file.add(images[slide_uid], record, x, y, score, label_of(str(name)) if name else None)
+        label, atypical = (label_of(str(name)), atypical_of(str(name))) if name else (None, None)
+        file.add(images[slide_uid], record, x, y, score, label, atypical)
     return file.detections()
 
 
