@@ -18,6 +18,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from metaphase.arrays import FloatArray
 from metaphase.csvfile import CsvTable
@@ -29,7 +30,9 @@ from metaphase.evaluation.tables import interval_text, number
 from metaphase.files import write_json
 from metaphase.models.atypicalpart import add_atypical
 from metaphase.models.modelfile import load_model
+from metaphase.models.networks.window import WindowNetwork
 from metaphase.training.atypical.calibration import Calibration, calibrate, nested_scores
+from metaphase.training.atypical.features import HalfArray
 from metaphase.training.runfolder import RunFolder
 
 RIDGE = 1000.0
@@ -99,9 +102,8 @@ def of_baseline(recipe_path: Path, resamples: int) -> tuple[AtypicalScores, Cali
     network = starting_network(recipe, load_model(settings.model))
     figures = labelled_figures(region_cases(recipe), crop_cases(recipe), settings, network.input)
     features = compute_features(network, figures, settings, recipe.augment, recipe.seed)
-    views, plain = (
-        part.mean((3, 4), dtype=np.float64) for part in (features.views, features.plain)
-    )
+    stages = settings.trained_stages
+    views, plain = (_pooled(network, part, stages) for part in (features.views, features.plain))
     truth, fold = figures.atypical, figures.folds(settings.folds)
     logits = np.zeros(len(figures))
     for left_out in np.unique(fold):
@@ -112,6 +114,18 @@ def of_baseline(recipe_path: Path, resamples: int) -> tuple[AtypicalScores, Cali
         logits[~chosen] = plain[:, ~chosen].mean(0) @ weights + bias
     scores = nested_scores(logits, truth, figures.group, figures.scanner, fold, resamples=resamples)
     return scores, calibrate(logits, truth, figures.group)
+
+
+def _pooled(network: WindowNetwork, maps: HalfArray, stages: int) -> FloatArray:
+    """Return pooled features [views, n, channels] of maps [views, n, c, h, w]."""
+    parts = []
+    with torch.inference_mode():
+        for view in maps:
+            tensors = torch.from_numpy(view.astype(np.float32)).split(256)
+            parts.append(
+                torch.cat([network.pooled(one, stages) for one in tensors]).double().numpy()
+            )
+    return np.stack(parts)
 
 
 def regression(x: FloatArray, y: FloatArray, steps: int = 30) -> tuple[FloatArray, float]:

@@ -78,15 +78,19 @@ class WindowNetwork(Network):
 
     def from_features(self, maps: Tensor, trained_stages: int) -> Tensor:
         """Return logits [n, classes] of such maps; the same as ``forward`` of their images."""
+        pooled = self.pooled(maps, trained_stages)[:, :, None, None]
+        logits: Tensor = self.score(self.dropout(pooled))[:, :, 0, 0]
+        return logits
+
+    def pooled(self, maps: Tensor, trained_stages: int) -> Tensor:
+        """Return the features [n, channels] of such maps that the last layer sees."""
         first, levels = _FIRST_BLOCK[trained_stages], []
         for number in range(first - 1, len(self.body.blocks)):
             if number >= first:
                 maps = self.body.blocks[number](maps)
             if _STRIDE_AFTER.get(number) in self.settings.strides:
                 levels.append(maps)
-        pooled = torch.cat([level.mean((2, 3), keepdim=True) for level in levels], dim=1)
-        logits: Tensor = self.score(self.dropout(pooled))[:, :, 0, 0]
-        return logits
+        return torch.cat([level.mean((2, 3)) for level in levels], dim=1)
 
     def untrained(self, trained_stages: int) -> Iterator[nn.Parameter]:
         """Yield the parameters of the stages before those that are trained."""
