@@ -147,7 +147,7 @@ def test_bytes_that_are_not_text_are_an_error(tmp_path: Path) -> None:
 
 def test_probabilities_of_atypical_are_a_column_where_there_are_some(tmp_path: Path) -> None:
     found = Detections(
-        [1, 2], [3, 4], [0.9, 0.5], provenance=MADE, atypical=[0.12345, float("nan")]
+        [1, 2], [3, 4], [0.9, 0.5], provenance=MADE, atypical=[0.12346, float("nan")]
     )
     save_detections(found, tmp_path)
     lines = (tmp_path / CSV_NAME).read_text().splitlines()

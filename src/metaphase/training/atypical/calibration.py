@@ -9,7 +9,7 @@ of a normal shift of each case's log-odds (a random intercept).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -45,12 +45,17 @@ def calibrate(
     logits: FloatArray, truth: BoolArray, group: Sequence[str], seed: int = 0
 ) -> Calibration:
     """Return the calibration of figures [n] that the network did not see in training."""
-    slope, intercept = platt(logits, truth)
-    calibration = Calibration(slope, intercept, 0.5)
-    probability = calibration.probability(logits)
-    threshold = best_threshold(probability, truth, group, seed)
-    log_odds = slope * logits + intercept
-    return Calibration(slope, intercept, threshold, case_spread(log_odds, truth, group))
+    found = _without_spread(logits, truth, group, seed)
+    spread = case_spread(found.slope * logits + found.intercept, truth, group)
+    return replace(found, spread=spread)
+
+
+def _without_spread(
+    logits: FloatArray, truth: BoolArray, group: Sequence[str], seed: int
+) -> Calibration:
+    found = Calibration(*platt(logits, truth), threshold=0.5)
+    threshold = best_threshold(found.probability(logits), truth, group, seed)
+    return replace(found, threshold=threshold)
 
 
 def platt(logits: FloatArray, truth: BoolArray) -> tuple[float, float]:
@@ -96,15 +101,17 @@ def best_threshold(
 
 def case_spread(log_odds: FloatArray, truth: BoolArray, group: Sequence[str]) -> float:
     """Return the standard deviation of the log-odds between cases, by maximum likelihood."""
-    names, unit = np.unique(np.asarray(group), return_inverse=True)
+    _, unit = np.unique(np.asarray(group), return_inverse=True)
+    order = np.argsort(unit, kind="stable")
+    log_odds, truth = log_odds[order], truth[order]
+    starts = np.flatnonzero(np.diff(unit[order], prepend=-1))  # of each case
     normal = NormalDist()
     nodes = np.array([normal.inv_cdf((k + 0.5) / _NODES) for k in range(_NODES)])
     sign = np.where(truth, 1.0, -1.0)
     best, most = 0.0, -np.inf
     for spread in np.linspace(0, _LARGEST_SPREAD, _SPREADS):
         logs = -np.logaddexp(0, -sign * (log_odds + spread * nodes[:, None]))  # [nodes, n]
-        by_case = np.zeros((len(nodes), len(names)))
-        np.add.at(by_case, (slice(None), unit), logs)
+        by_case = np.add.reduceat(logs, starts, axis=1)
         likelihood = np.logaddexp.reduce(by_case, axis=0).sum()
         if likelihood > most:
             best, most = float(spread), likelihood
@@ -123,7 +130,7 @@ def nested_probabilities(
     for number in np.unique(fold):
         here = fold == number
         others = [group[i] for i in np.flatnonzero(~here)]
-        calibration = calibrate(logits[~here], truth[~here], others, seed)
+        calibration = _without_spread(logits[~here], truth[~here], others, seed)
         probability[here] = calibration.probability(logits[here])
         called[here] = probability[here] >= calibration.threshold
     return probability, called
