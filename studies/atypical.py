@@ -123,7 +123,7 @@ def _pooled(network: WindowNetwork, maps: HalfArray, stages: int) -> FloatArray:
         for view in maps:
             tensors = torch.from_numpy(view.astype(np.float32)).split(256)
             parts.append(
-                torch.cat([network.pooled(one, stages) for one in tensors]).double().numpy()
+                torch.cat([network.pooled_after(one, stages) for one in tensors]).double().numpy()
             )
     return np.stack(parts)
 

@@ -78,11 +78,11 @@ class WindowNetwork(Network):
 
     def from_features(self, maps: Tensor, trained_stages: int) -> Tensor:
         """Return logits [n, classes] of such maps; the same as ``forward`` of their images."""
-        pooled = self.pooled(maps, trained_stages)[:, :, None, None]
+        pooled = self.pooled_after(maps, trained_stages)[:, :, None, None]
         logits: Tensor = self.score(self.dropout(pooled))[:, :, 0, 0]
         return logits
 
-    def pooled(self, maps: Tensor, trained_stages: int) -> Tensor:
+    def pooled_after(self, maps: Tensor, trained_stages: int) -> Tensor:
         """Return the features [n, channels] of such maps that the last layer sees."""
         first, levels = _FIRST_BLOCK[trained_stages], []
         for number in range(first - 1, len(self.body.blocks)):
