@@ -160,11 +160,14 @@ def test_the_provenance_says_everything(tmp_path):
     assert found_in(slide, model).provenance.threshold == 0.5
 
 
-@pytest.mark.parametrize(("mpp", "resampled"), [(0.25, False), (0.2456, False), (0.2268, True)])
-def test_near_the_models_mpp_the_slide_is_read_as_it_is(mpp, resampled):
+@pytest.mark.parametrize(
+    ("mpp", "network_mpp"),
+    [(0.25, 0.25), (0.2456, 0.2456), (0.2268, None), (0.1228, 0.2456), (0.083, 0.249)],
+)
+def test_a_whole_multiple_of_the_slides_mpp_near_the_models_is_read(mpp, network_mpp):
     made = found_in(DotSlide(300, 200, mpp, [(50, 50)]), make_model()).provenance
-    assert made.parameters.resampled is resampled
-    assert made.parameters.network_mpp == (0.25 if resampled else mpp)
+    assert made.parameters.resampled is (network_mpp is None)
+    assert made.parameters.network_mpp == pytest.approx(network_mpp or 0.25)
 
 
 def test_an_empty_result_is_a_result():

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metaphase.detection.grid import Grid
+from metaphase.detection.grid import LARGEST, LEAST_SAVING, Grid, tile_side
+from metaphase.models.card import InputSpec
+from metaphase.slides.tiling import grid_starts
 
 
 @st.composite
@@ -54,3 +56,33 @@ def test_a_million_tiles_are_no_burden():
     grid = Grid(450_000, 450_000, 1.0, 512, 32)
     assert len(grid) > 1_000_000
     assert len(grid.touching((1000, 1000, 3000, 3000))) == 25  # borders at 928, 1376, ... 3168
+
+
+def pixels_of(side, lengths, margin=32):
+    columns, rows = (grid_starts(length, side, side - 2 * margin) for length in lengths)
+    return len(columns) * len(rows) * side**2
+
+
+@given(st.integers(1, 3000), st.integers(1, 3000), st.sampled_from([1.0, 2.0, 2.198]))
+def test_another_side_is_taken_only_where_it_saves_pixels(width, height, scale):
+    spec = InputSpec(mpp=0.5)
+    side = tile_side(width, height, scale, spec)
+    assert side % spec.multiple_px == 0
+    assert 2 * spec.margin_px < side <= LARGEST * spec.tile_px
+    lengths = [max(1, int(np.ceil(length / scale - 1e-9))) for length in (width, height)]
+    if side != spec.tile_px:
+        usual = pixels_of(spec.tile_px, lengths)
+        assert pixels_of(side, lengths) <= (1 - LEAST_SAVING) * usual
+
+
+def test_a_field_is_one_tile_and_a_slide_has_the_models_tiles():
+    spec = InputSpec(mpp=0.5)
+    assert tile_side(1663, 1485, 0.5 / 0.2275, spec) == 768  # not four of 512
+    assert tile_side(128, 128, 1.0, spec) == 128
+    assert tile_side(100_000, 80_000, 2.0, spec) == 512
+
+
+def test_a_network_of_one_size_gets_its_tiles():
+    spec = InputSpec(mpp=0.5, multiple_px=512)
+    assert tile_side(1663, 1485, 0.5 / 0.2275, spec) == 512
+    assert tile_side(100, 100, 1.0, InputSpec(mpp=0.5, tile_px=500, multiple_px=512)) == 500

@@ -86,6 +86,18 @@ def test_a_window_at_the_border_shows_tissue_on_both_sides_of_it():
     assert (window < 255).any()
 
 
+@pytest.mark.parametrize(("mpp", "step"), [(1 / 6, 1), (0.165, 1), (1 / 12, 2)])
+def test_windows_near_the_networks_resolution_are_not_interpolated(mpp, step):
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+    slide = ArraySlide(pixels, Path("noise.png"), MppHints(user=mpp))
+    runtime = DarkRuntime()
+    classifier(slide, runtime, symmetries=1).scores(np.array([(200.3, 150.4)]), np.ones(1))
+    left, top = round(200.3 - 48 * step), round(150.4 - 48 * step)
+    part = pixels[top : top + 96 * step, left : left + 96 * step].astype(float)
+    mean = part.reshape(96, step, 96, step, 3).mean(axis=(1, 3))
+    assert np.abs(runtime.windows[0][0] - mean).max() < 0.6
+
+
 def test_the_eight_turns_are_the_eight_symmetries_of_a_square():
     window = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
     turns = [turn(window, n) for n in range(8)]

@@ -67,3 +67,32 @@ def test_an_even_image_stays_even(step: float) -> None:
     pixels = np.full((80, 80, 3), 77, np.uint8)
     axis = Axis(10.25, step, 12, 80.0, 80)
     assert (resize(pixels, axis, axis, 0, 0) == 77).all()
+
+
+@given(st.integers(2, 5), st.integers(2, 5), st.integers(0, 20), st.integers(0, 20))
+def test_a_whole_step_is_the_mean_of_the_pixels_that_it_covers(
+    across: int, down: int, left: int, top: int
+) -> None:
+    x, y = Axis(left, across, 6, 100.0, 100), Axis(top, down, 4, 100.0, 100)
+    pixels = noise(100, 100)[slice(*y.span()), slice(*x.span())]
+    mean = pixels.reshape(4, down, 6, across, 3).astype(float).mean(axis=(1, 3))
+    result = resize(pixels, x, y, left, top)
+    assert np.abs(result - mean).max() < 0.6  # PIL rounds in whole numbers
+
+
+def test_a_whole_step_from_a_fraction_of_a_pixel_is_filtered() -> None:
+    axis = Axis(10.5, 2.0, 6, 100.0, 100)
+    assert axis.factor == 0
+    low, high = axis.span()
+    assert (low, high) == (5, 28)
+    pixels = noise(100, 100)[low:high, low:high]
+    assert resize(pixels, axis, axis, low, low).shape == (6, 6, 3)
+
+
+def test_each_axis_is_averaged_or_filtered_on_its_own() -> None:
+    ramp = np.repeat(np.arange(0, 200, 2, dtype=np.uint8)[None, :, None], 100, axis=0)
+    pixels = np.repeat(ramp, 3, axis=2)
+    x, y = Axis(20, 2.0, 10, 100.0, 100), Axis(20.5, 2.2, 10, 100.0, 100)
+    part = pixels[slice(*y.span()), slice(*x.span())]
+    result = resize(part, x, y, x.span()[0], y.span()[0])
+    assert result[:, :, 0].tolist() == [list(range(41, 81, 4))] * 10

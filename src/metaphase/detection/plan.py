@@ -14,7 +14,8 @@ import numpy as np
 from metaphase.arrays import FloatArray, IntArray
 from metaphase.detection.decode import MAX_PER_TILE
 from metaphase.detection.foreign.decode import MAX_PER_TILE as FOREIGN_MAX_PER_TILE
-from metaphase.detection.grid import Grid
+from metaphase.detection.grid import Grid, tile_side
+from metaphase.detection.resolution import NATIVE_WITHIN, native_mpp
 from metaphase.errors import InputError, Problem
 from metaphase.files import sha256_of_file
 from metaphase.models.card import ModelCard, SecondStage
@@ -26,10 +27,6 @@ from metaphase.slides.slide import Slide
 from metaphase.slides.slidestain import slide_stain
 from metaphase.stain.macenko import Macenko
 from metaphase.units import area_mm2, um_to_px
-
-NATIVE_WITHIN = 0.03
-"""A slide whose mpp is within this share of the model's is not resampled. Resampling costs time and
-sharpness, and networks are trained with more variation of scale."""
 
 TISSUE_ABOVE_MM2 = 10.0
 """Images larger than this are whole slides: only their tissue is analysed."""
@@ -50,7 +47,7 @@ class Settings:
     full-resolution pixels, ``roi`` a GeoJSON file of polygons to stay in. ``tissue`` limits the
     analysis to tissue (None: on images above ``TISSUE_ABOVE_MM2``). ``keep_stains`` switches the
     stain normalisation of the second stage off, for images whose stains cannot be estimated, such
-    as mosaics of crops. ``native_within``: see ``NATIVE_WITHIN``. Raises InputError.
+    as mosaics of crops. ``native_within``: see ``resolution.NATIVE_WITHIN``. Raises InputError.
     """
 
     threshold: float | None = None
@@ -121,10 +118,10 @@ def make_plan(slide: Slide, model: Model, settings: Settings) -> Plan:
     """
     parameters = parameters_of(slide, model, settings)
     card = model.card
-    mpp = card.input.mpp if parameters.resampled else slide.mpp
-    grid = Grid(
-        slide.width_px, slide.height_px, mpp / slide.mpp, card.input.tile_px, card.input.margin_px
-    )
+    mpp, tile = parameters.network_mpp, parameters.tile_px
+    assert mpp is not None
+    assert tile is not None
+    grid = Grid(slide.width_px, slide.height_px, mpp / slide.mpp, tile, card.input.margin_px)
     box = _box(slide, settings.region)
     roi = None if settings.roi is None else read_roi(settings.roi, slide)
     tissue = _tissue(slide) if parameters.tissue else None
@@ -161,15 +158,16 @@ def parameters_of(slide: Slide, model: Model, settings: Settings) -> Parameters:
     """
     card = model.card
     stage = _second_stage(model, settings)
-    native = abs(slide.mpp / card.input.mpp - 1) <= settings.native_within
+    native = native_mpp(slide.mpp, card.input.mpp, settings.native_within)
+    mpp = native or card.input.mpp
     large = area_mm2(slide.width_px, slide.height_px, slide.mpp) > TISSUE_ABOVE_MM2
     bounds_px = bounds_offset(slide.properties)
     return Parameters.model_validate(
         {
             "min_score": _min_score(model, settings),
-            "network_mpp": slide.mpp if native else card.input.mpp,
-            "resampled": not native,
-            "tile_px": card.input.tile_px,
+            "network_mpp": mpp,
+            "resampled": native is None,
+            "tile_px": tile_side(slide.width_px, slide.height_px, mpp / slide.mpp, card.input),
             "margin_px": card.input.margin_px,
             "max_per_tile": MAX_PER_TILE if card.foreign is None else FOREIGN_MAX_PER_TILE,
             "merge_radius_um": card.merge_radius_um,

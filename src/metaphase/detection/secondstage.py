@@ -22,6 +22,7 @@ from metaphase.detection.candidates import Candidates
 from metaphase.detection.decode import sigmoid
 from metaphase.detection.merge import merge
 from metaphase.detection.prefetch import prefetch
+from metaphase.detection.resolution import native_mpp, whole_px
 from metaphase.detection.runtimebase import Runtime
 from metaphase.figures import SCORE_DECIMALS, Detections, Label
 from metaphase.models.card import SecondStage
@@ -69,9 +70,11 @@ class CandidateClassifier:
 
     def window(self, point: FloatArray) -> Pixels:
         """Return the window [side, side, 3] around a point x, y (px), as the network gets it."""
-        spec = self.model.card.input
-        x, y = point.tolist()
-        window = read_window(self.slide, x, y, spec.tile_px, spec.mpp)
+        spec, slide = self.model.card.input, self.slide
+        mpp = native_mpp(slide.mpp, spec.mpp) or spec.mpp
+        half = spec.tile_px * mpp / slide.mpp / 2
+        x, y = (whole_px(at - half, slide.mpp, mpp) + half for at in point.tolist())
+        window = read_window(slide, x, y, spec.tile_px, mpp)
         target = self.stage.stain
         if self.stain is None or target is None:
             return window

