@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import shutil
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -272,6 +273,57 @@ def test_an_interruption_passes_through_and_finished_parts_stay(tmp_path, monkey
     assert contents(tmp_path / "out" / "a") == contents(tmp_path / "whole" / "a")
     tiles = load_detections(tmp_path / "out" / "a").provenance.parameters.tiles
     assert again.tiles == tiles - 128
+
+
+def test_several_images_at_once_give_the_same_files(folder, tmp_path):
+    for i in range(6):
+        save_dots(folder / f"more{i}.png", DOTS[: i % 3 + 1])
+    runtime = DotRuntime(make_model().card.head)
+    runtime.streams = 3
+    outcomes = go(folder, tmp_path / "many", runtime=runtime)
+    assert statuses(outcomes) == ["done"] * 9
+    assert [outcome.job.name for outcome in outcomes] == sorted(p.stem for p in folder.iterdir())
+    go(folder, tmp_path / "one")
+    for outcome in outcomes:
+        name = outcome.job.name
+        assert contents(tmp_path / "many" / name) == contents(tmp_path / "one" / name)
+
+
+def test_an_interruption_ends_all_images_in_work(folder, tmp_path):
+    class Interrupted(DotRuntime):
+        streams = 3
+
+        def run(self, tiles):
+            if self.tiles:
+                raise KeyboardInterrupt
+            return super().run(tiles)
+
+    with pytest.raises(KeyboardInterrupt):
+        go(folder, tmp_path / "out", runtime=Interrupted(make_model().card.head))
+    assert not [t for t in threading.enumerate() if t.name.startswith("metaphase-image")]
+    assert statuses(go(folder, tmp_path / "out")).count("failed") == 0
+
+
+def test_a_finished_image_that_did_not_change_is_not_read_again(folder, tmp_path):
+    for path in folder.iterdir():
+        os.utime(path, (1e9, 1e9))
+
+    class Hashing(LocalExecutor):
+        hashed = 0
+
+        def hash(self, job, slide):
+            Hashing.hashed += 1
+            return super().hash(job, slide)
+
+    model, out = make_model(), tmp_path / "out"
+    for expected in ("done", "skipped"):
+        executor = Hashing(model, DotRuntime(model.card.head), Settings())
+        jobs = jobs_for_paths([folder], mpp=0.25, out=out)
+        outcomes = detect_batch(executor, jobs, model, out, executor.settings)
+        assert statuses(outcomes) == [expected] * 3
+        assert Hashing.hashed == 3
+    save_dots(folder / "a.png", DOTS)
+    assert statuses(go(folder, out)) == ["done", "skipped", "skipped"]
 
 
 def test_events_are_called(folder, tmp_path):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from metaphase.detection.detect import detect
-from metaphase.detection.executor import LocalExecutor
+from metaphase.detection.executor import LocalExecutor, TileLimit
 from metaphase.detection.inputs import Job
 from metaphase.detection.plan import Settings
+from metaphase.errors import InterruptedRunError
 from metaphase.files import sha256_of_file
 from tests.detection.scenes import DotRuntime, DotSlide, make_model
 
@@ -67,8 +71,37 @@ def test_the_precision_is_that_of_the_runtime(runtime):
     assert executor.precision == "bf16"
 
 
-def test_one_image_at_a_time(runtime):
+def test_the_next_images_are_begun_where_several_tiles_are_computed_side_by_side(runtime):
     assert LocalExecutor(MODEL, runtime, Settings()).images_at_once == 1
+    runtime.streams = 4
+    assert LocalExecutor(MODEL, runtime, Settings()).images_at_once == 5
+
+
+def test_small_images_share_the_limit_and_a_large_one_is_alone():
+    limit = TileLimit(8)
+    entered, leave = threading.Semaphore(0), threading.Event()
+
+    def hold(tiles):
+        with limit.hold(tiles):
+            entered.release()
+            leave.wait(10)
+
+    with ThreadPoolExecutor(3) as pool:
+        for tiles in (4, 4):
+            pool.submit(hold, tiles)
+            assert entered.acquire(timeout=10)
+        large = pool.submit(hold, 100)
+        assert not entered.acquire(timeout=0.1)
+        leave.set()
+        large.result(10)
+    assert entered.acquire(timeout=10)
+
+
+def test_a_stopped_executor_gives_up_and_keeps_what_is_finished(slide, runtime, tmp_path):
+    executor = LocalExecutor(MODEL, runtime, Settings())
+    executor.stop()
+    with pytest.raises(InterruptedRunError, match="resumes"):
+        run(executor, slide, tmp_path / "parts")
 
 
 def test_the_hash_is_that_of_the_file(slide, runtime, tmp_path):

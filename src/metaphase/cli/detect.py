@@ -88,7 +88,12 @@ def detect(
     """
     from metaphase.cli.detectprogress import show_progress
     from metaphase.cli.log import logging_to
-    from metaphase.detection.batch import BatchOptions, default_marks, detect_batch
+    from metaphase.detection.batch import (
+        BatchOptions,
+        default_marks,
+        detect_batch,
+        images_at_once,
+    )
     from metaphase.detection.detectimages import jobs_for, open_executor
     from metaphase.detection.plan import Settings, parse_region
     from metaphase.errors import InterruptedRunError
@@ -131,7 +136,9 @@ def detect(
                 batch=batch,
                 report=(lambda text: None) if quiet else _report,
             ) as executor,
-            show_progress(len(jobs), together=executor.images_at_once > 1, quiet=quiet) as events,
+            show_progress(
+                len(jobs), together=images_at_once(executor, len(jobs)) > 1, quiet=quiet
+            ) as events,
         ):
             outcomes = detect_batch(executor, jobs, opened, out, settings, options, events)
     except KeyboardInterrupt:

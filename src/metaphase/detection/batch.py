@@ -12,12 +12,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from metaphase.csvfile import csv_text
 from metaphase.detection.executor import Executor
+from metaphase.detection.imagehashes import HASHES_NAME, ImageHashes
 from metaphase.detection.inputs import Job
 from metaphase.detection.overlay import Mark, marks_of
 from metaphase.detection.plan import Plan, Settings, parameters_of
@@ -27,6 +29,7 @@ from metaphase.errors import InputError, InterruptedRunError, MetaphaseError
 from metaphase.figures import Detections, Label
 from metaphase.locks import locked_folder
 from metaphase.models.modelfile import Model
+from metaphase.slides.remote import shown
 from metaphase.slides.slide import Slide
 from metaphase.units import area_mm2
 
@@ -116,7 +119,7 @@ def detect_batch(
     options = options or BatchOptions()
     if options.overlay is None:
         options = replace(options, overlay=len(jobs) <= MAX_OVERLAYS)
-    with locked_folder(out) as folder:
+    with locked_folder(out) as folder, ExitStack() as stack:
         run = _Batch(
             executor,
             model,
@@ -124,25 +127,35 @@ def detect_batch(
             settings,
             options,
             _SerialEvents(events or BatchEvents()),
+            images_at_once(executor, len(jobs)),
         )
         run.failures.clear()
-        if executor.images_at_once == 1:
+        stack.callback(run.hashes.close)
+        if run.at_once == 1:
             for number, job in enumerate(jobs):
                 run(number, job)
         else:
-            _run_in_threads(run, jobs, executor.images_at_once)
+            _run_in_threads(run, jobs)
         run.summary.finish(job.name for job in jobs)
     return [run.outcomes[number] for number in range(len(jobs))]
 
 
-def _run_in_threads(run: _Batch, jobs: Sequence[Job], threads: int) -> None:
+def images_at_once(executor: Executor, images: int) -> int:
+    """Return how many of a number of images are in work at a time."""
+    return max(1, min(executor.images_at_once, images))
+
+
+def _run_in_threads(run: _Batch, jobs: Sequence[Job]) -> None:
     """Run the jobs in threads. The first error that does not concern one image ends them all."""
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="metaphase-image")
+    pool = ThreadPoolExecutor(run.at_once, thread_name_prefix="metaphase-image")
     try:
         for future in [pool.submit(run, number, job) for number, job in enumerate(jobs)]:
             future.result()
+    except BaseException:
+        run.executor.stop()
+        raise
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
 
 
 class FailureTable:
@@ -159,7 +172,7 @@ class FailureTable:
         """Append a row."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         reason = " ".join(outcome.reason.split())
-        row = str(outcome.job.image), outcome.job.name, reason
+        row = shown(outcome.job.image), outcome.job.name, reason
         text = csv_text(("image", "name", "reason"), [row])
         if self.path.exists():
             text = text.partition("\n")[2]
@@ -173,18 +186,22 @@ class _SerialEvents:
     def __init__(self, events: BatchEvents) -> None:
         self.events = events
         self.lock = threading.RLock()
-        self._areas: dict[str, tuple[float, float]] = {}
+        self._done = self._total = 0.0
 
     def started(self, job: Job) -> None:
         with self.lock:
             self.events.started(job)
 
     def progress_of(self, job: Job, together: bool) -> Callable[[float, float], None]:
+        before = (0.0, 0.0)
+
         def report(done: float, total: float) -> None:
+            nonlocal before
             with self.lock:
-                self._areas[job.name] = done, total
-                areas = self._areas.values() if together else [(done, total)]
-                self.events.progress(sum(a for a, _ in areas), sum(b for _, b in areas))
+                self._done += done - before[0]
+                self._total += total - before[1]
+                before = done, total
+                self.events.progress(*((self._done, self._total) if together else before))
 
         return report
 
@@ -199,11 +216,13 @@ class _Batch:
     settings: Settings
     options: BatchOptions
     events: _SerialEvents
+    at_once: int
     outcomes: dict[int, Outcome] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.failures = FailureTable(self.out / FAILURES_NAME)
         self.summary = SummaryTable(self.out / SUMMARY_NAME)
+        self.hashes = ImageHashes(self.out / HASHES_NAME)
 
     def __call__(self, number: int, job: Job) -> None:
         """Do one image and record its outcome."""
@@ -253,20 +272,19 @@ class _Batch:
     def _detect(self, job: Job) -> Outcome:
         folder = ResultFolder(self.out / job.name)
         with job.open() as slide:
-            image_sha256 = self.executor.hash(job, slide)
             if not self.options.overwrite:
-                detections = self._finished(folder, slide, image_sha256)
+                detections = self._finished(folder, job, slide)
                 if detections is not None:
                     self._complete(folder, job, slide, detections)
                     return self._skipped(job, slide, detections)
+            image_sha256 = self._hash(job, slide)
             plan = self.executor.plan(job, slide)
             log.debug(
                 "%s: %s x %s px at %.4g um/px (%s), %.2f mm2 in %s tiles",
                 *(job.image, slide.width_px, slide.height_px, slide.mpp, slide.mpp_source),
                 *(_area(plan, slide), len(plan.area_px())),
             )
-            together = self.executor.images_at_once > 1
-            progress = self.events.progress_of(job, together)
+            progress = self.events.progress_of(job, self.at_once > 1)
             detections = self.executor.run(
                 job, slide, plan, image_sha256, folder.checkpoint, progress
             )
@@ -282,11 +300,19 @@ class _Batch:
         area = _area(self.executor.plan(job, slide), slide)
         return replace(outcome, summary=replace(row, area_mm2=area))
 
-    def _finished(self, folder: ResultFolder, slide: Slide, image_sha256: str) -> Detections | None:
+    def _hash(self, job: Job, slide: Slide) -> str:
+        began = time.time()
+        sha256 = self.executor.hash(job, slide)
+        self.hashes.add(job.image, sha256, began)
+        return sha256
+
+    def _finished(self, folder: ResultFolder, job: Job, slide: Slide) -> Detections | None:
+        if not folder.is_complete:
+            return None
         threshold = self.settings.threshold
         return folder.finished(
             slide,
-            image_sha256,
+            self.hashes.get(job.image) or self._hash(job, slide),
             self.model.id,
             self.model.card.threshold.value if threshold is None else threshold,
             parameters_of(slide, self.model, self.settings).updated(

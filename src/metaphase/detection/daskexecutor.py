@@ -33,6 +33,7 @@ from metaphase.errors import InputError, InterruptedRunError, MetaphaseError, Mi
 from metaphase.figures import Detections
 from metaphase.models.modelfile import ZOO, Model
 from metaphase.provenance import Parameters
+from metaphase.slides.remote import url_of
 from metaphase.slides.slide import Slide
 
 if TYPE_CHECKING:
@@ -130,13 +131,17 @@ class DaskExecutor:
             tasks.finish_image, self.setup, job, plan, merged, candidates.without_rows()
         )
 
-    def close(self) -> None:
-        """Give up what is not finished and leave the cluster."""
+    def stop(self) -> None:
+        """Give up the images in work: ``run`` soon raises InterruptedRunError in every thread."""
         self._stopped = True
         with self._lock:
             waiting = list(self._waiting)
         if self.client.status == "running":
             self.client.cancel(waiting)
+
+    def close(self) -> None:
+        """Give up what is not finished and leave the cluster."""
+        self.stop()
         self.client.close()
 
     def _candidates(
@@ -292,7 +297,8 @@ def absolute(job: Job) -> Job:
     case = job.case
     if case is not None and case.image is not None:
         case = replace(case, image=case.image.resolve(), figures=())
-    return replace(job, image=job.image.resolve(), case=case)
+    image = job.image.resolve() if url_of(job.image) is None else job.image
+    return replace(job, image=image, case=case)
 
 
 def _connect(address: str) -> Client:

@@ -45,6 +45,11 @@ class ResultFolder:
         return self.path / CHECKPOINT_NAME
 
     @property
+    def is_complete(self) -> bool:
+        """Whether all results of some image were written."""
+        return (self.path / JSON_NAME).exists()
+
+    @property
     def has_overlay(self) -> bool:
         """Whether there is an overlay."""
         return (self.path / OVERLAY_NAME).exists()
