@@ -29,7 +29,8 @@ from metaphase.files import write_json
 
 SMALL = (
     *("startup", "patches", "augment", "evaluation", "hotspot", "count", "records"),
-    *("endtoend", "runtimes", "reference", "memory", "scaling", "viewer"),
+    *("reading", "endtoend", "runtimes", "reference", "memory", "scaling", "viewer"),
+    *("fields", "cohort", "models"),
 )
 LARGE = ("slide",)
 """Those that are run only where they are named, or with --large."""
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--large", action="store_true", help="all, at full size (an hour)")
     parser.add_argument("--tiny", action="store_true", help="sizes that only show that it runs")
     parser.add_argument("--model", help="model file (default: an untrained compact network)")
+    parser.add_argument("--against", help="another model file, for the benchmark 'models'")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where rows go")
     given = parser.parse_args(arguments)
     if given.list:
@@ -54,19 +56,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = given.only or (names if given.large else SMALL)
     written: dict[str, Any] = {"computer": computer(), "size": size, "benchmarks": {}}
     for name in chosen:
-        written["benchmarks"][name] = _run(name, size, given.model)
+        written["benchmarks"][name] = _run(
+            name, {"size": size, "model": given.model, "against": given.against}
+        )
         write_json(given.json, written)
     print(f"written to {given.json}")
 
 
-def _run(name: str, size: str, model: str | None) -> dict[str, Any]:
+def _run(name: str, given: dict[str, str | None]) -> dict[str, Any]:
     """Print a benchmark's rows as they come and return them."""
     console = Console()
     table = Table(title=_title(name))
     for column in ("what", "measured", "against", "ratio"):
         table.add_column(column)
     began, rows = time.perf_counter(), []
-    for row in _rows(name, size, model):
+    for row in _rows(name, given):
         table.add_row(*row)
         rows.append(dict(zip(("what", "measured", "against", "ratio"), row, strict=True)))
         console.print(f"[dim]{name}: {' | '.join(row)}[/]", highlight=False)
@@ -74,11 +78,10 @@ def _run(name: str, size: str, model: str | None) -> dict[str, Any]:
     return {"title": _title(name), "seconds": time.perf_counter() - began, "rows": rows}
 
 
-def _rows(name: str, size: str, model: str | None) -> Iterator[tuple[str, str, str, str]]:
-    """Call a benchmark with those of ``size`` and ``model`` that it knows."""
+def _rows(name: str, given: dict[str, str | None]) -> Iterator[tuple[str, str, str, str]]:
+    """Call a benchmark with those of the values given on the command line that it knows."""
     rows = importlib.import_module(f"benchmarks.{name}").rows
     known = inspect.signature(rows).parameters
-    given = {"size": size, "model": model}
     yield from rows(**{key: value for key, value in given.items() if key in known})
 
 

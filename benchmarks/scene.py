@@ -137,6 +137,18 @@ def run_all(runtime: Runtime, batches: Iterable[np.ndarray]) -> None:
         pass
 
 
+def peak_mib() -> float:
+    """Return the most memory that this process has used, in MiB."""
+    import resource
+
+    # Linux passes on the maximum of the process that started this one, but not in the status.
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    own = [int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")]
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return own[0] if own else used / (2**20 if sys.platform == "darwin" else 1024)
+
+
 @dataclass(frozen=True)
 class Cost:
     """What a run took: seconds by the clock and of all cores, and MiB of memory at its peak.

@@ -205,11 +205,13 @@ def _training_note(model: Model, image_sha256: str) -> dict[str, bool]:
 def hash_image(slide: Slide) -> str:
     """Return the SHA-256 of the image's file ("" for a slide without a file).
 
+    For a slide that is read from a server in parts it is that of its address, size and version.
+
     MIRAX keeps its pixels in a folder beside the file; the hash covers it too. Of the other formats
     with several files (Hamamatsu VMS, DICOM) it covers the named file only.
     """
-    if not slide.path.is_file():
-        return ""
+    if slide.remote_id or not slide.path.is_file():
+        return slide.remote_id
     digest = sha256_of_file(slide.path)
     beside = slide.path.with_suffix("")
     if slide.path.suffix.lower() != ".mrxs" or not beside.is_dir():

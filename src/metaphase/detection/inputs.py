@@ -13,7 +13,8 @@ from typing import TypeVar
 from metaphase.errors import InputError, Problem, SlideError
 from metaphase.labels.dataset import Case
 from metaphase.slides.findimages import images_in, separate_slides
-from metaphase.slides.open import open_case, open_slide
+from metaphase.slides.open import SUFFIXES, open_case, open_slide
+from metaphase.slides.remote import images_under, local_name, url_of
 from metaphase.slides.slide import Slide
 from metaphase.textfile import read_text
 
@@ -64,7 +65,8 @@ def jobs_for_paths(
     """Return a job for each image that the paths name, each image once, in their order.
 
     A path is an image, a folder (the images directly in it, by name) or a ``.txt`` list (one path
-    per line, relative to the list; lines that begin with ``#`` are comments). An image that does
+    per line, relative to the list; lines that begin with ``#`` are comments). An image may be an
+    ``https://``, ``s3://`` or ``gs://`` address, a folder one of the last two. An image that does
     not exist is a job that will fail. A slide in several files is one job (``separate_slides``). A
     folder without images, or a list that cannot be read, raises InputError. ``out`` is the folder
     of the results: a name that is taken there by a file is avoided.
@@ -123,10 +125,10 @@ def unique_names(images: Sequence[Path], out: str | Path | None = None) -> list[
     hidden, and is no file there.
     """
     rules: list[Callable[[Path], str]] = [
-        lambda path: path.stem,
-        lambda path: path.name,
-        lambda path: f"{path.resolve().parent.name}_{path.name}",
-        lambda path: f"{_plain(path.stem)}_{_digest(os.fsencode(path.resolve()))}",
+        lambda path: local_name(path).stem,
+        lambda path: local_name(path).name,
+        lambda path: f"{local_name(path).resolve().parent.name}_{local_name(path).name}",
+        lambda path: f"{_plain(local_name(path).stem)}_{_digest(os.fsencode(path.resolve()))}",
     ]
     return _unique(list(images), rules, out)
 
@@ -171,6 +173,9 @@ def _digest(data: bytes) -> str:
 
 
 def _images(path: Path) -> list[Path]:
+    url = url_of(path)
+    if url is not None:
+        return _remote_images(path, url)
     if path.is_dir():
         try:
             images = images_in(path)
@@ -182,6 +187,13 @@ def _images(path: Path) -> list[Path]:
     if path.suffix.lower() == LIST_SUFFIX:
         return _listed(path)
     return [path]
+
+
+def _remote_images(path: Path, url: str) -> list[Path]:
+    images = images_under(url, SUFFIXES)
+    if images is not None and not images:
+        raise SlideError.of(url, "has no images", way_out="name a folder with images in it")
+    return [path] if images is None else [Path(image) for image in images]
 
 
 def _listed(path: Path) -> list[Path]:
@@ -199,6 +211,8 @@ def _unquoted(line: str) -> str:
 
 def _listed_path(folder: Path, entry: str) -> Path:
     """Return a path of a list, with backslashes taken for slashes where only that exists."""
+    if url_of(entry) is not None:
+        return Path(entry)
     path = folder / entry
     other = folder / entry.replace("\\", "/")
     return other if not path.exists() and other.exists() else path

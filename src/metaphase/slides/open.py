@@ -9,6 +9,8 @@ from metaphase.files import open_regular
 from metaphase.labels.dataset import Case
 from metaphase.slides.mpp import MppHints
 from metaphase.slides.raster import RasterSlide, raster_kind
+from metaphase.slides.remote import NoRangesError, RemoteFile, shown, source_of, url_of
+from metaphase.slides.scratch import scratch
 from metaphase.slides.slide import Slide
 
 _TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -32,6 +34,9 @@ def open_slide(
 ) -> Slide:
     """Open an image file, recognised by its content.
 
+    ``path`` may be an ``https://``, ``s3://`` or ``gs://`` address (extra ``cloud``). TIFF, SVS and
+    OME-TIFF are read from there in parts; other formats are copied to a scratch folder once.
+
     The resolution (um/px at full resolution) is taken from the file's own tags, else from
     ``known_mpp`` (what a label file says), else from the known value of ``scanner``, else from
     ``mpp`` (the user's value); ``slide.mpp_source`` names the source. Differences of more than
@@ -40,8 +45,29 @@ def open_slide(
     Raises SlideError for a missing, damaged or unsupported file, UnknownMppError if no source knows
     the resolution.
     """
-    path = Path(path)
     hints = MppHints(user=mpp, labels=known_mpp, scanner=scanner, force=force_mpp)
+    url = url_of(path)
+    return _open_local(Path(path), hints) if url is None else _open_remote(url, hints)
+
+
+def _open_remote(url: str, hints: MppHints) -> Slide:
+    """Open a slide on a server: TIFF in parts, a copy of any other."""
+    try:
+        remote = RemoteFile(url)
+        if remote.read(0, 4) in _TIFF_HEADS:
+            from metaphase.slides.tiff import TiffSlide
+
+            return TiffSlide(Path(shown(url)), hints, remote)
+        why = "its format cannot be read in parts"
+    except NoRangesError:
+        why = "the server or its format does not allow reading it in parts"
+    path = scratch().copy(url, source_of(url))
+    slide = _open_local(path, hints)
+    slide.notes = (*slide.notes, f"{path.name}: copied from the server, because {why}")
+    return slide
+
+
+def _open_local(path: Path, hints: MppHints) -> Slide:
     head = _head(path)
     vendor = _vendor(path)
     if vendor is not None and vendor != _GENERIC:

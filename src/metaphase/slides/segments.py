@@ -8,12 +8,22 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import cache
 from pathlib import Path
+from typing import Protocol
 
 from metaphase.arrays import Pixels
 from metaphase.files import open_handle
 
 CACHE_BYTES = 128 << 20
 """Decoded segments that all TIFF slides of a process keep together."""
+
+
+class ByteFile(Protocol):
+    """A file from which many threads may read at once. ``size`` is in bytes."""
+
+    size: int
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Return ``count`` bytes; fewer at the end of the file."""
 
 
 class SharedFile:

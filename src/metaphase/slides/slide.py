@@ -18,7 +18,8 @@ class Slide(ABC):
     Attributes: ``path``; ``width_px, height_px`` at full resolution; ``mpp`` (um/px) and
     ``mpp_source`` ("file", "labels", "scanner" or "user"); ``properties`` (vendor tags as text);
     ``notes`` (sentences for the user, for instance about tags that disagree);
-    ``level_downsamples`` (1.0 and those of the file's smaller copies).
+    ``level_downsamples`` (1.0 and those of the file's smaller copies); ``remote_id`` (a hash of
+    address, size and version for a slide that is read from a server in parts, else "").
 
     Slides can be pickled: the other process opens its own file.
     """
@@ -31,6 +32,7 @@ class Slide(ABC):
     properties: Mapping[str, str]
     notes: tuple[str, ...] = ()
     level_downsamples: tuple[float, ...] = (1.0,)
+    remote_id: str = ""
 
     @abstractmethod
     def read(

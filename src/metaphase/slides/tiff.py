@@ -16,22 +16,31 @@ from metaphase.arrays import Pixels
 from metaphase.errors import InputError, SlideError
 from metaphase.slides.mpp import MppHints
 from metaphase.slides.pyramid import Level, PyramidSlide
-from metaphase.slides.segments import SharedFile
+from metaphase.slides.remote import NoRangesError, RemoteFile, shown
+from metaphase.slides.segments import ByteFile, SharedFile
 from metaphase.slides.tifflayout import MAX_PAGES, find_slide
 from metaphase.slides.tiffpage import UnsupportedPage
+
+_OPENSLIDE_ONLY = ("ndpi", "scn", "bif", "philips")
 
 
 class TiffSlide(PyramidSlide):
     """The largest image of a TIFF file, with the smaller copies of it that the file holds."""
 
-    def __init__(self, path: Path, hints: MppHints) -> None:
+    def __init__(self, path: Path, hints: MppHints, remote: RemoteFile | None = None) -> None:
+        """Open a file, or a ``remote`` one, of which ``path`` is the address."""
         super().__init__(path, hints)
+        self._remote = remote
         try:
-            self._file = SharedFile(path)
-            with tifffile.TiffFile(path) as tiff:
+            self._file = remote or SharedFile(path)
+            with tifffile.TiffFile(path if remote is None else remote.stream()) as tiff:
+                if remote is not None and only_openslide_reads(tiff):
+                    raise NoRangesError(remote.url)
                 _check_chain(tiff, self._file)
                 layout = find_slide(tiff, self._file, path)
                 properties = _properties(layout.page)
+        except (InputError, NoRangesError):
+            raise
         except UnsupportedPage as error:
             raise SlideError.of(path, str(error), way_out=error.way_out) from error
         except Exception as error:  # tifffile raises any kind of error on damaged files
@@ -40,6 +49,7 @@ class TiffSlide(PyramidSlide):
         full = self._pages[0]
         levels = [Level.of(p.width, p.height, full.width, full.height) for p in self._pages]
         self._describe(levels, properties, layout.resolution, layout.notes)
+        self.remote_id = "" if remote is None else remote.id
 
     def _fetch(
         self, level: int, x: int, y: int, width: int, height: int
@@ -47,6 +57,8 @@ class TiffSlide(PyramidSlide):
         self._check_open()
         try:
             return self._pages[level].read(x, y, width, height), x, y
+        except InputError:  # of a server
+            raise
         except Exception as error:  # decoders raise any kind of error on damaged files
             raise _damaged(self.path, error) from error
 
@@ -56,8 +68,22 @@ class TiffSlide(PyramidSlide):
         for page in self._pages:
             page.forget()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._remote is None:
+            return super().__reduce__()
+        return _open_remote, (self._remote.url, self._hints)
 
-def _check_chain(tiff: Any, file: SharedFile) -> None:
+
+def _open_remote(url: str, hints: MppHints) -> TiffSlide:
+    return TiffSlide(Path(shown(url)), hints, RemoteFile(url))
+
+
+def only_openslide_reads(tiff: Any) -> bool:
+    """Whether an open ``tifffile.TiffFile`` has a vendor's layout that other TIFFs do not have."""
+    return any(getattr(tiff, f"is_{vendor}", False) for vendor in _OPENSLIDE_ONLY)
+
+
+def _check_chain(tiff: Any, file: ByteFile) -> None:
     """Follow the pages to the last one, because tifffile accepts a chain that is cut short."""
     form = tiff.tiff
     at = tiff.pages.first.offset

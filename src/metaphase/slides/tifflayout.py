@@ -18,7 +18,7 @@ import numpy as np
 from metaphase.arrays import FloatArray
 from metaphase.slides.mpp import Resolution, from_aperio, from_density, resolution, um_per_unit
 from metaphase.slides.ome import OmeImage, ome_images
-from metaphase.slides.segments import SharedFile
+from metaphase.slides.segments import ByteFile
 from metaphase.slides.tiffpage import Page, Planes, UnsupportedPage
 
 MAX_PAGES = 4096
@@ -46,7 +46,7 @@ class Layout:
     notes: tuple[str, ...]
 
 
-def find_slide(tiff: Any, file: SharedFile, path: Path) -> Layout:
+def find_slide(tiff: Any, file: ByteFile, path: Path) -> Layout:
     """Return the layout of an open ``tifffile.TiffFile``. Raises UnsupportedPage, ValueError."""
     pages = [tiff.pages[number].aspage() for number in range(len(tiff.pages))]
     image = _largest_ome_image(tiff, pages)
@@ -60,12 +60,12 @@ def find_slide(tiff: Any, file: SharedFile, path: Path) -> Layout:
         others = [page for page in pages if page is not channels[0]]
         found = _tagged_resolution(tiff, channels[0])
     full = _page(channels, file, path)
-    levels = _levels(full, channels, others, file, path)
+    levels = _levels(full, channels, others, file, path, marked=_marked(tiff, others))
     notes = _notes(path, pages, full, channels, stack)
     return Layout(tuple(levels), channels[0], found, tuple(notes))
 
 
-def _page(channels: Sequence[Any], file: SharedFile, path: Path) -> PageLike:
+def _page(channels: Sequence[Any], file: ByteFile, path: Path) -> PageLike:
     pages = [Page(channel, file) for channel in channels]
     return pages[0] if len(pages) == 1 else Planes(pages)
 
@@ -140,15 +140,23 @@ def _area(page: Any) -> int:
 
 
 def _levels(
-    full: PageLike, channels: Sequence[Any], others: Sequence[Any], file: SharedFile, path: Path
+    full: PageLike,
+    channels: Sequence[Any],
+    others: Sequence[Any],
+    file: ByteFile,
+    path: Path,
+    *,
+    marked: bool,
 ) -> list[PageLike]:
-    """Return the full page and its smaller copies, largest first."""
+    """Return the full page and its smaller copies, largest first.
+
+    ``marked``: copies are marked as reduced, and other pages are no copies.
+    """
     if any(len(channel.subifds or ()) > MAX_PAGES for channel in channels):
         raise ValueError(f"it has more than {MAX_PAGES} pages")
     below = [list(channel.pages or ()) for channel in channels]
     candidates = [([page.aspage() for page in pages], True) for pages in zip(*below, strict=False)]
     if len(channels) == 1:
-        marked = any(_flags(page) & _REDUCED for page in others)
         candidates += [
             ([page], False)
             for page in others
@@ -167,6 +175,11 @@ def _levels(
         except UnsupportedPage:  # a copy of another kind is not needed
             continue
     return levels
+
+
+def _marked(tiff: Any, others: Sequence[Any]) -> bool:
+    """Whether smaller copies are marked. Aperio marks the label and the macro image alone."""
+    return not tiff.is_svs and any(_flags(page) & _REDUCED for page in others)
 
 
 def _same_structure(page: Any, full: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from metaphase.arrays import IntArray, Pixels
-from metaphase.slides.segments import SharedFile, shared_cache
+from metaphase.slides.segments import ByteFile, shared_cache
 from metaphase.slides.slide import WHITE
 
 MAX_SEGMENT_BYTES = 1 << 30
@@ -45,7 +45,7 @@ class Page:
     where segments lie beyond the end of the file.
     """
 
-    def __init__(self, page: Any, file: SharedFile) -> None:
+    def __init__(self, page: Any, file: ByteFile) -> None:
         self._number = next(_numbers)
         self.width, self.height = int(page.imagewidth), int(page.imagelength)
         self.samples = int(page.samplesperpixel)
