@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from metaphase.detection.inputs import RESERVED, jobs_for_cases, jobs_for_paths, unique_names
 from metaphase.errors import InputError, SlideError
 from metaphase.labels.dataset import Case
+from metaphase.slides.address import url_of
 
 
 def names(jobs):
@@ -140,3 +141,15 @@ def test_lists_as_windows_users_write_them(tmp_path, encoding):
     path.write_bytes('im\\a.png\r\n"im/b c.png"\r\n# a comment\r\n'.encode(encoding))
     jobs = jobs_for_paths([path])
     assert [job.image for job in jobs] == [tmp_path / "im" / "a.png", tmp_path / "im" / "b c.png"]
+
+
+def test_addresses_are_jobs_named_without_their_query(tmp_path):
+    listed = tmp_path / "list.txt"
+    listed.write_text("https://host/x/b.svs?key=secret\ngs://bucket/c.svs\n")
+    jobs = jobs_for_paths([Path("https://host/a%20b.svs"), listed])
+    assert [job.name for job in jobs] == ["a b", "b", "c"]
+    assert [url_of(job.image) for job in jobs] == [
+        "https://host/a%20b.svs",
+        "https://host/x/b.svs?key=secret",
+        "gs://bucket/c.svs",
+    ]

@@ -12,10 +12,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from metaphase.errors import SlideError
 from metaphase.slides import remote
 from metaphase.slides.open import open_slide
-from metaphase.slides.remote import RemoteFile, local_name, shown, url_of
+from metaphase.slides.remote import RemoteFile
 from tests.slides.pictures import noise
 from tests.slides.rangeserver import Files, serve
 
@@ -26,8 +25,7 @@ SIDE = 2048
 
 
 @pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "FIRST_PAUSE_S", 0.0)
+def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "BLOCK_BYTES", 1 << 14)
 
 
@@ -52,30 +50,6 @@ def _png() -> bytes:
     stream = BytesIO()
     Image.fromarray(noise(100, 80)).save(stream, "PNG")
     return stream.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("path", "url"),
-    [
-        ("https://host/a.svs?key=1", "https://host/a.svs?key=1"),
-        (Path("https://host/a b.svs"), "https://host/a b.svs"),
-        (Path("s3://bucket/x/a.svs"), "s3://bucket/x/a.svs"),
-        ("GS://bucket/a.svs", "gs://bucket/a.svs"),
-        ("/data/a.svs", None),
-        ("c:/data/a.svs", None),
-        ("https", None),
-        ("s3:", None),
-    ],
-)
-def test_addresses_are_told_from_paths(path: str | Path, url: str | None) -> None:
-    assert url_of(path) == url
-
-
-def test_results_are_named_without_what_is_secret() -> None:
-    path = Path("https://host/x/a%20b.svs?X-Amz-Signature=secret")
-    assert local_name(path).name == "a b.svs"
-    assert "secret" not in shown(path)
-    assert shown("/data/what?.svs") == "/data/what?.svs"
 
 
 def test_a_tiff_is_read_in_parts(site: Files, tiff: bytes, tmp_path: Path) -> None:
@@ -132,35 +106,3 @@ def test_a_server_without_ranges_is_copied(site: Files) -> None:
     with open_slide(f"{site.url}/a.tif?norange") as slide:
         assert slide.width_px == SIDE
         assert "copied from the server" in slide.notes[-1]
-
-
-@pytest.mark.parametrize(
-    ("status", "message"),
-    [(403, "refuses access"), (401, "refuses access"), (404, "does not exist"), (418, "418")],
-)
-def test_errors_name_the_file_and_the_way_out(site: Files, status: int, message: str) -> None:
-    site.status = [status]
-    with pytest.raises(SlideError, match=message) as error:
-        open_slide(f"{site.url}/a.tif?password=secret")
-    assert "a.tif" in str(error.value)
-    assert "secret" not in str(error.value)
-
-
-def test_a_failure_that_passes_is_tried_again(site: Files, tiff: bytes) -> None:
-    file = RemoteFile(f"{site.url}/a.tif")
-    site.status = [503, 429]
-    site.cut = 1
-    assert file.read(100, 50) == tiff[100:150]
-
-
-def test_a_body_that_stays_cut_is_an_error(site: Files) -> None:
-    file = RemoteFile(f"{site.url}/a.tif")
-    site.cut = 100
-    with pytest.raises(SlideError, match="cannot be read from the server"):
-        file.read(0, 50_000)
-
-
-def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "TRIES", 1)
-    with pytest.raises(SlideError, match="check the connection"):
-        open_slide("http://127.0.0.1:9/a.tif")

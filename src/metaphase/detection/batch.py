@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from metaphase.csvfile import csv_text
 from metaphase.detection.executor import Executor
+from metaphase.detection.failures import FAILURES_NAME, FailureTable
 from metaphase.detection.imagehashes import HASHES_NAME, ImageHashes
 from metaphase.detection.inputs import Job
 from metaphase.detection.overlay import Mark, marks_of
@@ -29,11 +29,9 @@ from metaphase.errors import InputError, InterruptedRunError, MetaphaseError
 from metaphase.figures import Detections, Label
 from metaphase.locks import locked_folder
 from metaphase.models.modelfile import Model
-from metaphase.slides.remote import shown
+from metaphase.slides.address import shown
 from metaphase.slides.slide import Slide
 from metaphase.units import area_mm2
-
-FAILURES_NAME = "failures.csv"
 
 MAX_OVERLAYS = 20
 """Most images of a call for which overlays are drawn by default: drawing takes time, and thousands
@@ -158,28 +156,6 @@ def _run_in_threads(run: _Batch, jobs: Sequence[Job]) -> None:
         pool.shutdown(cancel_futures=True)
 
 
-class FailureTable:
-    """``failures.csv``: a row for each image that failed in this run."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def clear(self) -> None:
-        """Remove the file of an earlier run."""
-        self.path.unlink(missing_ok=True)
-
-    def add(self, outcome: Outcome) -> None:
-        """Append a row."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        reason = " ".join(outcome.reason.split())
-        row = shown(outcome.job.image), outcome.job.name, reason
-        text = csv_text(("image", "name", "reason"), [row])
-        if self.path.exists():
-            text = text.partition("\n")[2]
-        with self.path.open("a", encoding="utf-8", errors="backslashreplace", newline="") as stream:
-            stream.write(text)
-
-
 class _SerialEvents:
     """The events of several images in work: one call at a time, and their areas added up."""
 
@@ -236,7 +212,7 @@ class _Batch:
             outcome = Outcome(job, "failed", str(error))
         except Exception as error:  # the fault of one image must not stop the others
             self._check_disk(error)
-            log.debug("%s: unexpected error", job.image, exc_info=True)
+            log.debug("%s: unexpected error", shown(job.image), exc_info=True)
             outcome = Outcome(job, "failed", f"{type(error).__name__}: {error}")
         outcome = replace(outcome, seconds=time.monotonic() - started)
         if outcome.status == "done" and outcome.summary is not None:
@@ -251,7 +227,7 @@ class _Batch:
         with self.events.lock:
             self.outcomes[number] = outcome
             if outcome.status == "failed":
-                self.failures.add(outcome)
+                self.failures.add(outcome.job, outcome.reason)
                 self.summary.remove(outcome.job.name)
             elif outcome.summary is not None and not (
                 outcome.status == "skipped" and self.summary.has(outcome.summary)
@@ -281,7 +257,7 @@ class _Batch:
             plan = self.executor.plan(job, slide)
             log.debug(
                 "%s: %s x %s px at %.4g um/px (%s), %.2f mm2 in %s tiles",
-                *(job.image, slide.width_px, slide.height_px, slide.mpp, slide.mpp_source),
+                *(shown(job.image), slide.width_px, slide.height_px, slide.mpp, slide.mpp_source),
                 *(_area(plan, slide), len(plan.area_px())),
             )
             progress = self.events.progress_of(job, self.at_once > 1)
@@ -341,7 +317,7 @@ def _outcome(
     notes = list(getattr(slide, "notes", ()))
     notes += [f"{slide.path.name}: {text}" for text in detections.provenance.warnings]
     threshold = detections.provenance.threshold
-    row = SummaryRow(str(job.image), job.name, slide.mpp, area, figures, threshold, warnings)
+    row = SummaryRow(shown(job.image), job.name, slide.mpp, area, figures, threshold, warnings)
     return Outcome(job, status, "", figures, area, notes=tuple(notes), summary=row)
 
 
@@ -354,9 +330,9 @@ def _log(outcome: Outcome) -> None:
     for note in outcome.notes:
         log.warning("%s", note)
     if outcome.status == "failed":
-        log.error("%s: failed: %s", outcome.job.image, outcome.reason)
+        log.error("%s: failed: %s", shown(outcome.job.image), outcome.reason)
     else:
         log.info(
             "%s: %s, %d mitotic figures, %.1f s",
-            *(outcome.job.image, outcome.status, outcome.figures, outcome.seconds),
+            *(shown(outcome.job.image), outcome.status, outcome.figures, outcome.seconds),
         )

@@ -33,7 +33,7 @@ from metaphase.errors import InputError, InterruptedRunError, MetaphaseError, Mi
 from metaphase.figures import Detections
 from metaphase.models.modelfile import ZOO, Model
 from metaphase.provenance import Parameters
-from metaphase.slides.remote import url_of
+from metaphase.slides.address import url_of
 from metaphase.slides.slide import Slide
 
 if TYPE_CHECKING:

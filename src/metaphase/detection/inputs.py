@@ -12,9 +12,10 @@ from typing import TypeVar
 
 from metaphase.errors import InputError, Problem, SlideError
 from metaphase.labels.dataset import Case
+from metaphase.slides.address import local_name, url_of
 from metaphase.slides.findimages import images_in, separate_slides
 from metaphase.slides.open import SUFFIXES, open_case, open_slide
-from metaphase.slides.remote import images_under, local_name, url_of
+from metaphase.slides.remotesource import images_under
 from metaphase.slides.slide import Slide
 from metaphase.textfile import read_text
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from metaphase.errors import SlideError
 from metaphase.files import open_regular
 from metaphase.labels.dataset import Case
+from metaphase.slides.address import shown, url_of
 from metaphase.slides.mpp import MppHints
 from metaphase.slides.raster import RasterSlide, raster_kind
-from metaphase.slides.remote import NoRangesError, RemoteFile, shown, source_of, url_of
+from metaphase.slides.remote import RemoteFile
+from metaphase.slides.remotesource import NoRangesError, source_of
 from metaphase.slides.scratch import scratch
 from metaphase.slides.slide import Slide
 

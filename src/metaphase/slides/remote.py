@@ -1,7 +1,7 @@
 """Slides on web servers and object stores: only the parts that are needed are read.
 
-``https://``, ``s3://`` and ``gs://`` addresses are read through fsspec (extra ``cloud``). Bytes are
-requested in blocks and kept in a bounded cache, so that neighbouring tiles share a request.
+Bytes are requested in blocks and kept in a bounded cache, so that neighbouring tiles share a
+request.
 """
 
 from __future__ import annotations
@@ -9,84 +9,19 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import re
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
-from urllib.parse import unquote, urlsplit
+from typing import Any
 
 import numpy as np
 
-from metaphase.errors import InputError, MissingExtraError, SlideError
+from metaphase.slides.address import shown
+from metaphase.slides.remotesource import Source, source_of
 from metaphase.slides.segments import SegmentCache
 
 BLOCK_BYTES = 1 << 18
 CACHE_BYTES = 64 << 20
 """Blocks of all remote slides of a process that are kept together."""
-
-TRIES = 4
-FIRST_PAUSE_S = 0.5
-"""Pause before the second try; it doubles with each further one."""
-
-_URL = re.compile(r"(https?|s3|gs):/{1,2}(?=[^/])(.+)", re.IGNORECASE | re.DOTALL)
-_REFUSED, _MISSING = {401, 403}, {404, 410}
-_TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
-
-T = TypeVar("T")
-
-
-def url_of(path: str | Path) -> str | None:
-    """Return the address that a path is, None for a path of this computer.
-
-    ``Path`` makes ``https:/host`` of ``https://host``; the address is restored.
-    """
-    text = path.as_posix() if isinstance(path, Path) else path
-    match = _URL.fullmatch(text)
-    return f"{match[1].lower()}://{match[2]}" if match else None
-
-
-def local_name(path: Path) -> Path:
-    """Return a path by which to name results: that of an address without host and query."""
-    url = url_of(path)
-    return path if url is None else Path(unquote(urlsplit(url).path))
-
-
-def shown(path: str | Path) -> str:
-    """Return an address without its query, which may hold a password; other paths unchanged."""
-    url = url_of(path)
-    return str(path) if url is None else url.partition("?")[0]
-
-
-class NoRangesError(Exception):
-    """The server sends whole files only."""
-
-
-class _TemporaryError(Exception):
-    """A failure that may not repeat."""
-
-
-@dataclass(frozen=True, slots=True)
-class Described:
-    """What a server says of a file: its size in bytes, and what changes when its bytes change."""
-
-    size: int
-    version: str
-
-
-class Source(Protocol):
-    """Where the bytes of a remote file come from."""
-
-    def describe(self) -> Described:
-        """Return size and version. Raises NoRangesError, SlideError."""
-
-    def fetch(self, start: int, end: int) -> bytes:
-        """Return the bytes from ``start`` to before ``end``. Raises SlideError."""
-
-    def copy(self, target: Path, limit: int) -> int:
-        """Copy the whole file, at most ``limit`` bytes, and return its size. Raises SlideError."""
 
 
 class RemoteFile:
@@ -153,199 +88,3 @@ class _Stream(io.RawIOBase):
 @cache
 def _blocks(_process: int) -> SegmentCache:
     return SegmentCache(CACHE_BYTES)
-
-
-def source_of(url: str) -> Source:
-    """Return how an address is read. Raises MissingExtraError."""
-    scheme = url.partition("://")[0]
-    http = scheme in ("http", "https")
-    try:
-        import fsspec
-
-        filesystem = fsspec.filesystem("http" if http else scheme)
-    except ImportError as error:
-        raise MissingExtraError("cloud", f"reading {scheme}:// addresses") from error
-    return HttpSource(url, filesystem) if http else StoreSource(url, filesystem)
-
-
-@dataclass(frozen=True)
-class HttpSource:
-    """A file of a web server, which must answer requests of ranges."""
-
-    url: str
-    filesystem: Any
-
-    def describe(self) -> Described:
-        """Return size and version. Raises NoRangesError, SlideError."""
-        return _repeated(self.url, lambda: self._sync(self._first()))
-
-    def fetch(self, start: int, end: int) -> bytes:
-        """Return the bytes from ``start`` to before ``end``. Raises SlideError."""
-        return _repeated(self.url, lambda: self._sync(self._range(start, end)))
-
-    def copy(self, target: Path, limit: int) -> int:
-        """Copy the whole file, at most ``limit`` bytes, and return its size. Raises SlideError."""
-        return _repeated(self.url, lambda: self._sync(self._whole(target, limit)))
-
-    def _sync(self, coroutine: Any) -> Any:
-        import aiohttp
-        from fsspec.asyn import sync
-
-        try:
-            return sync(self.filesystem.loop, coroutine)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _TemporaryError(str(error) or type(error).__name__) from error
-
-    async def _get(self, headers: dict[str, str]) -> Any:
-        session = await self.filesystem.set_session()
-        headers = {"Accept-Encoding": "identity", **headers}
-        return session.get(self.filesystem.encode_url(self.url), headers=headers)
-
-    async def _first(self) -> Described:
-        async with await self._get({"Range": "bytes=0-0"}) as answer:
-            _check_status(self.url, answer.status)
-            total = answer.headers.get("Content-Range", "").rpartition("/")[2]
-            if answer.status != 206 or not total.isdigit():
-                raise NoRangesError(self.url)
-            names = ("ETag", "Last-Modified")
-            return Described(int(total), next(filter(None, map(answer.headers.get, names)), ""))
-
-    async def _range(self, start: int, end: int) -> bytes:
-        async with await self._get({"Range": f"bytes={start}-{end - 1}"}) as answer:
-            _check_status(self.url, answer.status)
-            if answer.status != 206:
-                raise _TemporaryError("it sent the whole file")
-            data: bytes = await answer.read()
-            return _checked(data, end - start)
-
-    async def _whole(self, target: Path, limit: int) -> int:
-        async with await self._get({}) as answer:
-            _check_status(self.url, answer.status)
-            size = 0
-            expected = answer.headers.get("Content-Length", "")
-            with target.open("wb") as stream:
-                async for chunk in answer.content.iter_chunked(1 << 20):
-                    size += len(chunk)
-                    _check_limit(self.url, max(size, int(expected or 0)), limit)
-                    stream.write(chunk)
-            if expected.isdigit() and size < int(expected):
-                raise _TemporaryError("the connection ended before the file")
-            return size
-
-
-@dataclass(frozen=True)
-class StoreSource:
-    """An object of a store (S3, Google Cloud Storage)."""
-
-    url: str
-    filesystem: Any
-
-    def describe(self) -> Described:
-        """Return size and version. Raises SlideError."""
-        info = self._call(lambda: self.filesystem.info(self.url))
-        if info.get("type") == "directory" or info.get("size") is None:
-            raise SlideError.of(shown(self.url), "is no file", way_out="name a file")
-        names = ("ETag", "etag", "md5Hash", "mtime", "LastModified")
-        version = next((str(info[name]) for name in names if info.get(name)), "")
-        return Described(int(info["size"]), version)
-
-    def fetch(self, start: int, end: int) -> bytes:
-        """Return the bytes from ``start`` to before ``end``. Raises SlideError."""
-        read = self.filesystem.cat_file
-        return self._call(lambda: _checked(read(self.url, start=start, end=end), end - start))
-
-    def copy(self, target: Path, limit: int) -> int:
-        """Copy the whole file, at most ``limit`` bytes, and return its size. Raises SlideError."""
-        size = self.describe().size
-        _check_limit(self.url, size, limit)
-        self._call(lambda: self.filesystem.get_file(self.url, str(target)))
-        return size
-
-    def _call(self, call: Callable[[], T]) -> T:
-        def once() -> T:
-            try:
-                return call()
-            except (InputError, _TemporaryError):
-                raise
-            except FileNotFoundError as error:
-                raise _missing(self.url) from error
-            except PermissionError as error:
-                raise _refused(self.url, str(error)) from error
-            except Exception as error:  # each provider has errors of its own
-                if "credential" in f"{type(error).__name__} {error}".lower():
-                    raise _refused(self.url, str(error)) from error
-                raise _TemporaryError(str(error) or type(error).__name__) from error
-
-        return _repeated(self.url, once)
-
-
-def images_under(url: str, suffixes: frozenset[str]) -> list[str] | None:
-    """Return the images directly under an address of a store, by name; None for a file.
-
-    Web servers have no folders: None too. Raises SlideError, MissingExtraError.
-    """
-    name = urlsplit(url).path
-    if url.startswith("http") or Path(name).suffix.lower() in suffixes:
-        return None
-    source = source_of(url)
-    assert isinstance(source, StoreSource)
-    filesystem = source.filesystem
-    entries = source._call(lambda: filesystem.ls(url.rstrip("/"), detail=False))
-    scheme = url.partition("://")[0]
-    images = (f"{scheme}://{str(entry).partition('://')[2] or entry}" for entry in entries)
-    return sorted(image for image in images if Path(image).suffix.lower() in suffixes)
-
-
-def _repeated(url: str, call: Callable[[], T]) -> T:
-    pause = FIRST_PAUSE_S
-    for left in reversed(range(TRIES)):
-        try:
-            return call()
-        except _TemporaryError as error:
-            if not left:
-                raise SlideError.of(
-                    shown(url),
-                    f"cannot be read from the server: {error}",
-                    way_out="check the connection; the same command resumes",
-                ) from error
-            time.sleep(pause)
-            pause *= 2
-    raise AssertionError
-
-
-def _check_status(url: str, status: int) -> None:
-    if status in _REFUSED:
-        raise _refused(url, f"status {status}")
-    if status in _MISSING:
-        raise _missing(url)
-    if status in _TEMPORARY:
-        raise _TemporaryError(f"the server answers with status {status}")
-    if status >= 400:
-        raise SlideError.of(shown(url), f"the server answers with status {status}")
-
-
-def _check_limit(url: str, size: int, limit: int) -> None:
-    if size > limit:
-        raise SlideError.of(
-            shown(url),
-            f"has {size / 1e9:.1f} GB, and at most {limit / 1e9:g} GB are copied",
-            way_out="copy it yourself, or set METAPHASE_SCRATCH_GB",
-        )
-
-
-def _checked(data: bytes, count: int) -> bytes:
-    if len(data) != count:
-        raise _TemporaryError(f"it sent {len(data)} of {count} bytes")
-    return data
-
-
-def _missing(url: str) -> InputError:
-    return SlideError.of(shown(url), "does not exist on the server", way_out="check the address")
-
-
-def _refused(url: str, why: str) -> InputError:
-    return SlideError.of(
-        shown(url),
-        f"the server refuses access ({why})",
-        way_out="use a signed address, or set the credentials as for the provider's own tools",
-    )

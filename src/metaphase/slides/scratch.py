@@ -14,7 +14,8 @@ from functools import cache
 from pathlib import Path
 
 from metaphase.errors import InputError, SlideError
-from metaphase.slides.remote import Source, shown
+from metaphase.slides.address import shown
+from metaphase.slides.remotesource import Source
 
 LIMIT_VARIABLE = "METAPHASE_SCRATCH_GB"
 LIMIT_GB = 20.0

@@ -14,9 +14,11 @@ import tifffile
 
 from metaphase.arrays import Pixels
 from metaphase.errors import InputError, SlideError
+from metaphase.slides.address import shown
 from metaphase.slides.mpp import MppHints
 from metaphase.slides.pyramid import Level, PyramidSlide
-from metaphase.slides.remote import NoRangesError, RemoteFile, shown
+from metaphase.slides.remote import RemoteFile
+from metaphase.slides.remotesource import NoRangesError
 from metaphase.slides.segments import ByteFile, SharedFile
 from metaphase.slides.tifflayout import MAX_PAGES, find_slide
 from metaphase.slides.tiffpage import UnsupportedPage
