@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from metaphase.detection.imagestatistics import (
+    MIDDLE_PX,
     mean_statistics,
     response_statistics,
     sample_tiles,
@@ -40,6 +41,16 @@ def test_stain_and_sharpness_are_separate() -> None:
 def test_no_tissue_no_statistics(value: int) -> None:
     assert tile_statistics(np.full((64, 64, 3), value, np.uint8)) is None
     assert mean_statistics([]) is None
+
+
+def test_of_a_large_tile_the_middle_is_measured_unless_it_is_empty() -> None:
+    large = np.full((512, 512, 3), 255, np.uint8)
+    middle = np.tile(picture(), (3, 3, 1))[:MIDDLE_PX, :MIDDLE_PX]
+    large[96:416, 96:416] = middle
+    assert tile_statistics(large) == tile_statistics(middle)
+    empty = np.full((512, 512, 3), 255, np.uint8)
+    empty[:128] = np.tile(picture(), (1, 4, 1))
+    assert tile_statistics(empty) is not None
 
 
 def test_response_is_of_the_score_map() -> None:
