@@ -100,7 +100,8 @@ def make_card(
         "metaphase": "0",
         "network": "compact",
         "network_options": {},
-        "input": InputSpec(mpp=mpp, tile_px=tile, margin_px=margin),
+        # Of one size, so that the number of tiles can be counted.
+        "input": InputSpec(mpp=mpp, tile_px=tile, margin_px=margin, multiple_px=tile),
         "head": HeadSpec(kind="centre", levels=(Level(stride=stride),), classes=classes),
         "normalisation": {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)},
         "merge_radius_um": radius,

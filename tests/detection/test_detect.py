@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -168,6 +170,17 @@ def test_a_whole_multiple_of_the_slides_mpp_near_the_models_is_read(mpp, network
     made = found_in(DotSlide(300, 200, mpp, [(50, 50)]), make_model()).provenance
     assert made.parameters.resampled is (network_mpp is None)
     assert made.parameters.network_mpp == pytest.approx(network_mpp or 0.25)
+
+
+def test_a_small_image_is_one_tile_with_the_same_detections():
+    slide = DotSlide(300, 280, 0.25, [(50, 60), (150, 140), (290, 20)])
+    of_one_size, of_any_size = make_model(tile=256), make_model(tile=256)
+    spec = of_any_size.card.input.model_copy(update={"multiple_px": 32})
+    of_any_size = replace(of_any_size, card=of_any_size.card.model_copy(update={"input": spec}))
+    usual, fitted = found_in(slide, of_one_size), found_in(slide, of_any_size)
+    assert (usual.provenance.parameters.tiles, fitted.provenance.parameters.tiles) == (4, 1)
+    assert fitted.provenance.parameters.tile_px == 320
+    assert np.allclose(usual.points, fitted.points, atol=0.05)
 
 
 def test_an_empty_result_is_a_result():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from metaphase.detection import runtimeopenvino
+from metaphase.detection import runtime, runtimeopenvino
 from metaphase.detection.decode import decode
 from metaphase.detection.runtime import open_runtime
 from metaphase.detection.runtimebase import MAX_STREAMS
@@ -18,7 +19,13 @@ from metaphase.detection.runtimeopenvino import computes_bf16
 from metaphase.errors import MetaphaseError, MissingExtraError, ModelFileError
 from metaphase.figures import Label
 from metaphase.models.card import SecondStage
-from metaphase.models.modelfile import load_model, load_network, save_model, save_second_stage
+from metaphase.models.modelfile import (
+    load_model,
+    load_network,
+    save_int8,
+    save_model,
+    save_second_stage,
+)
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
@@ -250,3 +257,39 @@ def test_onnx_runtime_is_an_extra(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(ModelFileError, match=r"no installed runtime .*metaphase\[onnx\]"):
         open_runtime(model)
+
+
+@pytest.mark.parametrize(
+    ("bf16", "int8", "f1_change", "precision"),
+    [
+        (False, True, -0.002, "int8"),
+        (False, True, -0.02, "fp32"),
+        (False, True, None, "fp32"),
+        (False, None, 0.0, "fp32"),
+        (True, True, 0.0, "bf16"),
+    ],
+)
+def test_8_bits_are_chosen_where_they_are_fast_and_cost_little(
+    folder, tmp_path, monkeypatch, bf16, int8, f1_change, precision
+):
+    model = save_int8(
+        load_model(shutil.copytree(folder, tmp_path / "m")),
+        (folder / "model.onnx").read_bytes(),
+        {"calibration_tiles": 1, "f1_change": f1_change},
+    )
+    opened = []
+    monkeypatch.setattr(runtimeopenvino, "computes_bf16", lambda: bf16)
+    monkeypatch.setattr(runtime, "has_int8", lambda: int8)
+    monkeypatch.setattr(
+        runtimeopenvino,
+        "OpenVinoRuntime",
+        lambda model, cores, precision: opened.append(precision),
+    )
+    with pytest.raises(AttributeError):  # what is opened here is no runtime
+        open_runtime(model, "openvino", threads=1).precision  # noqa: B018
+    assert opened == [precision]
+
+
+def test_8_bits_need_a_graph(folder):
+    with pytest.raises(ModelFileError, match="no graph in 8 bits"):
+        open_runtime(load_model(folder), "onnx", precision="int8")

@@ -11,8 +11,9 @@ pytest.importorskip("onnx")
 from metaphase.cli import main
 from metaphase.detection.runtime import open_runtime
 from metaphase.errors import ModelFileError
+from metaphase.models.card import Int8Note
 from metaphase.models.modelfile import load_model
-from metaphase.models.precision import export_model
+from metaphase.models.precision import add_int8, export_model
 from tests.models import tiny
 
 
@@ -41,6 +42,28 @@ def test_the_maps_stay_close(model, tmp_path, precision, tolerance):
     assert made.card.scores.export.source_id == model.id
     assert made.id != model.id
     assert made.weights_path is None
+
+
+def test_a_model_can_have_a_graph_in_8_bits_beside_its_own(tmp_path):
+    plain = tiny.save_tiny(tmp_path / "m")
+    made = add_int8(plain, tiles(), f1_change=-0.001)
+    assert made == load_model(tmp_path / "m")
+    assert made.id != plain.id
+    assert made.card.scores.int8 == Int8Note(calibration_tiles=8, f1_change=-0.001)
+    assert made.graph() != made.graph("int8")
+    assert plain.graph("int8") == plain.graph()
+    exact, rounded = (
+        open_runtime(made, "onnx", precision=p).run(np.stack(tiles(2))) for p in ("fp32", "int8")
+    )
+    assert not np.array_equal(exact[0], rounded[0])
+    for a, b in zip(exact, rounded, strict=True):
+        np.testing.assert_allclose(a, b, atol=0.1)
+    packed = export_model(made, tmp_path / "packed", "packed")
+    assert packed.int8_path is None
+    assert packed.card.scores.int8 is None
+    (tmp_path / "m" / "int8.onnx").write_bytes(b"other")
+    with pytest.raises(ModelFileError, match="not the file"):
+        load_model(tmp_path / "m")
 
 
 def test_fp32_is_exported_anew_from_the_weights(model, tmp_path, monkeypatch):

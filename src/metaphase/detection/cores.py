@@ -1,4 +1,4 @@
-"""How many processor cores this process may use, and whether they compute in bfloat16."""
+"""How many processor cores this process may use, and whether they compute in bfloat16 or 8 bits."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
+_INT8_FLAGS = {"avx512_vnni", "avx_vnni", "amx_int8"}
 
 
 def physical_cores() -> int:
@@ -28,12 +29,21 @@ def physical_cores() -> int:
 
 def has_bf16() -> bool | None:
     """Return whether the processor has bfloat16 instructions, None where it cannot be read."""
+    return _has(_BF16_FLAGS)
+
+
+def has_int8() -> bool | None:
+    """Return whether the processor has instructions for sums of 8-bit products; None as above."""
+    return _has(_INT8_FLAGS)
+
+
+def _has(wanted: set[str]) -> bool | None:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux
         return None
     flags = {flag for line in lines if line.startswith("flags") for flag in line.split()}
-    return bool(flags & _BF16_FLAGS)
+    return bool(flags & wanted)
 
 
 def _container_quota(default: int) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-from metaphase.detection.cores import physical_cores
+from metaphase.detection.cores import has_int8, physical_cores
 from metaphase.detection.runtimebase import Maps, Runtime
 from metaphase.errors import MissingExtraError, ModelFileError
 from metaphase.models.modelfile import Model
@@ -21,6 +21,9 @@ DEVICES = ("auto", "onnx", "openvino", "torch", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16", "int8")
 """Precisions that can be requested. bfloat16 is twice as fast on a CPU that has it. It rounds: a
 logit moves by some hundredths (``studies/precision_cost.py`` measures the cost in F1)."""
+
+MOST_F1_LOST = 0.003
+"""F1 that 8 bits may cost on left-out fields, by the card, to be chosen by "auto"."""
 
 _DEVICES_FOR = {"bf16": ("openvino", "torch"), "int8": ("openvino", "onnx")}
 """The devices for precisions other than float32, fastest first."""
@@ -34,9 +37,10 @@ def open_runtime(
     ``device`` is one of ``DEVICES``. "auto" takes the fastest that is installed: CUDA where there
     is a GPU, then OpenVINO, then ONNX Runtime; PyTorch for a model without a graph. ``precision``
     is one of ``PRECISIONS``. "auto" is bfloat16 with OpenVINO on a CPU that has it, 8 bits for a
-    graph in 8 bits, else float32; an imported graph runs with ONNX Runtime in its own
-    precision. ``threads`` is the number of cores to use (None: all physical cores). Raises
-    MissingExtraError, ModelFileError.
+    graph in 8 bits and for a model whose 8-bit graph costs at most ``MOST_F1_LOST`` on a CPU with
+    instructions for it, else float32; an imported graph runs with ONNX Runtime in its own
+    precision. The second stage of a model in 8 bits is in float32. ``threads`` is the number of
+    cores to use (None: all physical cores). Raises MissingExtraError, ModelFileError.
     """
     if device not in DEVICES:
         raise ModelFileError.of(
@@ -46,7 +50,8 @@ def open_runtime(
     runtime = _open(model, device, precision, cores)
     # The further networks of a graph in 8 bits are not in 8 bits. Their result must not depend on
     # whether the CPU has bfloat16.
-    shared = runtime.precision if graph_precision(model) == "fp32" else "fp32"
+    rounded = runtime.precision == "int8" or graph_precision(model) != "fp32"
+    shared = "fp32" if rounded else runtime.precision
 
     def part(network: Model | None) -> Runtime | None:
         if network is None:
@@ -128,11 +133,11 @@ def _check_precision(model: Model, device: str, precision: str) -> None:
             f"unknown precision {precision!r}",
             way_out=f"choose one of {', '.join(PRECISIONS)}",
         )
-    if precision == "int8" != graph:
+    if precision == "int8" != graph and model.int8_path is None:
         raise ModelFileError.of(
             model.folder,
-            "its graph is not in 8 bits",
-            way_out="write one that is, with 'metaphase export --weights int8'",
+            "has no graph in 8 bits",
+            way_out="write one with 'metaphase export --weights int8'",
         )
     if graph != "fp32" and precision not in ("auto", graph):
         raise ModelFileError.of(
@@ -154,7 +159,11 @@ def _default_precision(model: Model, device: str) -> str:
         return graph
     from metaphase.detection.runtimeopenvino import computes_bf16
 
-    return "bf16" if computes_bf16() else graph
+    if computes_bf16():
+        return "bf16"
+    note = model.card.scores.int8
+    cheap = note is not None and note.f1_change is not None and note.f1_change >= -MOST_F1_LOST
+    return "int8" if model.int8_path is not None and cheap and has_int8() else graph
 
 
 def _choices(model: Model) -> Iterator[str]:

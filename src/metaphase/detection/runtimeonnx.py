@@ -26,7 +26,7 @@ class OnnxRuntime(Runtime):
         except ImportError as error:
             raise MissingExtraError("onnx", "running a model with ONNX Runtime") from error
 
-        graph = model.graph()
+        graph = model.graph(precision)
         options = onnxruntime.SessionOptions()
         self.streams = 1 if cuda else min(cores, MAX_STREAMS)
         options.intra_op_num_threads = cores // self.streams

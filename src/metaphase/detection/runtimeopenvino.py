@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from metaphase.arrays import Pixels
-from metaphase.detection.cores import has_bf16
+from metaphase.detection.cores import has_bf16, has_int8
 from metaphase.detection.foreign.tileinput import graph_input
 from metaphase.detection.runtimebase import CPU_BATCH, MAX_STREAMS, Maps, Runtime
 from metaphase.errors import MetaphaseError, MissingExtraError, ModelFileError
 from metaphase.models.modelfile import Model
 
 _TELEMETRY = "openvino_telemetry"
+_SUFFIXES = {"bf16": " bf16", "int8": " int8"}
 _cores: list[Any] = []
 _lock = Lock()
 
@@ -66,13 +67,15 @@ class OpenVinoRuntime(Runtime):
         for _ in range(self.streams):
             self._requests.put(self.compiled.create_infer_request())
         version = openvino.__version__.split("-")[0]
-        self.name = f"openvino {version} cpu{' bf16' if precision == 'bf16' else ''}"
+        self.name = f"openvino {version} cpu{_SUFFIXES.get(precision, '')}"
+        if precision == "int8" and not has_int8():  # other instructions, which round differently
+            self.name += " emulated"
         # The first call prepares OpenVINO's binding for numpy. Two first calls at a time would
         # wait for each other for ever (a lock in the binding against Python's).
         self.run(_first_input(model))
 
     def _compile(self, openvino: Any, model: Model, cores: int) -> Any:
-        graph = model.graph()
+        graph = model.graph(self.precision)
         settings = {
             "INFERENCE_NUM_THREADS": cores,
             "PERFORMANCE_HINT": "THROUGHPUT" if self.streams > 1 else "LATENCY",

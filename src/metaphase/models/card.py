@@ -193,6 +193,18 @@ class ExportNote(BaseModel):
     calibration_tiles: int | None = None
 
 
+class Int8Note(BaseModel):
+    """How the graph in 8-bit integers was calibrated, and its cost (``studies.int8_graph``)."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    calibration_tiles: int
+    f1_change: float | None = Field(
+        default=None, description="Largest loss (negative) of F1 on a source of left-out fields."
+    )
+    measured_on: str = ""
+
+
 class ScoreSummary(BaseModel):
     """Counts and rates of one evaluation, as ``Scores.to_dict`` writes them."""
 
@@ -227,7 +239,7 @@ class CardScores(RootModel[dict[str, Any]]):
 
     @model_validator(mode="after")
     def _check_entries(self) -> CardScores:
-        _ = self.validation, self.export  # raise where an entry is not what it should be
+        _ = self.validation, self.export, self.int8  # raise where an entry is not what it should be
         return self
 
     @property
@@ -247,9 +259,16 @@ class CardScores(RootModel[dict[str, Any]]):
         entry = self.root.get("export")
         return ExportNote.model_validate(entry) if entry else None
 
+    @property
+    def int8(self) -> Int8Note | None:
+        """What is known of the model's graph in 8-bit integers, None without one."""
+        entry = self.root.get("int8")
+        return Int8Note.model_validate(entry) if entry else None
+
     def with_entries(self, **entries: Any) -> CardScores:
-        """Return the scores with some entries replaced or added."""
-        return CardScores({**self.root, **entries})
+        """Return the scores with some entries replaced or added; None removes one."""
+        merged = {**self.root, **entries}
+        return CardScores({name: value for name, value in merged.items() if value is not None})
 
 
 class ModelCard(Strict):

@@ -1,10 +1,11 @@
 """The model file: a folder with ``card.json``, ``weights.safetensors`` and ``model.onnx``.
 
 One of the two weights files is enough: ONNX Runtime and OpenVINO need ``model.onnx``, PyTorch needs
-``weights.safetensors``. The card holds the SHA-256 of each, and loading checks them. A model with a
-second stage has the model file of that network in the folder ``second``; one with a network for
-atypical mitotic figures has it in the folder ``atypical``. A network that was trained elsewhere has
-its graph as ``model.onnx``, unchanged, and ``check.png`` (``foreign.py``).
+``weights.safetensors``. ``int8.onnx``, where there is one, is the same graph in 8-bit integers. The
+card holds the SHA-256 of each, and loading checks them. A model with a second stage has the model
+file of that network in the folder ``second``; one with a network for atypical mitotic figures has
+it in the folder ``atypical``. A network that was trained elsewhere has its graph as ``model.onnx``,
+unchanged, and ``check.png`` (``foreign.py``).
 
 Nothing in a model file is code, and loading executes none. The network is looked up by name among
 those of this package, safetensors holds numbers alone, and ONNX is a graph of known operators that
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 WEIGHTS_NAME = "weights.safetensors"
 ONNX_NAME = "model.onnx"
+INT8_NAME = "int8.onnx"
+_FILES = (WEIGHTS_NAME, ONNX_NAME, INT8_NAME)
 SECOND_STAGE_FOLDER = "second"
 """Folder inside a model file: the model file of the second stage."""
 ATYPICAL_FOLDER = "atypical"
@@ -62,6 +65,11 @@ class Model:
         return self._listed(ONNX_NAME)
 
     @property
+    def int8_path(self) -> Path | None:
+        """The ONNX graph in 8-bit integers, or None."""
+        return self._listed(INT8_NAME)
+
+    @property
     def weights_path(self) -> Path | None:
         """The safetensors file, or None."""
         return self._listed(WEIGHTS_NAME)
@@ -80,9 +88,12 @@ class Model:
             return None
         return load_model(self.folder / ATYPICAL_FOLDER, verify=False)
 
-    def graph(self) -> bytes:
-        """Read the ONNX graph. Raises ModelFileError where it is absent, changed or not alone."""
-        path = self.onnx_path
+    def graph(self, precision: str = "fp32") -> bytes:
+        """Read the ONNX graph: for "int8" the one in 8-bit integers, where the model has one.
+
+        Raises ModelFileError where it is absent, changed or not alone.
+        """
+        path = (self.int8_path if precision == "int8" else None) or self.onnx_path
         if path is None:
             raise ModelFileError.of(
                 self.folder,
@@ -93,7 +104,7 @@ class Model:
             data = read_bytes(path)
         except OSError as error:
             raise ModelFileError.of(path, f"cannot be read: {error.strerror}") from error
-        problems = list(_graph_problems(path, data, self.card.weights_sha256[ONNX_NAME]))
+        problems = list(_graph_problems(path, data, self.card.weights_sha256[path.name]))
         if problems:
             raise ModelFileError(problems)
         return data
@@ -141,7 +152,7 @@ def save_model(
     if onnx is not None:
         parts[ONNX_NAME] = onnx if isinstance(onnx, bytes) else read_bytes(onnx)
     (folder / CARD_NAME).unlink(missing_ok=True)  # without a card it is not taken for complete
-    for name in (WEIGHTS_NAME, ONNX_NAME):
+    for name in _FILES:
         if name in parts:
             write_bytes(folder / name, parts[name])
         else:
@@ -156,6 +167,17 @@ def rewrite_card(model: Model, **changes: Any) -> Model:
     The weights stay. Raises pydantic's ValidationError for values that are not allowed.
     """
     return _write_card(model.folder, model.card.updated(**changes))
+
+
+def save_int8(model: Model, graph: bytes, note: Mapping[str, Any]) -> Model:
+    """Add the graph in 8-bit integers to a model file and return the model with its new id.
+
+    ``note`` goes to the card: how it was calibrated and what it costs (``CardScores.int8``).
+    """
+    write_bytes(model.folder / INT8_NAME, graph)
+    hashes = {**model.card.weights_sha256, INT8_NAME: hashlib.sha256(graph).hexdigest()}
+    scores = model.card.scores.with_entries(int8=dict(note))
+    return rewrite_card(model, weights_sha256=hashes, scores=scores)
 
 
 def save_second_stage(model: Model, second: Model, stage: SecondStage) -> Model:
@@ -289,10 +311,10 @@ def _known_models() -> str:
 
 
 def _damage(folder: Path, card: ModelCard, verify: bool) -> Iterator[Problem]:
-    hashes = {k: v for k, v in card.weights_sha256.items() if k in (WEIGHTS_NAME, ONNX_NAME)}
+    hashes = {k: v for k, v in card.weights_sha256.items() if k in _FILES}
     for name in sorted(set(card.weights_sha256) - set(hashes)):
         yield Problem(str(folder / CARD_NAME), "weights_sha256", f"unknown file {name!r}")
-    if not hashes:
+    if not {WEIGHTS_NAME, ONNX_NAME} & set(hashes):
         yield Problem(str(folder), "", "has no weights", _COPY_AGAIN)
     for name, expected in hashes.items():
         yield from _file_damage(folder / name, expected, verify)

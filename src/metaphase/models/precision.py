@@ -21,6 +21,7 @@ from metaphase.models.modelfile import (
     Model,
     load_network,
     save_atypical,
+    save_int8,
     save_model,
     save_second_stage,
 )
@@ -71,7 +72,10 @@ def export_model(
             way_out=f"choose one of {', '.join(PRECISIONS)}",
         )
     name = model.card.name if precision in ("fp32", "packed") else f"{model.card.name}-{precision}"
-    changes: dict[str, Any] = {"name": name, "scores": model.card.scores.with_entries(export=note)}
+    changes: dict[str, Any] = {
+        "name": name,
+        "scores": model.card.scores.with_entries(export=note, int8=None),
+    }
     card = model.card.model_copy(update=changes)
     written = save_model(folder, card, weights=weights, onnx=graph)
     # The other networks run on few windows: 8 bits would save nothing and round the scores.
@@ -97,6 +101,19 @@ def check_convertible(model: Model) -> None:
             "is an imported graph, which is not converted here",
             way_out="convert it where it was trained, and import it again",
         )
+
+
+def add_int8(model: Model, tiles: Iterable[NDArray[np.uint8]], **note: Any) -> Model:
+    """Add a graph in 8-bit integers, calibrated on tiles, to a model file and return it.
+
+    The second stage is not converted. ``note`` goes to the card (``card.Int8Note``): without
+    ``f1_change`` the graph is used for ``--precision int8`` alone. Raises ModelFileError,
+    MissingExtraError.
+    """
+    check_convertible(model)
+    calibration = list(tiles)
+    graph = int8(_graph(model), calibration)
+    return save_int8(model, graph, {"calibration_tiles": len(calibration), **note})
 
 
 def half(graph: Path) -> bytes:

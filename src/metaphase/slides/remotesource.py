@@ -76,22 +76,22 @@ class HttpSource:
 
     def describe(self) -> Described:
         """Return size and version. Raises NoRangesError, SlideError."""
-        return _repeated(self.url, lambda: self._sync(self._first()))
+        return _repeated(self.url, lambda: self._sync(self._first))
 
     def fetch(self, start: int, end: int) -> bytes:
         """Return the bytes from ``start`` to before ``end``. Raises SlideError."""
-        return _repeated(self.url, lambda: self._sync(self._range(start, end)))
+        return _repeated(self.url, lambda: self._sync(self._range, start, end))
 
     def copy(self, target: Path, limit: int) -> int:
         """Copy the whole file, at most ``limit`` bytes, and return its size. Raises SlideError."""
-        return _repeated(self.url, lambda: self._sync(self._whole(target, limit)))
+        return _repeated(self.url, lambda: self._sync(self._whole, target, limit))
 
-    def _sync(self, coroutine: Any) -> Any:
+    def _sync(self, function: Callable[..., Any], *arguments: Any) -> Any:
         import aiohttp
         from fsspec.asyn import sync
 
         try:
-            return sync(self.filesystem.loop, coroutine)
+            return sync(self.filesystem.loop, function, *arguments)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _TemporaryError(str(error) or type(error).__name__) from error
 

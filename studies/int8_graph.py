@@ -1,0 +1,113 @@
+"""What the 8-bit graph of the proposals costs in F1 on left-out fields, and adding it to a model.
+
+    python -m studies.int8_graph MODEL --fields annotations.json --calibrate training.json
+    python -m studies.int8_graph MODEL --fields a.json b.json --calibrate t.json --write
+
+The graph is calibrated on tiles of the fields of ``--calibrate``, which must not be those of
+``--fields``. Both precisions are scored at the frozen threshold on each file of fields (one per
+scanner); the second stage is in float32 in both. With ``--write`` the graph is added to the model
+with the largest loss of F1 on its card: ``--precision auto`` uses it if that is at most 0.003.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from metaphase.detection.cores import has_int8
+from metaphase.detection.runtime import MOST_F1_LOST, open_runtime
+from metaphase.evaluation.evaluate import evaluate
+from metaphase.labels.dataset import Dataset
+from metaphase.labels.read import load_dataset
+from metaphase.models.modelfile import Model, load_model, save_int8
+from metaphase.models.precision import add_int8
+from studies.common import Subject, detect_fields, finish, part, print_table, some
+from studies.precision_cost import calibration
+
+PRECISIONS = ("fp32", "int8")
+
+
+def scored(model: Model, fields: Dataset) -> dict[str, dict[str, Any]]:
+    """Return the scores of a model with an 8-bit graph in both precisions."""
+    subject = Subject(model.card.name, model, model.card.threshold.value, fields, Dataset(()))
+    result = {}
+    for precision in PRECISIONS:
+        runtime = open_runtime(model, "openvino", threads=1, precision=precision)
+        scores = evaluate(detect_fields(subject, runtime), fields)
+        counts = scores.overall.counts
+        result[precision] = {
+            "runtime": runtime.name,
+            "f1": counts.f1,
+            "average_precision": scores.average_precision,
+            "tp": counts.tp,
+            "fp": counts.fp,
+            "fn": counts.fn,
+        }
+    return result
+
+
+def loss(results: dict[str, dict[str, dict[str, Any]]]) -> float:
+    """Return the change of F1 on the worst source; negative where 8 bits score lower."""
+    return min((r["int8"]["f1"] or 0.0) - (r["fp32"]["f1"] or 0.0) for r in results.values())
+
+
+def main() -> None:
+    given = _arguments()
+    model = load_model(given.model)
+    training = part(load_dataset(given.calibrate), given.calibrate_only)
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / "model"
+        shutil.copytree(model.folder, copy)
+        subject = Subject("", model, model.card.threshold.value, Dataset(()), training)
+        made = add_int8(load_model(copy), calibration(subject, given.tiles))
+        results: dict[str, dict[str, dict[str, Any]]] = {}
+        for path in given.fields:
+            fields = some(part(load_dataset(path).labelled(), given.only), given.limit)
+            name = path.parent.name
+            results[name] = scored(made, fields)
+        _print(results)
+        change = round(loss(results), 4)
+        if given.write:
+            note = {"calibration_tiles": given.tiles, "f1_change": change}
+            save_int8(model, made.graph("int8"), {**note, "measured_on": ", ".join(results)})
+            print(f"added to {model.folder}; auto: {change >= -MOST_F1_LOST}")
+    finish({"int8_instructions": has_int8(), "f1_change": change, "fields": results}, given.json)
+
+
+def _print(results: dict[str, dict[str, dict[str, Any]]]) -> None:
+    rows = [
+        [
+            *(name, precision, r[precision]["runtime"]),
+            *(float(r[precision][key] or np.nan) for key in ("f1", "average_precision")),
+            *(r[precision][key] for key in ("tp", "fp", "fn")),
+        ]
+        for name, r in results.items()
+        for precision in PRECISIONS
+    ]
+    head = ["fields", "precision", "runtime", "F1", "AP", "TP", "FP", "FN"]
+    print_table("Proposals in 8 bits", head, rows)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", type=Path, help="a model file")
+    parser.add_argument("--fields", type=Path, nargs="+", required=True, help="labels of fields")
+    parser.add_argument("--only", nargs="*", default=[], help="fields to use: ids, patterns, @list")
+    parser.add_argument("--limit", type=int, help="fields of each file: for a quick try")
+    parser.add_argument("--calibrate", type=Path, required=True, help="labels of other fields")
+    parser.add_argument("--calibrate-only", nargs="*", default=[], help="ids, patterns, @list")
+    parser.add_argument("--tiles", type=int, default=32, help="tiles to calibrate on")
+    parser.add_argument("--write", action="store_true", help="add the graph to the model")
+    parser.add_argument("--json", type=Path, help="file for the numbers as JSON")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
