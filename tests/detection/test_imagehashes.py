@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from metaphase.detection import imagehashes
 from metaphase.detection.imagehashes import HASHES_NAME, ImageHashes
+
+
+@pytest.fixture(autouse=True)
+def _small_files_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imagehashes, "LEAST_BYTES", 1)
 
 
 @pytest.fixture
@@ -32,7 +38,6 @@ def test_a_hash_is_known_in_the_next_run(tmp_path: Path, image: Path) -> None:
     first = table(tmp_path)
     assert first.get(image) is None
     first.add(image, "abc")
-    first.close()
     assert table(tmp_path).get(image) == "abc"
 
 
@@ -77,10 +82,16 @@ def test_slides_of_several_files_are_not_kept(tmp_path: Path, name: str) -> None
 def test_a_damaged_table_loses_its_damaged_lines_only(tmp_path: Path, image: Path) -> None:
     hashes = table(tmp_path)
     hashes.add(image, "abc")
-    hashes.close()
     path = tmp_path / HASHES_NAME
     path.write_bytes(b"\xff[1]\nnull\n" + path.read_bytes() + b'["cut", 1')
     assert table(tmp_path).get(image) == "abc"
+
+
+def test_small_files_are_not_kept(tmp_path: Path, image: Path) -> None:
+    imagehashes.LEAST_BYTES = 100
+    hashes = table(tmp_path)
+    hashes.add(image, "abc")
+    assert hashes.get(image) is None
 
 
 def test_images_without_a_file_have_no_hash(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -117,7 +116,7 @@ def detect_batch(
     options = options or BatchOptions()
     if options.overlay is None:
         options = replace(options, overlay=len(jobs) <= MAX_OVERLAYS)
-    with locked_folder(out) as folder, ExitStack() as stack:
+    with locked_folder(out) as folder:
         run = _Batch(
             executor,
             model,
@@ -128,7 +127,6 @@ def detect_batch(
             images_at_once(executor, len(jobs)),
         )
         run.failures.clear()
-        stack.callback(run.hashes.close)
         if run.at_once == 1:
             for number, job in enumerate(jobs):
                 run(number, job)

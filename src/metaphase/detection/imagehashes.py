@@ -2,8 +2,8 @@
 
 A file is taken as unchanged while its path, size, time of modification and number on the disk
 (inode) are the same. A file that was written moments before it was hashed is not kept, because a
-second change in the same moment could not be seen. The table is used to recognise finished images;
-a new result always has the hash of what was read for it.
+second change in the same moment could not be seen. Neither is a small one, which is read fast. The
+table is used to recognise finished images; a new result always has the hash of what was read.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import json
 import threading
 import time
 from pathlib import Path
-from typing import TextIO
 
 HASHES_NAME = ".hashes.jsonl"
 SETTLED_S = 2.0
 """Seconds between the last change of a file and the start of hashing that are needed to keep it."""
+
+LEAST_BYTES = 1 << 20
+"""Size of the smallest file whose hash is kept."""
 
 ONE_FILE = frozenset(
     {".svs", ".ndpi", ".scn", ".bif", ".czi", ".svslide", ".tif", ".tiff"}
@@ -34,7 +36,6 @@ class ImageHashes:
         """Read the table; lines that cannot be read are left out."""
         self._path = path
         self._lock = threading.Lock()
-        self._stream: TextIO | None = None
         self._kept: dict[str, tuple[State, str]] = dict(_rows(path))
 
     def get(self, image: Path) -> str | None:
@@ -56,17 +57,8 @@ class ImageHashes:
             if self._kept.get(name) == (state, sha256):
                 return
             self._kept[name] = state, sha256
-            if self._stream is None:
-                self._stream = self._path.open("a", encoding="utf-8", newline="\n")
-            self._stream.write(json.dumps([name, *state, sha256]) + "\n")
-            self._stream.flush()
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            if self._stream is not None:
-                self._stream.close()
-                self._stream = None
+            with self._path.open("a", encoding="utf-8", newline="\n") as stream:
+                stream.write(json.dumps([name, *state, sha256]) + "\n")
 
 
 def _name(image: Path) -> str:
@@ -74,14 +66,14 @@ def _name(image: Path) -> str:
 
 
 def _state(image: Path) -> State | None:
-    """Return size, time of modification and inode; None for slides that are not one file."""
+    """Return size, time of modification and inode; None for files whose hash is not kept."""
     if image.suffix.lower() not in ONE_FILE:
         return None
     try:
         stat = image.stat()
     except OSError:
         return None
-    return stat.st_size, stat.st_mtime_ns, stat.st_ino
+    return (stat.st_size, stat.st_mtime_ns, stat.st_ino) if stat.st_size >= LEAST_BYTES else None
 
 
 def _rows(path: Path) -> list[tuple[str, tuple[State, str]]]:
