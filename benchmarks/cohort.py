@@ -181,12 +181,12 @@ def _run_images(root: Path, model: str) -> dict[str, float]:
 
 
 def _run_tasks(file: str, count: int) -> dict[str, float]:
-    from distributed import Client, wait
+    from distributed import Client
 
     with Client(scheduler_file=file, set_as_default=False) as client:
-        wait([client.submit(int, 0, pure=False)])
+        client.submit(int, 0, pure=False).result()
         scheduler, cpu = client.run_on_scheduler(time.process_time), time.process_time()
-        wait([client.submit(int, number, pure=False) for number in range(count)])
+        client.gather([client.submit(int, number, pure=False) for number in range(count)])
         return {
             "scheduler": client.run_on_scheduler(time.process_time) - scheduler,
             "cpu": time.process_time() - cpu,

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,14 @@ def scored(model: Model, fields: Dataset) -> dict[str, dict[str, Any]]:
     result = {}
     for precision in PRECISIONS:
         runtime = open_runtime(model, "openvino", threads=1, precision=precision)
-        scores = evaluate(detect_fields(subject, runtime), fields)
+        began = time.process_time()
+        found = detect_fields(subject, runtime)
+        cpu_s = time.process_time() - began
+        scores = evaluate(found, fields)
         counts = scores.overall.counts
         result[precision] = {
             "runtime": runtime.name,
+            "cpu_s": cpu_s,
             "f1": counts.f1,
             "average_precision": scores.average_precision,
             "tp": counts.tp,
@@ -83,13 +88,13 @@ def _print(results: dict[str, dict[str, dict[str, Any]]]) -> None:
     rows = [
         [
             *(name, precision, r[precision]["runtime"]),
-            *(float(r[precision][key] or np.nan) for key in ("f1", "average_precision")),
+            *(float(r[precision][key] or np.nan) for key in ("f1", "average_precision", "cpu_s")),
             *(r[precision][key] for key in ("tp", "fp", "fn")),
         ]
         for name, r in results.items()
         for precision in PRECISIONS
     ]
-    head = ["fields", "precision", "runtime", "F1", "AP", "TP", "FP", "FN"]
+    head = ["fields", "precision", "runtime", "F1", "AP", "CPU s", "TP", "FP", "FN"]
     print_table("Proposals in 8 bits", head, rows)
 
 

@@ -24,8 +24,8 @@ class Bytes:
         return self.size
 
 
-def test_a_file_is_copied_once_and_keeps_its_name() -> None:
-    copies, source = Scratch(100), Bytes(10)
+def test_a_file_is_copied_once_and_keeps_its_name(tmp_path: Path) -> None:
+    copies, source = Scratch(100, tmp_path), Bytes(10)
     path = copies.copy("https://host/a.ndpi?key=1", source)
     assert path.name == "a.ndpi"
     assert path.read_bytes() == b"x" * 10
@@ -33,19 +33,27 @@ def test_a_file_is_copied_once_and_keeps_its_name() -> None:
     assert source.copies == 1
 
 
-def test_the_oldest_copies_make_room() -> None:
-    copies = Scratch(25)
+def test_the_oldest_copies_make_room(tmp_path: Path) -> None:
+    copies = Scratch(25, tmp_path)
     first, second = (copies.copy(f"s3://b/{name}", Bytes(10)) for name in "ab")
     copies.copy("s3://b/a", Bytes(10))  # used again
     third = copies.copy("s3://b/c", Bytes(10))
     assert [path.exists() for path in (first, second, third)] == [True, False, True]
 
 
-def test_nothing_is_left_of_a_copy_that_failed() -> None:
-    copies = Scratch(100)
+def test_nothing_is_left_of_a_copy_that_failed(tmp_path: Path) -> None:
+    copies = Scratch(100, tmp_path)
     with pytest.raises(SlideError, match="TMPDIR"):
         copies.copy("s3://b/a", Bytes(10, OSError(28, "No space left on device")))
-    assert list(Path(copies.folder.name).iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_all_copies_are_removed_with_the_folder() -> None:
+    copies = Scratch(100)
+    path = copies.copy("s3://b/a", Bytes(10))
+    copies.close()
+    assert not path.exists()
+    assert not copies.folder.exists()
 
 
 @pytest.mark.parametrize("text", ["many", "0", "-1", "nan"])

@@ -38,7 +38,8 @@ NETWORK_HELP = {
 """Help of options that describe a network where an option of that name describes images."""
 
 ARGUMENTS: dict[str, str] = {
-    "images": "Images, folders of images, or .txt lists of images.",
+    "images": "Images, folders of images, .txt lists of images, or addresses (https://, s3://,"
+    " gs://).",
     "detections": "Detections: what 'metaphase detect' or 'metaphase cross-validate' wrote, or"
     " files of other tools.",
     "first": "First model, detections or evaluation.",
@@ -269,7 +270,7 @@ OPTIONS: dict[str, Definition] = {
     # Execution
     "--device": Definition("auto (the fastest), onnx, openvino, torch or cuda."),
     "--precision": Definition(
-        "Precision of the computation: auto (bf16 where the CPU has it), fp32, bf16 or int8."
+        "Precision of the computation: fp32, bf16, int8, or auto (what is fast on this CPU)."
     ),
     "--threads": Definition("Number of CPU cores to use. Default: all.", min=1),
     "--batch": Definition("Number of tiles in a batch.", min=1),

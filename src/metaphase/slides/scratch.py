@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import math
 import os
@@ -27,13 +28,13 @@ class Scratch:
     """A folder of copies. The oldest are removed where a new one would pass the limit."""
 
     limit: int
-    folder: tempfile.TemporaryDirectory[str] = field(
-        default_factory=lambda: tempfile.TemporaryDirectory(
-            prefix="metaphase-", ignore_cleanup_errors=True
-        )
-    )
+    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="metaphase-")))
     _copies: OrderedDict[str, tuple[Path, int]] = field(default_factory=OrderedDict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def close(self) -> None:
+        """Remove the folder with all copies."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def copy(self, url: str, source: Source) -> Path:
         """Return the copy of a file, made by the first call. Raises SlideError."""
@@ -44,7 +45,7 @@ class Scratch:
             return self._copies[url][0]
 
     def _copied(self, url: str, source: Source) -> tuple[Path, int]:
-        folder = Path(tempfile.mkdtemp(dir=self.folder.name))
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
         path = folder / (Path(shown(url)).name or "image")
         try:
             size = source.copy(path, self.limit)
@@ -53,7 +54,7 @@ class Scratch:
             if isinstance(error, OSError):
                 raise SlideError.of(
                     shown(url),
-                    f"cannot be copied to {self.folder.name}: {error.strerror or error}",
+                    f"cannot be copied to {self.folder}: {error.strerror or error}",
                     way_out="free some space, or set TMPDIR to a larger disk",
                 ) from error
             raise
@@ -77,4 +78,6 @@ def _scratch(_process: int, text: str) -> Scratch:
         gigabytes = math.nan
     if not gigabytes > 0:
         raise InputError.of(LIMIT_VARIABLE, f"{text!r} is not a number of gigabytes above 0")
-    return Scratch(int(min(gigabytes * 1e9, 2**62)))
+    made = Scratch(int(min(gigabytes * 1e9, 2**62)))
+    atexit.register(made.close)
+    return made
