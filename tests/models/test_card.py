@@ -7,7 +7,8 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from metaphase.models.card import CardScores, InputSpec
+from metaphase.models.card import InputSpec
+from metaphase.models.cardscores import CardScores
 from tests.models.test_modelfile import make_card
 
 SCORES = {

@@ -11,7 +11,7 @@ pytest.importorskip("onnx")
 from metaphase.cli import main
 from metaphase.detection.runtime import open_runtime
 from metaphase.errors import ModelFileError
-from metaphase.models.card import Int8Note
+from metaphase.models.cardscores import Int8Note
 from metaphase.models.modelfile import load_model
 from metaphase.models.precision import add_int8, export_model
 from tests.models import tiny

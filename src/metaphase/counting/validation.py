@@ -18,7 +18,7 @@ import numpy as np
 from metaphase.counting.interval import Validation
 from metaphase.errors import InputError
 from metaphase.files import read_text
-from metaphase.models.card import CardScores
+from metaphase.models.cardscores import CardScores
 from metaphase.provenance import Provenance, ValidationCounts
 
 if TYPE_CHECKING:

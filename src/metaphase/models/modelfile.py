@@ -15,7 +15,7 @@ may not refer to other files (``onnxfile.py``).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,19 +23,24 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from metaphase.errors import MissingExtraError, ModelFileError, Problem
-from metaphase.files import read_bytes, sha256_of_file, write_bytes, write_json
+from metaphase.errors import MissingExtraError, ModelFileError
+from metaphase.files import read_bytes, write_bytes, write_json
 from metaphase.models.card import Atypical, ModelCard, SecondStage
 from metaphase.models.cardfile import CARD_NAME, card_id, read_card
-from metaphase.models.onnxfile import external_files
+from metaphase.models.modelcheck import (
+    COPY_AGAIN,
+    FILES,
+    INT8_NAME,
+    ONNX_NAME,
+    WEIGHTS_NAME,
+    damage,
+    graph_problems,
+    part_damage,
+)
 
 if TYPE_CHECKING:
     from metaphase.models.networks.base import Network
 
-WEIGHTS_NAME = "weights.safetensors"
-ONNX_NAME = "model.onnx"
-INT8_NAME = "int8.onnx"
-_FILES = (WEIGHTS_NAME, ONNX_NAME, INT8_NAME)
 SECOND_STAGE_FOLDER = "second"
 """Folder inside a model file: the model file of the second stage."""
 ATYPICAL_FOLDER = "atypical"
@@ -43,8 +48,6 @@ ATYPICAL_FOLDER = "atypical"
 ZOO = Path(__file__).parent / "zoo"
 DEFAULT_NAME = "compact"
 """The bundled model that is used where none is named."""
-
-_COPY_AGAIN = "copy the whole folder again from where it came"
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ class Model:
             data = read_bytes(path)
         except OSError as error:
             raise ModelFileError.of(path, f"cannot be read: {error.strerror}") from error
-        problems = list(_graph_problems(path, data, self.card.weights_sha256[path.name]))
+        problems = list(graph_problems(path, data, self.card.weights_sha256[path.name]))
         if problems:
             raise ModelFileError(problems)
         return data
@@ -121,11 +124,11 @@ def load_model(path: str | Path, *, verify: bool = True) -> Model:
     """
     folder = _find(path)
     card = read_card(folder / CARD_NAME)
-    problems = list(_damage(folder, card, verify))
+    problems = list(damage(folder, card, verify))
     if card.second_stage is not None:
-        problems += _part_damage(folder / SECOND_STAGE_FOLDER, card.second_stage.id, verify)
+        problems += part_damage(folder / SECOND_STAGE_FOLDER, card.second_stage.id, verify)
     if card.atypical is not None:
-        problems += _part_damage(folder / ATYPICAL_FOLDER, card.atypical.id, verify)
+        problems += part_damage(folder / ATYPICAL_FOLDER, card.atypical.id, verify)
     if problems:
         raise ModelFileError(problems)
     return Model(card, folder, card_id(card))
@@ -152,7 +155,7 @@ def save_model(
     if onnx is not None:
         parts[ONNX_NAME] = onnx if isinstance(onnx, bytes) else read_bytes(onnx)
     (folder / CARD_NAME).unlink(missing_ok=True)  # without a card it is not taken for complete
-    for name in _FILES:
+    for name in FILES:
         if name in parts:
             write_bytes(folder / name, parts[name])
         else:
@@ -250,7 +253,7 @@ def load_network(model: Model) -> Network:
         network.load_state_dict(load_file(model.weights_path))
     except (RuntimeError, SafetensorError, OSError) as error:
         raise ModelFileError.of(
-            model.weights_path, f"does not fit {card.network!r}: {error}", way_out=_COPY_AGAIN
+            model.weights_path, f"does not fit {card.network!r}: {error}", way_out=COPY_AGAIN
         ) from error
     return network.eval()
 
@@ -308,60 +311,6 @@ def _known_models() -> str:
     names = zoo_names()
     bundled = f"or a bundled model: {', '.join(names)}" if names else "no model is bundled"
     return f"name a folder that 'metaphase train' wrote; {bundled}"
-
-
-def _damage(folder: Path, card: ModelCard, verify: bool) -> Iterator[Problem]:
-    hashes = {k: v for k, v in card.weights_sha256.items() if k in _FILES}
-    for name in sorted(set(card.weights_sha256) - set(hashes)):
-        yield Problem(str(folder / CARD_NAME), "weights_sha256", f"unknown file {name!r}")
-    if not {WEIGHTS_NAME, ONNX_NAME} & set(hashes):
-        yield Problem(str(folder), "", "has no weights", _COPY_AGAIN)
-    for name, expected in hashes.items():
-        yield from _file_damage(folder / name, expected, verify)
-
-
-def _file_damage(path: Path, expected: str, verify: bool) -> Iterator[Problem]:
-    try:
-        if not path.is_file():
-            yield Problem(str(path), "", "is missing, though the card names it", _COPY_AGAIN)
-        elif verify and sha256_of_file(path) != expected:
-            yield Problem(str(path), "", "is not the file that the card names", _COPY_AGAIN)
-    except OSError as error:
-        yield Problem(str(path), "", f"cannot be read: {error.strerror}", _COPY_AGAIN)
-
-
-def _graph_problems(path: Path, data: bytes, expected: str) -> Iterator[Problem]:
-    if hashlib.sha256(data).hexdigest() != expected:
-        yield Problem(str(path), "", "is not the file that the card names", _COPY_AGAIN)
-        return
-    try:
-        files = external_files(data)
-    except ValueError as error:
-        yield Problem(str(path), "", f"is not an ONNX graph: {error}", _COPY_AGAIN)
-        return
-    if files:
-        yield Problem(
-            str(path),
-            "",
-            f"keeps weights in other files ({', '.join(map(repr, files[:3]))}), whose content the "
-            "card does not vouch for",
-            "save the graph with all weights inside",
-        )
-
-
-def _part_damage(folder: Path, expected: str, verify: bool) -> list[Problem]:
-    """Return what is wrong with the model file of a second stage or of atypical figures."""
-    try:
-        card = read_card(folder / CARD_NAME)
-    except ModelFileError as error:
-        return list(error.problems)
-    problems = list(_damage(folder, card, verify))
-    if card.second_stage is not None or card.atypical is not None:
-        problems.append(Problem(str(folder), "", "is a part of a model that has parts itself"))
-    elif not problems and card_id(card) != expected:
-        wrong = f"is not the part {folder.name!r} that the card names"
-        problems.append(Problem(str(folder), "", wrong, _COPY_AGAIN))
-    return problems
 
 
 def _safetensors(weights: Mapping[str, Any]) -> bytes:

@@ -24,7 +24,8 @@ from metaphase import __version__
 from metaphase.errors import InterruptedRunError, ModelFileError, RecipeError
 from metaphase.files import whole_file, write_text
 from metaphase.locks import locked_folder
-from metaphase.models.card import CardScores, ModelCard
+from metaphase.models.card import ModelCard
+from metaphase.models.cardscores import CardScores
 from metaphase.models.export import export_onnx
 from metaphase.models.modelfile import Model, load_model, load_network, save_model
 from metaphase.models.networks import Network
