@@ -75,9 +75,6 @@ class _Stream(io.RawIOBase):
         self._at = max(0, base + offset)
         return self._at
 
-    def tell(self) -> int:
-        return self._at
-
     def readinto(self, buffer: Any) -> int:
         data = self._file.read(self._at, len(buffer))
         buffer[: len(data)] = data
