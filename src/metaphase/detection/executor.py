@@ -24,13 +24,11 @@ TILES_AT_ONCE = 64
 
 
 class Executor(Protocol):
-    """Does the parts of an image's work that take long.
+    """Does the parts of an image's work that take long."""
 
-    ``images_at_once`` is the number of images that keep it busy. The calls for them come from as
-    many threads.
-    """
-
-    images_at_once: int
+    @property
+    def images_at_once(self) -> int:
+        """The number of images that keep it busy. The calls for them come from as many threads."""
 
     @property
     def precision(self) -> str:

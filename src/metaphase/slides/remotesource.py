@@ -76,15 +76,18 @@ class HttpSource:
 
     def describe(self) -> Described:
         """Return size and version. Raises NoRangesError, SlideError."""
-        return _repeated(self.url, lambda: self._sync(self._first))
+        described: Described = _repeated(self.url, lambda: self._sync(self._first))
+        return described
 
     def fetch(self, start: int, end: int) -> bytes:
         """Return the bytes from ``start`` to before ``end``. Raises SlideError."""
-        return _repeated(self.url, lambda: self._sync(self._range, start, end))
+        data: bytes = _repeated(self.url, lambda: self._sync(self._range, start, end))
+        return data
 
     def copy(self, target: Path, limit: int) -> int:
         """Copy the whole file, at most ``limit`` bytes, and return its size. Raises SlideError."""
-        return _repeated(self.url, lambda: self._sync(self._whole, target, limit))
+        size: int = _repeated(self.url, lambda: self._sync(self._whole, target, limit))
+        return size
 
     def _sync(self, function: Callable[..., Any], *arguments: Any) -> Any:
         import aiohttp
