@@ -54,6 +54,14 @@ def test_every_tested_python_has_a_classifier() -> None:
     assert sorted(tested) == sorted(classifiers)
 
 
+def test_ci_builds_the_documents_and_runs_the_same_commands_as_people() -> None:
+    workflow = text_of(".github/workflows/ci.yml")
+    for command in (".ci/run", "make docs", "make test-base", "make test-oldest"):
+        assert f"- run: {command}" in workflow
+    assert "make check" in text_of(".ci/run")
+    assert "make test" in text_of(".ci/run")
+
+
 def test_the_container_runs_without_rights_and_network() -> None:
     assert re.search(r"^USER metaphase$", text_of("Dockerfile"), re.MULTILINE)
     assert "network_mode: none" in text_of("compose.yaml")
