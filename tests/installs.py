@@ -40,7 +40,10 @@ IN_WHEEL = (
     "metaphase/viewer/page/vendor/openseadragon.min.js",
     *("metaphase/sample/annotations.json", "metaphase/sample/LICENCE.txt"),
 )
-IN_SDIST = ("pyproject.toml", "LICENSE", "README.md", "recipes/compact.toml", "tests/conftest.py")
+IN_SDIST = (
+    *("pyproject.toml", "LICENSE", "README.md", "recipes/compact.toml", "tests/conftest.py"),
+    *("requirements.lock", "Dockerfile", "compose.yaml", "docs/notebooks/scores.ipynb"),
+)
 NOT_IN_WHEEL = ("tests/", "studies/", "benchmarks/", "node_modules/")
 MOST_MB = 600
 """Largest base installation: metaphase and all packages that it needs, compiled by pip."""
