@@ -44,6 +44,7 @@ ELSEWHERE = {
     "docs/tutorials/first-slide.md": "tests/test_tutorials.py",
     "docs/tutorials/challenge.md": "tests/test_tutorials.py",
     "docs/clusters.md": "need a scheduler: tests/detection/test_daskexecutor.py",
+    "docs/own-lab.md": "a person reviews between the commands: tests/cli/test_learn.py",
     "docs/compact.md": "train for hours on images that are not in the repository",
     "docs/scale.md": "read from servers: tests/slides/test_remote.py",
     "docs/speed.md": "quantises the bundled model: tests/cli/test_export.py",

@@ -5,7 +5,9 @@ Installed by default where OpenVINO is not; elsewhere it is the extra ``onnx``.
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 
@@ -15,17 +17,21 @@ from metaphase.errors import MissingExtraError, ModelFileError
 from metaphase.models.modelfile import Model
 
 
+def import_onnxruntime(needed_for: str) -> Any:
+    """Import ONNX Runtime. Raises MissingExtraError where it is not installed."""
+    try:
+        return import_module("onnxruntime")
+    except ImportError as error:
+        raise MissingExtraError("onnx", needed_for) from error
+
+
 class OnnxRuntime(Runtime):
     """Runs the graph of a model with ONNX Runtime."""
 
     def __init__(
         self, model: Model, cores: int, precision: str = "fp32", *, cuda: bool = False
     ) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise MissingExtraError("onnx", "running a model with ONNX Runtime") from error
-
+        onnxruntime = import_onnxruntime("running a model with ONNX Runtime")
         graph = model.graph(precision)
         options = onnxruntime.SessionOptions()
         self.streams = 1 if cuda else min(cores, MAX_STREAMS)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metaphase.detection.runtimeonnx import import_onnxruntime
 from metaphase.errors import ModelFileError
 from metaphase.files import read_bytes
 from metaphase.models.onnxfile import external_files
@@ -151,8 +152,7 @@ def _read(path: Path) -> bytes:
 
 
 def _session(path: Path, data: bytes) -> Any:
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime("importing a network")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
