@@ -53,6 +53,8 @@ from studies.leftoutfolds import (
 )
 
 LEFT_OUT = "left-out"
+LEAVE_SCANNER_OUT = "Leave one scanner out"
+BOTH_SCANNERS = f"{LEAVE_SCANNER_OUT}: both together"
 SCANNER_TITLES = {"n1": "NanoZoomer never seen", "a1": "Aperio XT never seen"}
 MIN_SCORE = 0.05
 Found = dict[str, Detections]
@@ -149,7 +151,8 @@ def print_scores(title: str, found: Found, regions: Dataset) -> dict[str, object
     )
     thresholds = sorted({one.provenance.threshold for one in found.values()})
     print("thresholds " + ", ".join(number(value) for value in thresholds))
-    return {"title": title, "thresholds": thresholds, **scores.to_dict()}
+    slides = {name: group.to_dict() for name, group in rows}
+    return {"title": title, "thresholds": thresholds, "slides": slides, **scores.to_dict()}
 
 
 def _row(name: str, group: GroupScore) -> str:
@@ -173,8 +176,27 @@ def protocols(regions: Dataset, out: Path) -> list[tuple[str, Found]]:
         choosing = of_sources(slides, *other)
         if found and choosing:
             found = at_chosen_threshold(found, choosing, regions)
-            tables.append((f"Leave one scanner out: {SCANNER_TITLES[fold.name]}", found))
+            tables.append((f"{LEAVE_SCANNER_OUT}: {SCANNER_TITLES[fold.name]}", found))
+    scanners = [found for title, found in tables if title.startswith(LEAVE_SCANNER_OUT)]
+    if len(scanners) > 1:
+        tables.append((BOTH_SCANNERS, {k: v for found in scanners for k, v in found.items()}))
     return [(title, found) for title, found in tables if found]
+
+
+def threshold_of_all(regions: Dataset, out: Path) -> dict[str, object]:
+    """Return the threshold for a model that is trained on everything.
+
+    It is chosen on all slides, each scored by a model that was trained without it, and those of
+    ``SLIDES_OF_SCANNERS`` by one that was trained without their scanner.
+    """
+    found = [
+        found_in(out / fold.name / LEFT_OUT, scored_cases(fold, regions).ids)
+        for fold in FOLDS.values()
+    ]
+    values = [bagged_threshold(part, regions.select(part))[0] for part in found if part]
+    if not values:
+        return {}
+    return {"threshold_of_all": 0.0, "threshold_protocol": ""}
 
 
 def regions_of(recipe: str | Path | Recipe) -> Dataset:
@@ -213,7 +235,8 @@ def main() -> None:
         tables = protocols(regions, given.out)
         results = [print_scores(title, found, regions) for title, found in tables]
     if given.json:
-        write_json(given.json, {"tables": results})
+        chosen = {} if given.model else threshold_of_all(regions, given.out)
+        write_json(given.json, {"tables": results, **chosen})
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Put a finished run into the package, with the scores of a cross-validation of its recipe.
+"""Put a finished run into the package, with the scores of its recipe on left-out slides.
 
-    python -m studies.ship RUN --cross-validation RUNS [--crops crops.json] [--speed slide.json]
+    python -m studies.ship RUN --left-out scores.json [--crops crops.json] [--speed slide.json]
 
-Weights are stored in half precision, the recipe on the card names no folder of this computer, and
-the scores are those of the cross-validation: each slide scored by a model that was trained without
-it.
+``scores.json`` is what ``studies.left_out RECIPE OUT --json scores.json`` writes. Weights are
+stored in half precision, the recipe on the card names no folder of this computer, the threshold is
+the one that was chosen on all left-out slides, and the scores are those of models that were trained
+without the slides and scanners they were scored on.
 """
 
 from __future__ import annotations
@@ -16,25 +17,25 @@ from pathlib import Path
 from typing import Any
 
 from metaphase.files import write_text
-from metaphase.models.card import ModelCard
+from metaphase.models.card import ModelCard, Threshold
 from metaphase.models.cardpage import card_markdown
 from metaphase.models.modelfile import ZOO, load_model, rewrite_card, save_second_stage
 from metaphase.models.precision import export_model
+from studies.left_out import BOTH_SCANNERS
 
 LIMITATIONS = (
-    "Check the counts of another scanner or laboratory before relying on them: slides differ in "
-    "how high they score. {spread}",
+    "Check the counts of another scanner or laboratory before relying on them. {worst}",
     "Faint prophases, smudged and out-of-focus figures are missed most often.",
     "A late anaphase whose plates are far apart may be detected twice.",
     "False positives are mostly dark, irregular nuclei: pyknotic and apoptotic cells, chromatin as "
-    "in prophase, and ink-dark stroma; some look like figures without a label.",
-    "All regions that it learnt negatives from are of one laboratory and one scanner.",
+    "in prophase, and dark stroma; some look like figures without a label.",
+    "All whole fields that it was trained on are breast carcinomas, of two scanners.",
 )
-MOSAIC = (
-    "In a mosaic of crops around figures, stains are estimated wrongly and recall falls (to "
-    "{recall:.2f} on {scanner}): give such crops one by one."
+HELD_OUT = "crops held out of the folds (by the models of the folds; this one was trained on them)"
+PROTOCOL = (
+    "leave one scanner out: each scanner was scored by a model that had seen no pixel of it; "
+    "each threshold chosen on slides of the other scanner"
 )
-HELD_OUT = "crops held out of the cross-validation (its models; this one was trained on them)"
 _COUNTS = ("f1", "precision", "recall", "tp", "fp", "fn", "cases", "area_mm2", "intervals")
 
 
@@ -42,59 +43,65 @@ def main() -> None:
     """Write the model file into the package's zoo."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run", type=Path)
-    parser.add_argument("--cross-validation", type=Path, required=True)
+    parser.add_argument("--left-out", type=Path, required=True)
     parser.add_argument("--crops", type=Path, help="JSON of studies.crops_recall")
     parser.add_argument("--speed", type=Path, help="JSON of benchmarks --only slide")
     parser.add_argument("--name", default="compact")
     given = parser.parse_args()
-    result = json.loads((given.cross_validation / "cross-validation.json").read_text("utf-8"))
+    result = json.loads(given.left_out.read_text("utf-8"))
     trained = load_model(given.run / "model")
-    if trained.card.threshold.value != result["threshold_of_all"]:
-        raise SystemExit(
-            f"the run's threshold is {trained.card.threshold.value}, that of all left-out slides "
-            f"{result['threshold_of_all']}: put that into the recipe and train"
-        )
     shipped = export_model(trained, ZOO / given.name, "packed")
-    scores: dict[str, Any] = {
-        "validation": {
-            "overall": {key: result["pooled"][key] for key in _COUNTS},
-            "protocol": "leave one slide out; each threshold chosen on the other slides",
-        }
-    }
-    limitations = [text.format(spread=_spread(result)) for text in LIMITATIONS]
+    scores = scores_of(result["tables"])
     if given.crops is not None:
         crops = json.loads(given.crops.read_text("utf-8"))
         scores[HELD_OUT] = crops["ways"][crops["quoted"]]
-        mosaics = crops["ways"]["mosaic"]
-        worst = min(mosaics, key=lambda name: mosaics[name]["recall"])
-        limitations.append(MOSAIC.format(recall=mosaics[worst]["recall"], scanner=worst))
     if given.speed is not None:
         scores["speed"] = _speed(json.loads(given.speed.read_text("utf-8")))
     second, stage = shipped.second_stage, shipped.card.second_stage
+    worst = worst_slides(result["tables"])
     shipped = rewrite_card(
         shipped,
-        **_without_folders(shipped.card),
+        recipe=_recipe(shipped.card, given.name),
         name=given.name,
         command=f"metaphase train recipes/{given.name}.toml --out RUN",
-        limitations=tuple(limitations),
+        threshold=Threshold(
+            value=result["threshold_of_all"],
+            chosen_on="slides that were left out of the training",
+            protocol=result["threshold_protocol"],
+        ),
+        limitations=tuple(text.format(worst=worst) for text in LIMITATIONS),
         scores={**scores, "export": shipped.card.scores.entries["export"]},
     )
     if second is not None and stage is not None:
-        save_second_stage(shipped, rewrite_card(second, **_without_folders(second.card)), stage)
+        second = rewrite_card(second, recipe=_recipe(second.card, given.name))
+        save_second_stage(shipped, second, stage)
     model = load_model(given.name)
     write_text(model.folder / "README.md", card_markdown(model.card, model.id))
     size = sum(path.stat().st_size for path in model.folder.rglob("*") if path.is_file())
     print(f"{model.card.name} ({model.id[:12]}), {size / 1e6:.1f} MB in {model.folder.name}/")
 
 
-def _spread(result: dict[str, Any]) -> str:
-    """Return a sentence on how the left-out slides differ."""
-    folds = result["folds"].items()
-    scores = "; ".join(
-        f"{name}: precision {fold['precision']:.2f}, recall {fold['recall']:.2f}"
-        for name, fold in folds
-    )
-    return f"In its cross-validation, each left out in turn: {scores}."
+def scores_of(tables: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the card's scores: those on scanners that were left out, and each other protocol."""
+    counts = {
+        table["title"]: {key: table[key] for key in _COUNTS if key in table} for table in tables
+    }
+    both = counts.pop(BOTH_SCANNERS)
+    return {"validation": {"overall": both, "protocol": PROTOCOL}, "left out": counts}
+
+
+def worst_slides(tables: list[dict[str, Any]], least_figures: int = 20) -> str:
+    """Return a sentence on the worst slide of each protocol."""
+    sentences = []
+    for table in tables:
+        slides = [s for s in table["slides"].items() if s[1]["labelled"] >= least_figures]
+        if table["title"] == BOTH_SCANNERS or not slides:
+            continue
+        name, worst = min(slides, key=lambda item: float(item[1]["f1"] or 0))
+        sentences.append(
+            f"{table['title']}: F1 {table['f1']:.2f}, the worst slide ({name}) {worst['f1']:.2f}"
+        )
+    return "; ".join(sentences) + "."
 
 
 def _speed(benchmark: dict[str, Any]) -> dict[str, str]:
@@ -107,11 +114,12 @@ def _speed(benchmark: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _without_folders(card: ModelCard) -> dict[str, Any]:
-    """Return the card's recipe with the data's folder as recipes name it."""
+def _recipe(card: ModelCard, name: str) -> dict[str, Any]:
+    """Return the card's recipe with the data's folder as recipes name it, and the model's name."""
     folder = os.environ.get("METAPHASE_DATA", "").rstrip("/")
     text = json.dumps(card.recipe)
-    return {"recipe": json.loads(text.replace(folder, "$METAPHASE_DATA") if folder else text)}
+    recipe: dict[str, Any] = json.loads(text.replace(folder, "$METAPHASE_DATA") if folder else text)
+    return {**recipe, "name": name}
 
 
 if __name__ == "__main__":
