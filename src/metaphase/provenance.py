@@ -146,6 +146,12 @@ class Parameters(Frozen):
         default=None, description="Tiles with more candidates than are kept."
     )
     domain_shift: DomainShift | None = None
+    score_level: float | None = Field(
+        default=None, description="Level of the image's scores, a logit, before normalisation."
+    )
+    score_shift: float | None = Field(
+        default=None, description="What normalisation added to the logits of the scores."
+    )
     trained_on: bool | None = Field(default=None, description="Whether it is a training image.")
     read_from: str | None = Field(default=None, description="File of another tool that was read.")
     format: str | None = Field(default=None, description="Its format.")

@@ -25,6 +25,7 @@ from metaphase.detection.pipeline import (
 )
 from metaphase.detection.plan import Plan, Region, Settings, make_plan
 from metaphase.detection.runtime import Runtime, open_runtime
+from metaphase.detection.scorenormalisation import with_normalised_scores
 from metaphase.detection.secondstage import rescore
 from metaphase.figures import Detections
 from metaphase.files import sha256_of_file
@@ -149,14 +150,16 @@ def finish_detections(
     model: Model,
     runtime: Runtime,
 ) -> Detections:
-    """Apply the second stage to merged detections, recognise atypical figures, and measure the
-    domain shift.
+    """Apply the second stage to merged detections, normalise the scores, recognise atypical
+    figures, and measure the domain shift.
 
     ``candidates`` have the second scores and the statistics of tiles that are known already.
     """
     classifier = candidate_classifier(slide, plan, model, runtime)
     if classifier is not None:
         detections = rescore(detections, classifier, candidates.rescored)
+        normalisation = classifier.stage.score_normalisation
+        detections = with_normalised_scores(detections, plan, normalisation)
     detections = with_atypical(detections, slide, model, runtime)
     return with_domain_shift(detections, slide, plan, model, runtime, candidates.statistics)
 

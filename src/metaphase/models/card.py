@@ -91,6 +91,22 @@ class StainReference(Strict):
     )
 
 
+class ScoreNormalisation(Strict):
+    """How the scores of an image are normalised (``detection/scorenormalisation.py``)."""
+
+    per_mm2: float = Field(
+        160.0,
+        gt=0,
+        le=1e6,
+        description="Candidates for each mm2 whose scores exceed the image's level.",
+    )
+    weight: float = Field(0.7, ge=0, le=1, description="Part of the difference that is removed.")
+    reference: float = Field(
+        -5.0, ge=-100, le=100, description="Level (logit) of an image whose scores stay."
+    )
+    most: float = Field(2.0, ge=0, le=100, description="Largest change of a logit.")
+
+
 class SecondStage(Strict):
     """How a second network scores the candidates of the detector again.
 
@@ -114,6 +130,9 @@ class SecondStage(Strict):
     )
     stain: StainReference | None = Field(
         default=None, description="The stains to which windows are normalised."
+    )
+    score_normalisation: ScoreNormalisation | None = Field(
+        default=None, description="How the scores of an image are normalised."
     )
 
 

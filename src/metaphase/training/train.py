@@ -152,6 +152,7 @@ def _train_second_stage(
         symmetries=settings.symmetries,
         floor=settings.floor,
         stain=reference_stain(data.training) if normalised else None,
+        score_normalisation=settings.score_normalisation,
     )
     return save_second_stage(detector, classifier, stage)
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from metaphase.models.card import ScoreNormalisation
 from metaphase.models.options import Backbone, WindowOptions
 from metaphase.training.recipe.sections.base import RecipePath, Section, path_unless, repeated
 
@@ -175,6 +176,12 @@ class SecondStage(Section):
         description="`macenko`: during detection, the windows' stains are normalised to those of "
         "all training regions together (Macenko et al. 2009); an image with too little stain to "
         "estimate keeps its own. Training windows are not normalised.",
+    )
+    score_normalisation: ScoreNormalisation | None = Field(
+        default=None,
+        description="Normalises the scores of an image by those of its candidates, so that one "
+        "threshold fits more scanners: `{}` or a table with `per_mm2`, `weight`, `reference` and "
+        "`most`.",
     )
 
     @model_validator(mode="after")

@@ -1,0 +1,96 @@
+"""Normalisation of scores for each image, so that one threshold fits more scanners.
+
+On a scanner that is new, ordinary nuclei score higher or lower than on those of the training, and a
+frozen threshold then finds too much or too little. Mitotic figures are few, so the scores of an
+image's many candidates show this without labels. The level of an image is the logit that
+``per_mm2`` candidates for each mm2 exceed. A final score has the logit
+
+    z - weight * (level - reference)
+
+(as scores are normalised by those of impostors in speaker verification, Auckenthaler et al. 2000).
+The order of the scores in an image stays.
+
+The area is that of the squares of ``CELL_UM`` that hold a candidate: tissue without nuclei does not
+lower the level of a whole slide.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from metaphase.arrays import FloatArray
+from metaphase.detection.plan import Plan
+from metaphase.figures import SCORE_DECIMALS, Detections, Label
+from metaphase.models.card import ScoreNormalisation
+
+CELL_UM = 200.0
+LEAST_CANDIDATES = 8
+"""With fewer candidates above the level, an image's scores stay as they are."""
+_LEAST_SCORE = 10.0**-SCORE_DECIMALS
+
+
+def with_normalised_scores(
+    detections: Detections, plan: Plan, normalisation: ScoreNormalisation | None
+) -> Detections:
+    """Return detections with normalised scores of mitotic figures.
+
+    ``score_level`` and ``score_shift`` (what was added to the logits) are written to the
+    parameters. Scores stay as they are without a normalisation, or in an image that is too small.
+    """
+    if normalisation is None:
+        return detections
+    mitotic = detections.label == Label.MITOTIC.code
+    points = np.stack([detections.x_px[mitotic], detections.y_px[mitotic]], axis=1)
+    cell_px = CELL_UM / detections.provenance.mpp
+    area = cellular_area_px(points, plan.box_px, cell_px) * detections.provenance.mpp**2 / 1e6
+    logits = _logit(detections.score[mitotic])
+    level = score_level(logits, area, normalisation.per_mm2)
+    if level is None:
+        return detections.with_parameters(score_level=None, score_shift=0.0)
+    shift = normalisation.weight * (normalisation.reference - level)
+    shift = round(float(np.clip(shift, -normalisation.most, normalisation.most)), 3)
+    score = np.array(detections.score)
+    score[mitotic] = np.round(1 / (1 + np.exp(-(logits + shift))), SCORE_DECIMALS)
+    normalised = Detections(
+        detections.x_px,
+        detections.y_px,
+        score,
+        detections.label,
+        provenance=detections.provenance,
+        atypical=detections.atypical,
+    )
+    return normalised.with_parameters(score_level=round(level, 3), score_shift=shift)
+
+
+def score_level(logits: FloatArray, area_mm2: float, per_mm2: float) -> float | None:
+    """Return the logit that ``per_mm2`` of the candidates [n] for each mm2 exceed.
+
+    That of the last candidate where there are fewer; None where less than ``LEAST_CANDIDATES``
+    would be above it.
+    """
+    above = int(per_mm2 * area_mm2)
+    if above < LEAST_CANDIDATES or len(logits) < LEAST_CANDIDATES:
+        return None
+    ordered = np.sort(logits)[::-1]
+    return float(ordered[min(above, len(ordered) - 1)])
+
+
+def cellular_area_px(
+    points: FloatArray, box: tuple[float, float, float, float], cell_px: float
+) -> float:
+    """Return the area of the squares of a grid that hold a point [n, 2], inside of a box, px^2.
+
+    ``box`` is x1, y1, x2, y2; the grid begins at its corner.
+    """
+    if not len(points):
+        return 0.0
+    low, high = np.array(box[:2], dtype=np.float64), np.array(box[2:], dtype=np.float64)
+    cells = np.unique(np.floor((points - low) / cell_px), axis=0)
+    first = low + cells * cell_px
+    sides = np.clip(np.minimum(first + cell_px, high) - first, 0, None)
+    return float(np.prod(sides, axis=1).sum())
+
+
+def _logit(score: FloatArray) -> FloatArray:
+    inside = np.clip(score, _LEAST_SCORE, 1 - _LEAST_SCORE)
+    return np.asarray(np.log(inside / (1 - inside)))
