@@ -100,11 +100,11 @@ class ScoreNormalisation(Strict):
         le=1e6,
         description="Candidates for each mm2 whose scores exceed the image's level.",
     )
-    weight: float = Field(0.7, ge=0, le=1, description="Part of the difference that is removed.")
+    weight: float = Field(1.0, ge=0, le=1, description="Part of the difference that is removed.")
     reference: float = Field(
-        -5.0, ge=-100, le=100, description="Level (logit) of an image whose scores stay."
+        -5.5, ge=-100, le=100, description="Level (logit) of an image whose scores stay."
     )
-    most: float = Field(2.0, ge=0, le=100, description="Largest change of a logit.")
+    most: float = Field(3.0, ge=0, le=100, description="Largest change of a logit.")
 
 
 class SecondStage(Strict):
