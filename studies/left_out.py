@@ -7,7 +7,8 @@ detects in what was left out. Prints F1, precision, recall, average precision, f
 mm2 and the share of them on labelled hard negatives, the worst slides first:
 
 - leave one slide out, by scanner; a fold's threshold is chosen on the slides of the other folds;
-- leave one scanner out; the threshold is chosen on left-out slides of the other scanner.
+- leave one scanner out; the threshold is chosen on the other scanner, scored by the model that has
+  seen no pixel of that one.
 
 ``--print`` scores what is there. ``--model MODEL`` scores a model file on all fields, at its frozen
 threshold, to compare: name only sources that it was not trained on with ``--sources``.
@@ -171,9 +172,11 @@ def protocols(regions: Dataset, out: Path) -> list[tuple[str, Found]]:
         ("Leave one slide out: Aperio XT, the 28 training fields", of_sources(slides, APERIO[0])),
         ("Leave one slide out: NanoZoomer fields of these slides", of_sources(slides, PAIRS)),
     ]
-    for fold, other in ((NO_NANOZOOMER, APERIO), (NO_APERIO, (NANOZOOMER,))):
-        found = found_in(out / fold.name / LEFT_OUT, scored_cases(fold, regions).ids)
-        choosing = of_sources(slides, *other)
+    for fold, other in ((NO_NANOZOOMER, NO_APERIO), (NO_APERIO, NO_NANOZOOMER)):
+        found, choosing = (
+            found_in(out / one.name / LEFT_OUT, scored_cases(one, regions).ids)
+            for one in (fold, other)
+        )
         if found and choosing:
             found = at_chosen_threshold(found, choosing, regions)
             tables.append((f"{LEAVE_SCANNER_OUT}: {SCANNER_TITLES[fold.name]}", found))
@@ -186,17 +189,24 @@ def protocols(regions: Dataset, out: Path) -> list[tuple[str, Found]]:
 def threshold_of_all(regions: Dataset, out: Path) -> dict[str, object]:
     """Return the threshold for a model that is trained on everything.
 
-    It is chosen on all slides, each scored by a model that was trained without it, and those of
-    ``SLIDES_OF_SCANNERS`` by one that was trained without their scanner.
+    It is the mean of the best thresholds of left-out slides (NanoZoomer, Aperio XT) and of left-out
+    scanners (the same two), so that each of these cases counts as much.
     """
-    found = [
-        found_in(out / fold.name / LEFT_OUT, scored_cases(fold, regions).ids)
-        for fold in FOLDS.values()
-    ]
-    values = [bagged_threshold(part, regions.select(part))[0] for part in found if part]
+    slides: Found = {}
+    for fold in SLIDES:
+        slides |= found_in(out / fold.name / LEFT_OUT, scored_cases(fold, regions).ids)
+    parts = [of_sources(slides, NANOZOOMER), of_sources(slides, *APERIO)]
+    for fold in (NO_NANOZOOMER, NO_APERIO):
+        parts.append(found_in(out / fold.name / LEFT_OUT, scored_cases(fold, regions).ids))
+    values = [bagged_threshold(part, regions.select(part))[0] for part in parts if part]
     if not values:
         return {}
-    return {"threshold_of_all": 0.0, "threshold_protocol": ""}
+    text = ", ".join(number(value) for value in values)
+    print(f"\nBest thresholds of left-out slides and scanners: {text}")
+    return {
+        "threshold_of_all": round(sum(values) / len(values), 3),
+        "threshold_protocol": f"mean of the best on left-out slides and scanners: {text}",
+    }
 
 
 def regions_of(recipe: str | Path | Recipe) -> Dataset:
@@ -234,8 +244,8 @@ def main() -> None:
             run_fold(recipe, FOLDS[name], regions, given.out)
         tables = protocols(regions, given.out)
         results = [print_scores(title, found, regions) for title, found in tables]
+    chosen = {} if given.model else threshold_of_all(regions, given.out)
     if given.json:
-        chosen = {} if given.model else threshold_of_all(regions, given.out)
         write_json(given.json, {"tables": results, **chosen})
 
 

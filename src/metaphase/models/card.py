@@ -95,7 +95,7 @@ class ScoreNormalisation(Strict):
     """How the scores of an image are normalised (``detection/scorenormalisation.py``)."""
 
     per_mm2: float = Field(
-        160.0,
+        100.0,
         gt=0,
         le=1e6,
         description="Candidates for each mm2 whose scores exceed the image's level.",
