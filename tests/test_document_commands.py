@@ -54,6 +54,7 @@ ELSEWHERE = {
 
 NOT_RUN = {
     "--cluster": "needs a scheduler: tests/detection/test_daskexecutor.py",
+    "recipes/icpr2012.toml": "trains for hours on images that are not in the repository",
     "recipes/compact.toml": "trains for hours on images that are not in the repository",
     "phantom --out OUT": "draws 16 large images: tests/cli/test_phantom.py",
     "shifts.json": "needs measured shifts: tests/cli/test_stress.py",

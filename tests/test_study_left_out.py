@@ -26,7 +26,7 @@ from metaphase.provenance import Provenance
 from metaphase.training.recipe.recipe import load_recipe
 from tests.training.helpers import figure
 
-RECIPE = Path(__file__).parents[1] / "recipes" / "cascade.toml"
+RECIPE = Path(__file__).parents[1] / "recipes" / "compact.toml"
 SLIDES_OF = {
     "aperio": ("A00", "A01", "A02", "A04"),
     "aperio-test": ("A00", "A01", "A02", "A04"),
