@@ -52,7 +52,7 @@ from metaphase.training.finetune.crossvalidation import cross_validate, parts_of
 from metaphase.training.finetune.expectedf1 import (
     ScoredCandidates,
     choose_threshold,
-    lowest_known,
+    lowest_threshold,
 )
 from metaphase.training.finetune.features import head_of
 from metaphase.training.finetune.finetunedmodel import load_window_network
@@ -246,7 +246,8 @@ class Simulation:
         _, place = np.unique(slide, return_inverse=True)
         missed = np.zeros(place.max() + 1)
         candidates = ScoredCandidates(score, probability, place, missed)
-        chosen = choose_threshold(candidates, lowest=lowest_known(score, decided))
+        lowest = lowest_threshold(score, decided, self.threshold)
+        chosen = choose_threshold(candidates, lowest=lowest)
         posterior = validated.posterior
         rows = np.flatnonzero(np.isin(fields.slide, fold))
         second = sigmoid(posterior.score_head.logits(fields.features[rows]))

@@ -7,6 +7,7 @@ import http.server
 import shutil
 import sqlite3
 import threading
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ import pytest
 
 from metaphase.viewer import pagefiles
 from metaphase.viewer.reviewedfigures import BORDERLINE, undecided
+from metaphase.viewer.store import RemarkKind
 
 pytestmark = pytest.mark.needs_browser
 
@@ -260,11 +262,18 @@ def test_magnification_rotation_and_measures(browser, url):
     assert page.wrong == []
 
 
-def test_the_map_remembers_what_was_looked_at(browser, url):
+def wait_until(true, seconds=30):
+    limit = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+def test_the_map_remembers_what_was_looked_at(browser, url, store):
     page = open_page(browser, url, viewport={"width": 1280, "height": 800})
     page.keyboard.press("4")
     page.wait_for_function("() => metaphase.map.share > 0")
-    page.wait_for_timeout(900)
+    wait_until(lambda: any(r.kind == RemarkKind.VIEWED for r in store.remarks_since("a")))
     share = page.evaluate("() => metaphase.map.share")
     page.reload()
     page.wait_for_selector("#gallery button")

@@ -27,7 +27,7 @@ from metaphase.training.finetune.expectedf1 import (
     ChosenThreshold,
     ScoredCandidates,
     choose_threshold,
-    lowest_known,
+    lowest_threshold,
     scores_at,
 )
 from metaphase.training.finetune.selection import most_informative
@@ -73,7 +73,8 @@ def train_round(
         pool = load_pool(loop, reviews)
         _check_decisions(loop, pool)
         tuned = _fine_tune(base, pool, options, progress)
-        chosen = _choose(pool, tuned, stage, options.seed)
+        before = base.card.threshold.value
+        chosen = _choose(pool, tuned, stage, before, options.seed)
         number = (loop.rounds() or [0])[-1] + 1
         progress("writing the model", 0.8)
         model = _write_model(loop, number, base, pool, tuned, chosen)
@@ -87,7 +88,7 @@ def train_round(
             chosen,
             before=scores_at(
                 _scored(pool, pool.score, tuned.left_out),
-                base.card.threshold.value,
+                before,
                 options.seed,
             ),
             base=base,
@@ -144,9 +145,12 @@ def _scored(pool: Pool, score: FloatArray, left_out: FloatArray) -> ScoredCandid
     return ScoredCandidates(score, probability, pool.slide, pool.missed)
 
 
-def _choose(pool: Pool, tuned: Any, stage: SecondStage, seed: int) -> ChosenThreshold:
+def _choose(
+    pool: Pool, tuned: Any, stage: SecondStage, before: float, seed: int
+) -> ChosenThreshold:
+    """Choose the threshold; ``before`` is that of the model that the loop began with."""
     score = combined_score(pool.first, sigmoid(tuned.left_out_scores), stage)
-    lowest = lowest_known(score, pool.decided)
+    lowest = lowest_threshold(score, pool.decided, before)
     return choose_threshold(_scored(pool, score, tuned.left_out), seed, lowest=lowest)
 
 

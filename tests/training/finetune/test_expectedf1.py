@@ -11,7 +11,7 @@ from metaphase.training.finetune.expectedf1 import (
     ScoredCandidates,
     choose_threshold,
     expected_at,
-    lowest_known,
+    lowest_threshold,
     scores_at,
 )
 
@@ -84,10 +84,11 @@ def test_no_threshold_lies_where_nothing_was_decided():
     probability = np.where(decided, score > 0.8, 0.6)  # extrapolated, and wrong
     candidates = table(score, probability)
     assert choose_threshold(candidates).value < 0.1
-    lowest = lowest_known(score, decided)
+    lowest = lowest_threshold(score, decided, 0.7)
     assert 0.6 < lowest < 0.63
     assert choose_threshold(candidates, lowest=lowest).value >= 0.6
-    assert lowest_known(score, np.zeros(200, bool)) == 0.0
+    assert lowest_threshold(score, decided, 0.4) == 0.4  # the threshold before may stay
+    assert lowest_threshold(score, np.zeros(200, bool), 0.4) == 0.4
 
 
 def test_there_is_no_threshold_of_nothing():

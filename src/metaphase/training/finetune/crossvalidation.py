@@ -107,4 +107,5 @@ def _is_better(entropy: FloatArray, than: FloatArray) -> bool:
     difference = than - entropy
     if len(difference) < _FEWEST:
         return False
-    return float(difference.mean()) > float(difference.std()) / np.sqrt(len(difference))
+    error = float(difference.std()) / len(difference) ** 0.5
+    return float(difference.mean()) > error

@@ -97,9 +97,13 @@ def expected_at(candidates: ScoredCandidates, threshold: float) -> Expected:
     return Expected(tp, float(counts.sum()) - tp, figures)
 
 
-def lowest_known(score: FloatArray, decided: BoolArray) -> float:
-    """Return the score above which all but a few of the decided candidates lie; 0 without any."""
-    return float(np.quantile(score[decided], _LOW_SHARE)) if decided.any() else 0.0
+def lowest_threshold(score: FloatArray, decided: BoolArray, before: float) -> float:
+    """Return the lowest threshold that the decisions allow.
+
+    It is the score above which all but a few decided candidates lie, or the threshold ``before``
+    them if that is lower.
+    """
+    return min(before, float(np.quantile(score[decided], _LOW_SHARE))) if decided.any() else before
 
 
 def scores_at(candidates: ScoredCandidates, threshold: float, seed: int = 0) -> ExpectedScores:
@@ -118,8 +122,8 @@ def choose_threshold(
     """Return the threshold with the highest expected F1, at least ``lowest``.
 
     It is the mean of the best thresholds of bootstrap samples (bagging, Breiman 1996): over few
-    decisions the best one alone is chance. ``lowest`` is the lowest score about which the decisions
-    say anything: far below, probabilities are extrapolated. Raises ValueError without candidates.
+    decisions the best one alone is chance. ``lowest``: see ``lowest_threshold``; far below what was
+    decided, probabilities are extrapolated. Raises ValueError without candidates.
     """
     if not len(candidates.score):
         raise ValueError("no candidates")

@@ -1,6 +1,6 @@
 // A small map of the whole slide: the view, the hotspot, and the areas that were looked at.
 const CELLS = 64; // along the longer side
-const SAVE_MS = 3000;
+const SAVE_MS = 1500;
 const SEEN_UM_PER_PX = 1.05; // looked at means: at least at 10x
 
 export class MiniMap {

@@ -1,0 +1,103 @@
+"""Retraining and differing readers on the page, in a real Chromium."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from metaphase.detectionfile import save_detections
+from metaphase.figures import Label
+from metaphase.viewer import retraining as module
+from metaphase.viewer.app import create_app
+from metaphase.viewer.loopslides import loop_slides
+from metaphase.viewer.serve import address, listen, serve
+from metaphase.viewer.store import Decision, State
+from tests.viewer.conftest import TOKEN, found
+from tests.viewer.looppages import finish_round, make_loop
+from tests.viewer.test_browser import browser, open_page
+
+__all__ = ["browser"]
+pytestmark = pytest.mark.needs_browser
+
+
+@pytest.fixture
+def loop(tmp_path, slides):
+    return make_loop(tmp_path / "loop", slides, {"a": found("a.png"), "b": found("b.png", 4)})
+
+
+@pytest.fixture
+def loop_url(loop, store, page_built, monkeypatch):
+    """The address of a page over a loop whose training is a stand-in that waits for a step."""
+    step = threading.Event()
+
+    def train(folder, reviews, options, progress):
+        progress("fitting", 0.4)
+        while not step.wait(0.05):
+            progress("fitting", 0.5)
+        one = found("a.png", 20, threshold=0.25)
+        save_detections(one, folder.detections / "a")
+        folder.write_order([("a", *point) for point in one.where(one.label == 0).points[5:7]])
+        finish_round(folder)
+
+    monkeypatch.setattr(module, "train_round", train)
+    app = create_app(loop_slides(loop), store, reviewer="anna", token=TOKEN, loop=loop)
+    listener = listen("127.0.0.1", 0)
+    started, stop = threading.Event(), []
+    thread = threading.Thread(target=serve, args=(app, listener, started.set, stop.append))
+    thread.start()
+    assert started.wait(30)
+    yield address("127.0.0.1", listener.getsockname()[1], TOKEN), step
+    step.set()
+    stop[0]()
+    thread.join(30)
+    listener.close()
+
+
+SAYS = "(text) => document.querySelector('#learn-text').textContent.includes(text)"
+
+
+def test_proposals_are_listed_and_retraining_brings_new_ones(browser, loop_url, store):
+    url, step = loop_url
+    page = open_page(browser, url, viewport={"width": 1280, "height": 800})
+    assert page.input_value("#which") == page.input_value("#order") == "proposed"
+    assert page.text_content("#slide-name") == "b"  # it has the most informative one
+    assert page.locator("#gallery button").count() == 3
+    page.keyboard.press("n")
+    page.keyboard.press("x")
+    page.wait_for_function("() => metaphase.sender.waiting === 0")
+
+    page.click("#learn-train")
+    page.wait_for_function(SAYS, arg="Training: fitting")
+    page.click("#learn-cancel")
+    page.wait_for_function(SAYS, arg="Cancelled")
+    assert page.is_visible("#learn-train")
+
+    page.click("#learn-train")
+    step.set()
+    page.wait_for_function(SAYS, arg="Round 1, 12 decisions")
+    page.wait_for_function(
+        "() => document.querySelector('#announce').textContent.startsWith('Retr')"
+    )
+    assert "2 on 1 slides" in page.text_content("#learn-proposed")
+    page.click("#slide-list button[data-slug] >> nth=0")
+    page.wait_for_function("() => document.querySelector('#slide-name').textContent === 'a'")
+    page.wait_for_function("() => document.querySelectorAll('#gallery button').length === 2")
+    assert page.input_value("#threshold") == "0.25"
+    assert page.wrong == []
+
+
+def test_the_figures_on_which_readers_differ_are_listed(browser, url, slides, store):
+    entry = slides[1]
+    figures = [f for f, row in entry.columns.index.items() if entry.columns.label[row] == 0][:2]
+    for reader, state in (("anna", State.CONFIRMED), ("ben", State.REJECTED)):
+        for figure in figures:
+            x, y = entry.columns.points[entry.columns.index[figure]].tolist()
+            store.add(Decision(entry.key, figure, state, reader, Label.MITOTIC, x, y))
+    page = open_page(browser, url, viewport={"width": 1280, "height": 800})
+    page.wait_for_function("() => !document.querySelector('#agreement-differ').hidden")
+    page.click("#agreement-differ")
+    page.wait_for_function("() => document.querySelector('#slide-name').textContent === 'b'")
+    page.wait_for_function("() => document.querySelector('#which').value === 'readers'")
+    page.wait_for_function("() => document.querySelectorAll('#gallery button').length === 2")
+    assert page.wrong == []
