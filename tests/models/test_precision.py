@@ -100,10 +100,10 @@ def test_the_command(model, tmp_path, capsys):
     for i in range(2):
         picture = np.random.default_rng(i).integers(0, 256, (300, 300, 3), dtype=np.uint8)
         Image.fromarray(picture).save(tmp_path / f"{i}.png")
-    options = ["--weights", "int8", "--calibrate", tmp_path, "--mpp", 0.25, "--tiles", 10]
+    options = ["--weights", "int8", "--calibrate", tmp_path, "--mpp", 0.25, "--tiles", 8]
     assert call("--model", model.folder, *options, "-o", tmp_path / "m") == 0
     assert "tiny-int8" in capsys.readouterr().out
-    assert load_model(tmp_path / "m").card.scores.export.calibration_tiles == 10
+    assert load_model(tmp_path / "m").card.scores.export.calibration_tiles == 8
     assert call("--model", model.folder, "--weights", "fp16") == 0
     assert load_model(model.folder.with_name("tiny-fp16"))
     assert call("--model", model.folder, "--weights", "int8", "-o", tmp_path / "n") == 2
