@@ -181,6 +181,8 @@ def test_a_small_image_is_one_tile_with_the_same_detections():
     assert (usual.provenance.parameters.tiles, fitted.provenance.parameters.tiles) == (4, 1)
     assert fitted.provenance.parameters.tile_px == 320
     assert np.allclose(usual.points, fitted.points, atol=0.05)
+    plan = make_plan(slide, of_any_size, Settings(fit_tiles=False))
+    assert (len(plan.tiles), plan.grid.tile) == (4, 256)
 
 
 def test_an_empty_result_is_a_result():

@@ -47,7 +47,9 @@ class Settings:
     full-resolution pixels, ``roi`` a GeoJSON file of polygons to stay in. ``tissue`` limits the
     analysis to tissue (None: on images above ``TISSUE_ABOVE_MM2``). ``keep_stains`` switches the
     stain normalisation of the second stage off, for images whose stains cannot be estimated, such
-    as mosaics of crops. ``native_within``: see ``resolution.NATIVE_WITHIN``. Raises InputError.
+    as mosaics of crops. ``native_within``: see ``resolution.NATIVE_WITHIN``. ``fit_tiles`` fits the
+    sides of tiles to the image (``grid.tile_side``); without it all images have tiles of one size.
+    Raises InputError.
     """
 
     threshold: float | None = None
@@ -57,6 +59,7 @@ class Settings:
     tissue: bool | None = None
     keep_stains: bool = False
     native_within: float = NATIVE_WITHIN
+    fit_tiles: bool = True
 
     def __post_init__(self) -> None:
         problems = []
@@ -167,7 +170,9 @@ def parameters_of(slide: Slide, model: Model, settings: Settings) -> Parameters:
             "min_score": _min_score(model, settings),
             "network_mpp": mpp,
             "resampled": native is None,
-            "tile_px": tile_side(slide.width_px, slide.height_px, mpp / slide.mpp, card.input),
+            "tile_px": tile_side(slide.width_px, slide.height_px, mpp / slide.mpp, card.input)
+            if settings.fit_tiles
+            else card.input.tile_px,
             "margin_px": card.input.margin_px,
             "max_per_tile": MAX_PER_TILE if card.foreign is None else FOREIGN_MAX_PER_TILE,
             "merge_radius_um": card.merge_radius_um,

@@ -63,7 +63,7 @@ def test_tiles_are_those_of_detection(scene: tuple[Recipe, Dataset], network: Ne
     regions = Regions(recipe, network, cases)
     expected: list[TileOf] = []
     for case in cases:
-        settings = Settings(min_score=recipe.validation.min_score)
+        settings = Settings(min_score=recipe.validation.min_score, fit_tiles=False)
         plan = make_plan(regions.slides[case.id], regions.model, settings)
         expected += [(case.id, int(number)) for number in plan.tiles]
     assert [tiles[n][1] for n in range(len(tiles))] == expected

@@ -66,7 +66,8 @@ class Regions:
         self.cases = cases
         self.model = Model(network_card(recipe, network), Path(), "")
         self.slides = SlidePool({case.id: case for case in cases}, limit=max(1, len(cases)))
-        self.settings = Settings(min_score=recipe.validation.min_score)
+        # Tiles of one size: a batch holds tiles of several cases.
+        self.settings = Settings(min_score=recipe.validation.min_score, fit_tiles=False)
         self._plans: dict[str, Plan] = {}
 
     def plan(self, case_id: str) -> Plan:
