@@ -114,7 +114,10 @@ class Yolo(nn.Module):
 
 
 class HeatMap(nn.Module):
-    """A U-Net of two levels that gives logits [n, K, h / 2, w / 2]."""
+    """A U-Net of two levels that gives logits [n, K, h / 2, w / 2].
+
+    Its activations are smooth, so that no two cells are equal: flat tops are tested elsewhere.
+    """
 
     def __init__(self):
         super().__init__()
@@ -123,10 +126,10 @@ class HeatMap(nn.Module):
         self.up, self.last = nn.Conv2d(32, 8, 3, 1, 1), nn.Conv2d(16, K, 3, 1, 1)
 
     def forward(self, tiles):
-        high = F.relu(self.down(tiles))
-        deep = F.relu(self.deep(high))
-        deeper = F.interpolate(F.relu(self.deeper(deep)), scale_factor=2.0)
-        low = F.relu(self.up(torch.cat([deep, deeper], 1)))
+        high = F.silu(self.down(tiles))
+        deep = F.silu(self.deep(high))
+        deeper = F.interpolate(F.silu(self.deeper(deep)), scale_factor=2.0)
+        low = F.silu(self.up(torch.cat([deep, deeper], 1)))
         return self.last(torch.cat([high, F.interpolate(low, scale_factor=2.0)], 1))
 
     def loss(self, tiles, targets):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 import numpy as np
 
@@ -122,12 +122,14 @@ def _score_kind(fit: Fit, classes: Sequence[str]) -> ScoreKind:
     return "softmax" if exclusive else "logit"
 
 
-def _first_label(graph: Graph, fit: Fit, question: Question) -> tuple[int, tuple[str, ...]]:
+def _first_label(
+    graph: Graph, fit: Fit, question: Question
+) -> tuple[Literal[0, 1], tuple[str, ...]]:
     """Return the number of the first class: stated, seen, or that of torchvision."""
     if fit.first_label is not None:
         return fit.first_label, ()
     if question.choices.first_label is not None:
-        return question.choices.first_label, ()
+        return 1 if question.choices.first_label else 0, ()
     seen = _labels_seen(fit)
     classes = question.classes
     if 0 in seen and classes in seen:
@@ -141,7 +143,7 @@ def _first_label(graph: Graph, fit: Fit, question: Question) -> tuple[int, tuple
         return 0, ()
     if classes in seen:
         return 1, ()
-    first = 1 if question.choices.kind in ("retinanet", "fcos") else 0
+    first: Literal[0, 1] = 1 if question.choices.kind in ("retinanet", "fcos") else 0
     return first, (f"classes numbered from {first} (--first-label)",)
 
 
