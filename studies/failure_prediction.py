@@ -8,6 +8,7 @@ knows without labels, and the rank correlation (Spearman) of each with the score
 
 - the domain shift: the largest ratio, and that of stain, sharpness and response alone (the median
   over the fields of the slide);
+- the level of the scores before their normalisation (a logit);
 - the mean score of the detections at or above the threshold;
 - the detections just below the threshold (down to a third of it) for each one above;
 - detections at or above the threshold per mm2.
@@ -32,7 +33,7 @@ from metaphase.evaluation.tables import number
 from metaphase.files import write_text
 from metaphase.labels.dataset import Dataset
 from metaphase.report.svg import Chart, Scale, series
-from studies.left_out import Found, protocols, regions_of
+from studies.left_out import Folds, Found, protocols, regions_of
 
 LEAST_FIGURES = 5
 COMPONENTS = ("stain", "sharpness", "response")
@@ -77,6 +78,10 @@ def signs_of(found: Found, mm2: float) -> dict[str, float]:
                    & (one.score >= one.provenance.threshold / 3)))
         for one in found.values()
     )  # fmt: skip
+    levels = [one.provenance.parameters.score_level for one in found.values()]
+    measured = [level for level in levels if level is not None]
+    if measured:
+        signs["score level"] = median(measured)
     signs["mean score"] = float(above.mean()) if len(above) else 0.0
     signs["below for each above"] = below / max(1, len(above))
     signs["detections/mm2"] = len(above) / mm2
@@ -154,7 +159,7 @@ def main() -> None:
     regions = regions_of(given.recipe)
     rows = [
         row
-        for title, found in protocols(regions, given.out)
+        for title, found in protocols(Folds(given.out, regions))
         for row in rows_of(title, found, regions)
     ]
     if not rows:

@@ -10,16 +10,19 @@ mm2 and the share of them on labelled hard negatives, the worst slides first:
 - leave one scanner out; the threshold is chosen on the other scanner, scored by the model that has
   seen no pixel of that one.
 
-``--print`` scores what is there. ``--model MODEL`` scores a model file on all fields, at its frozen
-threshold, to compare: name only sources that it was not trained on with ``--sources``.
+``--print`` scores what is there; ``--without-normalisation`` takes the normalisation of scores back
+first, which shows what it is worth. ``--model MODEL`` scores a model file on all fields, at its
+frozen threshold, to compare: name only sources that it was not trained on with ``--sources``.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from metaphase.detectionfile import JSON_NAME, load_detections
 from metaphase.evaluation.evaluate import evaluate
@@ -58,6 +61,7 @@ LEAVE_SCANNER_OUT = "Leave one scanner out"
 BOTH_SCANNERS = f"{LEAVE_SCANNER_OUT}: both together"
 SCANNER_TITLES = {"n1": "NanoZoomer never seen", "a1": "Aperio XT never seen"}
 MIN_SCORE = 0.05
+_LEAST_SCORE = 1e-6
 Found = dict[str, Detections]
 
 
@@ -83,23 +87,52 @@ def found_in(folder: Path, cases: Iterable[str]) -> Found:
     }
 
 
+def without_normalisation(detections: Detections) -> Detections:
+    """Return detections with the scores that they had before normalisation."""
+    shift = detections.provenance.parameters.score_shift
+    if not shift:
+        return detections
+    inside = np.clip(detections.score, _LEAST_SCORE, 1 - _LEAST_SCORE)
+    return Detections(
+        detections.x_px,
+        detections.y_px,
+        1 / (1 + np.exp(shift - np.log(inside / (1 - inside)))),
+        detections.label,
+        provenance=detections.provenance,
+    )
+
+
+@dataclass(frozen=True)
+class Folds:
+    """The folder of all folds, and how their detections are scored."""
+
+    out: Path
+    regions: Dataset
+    normalised: bool = True
+
+    def found(self, fold: Fold) -> Found:
+        """Return the detections in what a fold left out, as far as they are there."""
+        cases = scored_cases(fold, self.regions).ids
+        found = found_in(self.out / fold.name / LEFT_OUT, cases)
+        if self.normalised:
+            return found
+        return {name: without_normalisation(one) for name, one in found.items()}
+
+
 def at_chosen_threshold(found: Found, others: Found, regions: Dataset) -> Found:
     """Return detections at the threshold that is best on others."""
     threshold, _ = bagged_threshold(others, regions.select(others))
     return {name: one.with_provenance(threshold=threshold) for name, one in found.items()}
 
 
-def leave_slides_out(regions: Dataset, out: Path) -> Found:
+def leave_slides_out(folds: Folds) -> Found:
     """Return the detections in all left-out slides, each fold at the threshold of the others."""
-    folds = {
-        fold.name: found_in(out / fold.name / LEFT_OUT, scored_cases(fold, regions).ids)
-        for fold in SLIDES
-    }
+    parts = {fold.name: folds.found(fold) for fold in SLIDES}
     result: Found = {}
-    for name, found in folds.items():
-        others = {k: v for other, part in folds.items() if other != name for k, v in part.items()}
+    for name, found in parts.items():
+        others = {k: v for other, part in parts.items() if other != name for k, v in part.items()}
         if found and others:
-            result |= at_chosen_threshold(found, others, regions)
+            result |= at_chosen_threshold(found, others, folds.regions)
     return result
 
 
@@ -163,9 +196,9 @@ def _row(name: str, group: GroupScore) -> str:
     return "| " + " | ".join([*cells, number(rate, 1), number(share, 2)]) + " |"
 
 
-def protocols(regions: Dataset, out: Path) -> list[tuple[str, Found]]:
+def protocols(folds: Folds) -> list[tuple[str, Found]]:
     """Return the detections of each protocol, at thresholds that were chosen on other slides."""
-    slides = leave_slides_out(regions, out)
+    slides = leave_slides_out(folds)
     tables = [
         ("Leave one slide out: NanoZoomer", of_sources(slides, NANOZOOMER)),
         ("Leave one slide out: Aperio XT, all 40 fields", of_sources(slides, *APERIO)),
@@ -173,12 +206,9 @@ def protocols(regions: Dataset, out: Path) -> list[tuple[str, Found]]:
         ("Leave one slide out: NanoZoomer fields of these slides", of_sources(slides, PAIRS)),
     ]
     for fold, other in ((NO_NANOZOOMER, NO_APERIO), (NO_APERIO, NO_NANOZOOMER)):
-        found, choosing = (
-            found_in(out / one.name / LEFT_OUT, scored_cases(one, regions).ids)
-            for one in (fold, other)
-        )
+        found, choosing = folds.found(fold), folds.found(other)
         if found and choosing:
-            found = at_chosen_threshold(found, choosing, regions)
+            found = at_chosen_threshold(found, choosing, folds.regions)
             tables.append((f"{LEAVE_SCANNER_OUT}: {SCANNER_TITLES[fold.name]}", found))
     scanners = [found for title, found in tables if title.startswith(LEAVE_SCANNER_OUT)]
     if len(scanners) > 1:
@@ -186,7 +216,7 @@ def protocols(regions: Dataset, out: Path) -> list[tuple[str, Found]]:
     return [(title, found) for title, found in tables if found]
 
 
-def threshold_of_all(regions: Dataset, out: Path) -> dict[str, object]:
+def threshold_of_all(folds: Folds) -> dict[str, object]:
     """Return the threshold for a model that is trained on everything.
 
     It is the mean of the best thresholds of left-out slides (NanoZoomer, Aperio XT) and of left-out
@@ -194,11 +224,10 @@ def threshold_of_all(regions: Dataset, out: Path) -> dict[str, object]:
     """
     slides: Found = {}
     for fold in SLIDES:
-        slides |= found_in(out / fold.name / LEFT_OUT, scored_cases(fold, regions).ids)
+        slides |= folds.found(fold)
     parts = [of_sources(slides, NANOZOOMER), of_sources(slides, *APERIO)]
-    for fold in (NO_NANOZOOMER, NO_APERIO):
-        parts.append(found_in(out / fold.name / LEFT_OUT, scored_cases(fold, regions).ids))
-    values = [bagged_threshold(part, regions.select(part))[0] for part in parts if part]
+    parts += [folds.found(NO_NANOZOOMER), folds.found(NO_APERIO)]
+    values = [bagged_threshold(part, folds.regions.select(part))[0] for part in parts if part]
     if not values:
         return {}
     text = ", ".join(number(value) for value in values)
@@ -225,12 +254,14 @@ def main() -> None:
     parser.add_argument("--hold-out", nargs="*", default=[], help="crops that no fold learns from")
     parser.add_argument("--only", nargs="*", default=list(FOLDS), choices=list(FOLDS))
     parser.add_argument("--print", action="store_true", help="score what is there, train nothing")
+    parser.add_argument("--without-normalisation", action="store_true", help="with --print")
     parser.add_argument("--model", help="score this model file at its own threshold instead")
     parser.add_argument("--sources", nargs="*", default=list(REGIONS), help="with --model")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     recipe = exclude_crops(load_recipe(given.recipe), expand_lists(given.hold_out))
     regions = regions_of(recipe)
+    folds = Folds(given.out, regions, normalised=not given.without_normalisation)
     if given.model:
         cases = regions.where(lambda case: case.id.partition("/")[0] in given.sources)
         model = load_model(given.model)
@@ -242,9 +273,9 @@ def main() -> None:
     else:
         for name in () if given.print else given.only:
             run_fold(recipe, FOLDS[name], regions, given.out)
-        tables = protocols(regions, given.out)
+        tables = protocols(folds)
         results = [print_scores(title, found, regions) for title, found in tables]
-    chosen = {} if given.model else threshold_of_all(regions, given.out)
+    chosen = {} if given.model else threshold_of_all(folds)
     if given.json:
         write_json(given.json, {"tables": results, **chosen})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from studies import left_out
 from studies.leftoutfolds import (
@@ -20,6 +21,7 @@ from studies.leftoutfolds import (
     slide_name,
 )
 
+from metaphase.detectionfile import save_detections
 from metaphase.figures import Detections
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.provenance import Provenance
@@ -108,6 +110,40 @@ def test_a_threshold_is_chosen_on_others() -> None:
     found = {"aperio/A02_0": detections("c", 0.1, 0.9)}
     (chosen,) = left_out.at_chosen_threshold(found, others, regions()).values()
     assert 0.2 < chosen.provenance.threshold <= 0.6
+
+
+def test_a_normalisation_is_taken_back() -> None:
+    before = detections("a", 0.9, 0.5, 0.1)
+    logits = np.log(before.score / (1 - before.score))
+    shifted = Detections(
+        before.x_px,
+        before.y_px,
+        1 / (1 + np.exp(-(logits - 1.5))),
+        provenance=before.with_parameters(score_shift=-1.5).provenance,
+    )
+    assert left_out.without_normalisation(shifted).score == pytest.approx(before.score)
+    assert left_out.without_normalisation(before) is before
+
+
+def kept(folder: Path, fold: str, found: dict[str, Detections]) -> None:
+    for name, one in found.items():
+        save_detections(one, folder / fold / left_out.LEFT_OUT / name)
+
+
+def test_the_threshold_of_a_scanner_is_chosen_on_the_other_one(tmp_path: Path) -> None:
+    kept(tmp_path, "a1", {"aperio/A00_0": detections("a", 0.6, 0.2)})
+    kept(tmp_path, "n1", {f"{NANOZOOMER}/S05_0": detections("b", 0.3, 0.1)})
+    folds = left_out.Folds(tmp_path, regions())
+    titles = dict(left_out.protocols(folds))
+    assert len(titles) == 3  # both, and both together
+    for title, found in titles.items():
+        for name, one in found.items():
+            # Of a figure at 0.6 and a false positive at 0.2, or of 0.3 and 0.1.
+            low, high = (0.1, 0.3) if name.startswith("aperio") else (0.2, 0.6)
+            assert low < one.provenance.threshold <= high, title
+    chosen = left_out.threshold_of_all(folds)["threshold_of_all"]
+    assert isinstance(chosen, float)
+    assert 0.15 < chosen < 0.45
 
 
 def test_the_table_names_the_worst_slide_first(capsys: pytest.CaptureFixture[str]) -> None:
