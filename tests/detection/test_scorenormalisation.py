@@ -20,7 +20,7 @@ from metaphase.figures import Detections, Label
 from metaphase.models.card import ScoreNormalisation
 from metaphase.provenance import Provenance
 
-NORMALISATION = ScoreNormalisation(per_mm2=100, weight=1.0, reference=-4.0, most=2.0)
+NORMALISATION = ScoreNormalisation(per_mm2=100, weight=1.0, reference=-4.0, most=2.0, usual=-5.0)
 SIDE = 4000  # px of 0.25 um: 1 mm2
 
 
@@ -79,13 +79,13 @@ def test_without_a_normalisation_nothing_changes() -> None:
     assert normalised(before, None) is before
 
 
-def test_an_image_with_few_candidates_keeps_its_scores() -> None:
+def test_an_image_with_few_candidates_has_the_usual_level() -> None:
     """A crop is too small to show what is usual on its scanner."""
     before = image(candidates(-1.0, LEAST_CANDIDATES - 1))
-    assert len(before) < LEAST_CANDIDATES
     after = normalised(before, NORMALISATION)
-    assert np.array_equal(after.score, before.score)
-    assert after.provenance.parameters.score_shift == 0.0
+    assert logits_of(after) == pytest.approx(logits_of(before) + 1.0, abs=1e-3)
+    assert after.provenance.parameters.score_level is None
+    assert after.provenance.parameters.score_shift == 1.0
 
 
 @given(

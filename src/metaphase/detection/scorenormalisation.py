@@ -25,7 +25,7 @@ from metaphase.models.card import ScoreNormalisation
 
 CELL_UM = 200.0
 LEAST_CANDIDATES = 8
-"""With fewer candidates above the level, an image's scores stay as they are."""
+"""With fewer candidates above the level, an image has the usual level."""
 _LEAST_SCORE = 10.0**-SCORE_DECIMALS
 
 
@@ -35,7 +35,8 @@ def with_normalised_scores(
     """Return detections with normalised scores of mitotic figures.
 
     ``score_level`` and ``score_shift`` (what was added to the logits) are written to the
-    parameters. Scores stay as they are without a normalisation, or in an image that is too small.
+    parameters. Unchanged without a normalisation. An image that is too small to measure its level
+    gets the usual one.
     """
     if normalisation is None:
         return detections
@@ -45,10 +46,7 @@ def with_normalised_scores(
     area = cellular_area_px(points, plan.box_px, cell_px) * detections.provenance.mpp**2 / 1e6
     logits = _logit(detections.score[mitotic])
     level = score_level(logits, area, normalisation.per_mm2)
-    if level is None:
-        return detections.with_parameters(score_level=None, score_shift=0.0)
-    shift = normalisation.weight * (normalisation.reference - level)
-    shift = round(float(np.clip(shift, -normalisation.most, normalisation.most)), 3)
+    shift = normalised_shift(level, normalisation)
     score = np.array(detections.score)
     score[mitotic] = np.round(1 / (1 + np.exp(-(logits + shift))), SCORE_DECIMALS)
     normalised = Detections(
@@ -59,7 +57,15 @@ def with_normalised_scores(
         provenance=detections.provenance,
         atypical=detections.atypical,
     )
-    return normalised.with_parameters(score_level=round(level, 3), score_shift=shift)
+    kept = None if level is None else round(level, 3)
+    return normalised.with_parameters(score_level=kept, score_shift=shift)
+
+
+def normalised_shift(level: float | None, normalisation: ScoreNormalisation) -> float:
+    """Return what is added to the logits of an image. Without a level it has the usual one."""
+    known = normalisation.usual if level is None else level
+    shift = normalisation.weight * (normalisation.reference - known)
+    return round(float(np.clip(shift, -normalisation.most, normalisation.most)), 3)
 
 
 def score_level(logits: FloatArray, area_mm2: float, per_mm2: float) -> float | None:

@@ -105,6 +105,9 @@ class ScoreNormalisation(Strict):
         -5.5, ge=-100, le=100, description="Level (logit) of an image whose scores stay."
     )
     most: float = Field(3.0, ge=0, le=100, description="Largest change of a logit.")
+    usual: float = Field(
+        -6.5, ge=-100, le=100, description="Level of an image that is too small to measure it."
+    )
 
 
 class SecondStage(Strict):
