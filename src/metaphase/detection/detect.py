@@ -62,9 +62,9 @@ def detect(
     ``scanner`` give the resolution of a path whose file does not state it; with ``force_mpp``,
     ``mpp`` replaces a resolution that the file states. ``threshold`` replaces the model's operating
     point. ``region`` is x, y, width, height in full-resolution pixels; inside of it, the detections
-    are those of the whole image. ``roi`` is a GeoJSON file of polygons. ``tissue`` limits the
-    analysis to tissue (None: on whole slides only). ``keep_stains`` switches the stain
-    normalisation of the model off.
+    are those of the whole image, but for scores that the model normalises by what is analysed.
+    ``roi`` is a GeoJSON file of polygons. ``tissue`` limits the analysis to tissue (None: on whole
+    slides only). ``keep_stains`` switches the stain normalisation of the model off.
 
     ``runtime`` is an open runtime, for many images. Otherwise ``device``, ``precision`` and
     ``threads`` say which to open (``open_runtime``). ``batch`` is the number of tiles per call.
