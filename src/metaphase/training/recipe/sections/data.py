@@ -72,7 +72,7 @@ SplitChoice = Annotated[
 class Data(Section):
     """Labels, images and the split."""
 
-    sources: tuple[Source, ...] = Field(description="Where labels and images are.")
+    sources: tuple[Source, ...] = Field(min_length=1, description="Where labels and images are.")
     split: SplitChoice = Field(
         description="A split file, a table of case ids, or one of "
         + ", ".join(f"`{name}`" for name in BUILT_IN_SPLITS)
