@@ -142,6 +142,10 @@ def test_maps_of_levels(first):
         ((32, 32), 1, "first"),
         ((1, 32, 32), 1, "first"),
         ((4, 32, 32), 3, None),
+        ((6, 1024), 1, None),  # rows of a YOLO, not a map of the tile
+        ((32, 64), 1, None),
+        ((512, 512), 1, None),
+        ((1, 1), 1, None),
     ],
 )
 def test_heat_maps(shape, classes, axis):

@@ -223,13 +223,22 @@ def fcos(outputs: Sequence[Trial], question: Question) -> Fit | None:
 def heat_map(outputs: Sequence[Trial], question: Question) -> Fit | None:
     """One map [classes, h, w] or [h, w, classes]; for one class also [h, w]."""
     for found in outputs:
-        if found.sides == 2 and question.classes == 1 and min(found.shape) > 1:
+        shape = (1, *found.shape) if found.sides == 2 else found.shape
+        if len(shape) != 3:
+            continue
+        if shape[0] == question.classes and _covers(shape[1:], question.spec):
             return Fit("heat-map", (found,), "first", 0)
-        if found.sides == 3 and found.shape[0] == question.classes and min(found.shape[1:]) > 1:
-            return Fit("heat-map", (found,), "first", 0)
-        if found.sides == 3 and found.shape[2] == question.classes and min(found.shape[:2]) > 1:
+        if shape[2] == question.classes and _covers(shape[:2], question.spec):
             return Fit("heat-map", (found,), "last", 0)
     return None
+
+
+def _covers(size: tuple[int, ...], spec: ForeignInput) -> bool:
+    """Return whether a map [h, w] lies over the input: with cells that are about square."""
+    if min(size) < 2:
+        return False
+    high, wide = spec.height_px / size[0], spec.width_px / size[1]
+    return min(high, wide) >= 0.9 and max(high, wide) <= 1.1 * min(high, wide)
 
 
 def levels_of(choices: Choices, decoding: Decoding) -> tuple[Level, ...]:
