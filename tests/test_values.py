@@ -17,7 +17,22 @@ def test_numbers_and_their_text_are_finite(value: object, number: float) -> None
 
 @pytest.mark.parametrize(
     "value",
-    [None, True, "", "x", math.nan, math.inf, "nan", "-inf", 10**400, "9" * 5000, [1], {}, b"1"],
+    [
+        None,
+        True,
+        "",
+        "x",
+        math.nan,
+        math.inf,
+        "nan",
+        "-inf",
+        "1_000",
+        10**400,
+        "9" * 5000,
+        [1],
+        {},
+        b"1",
+    ],
 )
 def test_everything_else_is_no_number(value: object) -> None:
     assert finite(value) is None

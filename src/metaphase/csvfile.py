@@ -24,7 +24,8 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _ESCAPED = re.compile(r"'+[=+\-@\t\r]")
 _SEPARATOR = re.compile(r"sep=([,;\t|])\r?\n?", re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"]*"')
-_DECIMAL_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d*),\d+([eE][+-]?\d+)?")
+_DECIMAL_COMMA = re.compile(r"[+-]?(\d{1,3}([.\s']\d{3})+|\d*),\d+([eE][+-]?\d+)?")
+_GROUPING = re.compile(r"[.\s']")  # of thousands: a point, a space of any width, an apostrophe
 
 
 class CsvTable:
@@ -40,8 +41,16 @@ class CsvTable:
             text, self._lines_before = text[found.end() :], 1
         self.delimiter = found[1] if found else _delimiter(text)
         self.decimal_comma = self.delimiter != ","
-        self._reader = csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter)
-        self.columns: tuple[str, ...] = tuple(name.strip() for name in self._next() or ())
+        self._reader = csv.reader(
+            # Strict: a quote that is never closed would take in all lines that follow.
+            io.StringIO(text, newline=""),
+            delimiter=self.delimiter,
+            strict=True,
+        )
+        # Both signs for micro are in use, in the units of columns.
+        self.columns: tuple[str, ...] = tuple(
+            name.strip().replace("\u03bc", "\u00b5") for name in self._next() or ()
+        )
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
         """Yield line number and values of each row that is not empty; once. Raises ``error``.
@@ -75,7 +84,7 @@ class CsvTable:
     def number(self, text: str) -> str:
         """Return a number with a decimal point, where this table may use decimal commas."""
         if self.decimal_comma and "," in text and _DECIMAL_COMMA.fullmatch(text.strip()):
-            return text.replace(".", "").replace(",", ".")
+            return _GROUPING.sub("", text).replace(",", ".")
         return text
 
     def _next(self) -> list[str] | None:

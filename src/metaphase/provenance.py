@@ -177,7 +177,7 @@ class Parameters(Frozen):
 class Provenance:
     """Where a set of detections comes from. Lengths and positions are full-resolution pixels.
 
-    ``image_sha256`` is the hash of the image file, ``model_id`` that of the model's card and
+    ``image_sha256`` is the hash of the image's files, ``model_id`` that of the model's card and
     weights. ``parameters`` may be given as a mapping with the keys of ``Parameters``.
     """
 

@@ -11,6 +11,8 @@ def finite(value: object) -> float | None:
     """Return a finite number, or None for anything else (other words and truth values included)."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
+    if isinstance(value, str) and "_" in value:  # digits grouped as in programs, not in files
+        return None
     try:
         number = float(value)
     except (ValueError, OverflowError):  # words; integers over 1e308

@@ -4,8 +4,9 @@ import numpy as np
 
 from metaphase.counting.batch import CountOptions, SlideDetections, count_slides
 from metaphase.counting.interval import Validation
+from metaphase.counting.review import DecisionState, ReviewDecision
 from metaphase.counting.validation import FixedValidation
-from metaphase.detectionfile import load_detections
+from metaphase.detectionfile import load_detections, save_detections
 from metaphase.figures import Detections, Figure
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.provenance import Provenance
@@ -43,6 +44,26 @@ def test_a_slide_that_fails_does_not_stop_the_others(tmp_path):
     assert [slide.name for slide in counted] == ["a", "b"]
     assert str(failures[0]).startswith("broken: ")
     assert "nothing" in failures[0].reason
+
+
+def test_decisions_about_one_slide_are_not_taken_for_another_of_its_name(tmp_path):
+    def two(image):
+        def load(name):
+            return found("01", 12).with_provenance(image="01.tiff")
+
+        decisions = [ReviewDecision(9000, 9000, DecisionState.ADDED, image)]
+        given = []
+        for name in ("patient1_01.tiff", "patient2_01.tiff"):
+            save_detections(load(name), tmp_path / name)
+            given.append(SlideDetections(name, partial(load, name), tmp_path / name))
+        return count_slides(given, CountOptions(decisions=decisions))
+
+    counted, failures = two("01.tiff")
+    assert counted == []
+    assert "with their folder" in failures[0].reason
+    counted, failures = two("patient2/01.tiff")
+    assert [slide.result.total for slide in counted] == [12, 13]
+    assert failures == []
 
 
 def test_labels_are_counted_in_the_same_window():

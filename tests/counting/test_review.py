@@ -60,8 +60,20 @@ def test_reading_names_every_bad_line(tmp_path):
     assert decision.concerns("a.svs")
     assert decision.concerns("a")
     assert not decision.concerns("b")
+
     path.write_text("x,y\n1,2\n")
     with pytest.raises(DetectionsError, match="x_px"):
         load_review(path)
     with pytest.raises(DetectionsError, match="cannot be read"):
         load_review(tmp_path / "none.csv")
+
+
+def test_names_are_those_of_cases_and_a_folder_decides_where_it_is_named():
+    dotted = ReviewDecision(1, 2, DecisionState.ADDED, "biopsy.1")
+    assert dotted.concerns("biopsy.1")
+    assert not dotted.concerns("biopsy.2")
+    one = ReviewDecision(1, 2, DecisionState.ADDED, "patient1/01.png")
+    assert one.names_folder
+    assert one.concerns("01.png")
+    assert one.concerns("01.png", "patient1_01.png")
+    assert not one.concerns("01.png", "patient2_01.png")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from metaphase.detection import pipeline
 from metaphase.detection.batch import BatchOptions, detect_batch
 from metaphase.detection.detect import detect
 from metaphase.detection.executor import LocalExecutor
 from metaphase.detection.inputs import jobs_for_paths
 from metaphase.detection.plan import Settings
 from metaphase.detection.runtime import open_runtime
+from metaphase.detectionfile import save_detections
+from metaphase.figures import Detections
 from metaphase.models.modelfile import default_model, load_model
 from metaphase.phantom.region import render_region
 
@@ -43,15 +47,44 @@ def test_a_finished_image_is_skipped(image: Path, tmp_path: Path) -> None:
     assert {p.name: p.read_bytes() for p in (out / "field").iterdir()} == before
 
 
-def test_onnx_runtime_and_openvino_agree(image: Path) -> None:
-    pytest.importorskip("openvino")
-    results = [
-        detect(image, mpp=0.25, device=device, precision="fp32", threads=1, min_score=0.02)
-        for device in ("onnx", "openvino")
-    ]
-    one, other = results
-    assert len(one) == len(other) > 0
-    for x, y, score in zip(one.x_px, one.y_px, one.score, strict=True):
+@pytest.fixture(scope="module")
+def by_onnx(image: Path) -> Detections:
+    return detect(image, mpp=0.25, device="onnx", precision="fp32", threads=1, min_score=0.02)
+
+
+@pytest.mark.parametrize("device", ["openvino", "torch"])
+def test_runtimes_agree(image: Path, by_onnx: Detections, device: str) -> None:
+    """The same points within 0.5 px, and scores within 0.01."""
+    pytest.importorskip(device)
+    other = detect(image, mpp=0.25, device=device, precision="fp32", threads=1, min_score=0.02)
+    assert len(by_onnx) == len(other) > 0
+    for x, y, score in zip(by_onnx.x_px, by_onnx.y_px, by_onnx.score, strict=True):
         nearest = np.hypot(other.x_px - x, other.y_px - y).argmin()
         assert np.hypot(other.x_px[nearest] - x, other.y_px[nearest] - y) <= 0.5
         assert abs(other.score[nearest] - score) <= 0.01
+
+
+def test_batch_threads_and_interruption_change_no_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels, _ = render_region(4, 1000, 500, mitotic_per_mm2=300)
+    Image.fromarray(pixels).save(tmp_path / "wide.png")
+    monkeypatch.setattr(pipeline, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(pipeline, "GROUP_TILES", 1)
+    checkpoint = tmp_path / "parts"
+
+    def interrupt(done: float, total: float) -> None:
+        if list(checkpoint.glob("*.npz")) and done < total:
+            raise KeyboardInterrupt
+
+    def run(name: str, **how: Any) -> bytes:
+        found = detect(tmp_path / "wide.png", mpp=0.25, **how)
+        assert len(found) > 0
+        save_detections(found, tmp_path / name)
+        return (tmp_path / name / "detections.csv").read_bytes()
+
+    expected = run("one", batch=1, threads=1)
+    assert run("many", batch=5, threads=2) == expected
+    with pytest.raises(KeyboardInterrupt):
+        run("cut", batch=2, threads=1, checkpoint=checkpoint, progress=interrupt)
+    assert run("resumed", batch=2, threads=1, checkpoint=checkpoint) == expected

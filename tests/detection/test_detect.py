@@ -240,18 +240,6 @@ def test_a_real_slide_from_its_path(data_dir):
     assert runtime.tiles == made.parameters.tiles == 140
 
 
-def test_a_folder_of_pixels_beside_the_file_is_in_the_hash(tmp_path):
-    from metaphase.detection.detect import hash_image
-
-    slide = DotSlide(10, 10, 0.25, [], path=tmp_path / "a.mrxs")
-    slide.path.write_bytes(b"index")
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "Data0000.dat").write_bytes(b"one")
-    before = hash_image(slide)
-    (tmp_path / "a" / "Data0000.dat").write_bytes(b"two")
-    assert hash_image(slide) != before
-
-
 def test_tiles_are_ordered_in_bands_so_that_rows_follow_each_other_soon():
     slide = DotSlide(3000, 500, 0.25, [])
     plan = make_plan(slide, make_model(), Settings())

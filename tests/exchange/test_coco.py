@@ -12,7 +12,7 @@ from metaphase.exchange.importedfile import ImageFacts
 from metaphase.exchange.read import kind_of, read_detections
 from metaphase.figures import Detections, Figure, Label
 from metaphase.labels.dataset import Case, Dataset
-from metaphase.labels.read import load_dataset
+from metaphase.labels.read import load_dataset, read_labels
 from metaphase.provenance import Provenance
 from tests.exchange.cocofiles import write_ground_truth, write_results
 
@@ -29,6 +29,45 @@ def coco_file(path, **changes):
     }
     path.write_text(json.dumps(data | changes))
     return path
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        ([{"id": 1, "file_name": "a.tiff"}, {"id": 1, "file_name": "b.tiff"}], "has the id 1"),
+        ([{"id": 1, "file_name": "a.tiff"}, {"id": 2, "file_name": "a.tiff"}], "has the name"),
+    ],
+)
+def test_images_that_cannot_be_told_apart_are_a_problem(tmp_path, images, said):
+    with pytest.raises(DetectionsError, match=said):
+        coco.read(coco_file(tmp_path / "a.json", images=images), ImageFacts(0.25))
+
+
+@pytest.mark.parametrize(
+    ("box", "said"), [([0, 0, -5, 9], "negative sides"), ([0, 0, 40000, 28000], "no single cell")]
+)
+def test_boxes_that_are_no_figure(tmp_path, box, said):
+    row = {"image_id": 1, "category_id": 1, "bbox": box}
+    with pytest.raises(DetectionsError, match=said):
+        coco.read(coco_file(tmp_path / "a.json", annotations=[row]), ImageFacts(0.25))
+
+
+def test_a_category_that_is_there_twice_is_a_problem(tmp_path):
+    both = [{"id": 1, "name": "mitotic figure"}, {"id": 1, "name": "hard negative"}]
+    path = coco_file(tmp_path / "a.json", categories=both)
+    with pytest.raises(DetectionsError, match="is there twice"):
+        coco.read(path, ImageFacts(0.25))
+    problems = [str(problem) for problem in read_labels(path).problems]
+    assert any("category 1: its id appears 2 times" in text for text in problems)
+
+
+@pytest.mark.parametrize("value", [1, True, "1", [1]])
+def test_a_region_of_several_objects_is_no_detection(tmp_path, value):
+    row = {"image_id": 1, "category_id": 1, "bbox": [0, 0, 10, 10], "iscrowd": value}
+    with pytest.raises(DetectionsError, match="iscrowd"):
+        coco.read(coco_file(tmp_path / "a.json", annotations=[row]), ImageFacts(0.25))
+    path = coco_file(tmp_path / "b.json", annotations=[{**row, "iscrowd": "0"}])
+    assert len(coco.read(path, ImageFacts(0.25))["a"]) == 1
 
 
 def test_coco_results_find_their_names_in_the_ground_truth(tmp_path):

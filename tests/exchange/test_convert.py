@@ -39,6 +39,18 @@ def test_every_format_is_read_again(tmp_path: Path, to: Any) -> None:
     assert np.allclose(back["a"].points[0], [10, 20], atol=0.01)
 
 
+@pytest.mark.parametrize("to", FORMATS)
+def test_images_of_one_name_in_two_folders_stay_two(tmp_path: Path, to: Any) -> None:
+    if to == "dicom":
+        pytest.importorskip("highdicom")
+    by_name = {"p1/01": some("01.png"), "p2_01.png": some("01.png"), "b": some("b.png")}
+    target = tmp_path / {"sliderunner": "d.sqlite", "coco": "d.json", "csv": "d.csv"}.get(to, "out")
+    metaphase.convert(by_name, target, to=to, above_threshold=False)
+    back = metaphase.read_detections(target, mpp=0.25, image_size=(2000, 1000))
+    assert sorted(len(one) for one in back.values()) == [2, 2, 2]
+    assert "b" in back
+
+
 def test_one_slides_detections_go_into_one_file(tmp_path: Path) -> None:
     (path,) = metaphase.convert(some(), tmp_path / "x.geojson", to="qupath", above_threshold=False)
     assert path == tmp_path / "x.geojson"

@@ -38,6 +38,19 @@ def test_european_tables(tmp_path: Path) -> None:
     assert (one.score.tolist(), one.labels) == ([0.75], [Label.HARD_NEGATIVE])
 
 
+def test_an_empty_cell_in_a_column_of_labels_is_no_figure(tmp_path: Path) -> None:
+    path = write(tmp_path, "image,x,y,class\na.png,1,2,\n")
+    with pytest.raises(DetectionsError, match="line 2: has no label"):
+        csv.read(path, ImageFacts(0.25))
+    (one,) = csv.read(write(tmp_path, "image,x,y\na.png,1,2\n"), ImageFacts(0.25)).values()
+    assert one.labels == [Label.MITOTIC]
+
+
+@pytest.mark.parametrize("text", ["sep=|\nx_px|y_px\n", "x_px\ty_px\n", "Centroid X \u03bcm;y\n"])
+def test_headers_are_recognised(text: str) -> None:
+    assert csv.looks_like(text)
+
+
 def test_images_of_one_name_in_two_folders(tmp_path: Path) -> None:
     text = "image,x,y\npatient1/01.png,1,2\npatient2/01.png,3,4\n"
     read = csv.read(write(tmp_path, text), ImageFacts(0.25))

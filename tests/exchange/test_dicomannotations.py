@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from metaphase.exchange.dicomannotations import AnnotationGroup, annotation_groups
+from metaphase.exchange.dicomimage import DicomImage
 
 pydicom = pytest.importorskip("pydicom")
 
@@ -23,11 +24,11 @@ def group(kind="POINT", points=SQUARE, *, name="Mitotic figure", starts=None, **
     return item
 
 
-def read(*items, coordinates="2D"):
+def read(*items, coordinates="2D", image=None):
     dataset = pydicom.Dataset()
     dataset.AnnotationCoordinateType = coordinates
     dataset.AnnotationGroupSequence = list(items)
-    return list(annotation_groups(dataset))
+    return list(annotation_groups(dataset, image))
 
 
 @pytest.mark.parametrize(
@@ -73,6 +74,48 @@ def test_groups_that_cannot_be_read(item, said):
     assert said in reason or "no coordinates" in reason
 
 
-def test_positions_in_mm_are_explained():
+def test_positions_in_mm_need_the_slide():
     ((_, reason),) = read(group(), coordinates="3D")
     assert "mm of the slide" in reason
+    assert "--images" in reason
+
+
+IMAGE = DicomImage(
+    size=(4000, 3000),
+    spacing=(0.00025, 0.00025),
+    origin=np.array([10.0, 20.0]),
+    steps=np.array([[0.0, -0.00025], [-0.00025, 0.0]]),  # rotated by a quarter, as on most scanners
+    scale=np.array([4.0, 4.0]),
+)
+
+
+@pytest.mark.parametrize("height", [None, 0.0, 0.003])
+@pytest.mark.parametrize("kind", ["POINT", "POLYGON", "RECTANGLE"])
+def test_positions_in_mm_become_pixels_of_the_slide(kind, height):
+    """With the height of each point, or with one that is common to all."""
+    points = np.array([[10 - 0.00025 * (y - 0.5), 20 - 0.00025 * (x - 0.5)] for x, y in SQUARE])
+    more = {"CommonZCoordinateValue": 0.1} if height is None else {}
+    if height is not None:
+        points = np.column_stack([points, np.full(4, height)])
+    starts = [1] if kind == "POLYGON" else None
+    (one,) = read(group(kind, points, starts=starts, **more), coordinates="3D", image=IMAGE)
+    expected = SQUARE if kind == "POINT" else [[125, 125]]
+    assert one.points == pytest.approx(np.array(expected), abs=1e-6)
+
+
+def test_starts_of_outlines_count_values_of_three():
+    points = np.column_stack([np.tile(SQUARE, (2, 1)), np.zeros(8)])
+    (one,) = read(group("POLYGON", points, starts=[1, 13]), coordinates="3D", image=IMAGE)
+    assert one.points.shape == (2, 2)
+    ((_, reason),) = read(group(points=SQUARE[:2]), coordinates="3D", image=IMAGE)
+    assert "not triplets" in reason
+
+
+def test_pixels_of_a_lower_level_become_those_of_the_slide():
+    (one,) = read(group("RECTANGLE"), image=IMAGE)
+    assert one.points.tolist() == [[500, 500]]
+
+
+def test_other_coordinates_are_refused():
+    ((_, reason),) = read(group(), coordinates="4D")
+    assert "unknown kind 4D" in reason

@@ -94,7 +94,7 @@ def test_csv_by_usual_names(tmp_path, text, x):
 def test_csv_names_every_bad_line(tmp_path):
     path = tmp_path / "d.csv"
     path.write_text(
-        "image,x_px,y_px,score,label\na,1,2,0.5,\na,nan,2,0.5,\na,1,2,1.5,\na,1,2,0.5,cat\na,1,,1,\n"
+        "image,x_px,y_px,score,label\na,1,2,0.5,MF\na,nan,2,0.5,MF\na,1,2,1.5,MF\na,1,2,0.5,cat\na,1,,1,MF\n"
     )
     with pytest.raises(DetectionsError) as error:
         csv.read(path, ImageFacts(0.25))

@@ -1,10 +1,12 @@
 import json
 
 import numpy as np
+import pytest
 
 from metaphase.counting.batch import CountedSlide, CountOptions, count_slides
 from metaphase.counting.count import count_slide
 from metaphase.detectionfile import save_detections
+from metaphase.errors import DetectionsError
 from metaphase.exchange.slidedetections import slides_in, write_count
 from metaphase.figures import Detections
 from metaphase.provenance import Provenance
@@ -26,6 +28,30 @@ def test_folders_and_files_of_other_tools_together(tmp_path):
     ]  # fmt: skip
     assert slides[0].folder == tmp_path / "own" / "a"
     assert slides[2].folder is None
+
+
+def test_slides_of_one_name_are_called_with_their_folder(tmp_path):
+    for n, place in enumerate(("p1/01", "p2/01", "p2/02", "other/p1/01")):
+        save_detections(found("01", 3 + n), tmp_path / "out" / place)
+    slides = slides_in([tmp_path / "out", tmp_path / "out" / "p2"])
+    assert {slide.name: len(slide.load()) for slide in slides} == {
+        "p1/01": 3, "p2/01": 4, "02": 5, "other/p1/01": 6,
+    }  # fmt: skip
+
+
+def test_slides_of_one_name_in_two_calls_of_detection(tmp_path):
+    for name in ("first", "second"):
+        save_detections(found("a"), tmp_path / name / "a")
+    (tmp_path / "theirs.csv").write_text("image,x,y,score\na,10,10,0.9\n")
+    paths = [tmp_path / "first", tmp_path / "second", tmp_path / "theirs.csv"]
+    assert [slide.name for slide in slides_in(paths, mpp=0.25)] == [
+        "first/a",
+        "second/a",
+        "theirs/a",
+    ]
+    again = [tmp_path / "theirs.csv", tmp_path / "theirs.csv"]
+    with pytest.raises(DetectionsError, match="several slides have this name"):
+        slides_in(again, mpp=0.25)
 
 
 def test_a_folder_is_read_only_when_its_slide_is_loaded(tmp_path):

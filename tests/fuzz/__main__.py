@@ -42,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         outcomes.append(outcome)
     failed = [outcome for outcome in outcomes if outcome.failure]
     total = sum(outcome.inputs for outcome in outcomes)
-    print(f"{total:,} inputs, {len(failed)} failures")
+    cpu_s = sum(outcome.cpu_s for outcome in outcomes)
+    print(f"{total:,} inputs in {cpu_s:.0f} s of CPU, {len(failed)} failures")
     return 1 if failed else 0
 
 
@@ -60,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _line(outcome: Outcome) -> str:
     line = f"{outcome.target}: {outcome.inputs:,} inputs in {outcome.seconds:.1f} s"
+    line += f" ({outcome.cpu_s:.1f} s of CPU)"
     if not outcome.failure:
         return line
     return f"{line}: FAILED on {outcome.saved}\n{outcome.failure}"

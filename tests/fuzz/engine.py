@@ -46,11 +46,15 @@ _VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|[^a-zA-Z ]+")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of a run. ``failure`` is empty where all inputs were answered."""
+    """The result of a run. ``failure`` is empty where all inputs were answered.
+
+    ``cpu_s`` is the time of the processor, which says more than ``seconds`` on a busy computer.
+    """
 
     target: str
     inputs: int
     seconds: float
+    cpu_s: float
     failure: str = ""
     saved: Path | None = None
 
@@ -82,7 +86,7 @@ def run(
         importlib.import_module(target.imports)
     arguments = (target, folder, done, inputs, seconds, seed)
     child = context.Process(target=_child, args=(loop, *arguments))
-    start = time.monotonic()
+    start, cpu_before = time.monotonic(), _cpu_of_children()
     child.start()
     child.join()
     report = folder / "failure.txt"
@@ -91,13 +95,17 @@ def run(
         failure = f"the process ended with {child.exitcode}"
     saved = _save(target, folder, failures) if failure else None
     shutil.rmtree(folder, ignore_errors=True)
-    return Outcome(target.name, done.value, time.monotonic() - start, failure, saved)
+    seconds, cpu_s = time.monotonic() - start, _cpu_of_children() - cpu_before
+    return Outcome(target.name, done.value, seconds, cpu_s, failure, saved)
+
+
+def _cpu_of_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _save(target: Target, folder: Path, failures: Path) -> Path | None:
     path = folder / "input" / target.file_name
-    if not path.is_file():
-        path = folder / "last-input"
     if not path.is_file():
         return None
     failures.mkdir(parents=True, exist_ok=True)
@@ -166,12 +174,7 @@ def answer(target: Target, folder: Path, data: bytes) -> str:
     """
     from metaphase.errors import InputError, MetaphaseError
 
-    home = folder / "input"
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir()
-    path = home / target.file_name
-    path.write_bytes(data)
-    (folder / "last-input").write_bytes(data)
+    path = _written(folder / "input", target.file_name, data)
     _limit(CPU_LIMIT_S, REAL_LIMIT_S)
     try:
         target.read(path)
@@ -180,10 +183,27 @@ def answer(target: Target, folder: Path, data: bytes) -> str:
         message.encode("utf-8")
         if isinstance(error, InputError) and not error.problems:
             raise AssertionError("an error without a problem") from error
-        return _VARIABLE.sub("", message.replace(str(home), ""))[:300]
+        return _VARIABLE.sub("", message.replace(str(path.parent), ""))[:300]
     finally:
         _limit(0, 0)
     return "good"
+
+
+def _written(home: Path, name: str, data: bytes) -> Path:
+    """Write an input; of what the one before it left, nothing stays in the folder."""
+    try:
+        others = [entry for entry in os.scandir(home) if entry.name != name]
+    except FileNotFoundError:
+        home.mkdir()
+        others = []
+    for entry in others:
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path, ignore_errors=True)
+        else:
+            os.unlink(entry.path)
+    path = home / name
+    path.write_bytes(data)
+    return path
 
 
 def _limit(cpu_s: float, real_s: float) -> None:

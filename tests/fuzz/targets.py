@@ -220,7 +220,7 @@ def image(path: Path) -> None:
 @target("image-index", ".vms")
 def parts(path: Path) -> None:
     """Find the slides of a folder in which one file names others, or belongs to a series."""
-    from metaphase.slides.findimages import images_in
+    from metaphase.imagefiles.find import images_in
 
     (path.parent / "S.jpg").write_bytes(b"a picture")
     images_in(path.parent)

@@ -16,7 +16,7 @@ ROOMS = (
     *("counting", "exchange", "report", "learning", "viewer", "cli"),
 )
 """Folders in the order of the data flow: each may import the ground floor and those before it."""
-GROUND_ROOMS = ("stain", "qupath")
+GROUND_ROOMS = ("stain", "qupath", "imagefiles")
 """Folders of the ground floor: they import the ground floor only, and all rooms may import them."""
 FRONT_DOORS = ("__init__.py", "__main__.py")
 """Files of the package's root that name modules of rooms, and import them only when asked to."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from metaphase.labels.imagefinder import ImageFinder, images_in
+from metaphase.labels.imagefinder import ImageFinder
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,10 @@ def test_close_names(tmp_path: Path) -> None:
     assert finder.close_names(Path("other.png")) == []
 
 
-def test_hidden_files_are_no_images(tmp_path: Path) -> None:
-    for name in ("a.png", "._a.png", "notes.txt"):
+def test_parts_of_a_slide_and_hidden_files_are_not_found(tmp_path: Path) -> None:
+    """Otherwise the name of a slide in several files could mean several of them."""
+    (tmp_path / "S.vms").write_text("[Virtual Microscope Specimen]\nImageFile=S.jpg\n")
+    for name in ("S.jpg", "._S.png", "S.txt"):
         (tmp_path / name).touch()
-    (tmp_path / "folder.png").mkdir()
-    assert images_in([tmp_path, tmp_path / "none"]) == [tmp_path / "a.png"]
+    (tmp_path / "S.png").mkdir()
+    assert ImageFinder(None, tmp_path).find(Path("S.tif")) == tmp_path / "S.vms"

@@ -66,11 +66,11 @@ def test_names_of_the_outputs():
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
-        ("compact", {"weights": "none", "width": 32}),
-        ("retinanet_resnet50_fpn_v2", {"weights": "none"}),
+        ("compact", {"weights": "none", "width": 32, "tile_px": 128}),
+        ("retinanet_resnet50_fpn_v2", {"weights": "none", "tile_px": 128}),
         (
             "retinanet_resnet50_fpn_v2",
-            {"weights": "none", "resize": "torchvision", "head": "plain"},
+            {"weights": "none", "tile_px": 128, "resize": "torchvision", "head": "plain"},
         ),
     ],
 )
@@ -84,4 +84,4 @@ def test_real_networks_are_exported(tmp_path, kind, options):
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 1.5)
     path = export_onnx(network, tmp_path / "m.onnx")
-    compare(network, path, [(2, 256, 384)])
+    compare(network, path, [(3, 128, 256)])

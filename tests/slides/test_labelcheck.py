@@ -3,8 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tifffile
 
+from metaphase.figures import Figure, Label
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.slides.labelcheck import check_images
 
@@ -49,3 +51,18 @@ def test_another_size_and_files_that_are_no_image(tmp_path: Path) -> None:
     assert "64 x 48 px" in problems[0]
     assert "b.tif" in problems[1]
     assert seen == ["a", "b"]
+
+
+def test_the_size_is_compared_where_no_tags_give_a_resolution(tmp_path: Path) -> None:
+    image = tiff(tmp_path / "a.tif", None)
+    (message,) = messages(Case("a", image, mpp=0.25, width_px=640, height_px=480))
+    assert "64 x 48 px" in message
+
+
+@pytest.mark.parametrize("mpp", [None, 0.25])
+def test_figures_outside_of_the_image(tmp_path: Path, mpp: float | None) -> None:
+    """Labels that do not state the size of their image."""
+    places = {"in": (64, 48), "right": (64.5, 10), "below": (3, 900), "left": (-1, 5)}
+    figures = tuple(Figure(name, x, y, Label.MITOTIC) for name, (x, y) in places.items())
+    (message,) = messages(Case("a", tiff(tmp_path / "a.tif", mpp), figures=figures))
+    assert "outside of its 64 x 48 px: right, below, left" in message

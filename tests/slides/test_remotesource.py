@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from metaphase.errors import SlideError
+from metaphase.imagefiles.find import SUFFIXES
 from metaphase.slides import remotesource
-from metaphase.slides.open import SUFFIXES, open_slide
+from metaphase.slides.open import open_slide
 from metaphase.slides.remote import RemoteFile
 from metaphase.slides.remotesource import StoreSource, images_under, source_of
 from tests.slides.rangeserver import Files, serve

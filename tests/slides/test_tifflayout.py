@@ -48,6 +48,19 @@ def test_the_largest_image_is_the_slide_wherever_it_stands(tmp_path: Path, flag:
         assert "largest" in slide.notes[0]
 
 
+def test_an_image_in_the_subifds_of_a_thumbnail_is_the_slide(tmp_path: Path) -> None:
+    """As cameras write it: the thumbnail is the first page."""
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as tiff:
+        tiff.write(halved(halved(SLIDE)), subifds=2, subfiletype=1, **TILED)
+        tiff.write(SLIDE, **(TILED | DENSITY))
+        tiff.write(halved(SLIDE), subfiletype=1, **TILED)
+    pixels, downsamples, notes = whole(path)
+    assert np.array_equal(pixels, SLIDE)
+    assert downsamples == pytest.approx((1, 2, 4))
+    assert "largest" in notes[0]
+
+
 def test_masks_are_no_slides(tmp_path: Path) -> None:
     mask = noise(320, 320)[..., 0] > 128
     path = write(tmp_path / "a.tif", (SLIDE, DENSITY), (mask, {"photometric": "mask"}))

@@ -24,7 +24,7 @@ from metaphase.viewer.reviewedfigures import counted
 from metaphase.viewer.slidecatalogue import find_images, open_slides
 from metaphase.viewer.store import WHOLE_SLIDE, Remark, RemarkKind, State
 
-from .conftest import MPP, confirm_all, first_mitotic, found, put
+from .conftest import MPP, confirm_all, first_mitotic, found, picture, put
 
 
 def test_only_complete_slides_are_labelled(slides, store):
@@ -172,3 +172,14 @@ def test_readers_decisions_of_atypical_are_exported(slides, store, tmp_path):
     decisions = load_review(tmp_path / "review.csv")
     assert [d.atypical for d in decisions].count(True) == 1
     assert [d.atypical for d in decisions].count(None) == len(decisions) - 1
+
+
+def test_slides_of_one_name_are_named_with_their_folder_in_the_review(tmp_path, store):
+    for name in ("x/s.png", "y/s.png", "y/t.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        picture(tmp_path / name, 300, 300)
+    slides = open_slides(find_images([tmp_path]), mpp=MPP)
+    for entry in slides:
+        put(store, entry, "a-1", State.ADDED, place=(50.0, 60.0))
+    names = [line.split(",")[0] for line in review_table(slides, store).splitlines()[1:]]
+    assert names == ["x/s.png", "y/s.png", "t.png"]

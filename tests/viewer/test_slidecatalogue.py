@@ -4,6 +4,9 @@ import pytest
 
 from metaphase.detectionfile import save_detections
 from metaphase.errors import DetectionsError, SlideError
+from metaphase.figures import Figure
+from metaphase.imagefiles.parts import sha256_of_slide
+from metaphase.labels.dataset import Case, Dataset
 from metaphase.viewer.slidecatalogue import find_images, open_slides, readable
 
 from .conftest import MPP, found, picture
@@ -23,6 +26,49 @@ def test_same_names_are_told_apart_by_folder(tmp_path):
     slides = open_slides(find_images([tmp_path]))
     assert [o.key for o in slides] == ["x/s", "y/s", "t"]
     assert len({o.slug for o in slides}) == 3
+
+
+def two_of_one_name(tmp_path):
+    """Two slides of one name, with 3 and 5 detections in folders that say nothing of them."""
+    counts = {"x": 3, "y": 5}
+    for folder, n in counts.items():
+        path = tmp_path / "slides" / folder / "s.png"
+        path.parent.mkdir(parents=True)
+        picture(path, 30 + n, 30)
+        made = found("s.png", n).with_provenance(image_sha256=sha256_of_slide(path))
+        save_detections(made, tmp_path / "out" / f"{9 - n}")
+    return tmp_path / "slides"
+
+
+def test_slides_of_one_name_have_their_own_detections(tmp_path):
+    """Whichever of them are opened: never those of the other slide."""
+    folder = two_of_one_name(tmp_path)
+    x, y = open_slides(find_images([folder]), detections=tmp_path / "out", mpp=MPP)
+    assert (x.key, len(x.columns)) == ("x/s", 3)
+    assert (y.key, len(y.columns)) == ("y/s", 5)
+    for name, n in (("x", 3), ("y", 5)):
+        (one,) = open_slides(find_images([folder / name]), detections=tmp_path / "out", mpp=MPP)
+        assert (one.key, len(one.columns)) == ("s", n)
+    alone = {"s": found("s.png", 7)}
+    both = open_slides(find_images([folder]), detections=alone, mpp=MPP)
+    assert [len(entry.columns) for entry in both] == [0, 0], "it is not known whose they are"
+    by_key = {"x/s": found("s.png", 1), "y/s": found("s.png", 2)}
+    both = open_slides(find_images([folder]), detections=by_key, mpp=MPP)
+    assert [len(entry.columns) for entry in both] == [1, 2]
+
+
+def test_slides_of_one_name_have_their_own_labels(tmp_path):
+    folder = two_of_one_name(tmp_path)
+    cases = [
+        Case(f"{name}/s", folder / name / "s.png", figures=tuple(
+            Figure(f"{name}{k}", 5 + k, 5) for k in range(n)))
+        for name, n in (("y", 2), ("x", 1))
+    ]  # fmt: skip
+    x, y = open_slides(find_images([folder]), labels=Dataset(cases), mpp=MPP)
+    assert (len(x.columns), len(y.columns)) == (1, 2)
+    unknown = Dataset([Case("s", figures=(Figure("1", 5, 5),))])
+    both = open_slides(find_images([folder]), labels=unknown, mpp=MPP)
+    assert [len(entry.columns) for entry in both] == [0, 0]
 
 
 def test_the_slug_changes_with_the_file(tmp_path):

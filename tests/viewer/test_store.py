@@ -129,58 +129,6 @@ def test_a_foreign_database_is_not_touched(tmp_path):
         ReviewStore(tmp_path / "r.sqlite")
 
 
-KILLED = """
-import os, random, signal, sys, time
-from metaphase.viewer.store import (
-    Decision,
-    Remark,
-    RemarkKind,
-    ReviewStore,
-    State,
-    StoreError,
-)
-
-path, random_ = sys.argv[1], random.Random(7)
-number = 0
-for _ in range(50):
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reading)
-        store = ReviewStore(path)
-        for i in range(number, number + 10_000):
-            store.add(Decision("s", f"d{i}", State.CONFIRMED, "anna"))
-            os.write(writing, i.to_bytes(4, "big"))
-    os.close(writing)
-    time.sleep(random_.uniform(0, 0.03))
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    data = b""
-    while part := os.read(reading, 1 << 16):
-        data += part
-    os.close(reading)
-    acknowledged = [int.from_bytes(data[k : k + 4], "big") for k in range(0, len(data) - 3, 4)]
-    store = ReviewStore(path)
-    figures = [row.figure for row in store.since("s")]
-    store.close()
-    assert set(f"d{i}" for i in acknowledged) <= set(figures), "an acknowledged decision is lost"
-    assert len(figures) == len(set(figures))
-    number = max(number, *[int(f[1:]) + 1 for f in figures]) if figures else number
-print(number)
-"""
-
-
-def test_kill_9_at_50_moments_loses_nothing(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, tmp_path / "r.sqlite"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) >= 0
-
-
 FULL = """
 import resource, sys
 from metaphase.errors import InputError

@@ -50,16 +50,22 @@ def convert(
 ) -> None:
     """Convert detections from any of the formats into another."""
     from metaphase.exchange.convert import convert as write
-    from metaphase.exchange.read import read_detections
+    from metaphase.exchange.read import kind_of, read_detections
     from metaphase.labels.read import load_dataset
 
     if box_um is not None and to not in _WITH_BOXES:
         raise typer.BadParameter(f"--box-um has no effect on {to}")
-    if images is not None and to not in _WITH_IMAGES:
+    of_dicom = images is not None and detections.is_file() and kind_of(detections) == "dicom"
+    if images is not None and to not in _WITH_IMAGES and not of_dicom:
         raise typer.BadParameter(f"--images has no effect on {to}")
     dataset = load_dataset(labels) if labels else None
     by_name = read_detections(
-        detections, mpp=mpp, kind=detections_format, truth=truth, dataset=dataset
+        detections,
+        mpp=mpp,
+        kind=detections_format,
+        truth=truth,
+        dataset=dataset,
+        images=images,
     )
     written = write(
         by_name,

@@ -87,6 +87,7 @@ def _open(
         detections_in_folders,
         find_images,
         load_slide_detections,
+        matched_detections,
         open_slides,
     )
 
@@ -96,7 +97,8 @@ def _open(
 
         dataset = load_dataset(labels)
     images = find_images(paths)
-    found = dict(load_slide_detections(detections) if detections else detections_in_folders(paths))
+    loaded = load_slide_detections(detections) if detections else detections_in_folders(paths)
+    found = matched_detections(images, loaded)
     if model is not None:
         found |= _detect(images, set(found), model, mpp)
     return open_slides(images, detections=found, labels=dataset, mpp=mpp)
@@ -110,12 +112,12 @@ def _detect(
     from rich.progress import track
 
     from metaphase.detection.detect import detect
-    from metaphase.labels.casenames import case_id
-    from metaphase.viewer.slidecatalogue import SlideDetections
+    from metaphase.viewer.slidecatalogue import SlideDetections, slide_keys
 
-    todo = [path for path in images if case_id(path.name) not in known]
+    keys = zip(slide_keys(images), images, strict=True)
+    todo = [(key, path) for key, path in keys if key not in known]
     bar = track(todo, "Detecting", console=Console(stderr=True))
-    return {case_id(path.name): SlideDetections(detect(path, model, mpp=mpp)) for path in bar}
+    return {key: SlideDetections(detect(path, model, mpp=mpp)) for key, path in bar}
 
 
 def _export(

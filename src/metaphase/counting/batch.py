@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from metaphase.counting.analysedregion import analysed_region, pixels_in
@@ -12,7 +13,8 @@ from metaphase.counting.hotspot import LEAST_TISSUE
 from metaphase.counting.review import ReviewDecision
 from metaphase.counting.validation import ValidationSource, validation_of
 from metaphase.counting.window import WindowShape
-from metaphase.errors import MetaphaseError
+from metaphase.detectionfile import JSON_NAME, load_provenance
+from metaphase.errors import DetectionsError, MetaphaseError
 from metaphase.figures import Detections, points_of
 from metaphase.labels.casenames import case_id
 from metaphase.labels.dataset import Dataset
@@ -84,12 +86,15 @@ def count_slides(
     """
     counted: list[CountedSlide] = []
     failures: list[CountFailure] = []
+    slides = list(slides)
+    twice = _repeated_images(slides) if options.decisions else frozenset()
     for slide in slides:
         try:
             detections = slide.load()
+            decisions = _decisions_of(slide, detections, options, twice)
             if options.threshold is not None:
                 detections = detections.with_provenance(threshold=options.threshold)
-            result = _count(detections, slide.folder, options)
+            result = _count(detections, slide.folder, replace(options, decisions=decisions))
             one = CountedSlide(slide.name, result, _labelled(slide.name, result, options.labels))
             if write is not None:
                 write(one, detections)
@@ -97,6 +102,38 @@ def count_slides(
         except MetaphaseError as error:
             failures.append(CountFailure(slide.name, str(error)))
     return counted, failures
+
+
+def _repeated_images(slides: Sequence[SlideDetections]) -> frozenset[str]:
+    """Return the case ids of images of which several slides have the name."""
+    times = Counter(case_id(_image_of(slide)) for slide in slides)
+    return frozenset(id_ for id_, n in times.items() if n > 1)
+
+
+def _image_of(slide: SlideDetections) -> str:
+    if slide.folder is None:
+        return slide.name
+    try:
+        return load_provenance(slide.folder / JSON_NAME).image
+    except DetectionsError:  # reported when the slide is counted
+        return slide.name
+
+
+def _decisions_of(
+    slide: SlideDetections, detections: Detections, options: CountOptions, twice: frozenset[str]
+) -> Sequence[ReviewDecision] | None:
+    """Return the decisions about a slide. Raises DetectionsError where they may be another's."""
+    if options.decisions is None:
+        return None
+    image = detections.provenance.image
+    own = [d for d in options.decisions if d.concerns(image, slide.name)]
+    if case_id(image) in twice and any(d.image and not d.names_folder for d in own):
+        raise DetectionsError.of(
+            slide.name,
+            f"several slides are called {image}, and the review does not say which one it is about",
+            way_out="name the images in the review with their folder, as in patient1/01.png",
+        )
+    return own
 
 
 def _count(detections: Detections, folder: Path | None, options: CountOptions) -> MitoticCount:

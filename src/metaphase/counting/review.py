@@ -19,6 +19,7 @@ from metaphase.arrays import BoolArray, FloatArray
 from metaphase.boxes import as_points
 from metaphase.csvfile import CsvTable
 from metaphase.errors import DetectionsError, Problem
+from metaphase.labels.casenames import case_id, image_path
 from metaphase.units import um_to_px
 from metaphase.values import finite
 
@@ -47,9 +48,27 @@ class ReviewDecision:
     image: str = ""
     atypical: bool | None = None
 
-    def concerns(self, image: str) -> bool:
-        """Return whether this is about an image, named with or without extension."""
-        return not self.image or Path(self.image).stem == Path(image).stem
+    def concerns(self, image: str, result: str = "") -> bool:
+        """Return whether this is about an image, named with or without extension and folder.
+
+        ``result`` is the name of the image's folder of results. It decides where this names an
+        image with its folder, as in ``patient1/01.png``.
+        """
+        if not self.image:
+            return True
+        if case_id(self.image) != case_id(image):
+            return False
+        *folders, name = image_path(self.image).parts
+        if not folders or not result:
+            return True
+        short = case_id(name)
+        names = (f"{folders[-1]}_{name}", f"{folders[-1]}/{short}", self.image, short, name)
+        return result in names
+
+    @property
+    def names_folder(self) -> bool:
+        """Whether this names an image with its folder."""
+        return len(image_path(self.image).parts) > 1
 
 
 @dataclass(frozen=True, slots=True)

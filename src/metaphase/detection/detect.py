@@ -6,7 +6,6 @@ threads, or whether the work was interrupted and resumed.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +27,7 @@ from metaphase.detection.runtime import Runtime, open_runtime
 from metaphase.detection.scorenormalisation import with_normalised_scores
 from metaphase.detection.secondstage import rescore
 from metaphase.figures import Detections
-from metaphase.files import sha256_of_file
+from metaphase.imagefiles.parts import sha256_of_slide
 from metaphase.models.modelfile import DEFAULT_NAME, Model, load_model
 from metaphase.models.trainingimages import was_trained_on
 from metaphase.provenance import Provenance
@@ -206,20 +205,10 @@ def _training_note(model: Model, image_sha256: str) -> dict[str, bool]:
 
 
 def hash_image(slide: Slide) -> str:
-    """Return the SHA-256 of the image's file ("" for a slide without a file).
+    """Return the SHA-256 of all files of the image ("" for a slide without a file).
 
     For a slide that is read from a server in parts it is that of its address, size and version.
-
-    MIRAX keeps its pixels in a folder beside the file; the hash covers it too. Of the other formats
-    with several files (Hamamatsu VMS, DICOM) it covers the named file only.
     """
     if slide.remote_id or not slide.path.is_file():
         return slide.remote_id
-    digest = sha256_of_file(slide.path)
-    beside = slide.path.with_suffix("")
-    if slide.path.suffix.lower() != ".mrxs" or not beside.is_dir():
-        return digest
-    parts = [f"{p.name}:{sha256_of_file(p)}" for p in sorted(beside.iterdir()) if p.is_file()]
-    return hashlib.sha256(
-        "\n".join([digest, *parts]).encode("utf-8", "surrogateescape")
-    ).hexdigest()
+    return sha256_of_slide(slide.path)

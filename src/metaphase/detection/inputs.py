@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from metaphase.errors import InputError, Problem, SlideError
+from metaphase.imagefiles.find import SUFFIXES, images_in, separate_slides
 from metaphase.labels.dataset import Case
 from metaphase.slides.address import local_name, url_of
-from metaphase.slides.findimages import images_in, separate_slides
-from metaphase.slides.open import SUFFIXES, open_case, open_slide
+from metaphase.slides.open import open_case, open_slide
 from metaphase.slides.remotesource import images_under
 from metaphase.slides.slide import Slide
 from metaphase.textfile import read_text

@@ -163,6 +163,8 @@ def _ids(case: Case) -> Iterator[str]:
 def _file_names(case: Case) -> Iterator[str]:
     if case.image is not None:
         yield case.image.name
+        # As detection calls the results of images of one name in several folders.
+        yield f"{case.image.parent.name}_{case.image.name}"
 
 
 def _stems(case: Case) -> Iterator[str]:

@@ -18,7 +18,7 @@ from metaphase.errors import DetectionsError
 from metaphase.exchange.importedfile import ImageFacts, ImportedFile, ImportedImage
 from metaphase.figures import LABELS, Detections, Label
 from metaphase.files import write_json
-from metaphase.labels.formats.boxformat import key_of
+from metaphase.labels.formats.boxformat import is_crowd, key_of
 from metaphase.textfile import read_json
 from metaphase.values import finite, shown
 
@@ -28,6 +28,8 @@ _SIDE_PX = 50.0  # of boxes where the resolution is not known
 CATEGORIES = [{"id": label.code + 1, "name": str(label)} for label in LABELS]
 
 Key = int | str
+Meaning = tuple[Label | None, float | None]
+"""A label, and the probability that it is an atypical figure."""
 
 
 def write(
@@ -108,12 +110,9 @@ class _Annotations:
     def __init__(self, file: ImportedFile, source: Any) -> None:
         self.file = file
         self.images = _images(file, source)
-        self.labels: dict[Key, tuple[Label | None, float | None]] = {
-            key_of(row.get("id")): (label_of(name), atypical_of(name))
-            if isinstance(name := row.get("name"), str)
-            else (None, None)
-            for row in _rows(source, "categories")
-        } or {label.code + 1: (label, None) for label in LABELS}
+        self.labels: dict[Key, Meaning] = _labels(file, source) or {
+            label.code + 1: (label, None) for label in LABELS
+        }
 
     def read(self, rows: list[Any]) -> None:
         for i, row in enumerate(rows, 1):
@@ -125,6 +124,9 @@ class _Annotations:
         if None in values:
             self.file.problem(record, f"bbox {shown(box)} is not x, y, width, height")
             return
+        if is_crowd(row):
+            self.file.problem(record, "is a region of several objects (iscrowd), not a detection")
+            return
         key = key_of(row.get("image_id"))
         image = self.images.get(key) if self.images else self.file.image(str(key))
         if image is None:
@@ -133,10 +135,27 @@ class _Annotations:
             )
             return
         x, y, width, height = (float(v) for v in values if v is not None)
+        if width < 0 or height < 0:
+            self.file.problem(record, f"bbox {shown(box)} has negative sides")
+            return
+        if self.file.is_region(image, record, width, height):
+            return
         label, atypical = self.labels.get(key_of(row.get("category_id")), (None, None))
         centre = x + width / 2, y + height / 2
         atypical = row.get("atypical", atypical)
         self.file.add(image, record, *centre, row.get("score"), label, atypical)
+
+
+def _labels(file: ImportedFile, source: Any) -> dict[Key, Meaning]:
+    """Return what the categories stand for, by id."""
+    labels: dict[Key, Meaning] = {}
+    for row in _rows(source, "categories"):
+        key, name = key_of(row.get("id")), row.get("name")
+        if key in labels:
+            file.problem(f"category {key}", "is there twice", "number the categories anew")
+        text = name if isinstance(name, str) else ""
+        labels[key] = label_of(text), atypical_of(text)
+    return labels
 
 
 def _rows(source: Any, key: str) -> list[dict[str, Any]]:
@@ -151,10 +170,15 @@ def _images(file: ImportedFile, source: Any) -> dict[Key, ImportedImage]:
         if "id" not in row or not isinstance(name, str) or not name:
             file.problem(f"image {i}", "has no id or no file_name")
             continue
+        key = key_of(row["id"])
+        if key in images or name in file.images:
+            what = f"id {shown(row['id'])}" if key in images else f"name {shown(name)}"
+            file.problem(f"image {i}", f"has the {what} of another image", "give each its own")
+            continue
         image = file.image(name)
         image.mpp = finite(row.get("mpp"))
         image.threshold = finite(row.get("threshold")) or 0.0
         width, height = finite(row.get("width")), finite(row.get("height"))
         image.size = (int(width), int(height)) if width and height else None
-        images[key_of(row["id"])] = image
+        images[key] = image
     return images

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Literal, get_args
@@ -11,6 +12,7 @@ from metaphase.errors import DetectionsError
 from metaphase.exchange import coco, csv, dicom, grandchallenge, qupath, sliderunner
 from metaphase.exchange.read import read_detections
 from metaphase.figures import Detections
+from metaphase.labels.casenames import image_path
 from metaphase.qupath.bounds import Offset, bounds_offset, recorded_offset
 
 Format = Literal[
@@ -86,12 +88,29 @@ def _by_name(
 def _write_together(
     by_name: Mapping[str, Detections], target: Path, to: str, box_um: float | None
 ) -> None:
+    by_name = with_unique_images(by_name)
     if to == "coco":
         coco.write(by_name, target, box_um=box_um or coco.BOX_UM)
     elif to == "csv":
         csv.write(by_name, target)
     else:
         sliderunner.write(by_name, target)
+
+
+def with_unique_images(by_name: Mapping[str, Detections]) -> dict[str, Detections]:
+    """Return detections of which no two have an image of one name, for a file that holds them all.
+
+    Images of one name in different folders are called as their detections are.
+    """
+    times = Counter(image_path(one.provenance.image).name.casefold() for one in by_name.values())
+    renamed = {}
+    for name, one in by_name.items():
+        image = image_path(one.provenance.image)
+        if times[image.name.casefold()] > 1:
+            suffix = "" if name.lower().endswith(image.suffix.lower()) else image.suffix
+            one = one.with_provenance(image=f"{name}{suffix}")
+        renamed[name] = one
+    return renamed
 
 
 def _write_each(
@@ -107,10 +126,13 @@ def _write_each(
         raise DetectionsError.of(
             target, f"cannot hold {len(by_name)} slides", way_out="name a folder to write to"
         )
+    # DICOM names the image inside of the file; the others are known by their own name.
+    named = with_unique_images(by_name) if to == "dicom" else by_name
     written = []
     for name, detections in by_name.items():
         path = target if single else target / f"{file_name(name)}{suffix}"
-        _write_one(detections, path, to, box_um, slides)
+        slide = None if slides is None else slides / detections.provenance.image
+        _write_one(named[name], path, to, box_um, slide)
         written.append(path)
     return written
 
@@ -123,9 +145,8 @@ def file_name(case_id: str) -> str:
 
 
 def _write_one(
-    detections: Detections, path: Path, to: str, box_um: float | None, slides: Path | None
+    detections: Detections, path: Path, to: str, box_um: float | None, slide: Path | None
 ) -> None:
-    slide = None if slides is None else slides / detections.provenance.image
     if to == "metaphase":
         save_detections(detections, path)
     elif to == "qupath":

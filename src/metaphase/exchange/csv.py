@@ -11,6 +11,7 @@ usual names.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -104,9 +105,9 @@ def read(path: str | Path, facts: ImageFacts | None = None) -> dict[str, Detecti
 
 def looks_like(head: str) -> bool:
     """Return whether the first lines of a file hold a header with a position."""
-    lines = head.lstrip("\ufeff").splitlines()
+    lines = head.lstrip("\ufeff").replace("\u03bc", "\u00b5").splitlines()
     line = next((line for line in lines if not line.lower().startswith("sep=")), "").lower()
-    cells = line.replace(";", ",").replace("\t", ",").split(",")
+    cells = re.split("[,;\t|]", line)
     words = {cell.strip().strip('"') for cell in cells}
     return any(words & set(_NAMES[x]) for x in ("x", "x_um", "x_mm"))
 
@@ -156,7 +157,8 @@ class _Rows:
                 return
             scale = _UM_PER[self.unit] / mpp
             place = tuple(n * scale if (n := finite(v)) is not None else v for v in (x, y))  # type: ignore[assignment]
-        label = label_of(name) if name else Label.MITOTIC
+        # Without a column of labels all are figures; an empty cell in such a column says nothing.
+        label = Label.MITOTIC if "label" not in row else label_of(name)
         atypical = row.get("atypical") or atypical_of(name)
         self.file.add(image, record, *place, row.get("score") or None, label, atypical)
 

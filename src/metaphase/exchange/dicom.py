@@ -7,7 +7,8 @@ refer to a stand-in with generated identifiers, and the content description says
 image has to be chosen by hand.
 
 Annotations of other programs are read too: points, and the centres of polygons, rectangles and
-ellipses, in two dimensions. Positions in mm (three dimensions) are refused with an explanation.
+ellipses. Positions in mm of the slide (3D), and in pixels of a lower level, become pixels of the
+full resolution with the slide's DICOM files, which may lie in the same folder.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from metaphase import __version__
 from metaphase.classnames import label_of, mentions_mitosis
 from metaphase.errors import DetectionsError, MissingExtraError
 from metaphase.exchange.dicomannotations import AnnotationGroup, annotation_groups
+from metaphase.exchange.dicomimage import find_image
 from metaphase.exchange.importedfile import ImageFacts, ImportedFile, ImportedImage
 from metaphase.figures import LABELS, SCORE_DECIMALS, Detections, Label
 from metaphase.files import open_regular, whole_file
@@ -178,12 +180,17 @@ def looks_like(path: Path) -> bool:
 
 
 def read(
-    path: str | Path, facts: ImageFacts | None = None, *, image: str | None = None
+    path: str | Path,
+    facts: ImageFacts | None = None,
+    *,
+    image: str | None = None,
+    slides: str | Path | None = None,
 ) -> dict[str, Detections]:
     """Read points, and the centres of shapes, of the labels that metaphase knows.
 
-    The score is the group's measurement "Probability", or 1. Raises DetectionsError with everything
-    that is wrong, or MissingExtraError.
+    The score is the group's measurement "Probability", or 1. ``slides`` is a folder or a file of
+    the slide; files beside the annotations are found. Raises DetectionsError with everything that
+    is wrong, or MissingExtraError.
     """
     _extra()
     path = Path(path)
@@ -192,7 +199,7 @@ def read(
         # pydicom warns of values that the standard does not allow: they are checked here.
         warnings.simplefilter("ignore")
         try:
-            _read_groups(file, _annotations(path), image)
+            _read_groups(file, _annotations(path), image, slides)
         except DetectionsError:
             raise
         except Exception as error:  # pydicom raises errors of any kind for damaged files
@@ -216,14 +223,20 @@ def _annotations(path: Path) -> Dataset:
     return data
 
 
-def _read_groups(file: ImportedFile, data: Dataset, image: str | None) -> None:
+def _read_groups(
+    file: ImportedFile, data: Dataset, image: str | None, slides: str | Path | None
+) -> None:
     name = image or str(data.get("ContainerIdentifier") or "") or image_name(file.path)
     target = file.image(name)
-    for group in annotation_groups(data):
+    slide = find_image(data, [file.path.parent, *([Path(slides)] if slides else [])])
+    for group in annotation_groups(data, slide):
         if isinstance(group, AnnotationGroup):
             _read_group(file, target, group)
         else:
             file.problem(*group)
+    of_level = slide is not None and slide.scale is not None
+    if slide is not None and (of_level or data.get("AnnotationCoordinateType") == "3D"):
+        target.mpp, target.size = slide.mpp, slide.size
 
 
 def _label(group: AnnotationGroup) -> Label | None:

@@ -1,7 +1,8 @@
 """The annotation groups of a DICOM Microscopy Bulk Simple Annotations object, as arrays.
 
 Read from the data set itself (PS3.3 C.37.1), because objects of other programs do not always have
-every attribute that the standard asks for. Positions are pixels of the total pixel matrix.
+every attribute that the standard asks for. Positions are pixels of the total pixel matrix (2D), or
+mm of the slide's coordinate system (3D), which become pixels where the slide is known.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaphase.arrays import FloatArray
+from metaphase.exchange.dicomimage import DicomImage
 from metaphase.values import finite
 
 if TYPE_CHECKING:
@@ -43,23 +45,36 @@ class AnnotationGroup:
     parameters: dict[str, float]
 
 
-def annotation_groups(dataset: Dataset) -> Iterator[AnnotationGroup | tuple[str, str]]:
-    """Yield every group; of one that cannot be read its name and the reason."""
-    dimensions = str(dataset.get("AnnotationCoordinateType", "2D"))
+@dataclass(frozen=True, slots=True)
+class _Space:
+    """What the coordinates of an object are: ``dimensions`` is 2D or 3D."""
+
+    dimensions: str
+    image: DicomImage | None
+
+
+def annotation_groups(
+    dataset: Dataset, image: DicomImage | None = None
+) -> Iterator[AnnotationGroup | tuple[str, str]]:
+    """Yield every group; of one that cannot be read its name and the reason.
+
+    ``image`` is the slide; without it, positions in mm cannot be read.
+    """
+    space = _Space(str(dataset.get("AnnotationCoordinateType", "2D")), image)
     frames = str(dataset.get("PixelOriginInterpretation", "VOLUME")) == "FRAME"
     for number, item in enumerate(dataset.get("AnnotationGroupSequence") or [], 1):
         label = str(item.get("AnnotationGroupLabel") or "")
         record = f"group {item.get('AnnotationGroupNumber', number)} ({label})"
         try:
-            if frames:
+            if frames and space.dimensions == "2D":
                 raise UnreadableGroupError("counts pixels from its frames, which is not supported")
-            yield _group(record, label, item, dimensions)
+            yield _group(record, label, item, space)
         except UnreadableGroupError as error:
             yield record, str(error)
 
 
-def _group(record: str, label: str, item: Dataset, dimensions: str) -> AnnotationGroup:
-    points = _centres(item, dimensions)
+def _group(record: str, label: str, item: Dataset, space: _Space) -> AnnotationGroup:
+    points = _centres(item, space)
     scores = _scores(item, len(points))
     meaning = [str(code.get("CodeMeaning", "")) for code in _codes(item)]
     algorithm, parameters = _algorithm(item)
@@ -70,14 +85,13 @@ def _codes(item: Dataset) -> list[Dataset]:
     return list(item.get("AnnotationPropertyTypeCodeSequence") or [])
 
 
-def _centres(item: Dataset, dimensions: str) -> FloatArray:
-    """Return the centre [n, 2] of the bounds of each shape."""
-    if dimensions != "2D":
-        raise UnreadableGroupError(
-            "has positions in mm of the slide (3D); pixels of the image (2D) are needed"
-        )
+def _centres(item: Dataset, space: _Space) -> FloatArray:
+    """Return the centre [n, 2] of the bounds of each shape, in pixels."""
     kind = str(item.get("GraphicType", ""))
-    coordinates = _coordinates(item)
+    if kind not in (*_POINTS_EACH, *_WITH_INDEX):
+        raise UnreadableGroupError(f"has shapes of the unknown kind {kind or 'none'}")
+    values = _values_each(item, space.dimensions)
+    coordinates = _in_pixels(_coordinates(item, values), space)
     if kind in _POINTS_EACH:
         each = _POINTS_EACH[kind]
         if len(coordinates) % each:
@@ -85,29 +99,46 @@ def _centres(item: Dataset, dimensions: str) -> FloatArray:
         shapes = coordinates.reshape(-1, each, 2)
         # The middle of a rectangle's corners, and of the ends of an ellipse's axes.
         return np.asarray((shapes.min(axis=1) + shapes.max(axis=1)) / 2)
-    if kind in _WITH_INDEX:
-        return _outline_centres(coordinates, _starts(item, len(coordinates)))
-    raise UnreadableGroupError(f"has shapes of the unknown kind {kind or 'none'}")
+    return _outline_centres(coordinates, _starts(item, len(coordinates), values))
 
 
-def _coordinates(item: Dataset) -> FloatArray:
+def _values_each(item: Dataset, dimensions: str) -> int:
+    """Return the numbers of each point: a height that is common to all is not repeated."""
+    if dimensions not in ("2D", "3D"):
+        raise UnreadableGroupError(f"has positions of the unknown kind {dimensions}")
+    return 3 if dimensions == "3D" and item.get("CommonZCoordinateValue") is None else 2
+
+
+def _in_pixels(coordinates: FloatArray, space: _Space) -> FloatArray:
+    if space.dimensions == "2D":
+        return coordinates if space.image is None else space.image.from_pixels(coordinates)
+    if space.image is None:
+        raise UnreadableGroupError(
+            "has positions in mm of the slide (3D): the DICOM files of the slide are needed; put"
+            " them into the same folder, or name them with --images"
+        )
+    return space.image.from_mm(coordinates)
+
+
+def _coordinates(item: Dataset, each: int) -> FloatArray:
     for name, kind in (("DoublePointCoordinatesData", "<f8"), ("PointCoordinatesData", "<f4")):
         data = item.get(name)
         if isinstance(data, bytes):
             values = _values(data, kind)
-            if len(values) % 2 or not np.isfinite(values).all():
-                raise UnreadableGroupError("has coordinates that are not pairs of finite numbers")
-            return values.reshape(-1, 2)
+            if len(values) % each or not np.isfinite(values).all():
+                what = "pairs" if each == 2 else "triplets"
+                raise UnreadableGroupError(f"has coordinates that are not {what} of finite numbers")
+            return values.reshape(-1, each)
     raise UnreadableGroupError("has no coordinates")
 
 
-def _starts(item: Dataset, count: int) -> NDArray[np.int64]:
+def _starts(item: Dataset, count: int, each: int) -> NDArray[np.int64]:
     """Return the index of the first point of each outline, with the number of points at the end."""
     data = item.get("LongPrimitivePointIndexList")
     if not isinstance(data, bytes):
         raise UnreadableGroupError("has outlines without a list of where they begin")
-    # 1-based indices of values, of which each point has two.
-    first = (np.frombuffer(data[: len(data) // 4 * 4], "<u4").astype(np.int64) - 1) // 2
+    # 1-based indices of values, of which each point has two or three.
+    first = (np.frombuffer(data[: len(data) // 4 * 4], "<u4").astype(np.int64) - 1) // each
     starts = np.append(first, count)
     if len(first) and (first[0] != 0 or (np.diff(starts) <= 0).any()):
         raise UnreadableGroupError("has outlines that begin at impossible points")

@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+from metaphase.classnames import label_of
 from metaphase.errors import DetectionsError
 from metaphase.exchange.importedfile import ImageFacts, ImportedFile, ImportedImage
 from metaphase.figures import Detections, Label
@@ -25,7 +26,6 @@ Version = Literal["2021", "2025"]
 MITOTIC, OTHER = "mitotic figure", "non-mitotic figure"
 FILE_NAME = "mitotic-figures.json"
 _TYPES = ("multiple points", "mulitple points")
-_LABELS = {MITOTIC: Label.MITOTIC, OTHER: Label.HARD_NEGATIVE}
 
 
 def write(detections: Detections, path: str | Path, version: Version = "2025") -> None:
@@ -94,7 +94,7 @@ def _read_point(
         file.problem(record, "has no point of x, y, z in mm")
         return
     name = point.get("name", MITOTIC)
-    label = _LABELS.get(name) if isinstance(name, str) else None
+    label = label_of(name) if isinstance(name, str) else None
     x_mm, y_mm = finite(place[0]), finite(place[1])
     if x_mm is None or y_mm is None:
         file.problem(record, f"{shown(place)} is not a position in mm")

@@ -10,6 +10,7 @@ from pathlib import Path
 from metaphase.errors import DetectionsError, Problem
 from metaphase.figures import Detections, Label
 from metaphase.labels.casenames import case_id, case_ids
+from metaphase.labels.labelfile import MAX_FIGURE_PX, MAX_FIGURE_UM
 from metaphase.provenance import Parameters, Provenance
 from metaphase.values import finite, shown
 
@@ -102,6 +103,20 @@ class ImportedFile:
             if label != Label.MITOTIC:
                 probability = math.nan
             image.rows.append((x_px, y_px, value, label, probability))
+
+    def is_region(
+        self, image: ImportedImage, record: str, width_px: float, height_px: float
+    ) -> bool:
+        """Return whether a shape is far larger than any cell, which is a problem."""
+        try:
+            mpp, _ = self.facts.mpp_of(image.name, image.mpp)
+        except DetectionsError:  # reported when all rows are read
+            mpp = MAX_FIGURE_UM / MAX_FIGURE_PX
+        if max(width_px, height_px) * mpp <= MAX_FIGURE_UM:
+            return False
+        size = f"{width_px:g} x {height_px:g} px"
+        self.problem(record, f"is {size}, which is no single cell", "leave regions out")
+        return True
 
     def detections(self) -> dict[str, Detections]:
         """Return the detections by case id of their image. Raises DetectionsError."""

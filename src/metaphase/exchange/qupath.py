@@ -114,6 +114,8 @@ def read(
         score = _score(item.measurements)
         atypical = item.measurements.get("atypical", atypical_of(item.class_name))
         for x1, y1, x2, y2 in item.boxes or ():
+            if file.is_region(target, item.record, x2 - x1, y2 - y1):
+                continue
             x, y = (x1 + x2) / 2 + offset_px[0], (y1 + y2) / 2 + offset_px[1]
             file.add(target, item.record, x, y, score, label, atypical)
     return file.detections()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from metaphase.detectionfile import CSV_NAME, JSON_NAME, load_detections
@@ -12,12 +13,21 @@ from metaphase.errors import DetectionsError, Problem
 from metaphase.exchange import coco, csv, dicom, grandchallenge, qupath, sliderunner
 from metaphase.exchange.importedfile import ImageFacts
 from metaphase.figures import Detections
+from metaphase.imagefiles.dicomheader import dicom_header
 from metaphase.labels.dataset import Dataset
 from metaphase.textfile import read_head, read_json
 
 KINDS = ("metaphase", "csv", "coco", "qupath", "grandchallenge", "sliderunner", "dicom")
 _SUFFIXES = {".csv", ".tsv", ".json", ".geojson", ".sqlite", ".db", ".dcm"}
 _SQLITE = b"SQLite format 3\0"
+
+
+@dataclass(frozen=True, slots=True)
+class _OtherFiles:
+    """Files that some formats need besides their own."""
+
+    truth: str | Path | None
+    images: str | Path | None
 
 
 def read_detections(
@@ -28,6 +38,7 @@ def read_detections(
     kind: str | None = None,
     truth: str | Path | None = None,
     dataset: Dataset | None = None,
+    images: str | Path | None = None,
 ) -> dict[str, Detections]:
     """Read detections by case id (image name without suffix) from a file or a folder.
 
@@ -36,7 +47,8 @@ def read_detections(
     ``sliderunner``, ``dicom``. A folder of other files is read file by file. ``mpp`` (um/px) and
     ``image_size`` (width, height) are for files without them, for all images or by name;
     ``dataset`` gives those of its cases. ``truth`` is the COCO file whose image ids a bare list
-    of COCO results uses. Raises DetectionsError with everything that is wrong.
+    of COCO results uses. ``images`` is the folder, or a file, of the slides of DICOM annotations.
+    Raises DetectionsError with everything that is wrong.
     """
     if kind is not None and kind not in KINDS:
         raise DetectionsError.of(
@@ -44,9 +56,10 @@ def read_detections(
         )
     path = Path(path)
     facts = _facts(mpp, image_size, dataset)
+    others = _OtherFiles(truth, images)
     if path.is_dir():
-        return _read_folder(path, kind, facts, truth)
-    return _read_file(path, kind or kind_of(path), facts, truth)
+        return _read_folder(path, kind, facts, others)
+    return _read_file(path, kind or kind_of(path), facts, others)
 
 
 def kind_of(path: str | Path) -> str:
@@ -97,13 +110,13 @@ def _facts(
 
 
 def _read_file(
-    path: Path, kind: str, facts: ImageFacts, truth: str | Path | None
+    path: Path, kind: str, facts: ImageFacts, others: _OtherFiles
 ) -> dict[str, Detections]:
     match kind:
         case "csv":
             return csv.read(path, facts)
         case "coco":
-            return coco.read(path, facts, truth=truth)
+            return coco.read(path, facts, truth=others.truth)
         case "qupath":
             return qupath.read(path, facts)
         case "grandchallenge":
@@ -111,12 +124,12 @@ def _read_file(
         case "sliderunner":
             return sliderunner.read(path, facts)
         case "dicom":
-            return dicom.read(path, facts)
+            return dicom.read(path, facts, slides=others.images)
     return _load([path.parent])
 
 
 def _read_folder(
-    folder: Path, kind: str | None, facts: ImageFacts, truth: str | Path | None
+    folder: Path, kind: str | None, facts: ImageFacts, others: _OtherFiles
 ) -> dict[str, Detections]:
     saved = saved_folders(folder)
     if saved and kind in (None, "metaphase"):
@@ -130,7 +143,7 @@ def _read_folder(
     problems: list[Problem] = []
     for path in files:
         try:
-            parts.append((path, _read_file(path, kind or kind_of(path), facts, truth)))
+            parts.append((path, _read_file(path, kind or kind_of(path), facts, others)))
         except DetectionsError as error:
             problems += error.problems
     if problems:
@@ -139,9 +152,13 @@ def _read_folder(
 
 
 def _is_candidate(path: Path) -> bool:
-    """Return whether a file may hold detections; hidden files (``._a.csv`` of macOS) do not."""
+    """Return whether a file may hold detections; hidden files (``._a.csv`` of macOS) and the slides
+    of DICOM annotations do not."""
     name = path.name.lower().removesuffix(".gz")
-    return Path(name).suffix in _SUFFIXES and not name.startswith(".") and path.is_file()
+    if Path(name).suffix not in _SUFFIXES or name.startswith(".") or not path.is_file():
+        return False
+    header = dicom_header(path) if Path(name).suffix == ".dcm" else None
+    return header is None or not header.is_image
 
 
 def saved_folders(folder: Path) -> list[Path]:

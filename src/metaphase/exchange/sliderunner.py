@@ -27,7 +27,7 @@ from metaphase.files import open_regular, whole_file
 from metaphase.labels.casenames import image_path
 from metaphase.qupath.classes import COLOURS
 from metaphase.qupath.features import feature_id
-from metaphase.values import finite
+from metaphase.values import finite, shown
 
 CLASSES = {Label.MITOTIC: "mitotic figure", Label.HARD_NEGATIVE: "not mitotic figure"}
 _SPOT = 1  # SlideRunner's AnnotationType of a point
@@ -153,17 +153,22 @@ def looks_like(path: Path) -> bool:
         return stream.read(16) == b"SQLite format 3\0"
 
 
-# The centre of an outline's bounds; of a spot, which has one coordinate, that one.
+# The centre of an outline's bounds; of a spot, which has one coordinate, that one. SQLite would
+# compute with text as with 0, so that positions of text are none.
 _QUERY = """
-SELECT a.uid, a.slide, c.name, a.description,
-       (MIN(p.coordinateX) + MAX(p.coordinateX)) / 2.0,
-       (MIN(p.coordinateY) + MAX(p.coordinateY)) / 2.0
+SELECT a.uid, a.slide, c.name, {description},
+       CASE WHEN {numbers} THEN (MIN(p.coordinateX) + MAX(p.coordinateX)) / 2.0 END,
+       CASE WHEN {numbers} THEN (MIN(p.coordinateY) + MAX(p.coordinateY)) / 2.0 END
 FROM Annotations a
 LEFT JOIN Classes c ON c.uid = a.agreedClass
 LEFT JOIN Annotations_coordinates p ON p.annoId = a.uid
-WHERE COALESCE(a.deleted, 0) = 0
+WHERE COALESCE({deleted}, 0) IN (0, '', '0', 'false', 'False')
 GROUP BY a.uid ORDER BY a.uid
 """
+_NUMBERS = (
+    "MIN(typeof(p.coordinateX) IN ('integer', 'real')"
+    " AND typeof(p.coordinateY) IN ('integer', 'real'))"
+)
 
 
 def read(path: str | Path, facts: ImageFacts | None = None) -> dict[str, Detections]:
@@ -177,7 +182,10 @@ def read(path: str | Path, facts: ImageFacts | None = None) -> dict[str, Detecti
     images = {}
     times = Counter(slide["filename"] for slide in slides)
     for slide in slides:
-        image = file.image(_image_name(slide, several=times[slide["filename"]] > 1))
+        name = _image_name(slide, several=times[slide["filename"]] > 1)
+        if name in file.images:
+            file.problem(f"slide {slide['uid']}", f"has the name {shown(name)} of another slide")
+        image = file.image(name)
         width, height = finite(slide.get("width")), finite(slide.get("height"))
         image.size = (int(width), int(height)) if width and height else None
         images[slide["uid"]] = image
@@ -200,7 +208,7 @@ def _tables(path: Path) -> tuple[list[dict[str, Any]], list[tuple[Any, ...]]]:
     try:
         with closing(sqlite3.connect(address, uri=True)) as database:
             database.text_factory = lambda raw: raw.decode("utf-8", "replace")
-            rows = database.execute(_QUERY).fetchall()
+            rows = database.execute(_query(database)).fetchall()
             database.row_factory = sqlite3.Row
             slides = [dict(row) for row in database.execute("SELECT * FROM Slides")]
     except (sqlite3.Error, UnicodeError, OverflowError) as error:
@@ -208,6 +216,15 @@ def _tables(path: Path) -> tuple[list[dict[str, Any]], list[tuple[Any, ...]]]:
     if slides and not {"uid", "filename"} <= set(slides[0]):
         raise DetectionsError.of(path, "is not a SlideRunner database: Slides has no filename")
     return slides, rows
+
+
+def _query(database: sqlite3.Connection) -> str:
+    """Return the query for a database, of which older ones lack columns."""
+    columns = {row[1] for row in database.execute("PRAGMA table_info(Annotations)")}
+    names = {
+        name: f"a.{name}" if name in columns else "NULL" for name in ("description", "deleted")
+    }
+    return _QUERY.format(numbers=_NUMBERS, **names)
 
 
 def _image_name(slide: dict[str, Any], several: bool) -> str:

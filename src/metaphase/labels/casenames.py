@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 IMAGE_SUFFIXES = frozenset(
     (
         *("tif", "tiff", "svs", "ndpi", "scn", "mrxs", "vms", "vmu", "svslide", "bif", "czi"),
-        *("dcm", "png", "jpg", "jpeg", "bmp", "jp2"),
+        *("dcm", "dicom", "png", "jpg", "jpeg", "bmp", "webp", "jp2"),
     )
 )
 

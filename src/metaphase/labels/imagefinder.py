@@ -8,7 +8,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from metaphase.errors import LabelError
-from metaphase.labels.casenames import IMAGE_SUFFIXES, case_id
+from metaphase.imagefiles.find import images_in
+from metaphase.labels.casenames import case_id
 
 USUAL_FOLDERS = ("", "images", "img")
 
@@ -63,27 +64,11 @@ class ImageFinder:
         """Return the images by stem, and by stem in lower case."""
         if self._by_stem is None:
             self._by_stem = {}
-            for path in images_in(self.folders):
+            for path in [p for f in self.folders if f.is_dir() for p in images_in(f)]:
                 stem = case_id(path.name)
                 for key in dict.fromkeys((stem, _lower(stem))):
                     self._by_stem.setdefault(key, []).append(path)
         return self._by_stem
-
-
-def images_in(folders: list[Path]) -> list[Path]:
-    """Return the image files of folders (not of those inside them), by name.
-
-    Hidden files are left out: macOS writes ``._001.tiff`` beside ``001.tiff`` on other disks.
-    """
-    return sorted(
-        path
-        for folder in folders
-        if folder.is_dir()
-        for path in folder.iterdir()
-        if path.suffix[1:].lower() in IMAGE_SUFFIXES
-        and not path.name.startswith(".")
-        and path.is_file()
-    )
 
 
 def _stems_of(name: str) -> list[str]:

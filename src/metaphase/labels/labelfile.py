@@ -12,6 +12,12 @@ from metaphase.figures import Figure
 from metaphase.labels.casenames import case_ids
 from metaphase.labels.dataset import Case, Dataset
 
+MAX_FIGURE_UM = 100.0
+"""The longest side of a figure's box: several times that of the largest cell in mitosis."""
+
+MAX_FIGURE_PX = 1000.0
+"""The same where the resolution is not known: 100 um at 0.1 um/px."""
+
 
 @dataclass
 class LabelFile:

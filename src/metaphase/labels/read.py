@@ -13,7 +13,13 @@ from metaphase.labels.formats.coco import read_coco
 from metaphase.labels.formats.midog import is_midog, read_midog
 from metaphase.labels.formats.qupath import SUFFIXES, find_geojson, move_to_bounds, read_qupath
 from metaphase.labels.imagefinder import ImageFinder
-from metaphase.labels.labelfile import LabelFile, numbered
+from metaphase.labels.labelfile import (
+    MAX_FIGURE_PX,
+    MAX_FIGURE_UM,
+    LabelFile,
+    check_place,
+    numbered,
+)
 from metaphase.qupath.objects import is_geojson
 from metaphase.textfile import read_head, read_json
 from metaphase.units import scanner_mpp, scanner_name
@@ -21,12 +27,6 @@ from metaphase.units import scanner_mpp, scanner_name
 KINDS = ("midog", "sliderunner", "coco", "table", "qupath", "images")
 DISAGREEMENT = 0.05
 """Relative difference of two resolutions from which they are reported as different."""
-
-MAX_FIGURE_UM = 100.0
-"""The longest side of a figure's box: several times that of the largest cell in mitosis."""
-
-MAX_FIGURE_PX = 1000.0
-"""The same where the resolution is not known: 100 um at 0.1 um/px."""
 
 USUAL_NAMES = (
     "MIDOG.json",
@@ -96,6 +96,7 @@ def read_labels(
     _find_images(file, images)
     if file.kind == "qupath":
         move_to_bounds(file)
+        _check_places(file)
     _note_disagreement(file, mpp, scanner_name(scanner))
     file.fill(mpp=mpp, scanner=scanner_name(scanner))
     check_sizes(file)
@@ -107,6 +108,14 @@ def _find_images(file: LabelFile, images: str | Path | None) -> None:
     finder = ImageFinder(None if images is None else Path(images), folder)
     file.cases = [
         replace(case, image=None if case.image is None else finder.find(case.image))
+        for case in file.cases
+    ]
+
+
+def _check_places(file: LabelFile) -> None:
+    """Report figures that lie outside of any image; QuPath's files do not name the image's size."""
+    file.cases = [
+        replace(case, figures=tuple(f for f in case.figures if check_place(file, f, None, None)))
         for case in file.cases
     ]
 
@@ -218,7 +227,7 @@ def _kind_of(path: Path) -> str:
     if start[:1] in (b"{", b"["):
         return "json"
     first = start.splitlines()[0] if start else b""
-    if b"\x00" not in first and any(mark in first for mark in (b",", b";", b"\t")):
+    if b"\x00" not in first and any(mark in first for mark in (b",", b";", b"\t", b"sep=|")):
         return "table"
     raise LabelError.of(
         path,

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from metaphase.files import sha256_of_file
+from metaphase.imagefiles.parts import sha256_of_slide
 from metaphase.labels.dataset import DOMAINS, Case
 from metaphase.models.card import ModelCard
 
@@ -24,7 +24,7 @@ _LEAST_LITERAL = 3  # characters of a pattern that make an id distinctive withou
 def training_images(paths: Iterable[Path | None]) -> tuple[str, ...]:
     """Return the hashes of the images that exist, sorted, for the card."""
     existing = {path for path in paths if path is not None and path.is_file()}
-    return tuple(sorted({sha256_of_file(path)[:DIGITS] for path in existing}))
+    return tuple(sorted({sha256_of_slide(path)[:DIGITS] for path in existing}))
 
 
 def was_trained_on(card: ModelCard, image_sha256: str) -> bool | None:

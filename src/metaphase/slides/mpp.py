@@ -31,7 +31,7 @@ _UM_PER_UNIT = {
     **dict.fromkeys(("in", "inch", "inches"), 25_400.0),
 }
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
-_APERIO = re.compile(r"\bMPP\s*=\s*([0-9.eE+-]+)")
+_APERIO = re.compile(r"\bMPP\s*=\s*([0-9.,eE+-]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,12 @@ def from_density(x: float, y: float, unit: int | None, tag: str) -> Resolution |
 
 
 def from_aperio(text: str) -> Resolution | None:
-    """Read ``MPP = 0.25`` in a description by Aperio."""
+    """Read ``MPP = 0.25`` in a description by Aperio; ``0,25`` is read too."""
     match = _APERIO.search(text)
-    return resolution(match[1], match[1], "ImageDescription MPP") if match else None
+    if match is None:
+        return None
+    value = match[1].replace(",", ".")  # some systems write a decimal comma
+    return resolution(value, value, "ImageDescription MPP")
 
 
 @dataclass(frozen=True, slots=True)

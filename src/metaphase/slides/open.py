@@ -19,12 +19,6 @@ _TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _GENERIC, _APERIO = "generic-tiff", "aperio"
 _KINDS = "a slide that OpenSlide reads, TIFF, PNG, JPEG, BMP and WebP"
 
-SUFFIXES = frozenset(
-    {".svs", ".ndpi", ".scn", ".mrxs", ".bif", ".czi", ".svslide", ".vms", ".vmu", ".dcm"}
-    | {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp"}
-)
-"""Usual suffixes of image files, to search folders. The content decides how a file is read."""
-
 
 def open_slide(
     path: str | Path,

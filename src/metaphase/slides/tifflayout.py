@@ -56,8 +56,9 @@ def find_slide(tiff: Any, file: ByteFile, path: Path) -> Layout:
         others = [page for number, page in enumerate(pages) if number not in used]
         stack, found = image.stack, image.resolution or _density(channels[0])
     else:
-        channels, stack = _largest(tiff, pages)
-        others = [page for page in pages if page is not channels[0]]
+        candidates = _with_larger_sub_pages(pages)
+        channels, stack = _largest(tiff, candidates)
+        others = [page for page in candidates if page is not channels[0]]
         found = _tagged_resolution(tiff, channels[0])
     full = _page(channels, file, path)
     levels = _levels(full, channels, others, file, path, marked=_marked(tiff, others))
@@ -100,6 +101,23 @@ def _ome_channels(image: OmeImage, pages: Sequence[Any]) -> list[Any]:
     if any(_size(page) != _size(first) or int(page.samplesperpixel) > 1 for page in channels):
         raise UnsupportedPage(f"has channels that do not fit together: {_SEPARATE}", _EXPORT)
     return channels
+
+
+def _with_larger_sub_pages(pages: Sequence[Any]) -> list[Any]:
+    """Return the pages, with their SubIFDs where these hold a larger image than any page.
+
+    Some writers put a thumbnail first and the image into its SubIFDs, as cameras do.
+    """
+    _check_sub_pages(pages)
+    below = [sub.aspage() for page in pages for sub in page.pages or ()]
+    if max(map(_area, below), default=0) <= max(map(_area, pages)):
+        return list(pages)
+    return [*pages, *below]
+
+
+def _check_sub_pages(pages: Sequence[Any]) -> None:
+    if len(pages) + sum(len(page.subifds or ()) for page in pages) > MAX_PAGES:
+        raise ValueError(f"it has more than {MAX_PAGES} pages")
 
 
 def _largest(tiff: Any, pages: Sequence[Any]) -> tuple[list[Any], int]:
@@ -152,8 +170,7 @@ def _levels(
 
     ``marked``: copies are marked as reduced, and other pages are no copies.
     """
-    if any(len(channel.subifds or ()) > MAX_PAGES for channel in channels):
-        raise ValueError(f"it has more than {MAX_PAGES} pages")
+    _check_sub_pages(channels)
     below = [list(channel.pages or ()) for channel in channels]
     candidates = [([page.aspage() for page in pages], True) for pages in zip(*below, strict=False)]
     if len(channels) == 1:

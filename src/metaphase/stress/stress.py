@@ -6,14 +6,13 @@ OUT/detections keeps the detections of each level, so that an interrupted sweep 
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from metaphase.csvfile import csv_text
 from metaphase.detection.detect import detect
 from metaphase.detection.runtime import Runtime, open_runtime
 from metaphase.detectionfile import JSON_NAME, load_detections, save_detections
@@ -189,11 +188,8 @@ def largest_fall(points: Sequence[Point], sweeps: Sequence[str]) -> float | None
 
 
 def _write_table(points: Sequence[Point], path: Path) -> None:
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(asdict(points[0])), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(point) for point in points)
-    write_text(path, stream.getvalue())
+    rows = [asdict(point) for point in points]
+    write_text(path, csv_text(tuple(rows[0]), (tuple(row.values()) for row in rows)))
 
 
 def _write(

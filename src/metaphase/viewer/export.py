@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -202,9 +203,13 @@ def review_table(
     ``decision`` has the state in the review store.
     """
     rows: list[tuple[object, ...]] = []
+    times = Counter(entry.file_name for entry in slides)
     for entry in slides:
         comments = _comments(entry, store, reviewer)
         atypical = SlideRemarks(entry.key).update(store).atypical(reviewer)
+        name = entry.file_name
+        if times[name] > 1:  # with the folders that make the key unique
+            name = "/".join([*entry.key.split("/")[:-1], name])
         for d in ReviewState(entry.key).update(store).all(reviewer).values():
             mitotic = verdict(d) == Label.MITOTIC
             added = d.figure not in entry.columns.index
@@ -223,7 +228,7 @@ def review_table(
                 {True: "true", False: "false"}.get(atypical.get(d.figure), "") if mitotic else "",
                 _probability(entry, d.figure),
             )
-            rows.append((entry.file_name, d.x_px, d.y_px, *what))
+            rows.append((name, d.x_px, d.y_px, *what))
     return csv_text(REVIEW_COLUMNS, rows)
 
 

@@ -18,11 +18,12 @@ from metaphase.detection.resultfolder import OVERLAY_NAME
 from metaphase.detectionfile import JSON_NAME, load_detections
 from metaphase.errors import DetectionsError, SlideError
 from metaphase.figures import Detections
+from metaphase.imagefiles.find import SUFFIXES, is_image_file, separate_slides
+from metaphase.imagefiles.parts import sha256_of_slide
 from metaphase.labels.casenames import case_id
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.provenance import Provenance
-from metaphase.slides.findimages import is_image_file, separate_slides
-from metaphase.slides.open import SUFFIXES, open_slide
+from metaphase.slides.open import open_slide
 from metaphase.slides.slide import Slide
 from metaphase.viewer.columns import Columns
 
@@ -110,13 +111,49 @@ def open_slides(
     """Return the slides of image files with their detections and labels.
 
     ``detections`` is a folder that ``metaphase detect`` wrote, or detections by case id. A case is
-    found by the image's name without suffix. Raises DetectionsError if the folder holds none.
+    found by its image, or by the image's name without suffix; see ``matched_detections``. Raises
+    DetectionsError if the folder holds none.
     """
-    loaded = load_slide_detections(detections)
+    keys = slide_keys(images)
+    own = matched_detections(images, load_slide_detections(detections))
+    cases = _Cases(labels or Dataset(()), images)
     return [
-        catalogue_entry(path, key, loaded.get(case_id(path.name)), _case(labels, path), mpp)
-        for path, key in zip(images, _keys(images), strict=True)
+        catalogue_entry(path, key, own.get(key), cases.of(path, key), mpp)
+        for path, key in zip(images, keys, strict=True)
     ]
+
+
+def matched_detections(
+    images: Sequence[Path], loaded: Mapping[str, SlideDetections]
+) -> dict[str, SlideDetections]:
+    """Return the detections that belong to images, by the key of their slide.
+
+    They are known by the key, or by the image's name. Where several images or several detections
+    have one name, the hash of the image decides: the detections of another slide are never taken.
+    """
+    by_name: dict[str, list[SlideDetections]] = {}
+    for name, one in loaded.items():
+        for id_ in {name, case_id(one.detections.provenance.image)}:
+            by_name.setdefault(id_, []).append(one)
+    times = Counter(case_id(path.name) for path in images)
+    found = {}
+    for path, key in zip(images, slide_keys(images), strict=True):
+        id_ = case_id(path.name)
+        candidates = by_name.get(id_, [])
+        one = loaded.get(key) if key != id_ else None
+        if one is None and len(candidates) == 1 == times[id_]:
+            one = candidates[0]
+        elif one is None and candidates:
+            one = _by_hash(candidates, path)
+        if one is not None:
+            found[key] = one
+    return found
+
+
+def _by_hash(candidates: Sequence[SlideDetections], path: Path) -> SlideDetections | None:
+    digest = sha256_of_slide(path)
+    same = (one for one in candidates if one.detections.provenance.image_sha256 == digest)
+    return next(same, None)
 
 
 def catalogue_entry(
@@ -155,7 +192,7 @@ def _slug(path: Path, key: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _keys(images: Sequence[Path]) -> list[str]:
+def slide_keys(images: Sequence[Path]) -> list[str]:
     """Return the case ids, preceded by as many folder names as make them unique."""
     depth = [1] * len(images)
     while True:
@@ -180,14 +217,33 @@ def readable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def _case(labels: Dataset | None, path: Path) -> Case | None:
-    if labels is None:
-        return None
-    id_ = case_id(path.name)
-    if id_ in labels:
-        return labels[id_]
-    named = (case for case in labels if case.image is not None and case.image.name == path.name)
-    return next(named, None)
+class _Cases:
+    """Finds the case of an image in a data set."""
+
+    def __init__(self, labels: Dataset, images: Sequence[Path]) -> None:
+        self._labels = labels
+        self._times = Counter(case_id(path.name) for path in images)
+        self._by_image: dict[Path, Case] = {}
+        self._by_name: dict[str, list[Case]] = {}
+        for case in labels:
+            if case.image is not None:
+                self._by_image[case.image.resolve()] = case
+                self._by_name.setdefault(case.image.name, []).append(case)
+
+    def of(self, path: Path, key: str) -> Case | None:
+        """Return the case of an image; None where its name could mean several."""
+        case = self._by_image.get(path.resolve())
+        if case is not None:
+            return case
+        if key in self._labels:
+            return self._labels[key]
+        id_ = case_id(path.name)
+        if self._times[id_] > 1:
+            return None
+        if id_ in self._labels:
+            return self._labels[id_]
+        named = self._by_name.get(path.name, [])
+        return named[0] if len(named) == 1 else None
 
 
 def load_slide_detections(
@@ -199,7 +255,7 @@ def load_slide_detections(
             key: one if isinstance(one, SlideDetections) else SlideDetections(one)
             for key, one in (given or {}).items()
         }
-    loaded = dict(_read_folder(Path(given)))
+    loaded = _read_folders([Path(given)])
     if not loaded:
         raise DetectionsError.of(
             given, "holds no detections", way_out="name a folder that 'metaphase detect' wrote"
@@ -209,13 +265,18 @@ def load_slide_detections(
 
 def detections_in_folders(paths: Iterable[str | Path]) -> Mapping[str, SlideDetections]:
     """Return the detections found in the folders among the paths, by case id; may be empty."""
-    return dict(pair for path in paths if Path(path).is_dir() for pair in _read_folder(Path(path)))
+    return _read_folders([Path(path) for path in paths if Path(path).is_dir()])
 
 
-def _read_folder(given: Path) -> Iterator[tuple[str, SlideDetections]]:
-    for folder in sorted(path.parent for path in given.rglob(JSON_NAME)):
-        one = load_detections(folder)
-        yield case_id(one.provenance.image or folder.name), SlideDetections(one, folder)
+def _read_folders(folders: Iterable[Path]) -> dict[str, SlideDetections]:
+    """Return the detections by case id, or by their folder where an id is taken."""
+    loaded: dict[str, SlideDetections] = {}
+    places = dict.fromkeys(p.parent for folder in folders for p in sorted(folder.rglob(JSON_NAME)))
+    for place in places:
+        one = load_detections(place)
+        id_ = case_id(one.provenance.image or place.name)
+        loaded[str(place) if id_ in loaded else id_] = SlideDetections(one, place)
+    return loaded
 
 
 def _images_in_list(path: Path) -> Iterator[Path]:

@@ -146,6 +146,12 @@ def test_other_categories_are_left_out_and_told(tmp_path: Path) -> None:
     assert "category 9" in str(reading.notes[0])
 
 
+def test_a_category_that_is_not_listed_is_a_problem(tmp_path: Path) -> None:
+    """Nobody knows what its annotations are: they may be the figures."""
+    path = write_coco(tmp_path / "a.json", [image(1)], [*XYWH, mark(3, 1, [5, 5, 5, 5], 9)])
+    assert any("category 9: is missing from the list" in text for text in messages(path))
+
+
 def test_without_mitotic_figures_among_the_categories_nothing_can_be_done(tmp_path: Path) -> None:
     path = write_coco(tmp_path / "a.json", [image(1)], [], categories=[{"id": 1, "name": "cat"}])
     assert any("mitotic figure: cat" in text for text in messages(path))

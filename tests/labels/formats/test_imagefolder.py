@@ -8,6 +8,7 @@ import pytest
 
 from metaphase.errors import LabelError
 from metaphase.labels.formats.imagefolder import read_image_folder
+from tests.imagefiles.test_find import dicom
 
 
 @pytest.fixture
@@ -33,6 +34,17 @@ def test_images_in_folders_inside_are_left_out(folder: Path) -> None:
     (folder / "more").mkdir()
     (folder / "more" / "c.png").touch()
     assert read_image_folder(folder).dataset().ids == ("a", "b")
+
+
+def test_a_slide_in_several_files_is_one_case(folder: Path) -> None:
+    (folder / "S.vms").write_text("[Virtual Microscope Specimen]\nImageFile=S.jpg\n")
+    (folder / "S.jpg").touch()
+    for name in ("1.2.3.7", "1.2.3.8", "level.dcm"):
+        dicom(folder / name, "1.9")
+    file = read_image_folder(folder)
+    assert [case.image.name for case in file.cases if case.image] == [
+        *("1.2.3.7", "S.vms", "a.png", "b.tif")
+    ]
 
 
 def test_two_images_of_one_case_are_a_problem(folder: Path) -> None:

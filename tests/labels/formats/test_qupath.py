@@ -49,6 +49,12 @@ def test_a_corrected_file_is_recognised_by_its_content(tmp_path):
     assert load_dataset(other)["slide"].figures[0].x_px == 10
 
 
+def test_a_figure_left_of_its_image_is_a_problem(tmp_path):
+    path = save(tmp_path / "a.geojson", [feature(-50, 20, id="x")])
+    with pytest.raises(LabelError, match="annotation x: lies outside"):
+        load_dataset(path, mpp=0.25)
+
+
 def test_an_emptied_file_says_that_there_is_nothing(tmp_path):
     (case,) = load_dataset(save(tmp_path / "a.geojson", []), mpp=0.25)
     assert (case.labelled, case.figures, case.mpp) == (True, (), 0.25)

@@ -42,6 +42,9 @@ patches = 8
 """
 
 
+pytestmark = pytest.mark.usefixtures("cheap_training")
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)

@@ -15,6 +15,8 @@ from metaphase.training.folds.crossvalidation import cross_validate
 from metaphase.training.folds.results import is_cross_validation, load_folds
 from tests.training.dots import dots_recipe
 
+pytestmark = pytest.mark.usefixtures("cheap_training")
+
 
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
@@ -23,7 +25,7 @@ def one_thread() -> None:
 
 def test_every_group_is_left_out_once_and_its_threshold_chosen_without_it(tmp_path: Path) -> None:
     recipe = dots_recipe(
-        tmp_path / "data", "trainer.epochs=2", "sampling.patches_per_epoch=32", cases=3
+        tmp_path / "data", "trainer.epochs=1", "sampling.patches_per_epoch=16", cases=3
     )
     recipe = recipe.model_copy(
         update={

@@ -17,7 +17,7 @@ from tests.training.dots import dots_recipe
 def test_runs_side_by_side_are_the_runs_one_by_one(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     torch.set_num_threads(1)
-    recipe = dots_recipe(tmp_path / "data", "trainer.epochs=2", "sampling.patches_per_epoch=16")
+    recipe = dots_recipe(tmp_path / "data", "trainer.epochs=1", "sampling.patches_per_epoch=4")
     other = recipe.model_copy(update={"seed": recipe.seed + 1})
     broken = recipe.model_copy(
         update={"data": recipe.data.model_copy(update={"split": Path("nowhere.json")})}

@@ -27,6 +27,9 @@ SMALL = (
 )
 
 
+pytestmark = pytest.mark.usefixtures("cheap_training")
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
@@ -42,7 +45,7 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 def test_a_run_looks_twice_and_goes_on_where_it_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = dots_recipe(tmp_path / "data", *SMALL)
+    recipe = dots_recipe(tmp_path / "data", *SMALL, "trainer.epochs=1")
     whole = train(recipe, out=tmp_path / "whole", show=False)
     model = load_model(whole / "model")
     assert model.card.second_stage is not None

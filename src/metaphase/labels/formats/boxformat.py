@@ -97,6 +97,14 @@ def key_of(value: Any) -> int | str:
     return repr(value)
 
 
+def is_crowd(annotation: Mapping[str, Any]) -> bool:
+    """Return whether a record of COCO is a region of several objects."""
+    value = annotation.get("iscrowd")
+    if isinstance(value, str):
+        return value.strip().lower() not in ("", "0", "false")
+    return value not in (None, 0, False)
+
+
 def stated(info: Mapping[str, Any]) -> BoxFormat | None:
     """Return the format that a file's ``info`` gives in words, or None."""
     value = info.get("bbox")

@@ -22,7 +22,15 @@ from metaphase.errors import LabelError
 from metaphase.figures import Figure, Label
 from metaphase.labels.casenames import case_id, image_path
 from metaphase.labels.dataset import Case
-from metaphase.labels.formats.boxformat import WORDS, BoxFormat, key_of, point_of, stated, vote
+from metaphase.labels.formats.boxformat import (
+    WORDS,
+    BoxFormat,
+    is_crowd,
+    key_of,
+    point_of,
+    stated,
+    vote,
+)
 from metaphase.labels.formats.fields import (
     first_text,
     flag,
@@ -81,11 +89,10 @@ def _name(info: Record) -> str:
 def _classes(file: LabelFile, data: Record) -> dict[Key, str]:
     """Return the names of the categories by id."""
     rows = data.get("categories")
-    names = {
-        key_of(row.get("id")): first_text(row, "name") or ""
-        for row in (rows if isinstance(rows, list) else [])
-        if isinstance(row, dict)
-    }
+    named = [row for row in (rows if isinstance(rows, list) else []) if isinstance(row, dict)]
+    for id_, n in repeated(key_of(row.get("id")) for row in named):
+        file.problem(f"category {id_}", f"its id appears {n} times", "number the categories anew")
+    names = {key_of(row.get("id")): first_text(row, "name") or "" for row in named}
     if Label.MITOTIC not in map(label_of, names.values()):
         file.problem(
             "categories",
@@ -105,7 +112,7 @@ def _with_boxes(file: LabelFile, annotations: list[Record]) -> list[Record]:
         wrong = ""
         if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
             wrong, way_out = f"bbox is not four numbers: {shown(box)}", ""
-        elif annotation.get("iscrowd") not in (None, 0, False, "0"):
+        elif is_crowd(annotation):
             wrong = "is a region of several objects (iscrowd), not one figure"
             way_out = "outline each figure, or remove the region"
         if not wrong:
@@ -271,7 +278,13 @@ class _Cases:
         for category, n in self.left_out.items():
             name = self.classes.get(category)
             record = f"category {category}" + (f" ({shown(name)})" if name else "")
-            if name and mentions_mitosis(name):
+            if name is None:
+                self.file.problem(
+                    record,
+                    f"is missing from the list of categories; {n} annotations have it",
+                    "add it to the categories with its name",
+                )
+            elif mentions_mitosis(name):
                 self.file.problem(
                     record,
                     f"{n} annotations of a class that is no known label",

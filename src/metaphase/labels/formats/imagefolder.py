@@ -5,17 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from metaphase.errors import LabelError
+from metaphase.imagefiles.find import images_in
 from metaphase.labels.casenames import case_id
 from metaphase.labels.dataset import Case
-from metaphase.labels.imagefinder import images_in
 from metaphase.labels.labelfile import LabelFile
 
 
 def read_image_folder(path: Path) -> LabelFile:
-    """Make one unlabelled case of each image in a folder. Raises LabelError if there are none."""
+    """Make one unlabelled case of each slide in a folder, also of one in several files.
+
+    Raises LabelError if there are none.
+    """
     if not path.is_dir():
         raise LabelError.of(path, "is not a folder", way_out="name the folder of the images")
-    images = images_in([path])
+    images = images_in(path)
     if not images:
         raise LabelError.of(path, "holds no images", way_out="name the folder of the images")
     file = LabelFile(path, "images", name=path.name)

@@ -32,6 +32,7 @@ _NEEDED = {
     "Annotations_coordinates": {"annoId", "coordinateX", "coordinateY"},
     "Classes": {"uid", "name"},
 }
+_NOT_DELETED = (0, "", "0", "false", "False")
 _SPOTS = (1, 4)  # SlideRunner's AnnotationType SPOT and SPECIAL_SPOT
 
 
@@ -127,7 +128,7 @@ def _report_left_out(file: LabelFile, uid: Any, name: str | None, n: int) -> Non
 def _annotations(database: sqlite3.Connection) -> Iterator[dict[str, Any]]:
     for row in database.execute("SELECT * FROM Annotations ORDER BY uid"):
         annotation = dict(row)
-        if not annotation.get("deleted"):
+        if annotation.get("deleted") in (None, *_NOT_DELETED):
             yield annotation
 
 

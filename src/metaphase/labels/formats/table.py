@@ -1,7 +1,8 @@
 """Reads and writes the plain table: one CSV of figures, one of cases.
 
 Figures, one a row: ``case`` (or ``image``), ``x_px, y_px`` (or a box ``x1_px, y1_px, x2_px,
-y2_px``, or both), ``label`` ("mitotic figure" by default, or "hard negative"), ``id``.
+y2_px``, or both), ``label`` ("mitotic figure" or "hard negative"; without this column all are
+mitotic figures), ``id``.
 
 Cases, one a row: ``id`` (or ``case``, or ``image``), and what is known of ``image, scanner, tumour,
 mpp, labelled, group, species, laboratory, width_px, height_px``. ``labelled`` is true unless it
@@ -244,11 +245,13 @@ def _figure(file: LabelFile, record: str, row: Row) -> Figure | None:
             way_out = "its position is in um: give the resolution with --mpp"
         file.problem(record, "has no position in pixels", way_out)
         return None
-    label = label_of(row.get("label") or str(Label.MITOTIC))
+    # Without a column of labels all are figures; an empty cell in such a column says nothing.
+    name = row.get("label", str(Label.MITOTIC))
+    label = label_of(name)
     if label is None:
         file.problem(
             record,
-            f"unknown label {shown(row['label'])}",
+            f"unknown label {shown(name)}" if name else "has no label",
             "it is 'mitotic figure' or 'hard negative'",
         )
         return None

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from metaphase.errors import MissingExtraError, ModelFileError
 from metaphase.models.networks.base import Rgb
+from metaphase.models.networks.weightsfile import read_weights
 from metaphase.models.options import Backbone
 
 LITE_NORMALISATION: dict[str, Rgb] = {"mean": (127 / 255,) * 3, "std": (128 / 255,) * 3}
@@ -85,9 +86,7 @@ def levels_of(strides: Iterable[int]) -> tuple[int, ...]:
 
 
 def _load(body: Any, path: Path, backbone: Backbone) -> None:
-    if not path.is_file():
-        raise ModelFileError.of(path, "no such weights file", way_out='or weights = "imagenet"')
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = read_weights(path, 'or weights = "imagenet"')
     current = body.state_dict()
     # The published file has the same tensors in the same order under other names; its tail is the
     # classifier, which is not needed. Padding there is TensorFlow's: a shift by a pixel, no more.

@@ -33,6 +33,7 @@ from metaphase.figures import Label
 from metaphase.models.card import HeadSpec, InputSpec
 from metaphase.models.cardbase import Level
 from metaphase.models.networks.base import Network, Target
+from metaphase.models.networks.weightsfile import read_weights
 from metaphase.models.options import RetinaNetOptions
 
 _FIRST_STRIDE = 8
@@ -182,10 +183,7 @@ def _load(detector: Any, weights: str) -> None:
                 way_out="name a local file: --set network.weights=FILE",
             ) from error
     else:
-        path = Path(weights)
-        if not path.is_file():
-            raise ModelFileError.of(path, "no such weights file", way_out='"coco" or "none"')
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = read_weights(Path(weights), '"coco" or "none"')
     current = detector.state_dict()
     fitting = {k: v for k, v in state.items() if k in current and current[k].shape == v.shape}
     body = [k for k in current if k.startswith("backbone.body") and k not in fitting]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from rich.console import Console
 
@@ -47,6 +48,30 @@ class CheckpointFiles(TorchCheckpointIO):
     ) -> dict[str, Any]:
         """Read a checkpoint; see ``read_checkpoint``."""
         return read_checkpoint(path, "cpu" if map_location is None else map_location)
+
+
+class RunCheckpoint(ModelCheckpoint):
+    """Saves checkpoints in the folder of a run, wherever that folder is.
+
+    Lightning forgets the best checkpoint when a folder was moved or copied, and deletes files by
+    the paths in a checkpoint. Here only the names are taken from there, never their folders.
+    """
+
+    @property
+    def state_key(self) -> str:
+        """The key in a checkpoint: Lightning's own, which earlier versions used."""
+        return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the state, with all paths in the folder of this run."""
+        paths = ("best_model_path", "kth_best_model_path", "last_model_path")
+        moved = {name: self._here(state_dict[name]) for name in paths if name in state_dict}
+        kept = state_dict.get("best_k_models") or {}
+        moved["best_k_models"] = {self._here(path): score for path, score in kept.items()}
+        super().load_state_dict({**state_dict, **moved, "dirpath": self.dirpath})
+
+    def _here(self, path: str) -> str:
+        return str(Path(self.dirpath or "") / Path(path).name) if path else path
 
 
 def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:

@@ -12,7 +12,6 @@ from pytorch_lightning.callbacks import (
     EarlyStopping,
     EMAWeightAveraging,
     LearningRateMonitor,
-    ModelCheckpoint,
 )
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader, Subset
@@ -23,6 +22,7 @@ from metaphase.training.adapt.training import Adapting
 from metaphase.training.data.trainingdata import TrainingData
 from metaphase.training.fit.checkpoints import (
     CheckpointFiles,
+    RunCheckpoint,
     checkpoint_to_resume,
     read_checkpoint,
 )
@@ -115,7 +115,7 @@ def _callbacks(
     if show:
         callbacks.append(Progress())
     callbacks.append(
-        ModelCheckpoint(
+        RunCheckpoint(
             folder.checkpoints,
             filename=folder.last_checkpoint.stem,
             save_on_train_epoch_end=True,
@@ -128,7 +128,7 @@ def _callbacks(
 def _validation_callbacks(settings: Trainer, folder: RunFolder) -> list[pl.Callback]:
     """Return what keeps the best checkpoint, and stops early where the recipe says so."""
     monitor = MONITOR if settings.worst_of is None else WORST_MONITOR
-    best = ModelCheckpoint(
+    best = RunCheckpoint(
         folder.checkpoints,
         filename=folder.best_checkpoint.stem,
         monitor=monitor,

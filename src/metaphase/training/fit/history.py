@@ -7,6 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from metaphase.csvfile import csv_text
 from metaphase.files import write_text
 
 
@@ -46,12 +47,8 @@ class History(pl.Callback):
     def write(self) -> None:
         """Write the table. An epoch without validation leaves its cells empty."""
         names = list(dict.fromkeys(name for row in self.rows for name in row))
-        lines = [",".join(names)]
-        lines += [
-            ",".join(f"{row[name]:.8g}" if name in row else "" for name in names)
-            for row in self.rows
-        ]
-        write_text(self.path, "\n".join(lines) + "\n")
+        rows = [[f"{row[name]:.8g}" if name in row else "" for name in names] for row in self.rows]
+        write_text(self.path, csv_text(names, rows))
 
 
 def stages_of(trainer: pl.Trainer) -> tuple[str, ...]:

@@ -6,8 +6,6 @@ A plain loop of some minutes; its curve is in ``second.csv``. The state is kept 
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +19,7 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from metaphase.arrays import FloatArray
+from metaphase.csvfile import csv_text
 from metaphase.figures import Label
 from metaphase.files import whole_file, write_text
 from metaphase.labels.dataset import Dataset
@@ -275,11 +274,9 @@ class SecondStageRun:
         }
         with whole_file(self.folder.second_stage_checkpoint(self.member)) as part:
             torch.save(state, part)
-        table = io.StringIO()
-        writer = csv.writer(table, lineterminator="\n")
-        writer.writerow(["step", "loss", "right"])
-        writer.writerows((step, f"{loss:.5f}", f"{right:.4f}") for step, loss, right in self.rows)
-        write_text(self.folder.second_stage_metrics(self.member), table.getvalue())
+        rows = [(step, f"{loss:.5f}", f"{right:.4f}") for step, loss, right in self.rows]
+        table = csv_text(("step", "loss", "right"), rows)
+        write_text(self.folder.second_stage_metrics(self.member), table)
 
     def _resume(self) -> None:
         path = self.folder.second_stage_checkpoint(self.member)

@@ -6,17 +6,19 @@ Hamamatsu VMS or VMU file names. It is one slide all the same.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from metaphase.files import open_regular
-from metaphase.slides.dicomheader import dicom_header
-from metaphase.slides.open import SUFFIXES
+from metaphase.imagefiles.dicomheader import dicom_header
+from metaphase.imagefiles.parts import file_key, named_parts
 
-_INDEXES = (".vms", ".vmu")
+SUFFIXES = frozenset(
+    {".svs", ".ndpi", ".scn", ".mrxs", ".bif", ".czi", ".svslide", ".vms", ".vmu", ".dcm"}
+    | {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp"}
+)
+"""Usual suffixes of image files, to search folders. The content decides how a file is read."""
+
 _DICOM = ".dcm"
-_MAX_INDEX_BYTES = 1 << 20
 
 
 def is_image_file(path: Path) -> bool:
@@ -49,35 +51,16 @@ def separate_slides(images: Iterable[Path]) -> list[Path]:
     images are left out.
     """
     images = list(images)
-    parts = {part for image in images for part in _parts_of(image)}
+    parts = {part for image in images for part in named_parts(image)}
     slides: dict[tuple[Path, str], Path] = {}
     for image in images:
         place = image.resolve()
-        if _key(place) in parts or _is_in_mirax_folder(place, images):
+        if file_key(place) in parts or _is_in_mirax_folder(place, images):
             continue
         header = dicom_header(image)
         series = header.series if header is not None and header.series else ""
         slides.setdefault((place.parent, series) if series else (place, ""), image)
     return list(slides.values())
-
-
-def _parts_of(image: Path) -> set[tuple[Path, str]]:
-    """Return the files beside an image that it names as its parts."""
-    if image.suffix.lower() not in _INDEXES:
-        return set()
-    try:
-        with open_regular(image) as stream:
-            lines = stream.read(_MAX_INDEX_BYTES).splitlines()
-    except OSError:
-        return set()
-    folder = image.resolve().parent
-    values = (line.partition(b"=")[2].strip() for line in lines if b"=" in line)
-    return {_key(folder / os.fsdecode(value)) for value in values if value}
-
-
-def _key(path: Path) -> tuple[Path, str]:
-    """Return what is equal for paths of one file; names of these formats ignore case."""
-    return path.parent, path.name.casefold()
 
 
 def _is_in_mirax_folder(place: Path, images: list[Path]) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from metaphase.slides.findimages import images_in, is_image_file, separate_slides
+from metaphase.imagefiles.find import images_in, is_image_file, separate_slides
 
 WSI = "1.2.840.10008.5.1.4.1.1.77.1.6"
 ANNOTATIONS = "1.2.840.10008.5.1.4.1.1.91.1"

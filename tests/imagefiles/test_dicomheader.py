@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metaphase.slides.dicomheader import DicomHeader, dicom_header, parse_header
+from metaphase.imagefiles.dicomheader import DicomHeader, dicom_header, parse_header
 
 WSI = "1.2.840.10008.5.1.4.1.1.77.1.6"
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
