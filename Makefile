@@ -16,7 +16,7 @@ help:  ## List the commands.
 # The newest versions that pyproject.toml allows are installed, as users get them: a release that
 # breaks something shows here first. LOCKED=1 installs the versions of requirements.lock, by hash.
 LOCKED ?=
-EXTRAS := train,openvino,onnx,dicom,cluster,dev
+EXTRAS := train,openvino,onnx,dicom,cluster,cloud,dev
 
 # The stamp is renewed when the dependencies change.
 $(VENV)/.installed: pyproject.toml $(if $(LOCKED),requirements.lock)

@@ -203,7 +203,9 @@ def test_the_tests_that_documents_name_exist() -> None:
         assert named <= targets, page.name
 
 
-MODULE = re.compile(r"python -m ((?:studies|benchmarks|tests|metaphase)[\w.]*)((?: [^\s`#|)(]+)*)")
+MODULE = re.compile(
+    r"python -m ((?:studies|tests|metaphase)\.[\w.]+|benchmarks[\w.]*)((?: [^\s`#|)(]+)*)"
+)
 
 
 def module_source(name: str) -> str | None:
