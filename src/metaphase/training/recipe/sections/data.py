@@ -97,4 +97,6 @@ class Data(Section):
         names = [source.name for source in self.sources]
         if len(names) > 1 and (None in names or len(set(names)) < len(names)):
             raise ValueError("several sources need a name each, all different")
+        if not self.sources:
+            raise ValueError("needs at least one source")
         return self
