@@ -207,21 +207,15 @@ def _print(outcome: ImageOutcome) -> None:
 
 
 def _print_rounds(folder: LoopFolder) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from metaphase.learning.roundresult import HEAD, load_rounds, round_rows
+    from metaphase.learning.roundresult import load_rounds, round_lines
 
     rounds = load_rounds(folder)
     if not rounds:
         typer.echo("no round yet: review candidates, then 'metaphase learn train'")
         return
-    table = Table(*HEAD)
-    for row in round_rows(rounds):
-        table.add_row(*row)
-    Console().print(table)
+    typer.echo("\n".join(round_lines(rounds)))
     typer.echo(
-        "Expected scores on the reviewed slides, 95 % intervals over slides. 'F1 before': the model"
-        " that the loop began with, at its threshold.",
+        "Expected scores on the reviewed slides, with 95 % intervals over slides. 'before': the"
+        " model that the loop began with, at its threshold.",
         err=True,
     )

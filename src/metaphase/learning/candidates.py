@@ -65,13 +65,13 @@ class SlideCandidates:
     @property
     def mean_features(self) -> FloatArray:
         """The features [n, d], averaged over the symmetries, as detection averages the logits."""
-        return self.features.mean(axis=1, dtype=np.float64)
+        return np.asarray(self.features.mean(axis=1, dtype=np.float64))
 
     def save(self, path: Path) -> None:
         """Write an NPZ file, whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as part, part.open("wb") as stream:
-            np.savez(stream, **{f.name: getattr(self, f.name) for f in fields(self)})  # type: ignore[arg-type]
+            np.savez(stream, **{f.name: getattr(self, f.name) for f in fields(self)})
 
     @classmethod
     def load(cls, path: Path) -> SlideCandidates:

@@ -29,7 +29,7 @@ class Measured(_Frozen):
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
 
 class RoundScores(_Frozen):
@@ -125,25 +125,14 @@ def load_rounds(loop: LoopFolder) -> list[RoundResult]:
     return found
 
 
-HEAD = (
-    *("round", "decisions", "figures", "slides", "threshold", "F1", "precision", "recall"),
-    *("F1 before",),
-)
-
-
-def round_rows(rounds: list[RoundResult]) -> list[tuple[str, ...]]:
-    """Return a row of text for each round, in the columns of ``HEAD``."""
-    return [
-        (
-            str(one.number),
-            str(one.decisions),
-            str(one.figures),
-            str(one.slides),
-            str(one.threshold),
-            str(one.scores.f1),
-            str(one.scores.precision),
-            str(one.scores.recall),
-            f"{one.before.f1} at {one.before.threshold:.3f}",
-        )
-        for one in rounds
-    ]
+def round_lines(rounds: list[RoundResult]) -> list[str]:
+    """Return the rounds as lines of text, with 95 % intervals in brackets."""
+    lines = []
+    for one in rounds:
+        lines += [
+            f"round {one.number}: {one.decisions} decisions ({one.figures} mitotic figures) on "
+            f"{one.slides} slides, threshold {one.threshold}",
+            f"  F1 {one.scores.f1}, precision {one.scores.precision}, recall {one.scores.recall}",
+            f"  F1 {one.before.f1} before, at {one.before.threshold:.2f}",
+        ]
+    return lines
