@@ -57,6 +57,8 @@ NOT_RUN = {
     "--cluster": "needs a scheduler: tests/detection/test_daskexecutor.py",
     "recipes/icpr2012.toml": "trains for hours on images that are not in the repository",
     "recipes/": "recipes of the repository, for images that are not in it",
+    "metaphase stress": "detects in every image many times: tests/cli/test_stress.py",
+    "metaphase learn": "a person reviews between the commands: tests/cli/test_learn.py",
     "phantom --out OUT": "draws 16 large images: tests/cli/test_phantom.py",
     "shifts.json": "needs measured shifts: tests/cli/test_stress.py",
     "sheet ": "draws the folds of such a training: tests/cli/test_sheet.py",
@@ -82,7 +84,7 @@ RECIPE = """
 name = "mine"
 [data]
 sources = [{ labels = "MIDOG.json", images = "images" }]
-split = { training = ["synthetic_001"], validation = ["synthetic_002"] }
+split = { training = ["synthetic_00[1-6]"], validation = ["synthetic_00[7-9]"] }
 [network]
 kind = "compact"
 weights = "none"
@@ -126,21 +128,20 @@ def is_whole(line: str) -> bool:
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with images, labels, a slide and recipes, each under all its names."""
     folder = tmp_path_factory.mktemp("base")
-    labels = make_phantom(folder / "data", seed=1, cases_per_scanner=1, size_px=256)
     everything = [replace(scanner, labelled=True) for scanner in SCANNERS]
-    labelled = make_phantom(
-        folder / "labelled", seed=1, cases_per_scanner=1, size_px=256, scanners=everything
+    labels = make_phantom(
+        folder / "data", seed=1, cases_per_scanner=3, size_px=512, scanners=everything
     )
     shutil.copytree(folder / "data" / "images", folder / "images")
-    shutil.copy(labels, folder / "MIDOG.json")
-    shutil.copy(labelled, folder / "labels.json")
+    for name in ("MIDOG.json", "labels.json"):
+        shutil.copy(labels, folder / name)
     two = sorted((folder / "images").iterdir())[:2]
     for name in ("slides", "fields", "other-fields", "new-scanner"):
         (folder / name).mkdir()
         for image in two:
             shutil.copy(image, folder / name)
-    (folder / "reviewed-labels.json").write_text(json.dumps(only(labelled, two)))
-    make_slide(folder / "slide.tiff", 2048, 2048, tissue_mm2=0.05)
+    (folder / "reviewed-labels.json").write_text(json.dumps(only(labels, two)))
+    make_slide(folder / "slide.tiff", 2048, 2048, tissue_mm2=0.05, blocks=2)
     (folder / "slide.tiff").rename(folder / "slide.svs")
     for name in ("my-recipe.toml", "recipe.toml"):
         (folder / name).write_text(RECIPE, encoding="utf-8")
