@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,7 @@ def labelled_figures(
     side = 2 * int(np.ceil(CONTEXT_WINDOWS * spec.tile_px / 2))
     pixels, share, origin = [], [], []
     origins: dict[Origin, int] = {}
-    for slide, x, y, figure, at in (*_of_regions(regions), *_of_crops(crops)):
+    for slide, x, y, figure, at in chain(_of_regions(regions), _of_crops(crops)):
         pixels.append(read_window(slide, x, y, side, spec.mpp))
         share.append(_target(figure, settings.soft))
         origin.append(origins.setdefault(at, len(origins)))
