@@ -58,6 +58,7 @@ NOT_RUN = {
     "recipes/icpr2012.toml": "trains for hours on images that are not in the repository",
     "recipes/": "recipes of the repository, for images that are not in it",
     "metaphase stress": "detects in every image many times: tests/cli/test_stress.py",
+    "loop/rounds": "needs the model of a review: tests/cli/test_learn.py",
     "metaphase learn": "a person reviews between the commands: tests/cli/test_learn.py",
     "phantom --out OUT": "draws 16 large images: tests/cli/test_phantom.py",
     "shifts.json": "needs measured shifts: tests/cli/test_stress.py",
