@@ -60,10 +60,11 @@ def train_second_stage(
     torch.manual_seed(recipe.seed)
     kind = "ensemble" if settings.members else "window"
     network = starting_network(kind, network_options(recipe), (Label.MITOTIC,))
+    regions = _regions(settings, data.training)
     contexts = collect_contexts(
-        data.training,
+        regions,
         data.crops,
-        _candidates(recipe, detector, data.training, folder, show),
+        _candidates(recipe, detector, regions, folder, show),
         settings,
         network.input,
         recipe.seed,
@@ -113,6 +114,12 @@ def network_options(recipe: Recipe) -> dict[str, Any]:
         "trainable_backbone_layers": settings.trainable_backbone_layers,
         "weights": settings.weights or (first.weights if own else "imagenet"),
     }
+
+
+def _regions(settings: SecondStage, training: Dataset) -> Dataset:
+    """Return the whole fields to learn from. Ids begin with the name of their source."""
+    left_out = settings.without_sources
+    return training.where(lambda case: case.id.partition("/")[0] not in left_out)
 
 
 def _settings(recipe: Recipe) -> SecondStage:

@@ -32,6 +32,10 @@ class SecondStage(Section):
         default=None,
         description="Model file whose detector is used unchanged. `[network]` is not trained then.",
     )
+    without_sources: tuple[str, ...] = Field(
+        default=(),
+        description="Names of sources of whole fields that the second stage does not learn from.",
+    )
     windows: int = Field(
         default=32_000,
         gt=0,
