@@ -10,8 +10,10 @@ import torch
 
 from metaphase.detection.detect import detect
 from metaphase.errors import InterruptedRunError
+from metaphase.labels.dataset import Case, Dataset
 from metaphase.models.modelfile import load_model, load_network
 from metaphase.models.networks import build_network
+from metaphase.training.recipe.sections import SecondStage
 from metaphase.training.secondstage import training as room
 from metaphase.training.train import train
 from tests.training.dots import dots_recipe
@@ -96,6 +98,13 @@ def test_members_are_trained_one_after_the_other(tmp_path: Path) -> None:
     assert (run / "second-2.csv").is_file()
     found = detect(tmp_path / "data" / "images" / "case3.png", load_model(run / "model"), mpp=0.25)
     assert found.provenance.threshold >= 0
+
+
+def test_a_source_that_is_left_out_teaches_the_second_stage_nothing() -> None:
+    cases = Dataset(Case(name, mpp=0.25) for name in ("aperio/1", "pairs/1", "pairs/2"))
+    settings = SecondStage(without_sources=("pairs",))
+    assert room.regions_to_learn(settings, cases).ids == ("aperio/1",)
+    assert room.regions_to_learn(SecondStage(), cases).ids == cases.ids
 
 
 def test_options_of_members_are_parts_of_the_window(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def train_second_stage(
     torch.manual_seed(recipe.seed)
     kind = "ensemble" if settings.members else "window"
     network = starting_network(kind, network_options(recipe), (Label.MITOTIC,))
-    regions = _regions(settings, data.training)
+    regions = regions_to_learn(settings, data.training)
     contexts = collect_contexts(
         regions,
         data.crops,
@@ -116,7 +116,7 @@ def network_options(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _regions(settings: SecondStage, training: Dataset) -> Dataset:
+def regions_to_learn(settings: SecondStage, training: Dataset) -> Dataset:
     """Return the whole fields to learn from. Ids begin with the name of their source."""
     left_out = settings.without_sources
     return training.where(lambda case: case.id.partition("/")[0] not in left_out)
