@@ -50,7 +50,7 @@ def save_detections(detections: Detections, folder: str | Path) -> None:
         f"{x:.{POSITION_DECIMALS}f},{y:.{POSITION_DECIMALS}f},{s:.{SCORE_DECIMALS}f},{LABELS[c]}"
         for x, y, s, c in rows
     ]
-    header = COLUMNS
+    header: tuple[str, ...] = COLUMNS
     if rounded.atypical is not None:
         header = (*COLUMNS, ATYPICAL)
         lines = [

@@ -222,7 +222,9 @@ def _second_stage(model: Model, settings: Settings) -> SecondStage | None:
 
 def _atypical(card: ModelCard) -> AtypicalParameters | None:
     part = card.atypical
-    return part and AtypicalParameters(threshold=part.threshold, spread=part.spread)
+    if part is None:
+        return None
+    return AtypicalParameters(threshold=part.threshold, spread=part.spread)
 
 
 def _threshold(model: Model, settings: Settings) -> float:

@@ -40,7 +40,7 @@ class AtypicalRows:
 
     def where(self, keep: BoolArray) -> AtypicalRows:
         """Return the figures for which the mask [n] is true."""
-        chosen = np.flatnonzero(keep)
+        chosen = np.flatnonzero(keep).tolist()
         return AtypicalRows(
             self.truth[keep],
             self.score[keep],
@@ -157,13 +157,17 @@ def atypical_scores(rows: AtypicalRows, *, resamples: int = 0, seed: int = 0) ->
 def atypical_score(rows: AtypicalRows, *, resamples: int = 0, seed: int = 0) -> AtypicalScore:
     """Return the score of some figures."""
     truth, called = rows.truth, rows.called
-    counts = (truth & called, truth & ~called, ~truth & ~called, ~truth & called)
+    parts = (truth & called, truth & ~called, ~truth & ~called, ~truth & called)
+    tp, fn, tn, fp = (int(part.sum()) for part in parts)
     computed: Mapping[str, Interval] = {}
     if resamples and len(rows):
         units = Units.gather(_sums(rows), rows.group, rows.domain)
         computed = intervals(units, _STATISTICS, resamples=resamples, seed=seed)
     return AtypicalScore(
-        *(int(part.sum()) for part in counts),
+        tp=tp,
+        fn=fn,
+        tn=tn,
+        fp=fp,
         groups=len(set(rows.group)),
         auroc=auroc(truth, rows.score),
         intervals=dict(computed),

@@ -84,8 +84,8 @@ def export_model(
         second = _part(model.second_stage, written.folder / SECOND_STAGE_FOLDER, again)
         written = save_second_stage(written, second, card.second_stage)
     if model.atypical is not None and card.atypical is not None:
-        network = _part(model.atypical, written.folder / ATYPICAL_FOLDER, again)
-        written = save_atypical(written, network, card.atypical)
+        atypical = _part(model.atypical, written.folder / ATYPICAL_FOLDER, again)
+        written = save_atypical(written, atypical, card.atypical)
     return written
 
 

@@ -35,7 +35,8 @@ class TiffSlide(PyramidSlide):
         self._remote = remote
         try:
             self._file = remote or SharedFile(path)
-            with tifffile.TiffFile(path if remote is None else remote.stream()) as tiff:
+            source: Any = path if remote is None else remote.stream()
+            with tifffile.TiffFile(source) as tiff:
                 if remote is not None and only_openslide_reads(tiff):
                     raise NoRangesError(remote.url)
                 _check_chain(tiff, self._file)

@@ -24,6 +24,7 @@ from metaphase.viewer.slidecatalogue import CatalogueEntry
 from metaphase.viewer.slideremarks import SlideRemarks
 from metaphase.viewer.store import WHOLE_SLIDE, Decision, ReviewStore, State
 
+_WORDS = {True: "true", False: "false", None: ""}
 REVIEW_COLUMNS = (
     *(
         "image",
@@ -225,7 +226,7 @@ def review_table(
                 d.time,
                 d.figure,
                 comments.get(d.figure, ""),
-                {True: "true", False: "false"}.get(atypical.get(d.figure), "") if mitotic else "",
+                _WORDS[atypical.get(d.figure)] if mitotic else "",
                 _probability(entry, d.figure),
             )
             rows.append((name, d.x_px, d.y_px, *what))

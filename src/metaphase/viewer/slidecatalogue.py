@@ -140,13 +140,13 @@ def matched_detections(
     for path, key in zip(images, slide_keys(images), strict=True):
         id_ = case_id(path.name)
         candidates = by_name.get(id_, [])
-        one = loaded.get(key) if key != id_ else None
-        if one is None and len(candidates) == 1 == times[id_]:
-            one = candidates[0]
-        elif one is None and candidates:
-            one = _by_hash(candidates, path)
-        if one is not None:
-            found[key] = one
+        chosen = loaded.get(key) if key != id_ else None
+        if chosen is None and len(candidates) == 1 == times[id_]:
+            chosen = candidates[0]
+        elif chosen is None and candidates:
+            chosen = _by_hash(candidates, path)
+        if chosen is not None:
+            found[key] = chosen
     return found
 
 

@@ -166,9 +166,8 @@ def _unit_boxes(fit: Fit, question: Question) -> bool:
     if question.choices.coordinates is not None:
         return question.choices.coordinates == "unit"
     columns = slice(1, 5) if fit.decoding == "batch-rows" else slice(0, 4)
-    tables = (v if fit.class_axis == "last" else v.T for v in fit.used[0].values)
-    if fit.decoding == "class-boxes":
-        tables = iter(fit.used[0].values)
+    as_given = fit.class_axis == "last" or fit.decoding == "class-boxes"
+    tables = [v if as_given else v.T for v in fit.used[0].values]
     largest = [float(np.abs(table[:, columns]).max()) for table in tables if table.size]
     return bool(largest) and 0 < max(largest) <= 2
 

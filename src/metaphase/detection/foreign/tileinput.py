@@ -47,11 +47,11 @@ def letterbox(side: int, spec: ForeignInput) -> tuple[int, int, int]:
 
 
 def _normalised(values: NDArray[Any], spec: ForeignInput) -> NDArray[Any]:
-    number = np.float64 if spec.number == "float64" else np.float32
-    scaled = values.astype(number) / number(spec.divisor)
+    number: Any = np.float64 if spec.number == "float64" else np.float32
+    scaled: NDArray[Any] = values.astype(number) / number(spec.divisor)
     if any(spec.mean) or spec.std != (1.0, 1.0, 1.0):
         scaled = (scaled - np.array(spec.mean, number)) / np.array(spec.std, number)
-    return scaled
+    return np.asarray(scaled)
 
 
 def _resized(tiles: Pixels, spec: ForeignInput) -> Pixels:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metaphase.figures import Label
-from metaphase.models.card import HeadSpec, InputSpec, Level
+from metaphase.models.card import HeadSpec, InputSpec
+from metaphase.models.cardbase import Level
 from metaphase.models.networks.base import Network, Target
 from metaphase.models.networks.lite import LITE_NORMALISATION
 from metaphase.models.networks.window import WindowNetwork

@@ -129,7 +129,7 @@ def nested_probabilities(
     probability, called = np.zeros(len(logits)), np.zeros(len(logits), bool)
     for number in np.unique(fold):
         here = fold == number
-        others = [group[i] for i in np.flatnonzero(~here)]
+        others = [group[i] for i in np.flatnonzero(~here).tolist()]
         calibration = _without_spread(logits[~here], truth[~here], others, seed)
         probability[here] = calibration.probability(logits[here])
         called[here] = probability[here] >= calibration.threshold

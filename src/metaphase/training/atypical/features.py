@@ -55,6 +55,7 @@ def compute_features(
             colour_transfer=settings.colour_transfer,
         ),
         mpp=contexts.mpp,
+        window=network.input,
         origins=contexts.origins,
     )
     stages = settings.trained_stages

@@ -119,7 +119,7 @@ class _Sampler:
 
 def _draw(rng: Rng, members: IntArray, edges: FloatArray, n: int) -> IntArray:
     at = np.searchsorted(edges, rng.random(n) * edges[-1], side="right")
-    return members[np.minimum(at, len(members) - 1)]
+    return np.asarray(members[np.minimum(at, len(members) - 1)])
 
 
 def _tensor(maps: HalfArray) -> torch.Tensor:

@@ -129,7 +129,7 @@ def starting_network(recipe: Recipe, model: Model) -> WindowNetwork:
     if body is not None:
         wanted = network.body.state_dict()
         network.body.load_state_dict({name: body[name] for name in wanted})
-    return network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    return network.to(memory_format=torch.channels_last).eval()
 
 
 def _second_stage_body(model: Model, settings: Atypical) -> dict[str, torch.Tensor] | None:

@@ -108,4 +108,4 @@ def _is_better(entropy: FloatArray, than: FloatArray) -> bool:
     if len(difference) < _FEWEST:
         return False
     error = float(difference.std()) / len(difference) ** 0.5
-    return float(difference.mean()) > error
+    return bool(difference.mean() > error)

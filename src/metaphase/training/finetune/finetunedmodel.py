@@ -11,7 +11,8 @@ from typing import Any
 from metaphase import __version__
 from metaphase.errors import ModelFileError
 from metaphase.files import read_bytes
-from metaphase.models.card import CardScores, ModelCard, Threshold
+from metaphase.models.card import ModelCard, Threshold
+from metaphase.models.cardscores import CardScores
 from metaphase.models.export import export_onnx
 from metaphase.models.modelfile import (
     SECOND_STAGE_FOLDER,

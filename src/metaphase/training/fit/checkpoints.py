@@ -60,12 +60,15 @@ class RunCheckpoint(ModelCheckpoint):
     @property
     def state_key(self) -> str:
         """The key in a checkpoint: Lightning's own, which earlier versions used."""
-        return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__)
+        key: str = super().state_key
+        return key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the state, with all paths in the folder of this run."""
         paths = ("best_model_path", "kth_best_model_path", "last_model_path")
-        moved = {name: self._here(state_dict[name]) for name in paths if name in state_dict}
+        moved: dict[str, Any] = {
+            name: self._here(state_dict[name]) for name in paths if name in state_dict
+        }
         kept = state_dict.get("best_k_models") or {}
         moved["best_k_models"] = {self._here(path): score for path, score in kept.items()}
         super().load_state_dict({**state_dict, **moved, "dirpath": self.dirpath})
