@@ -61,7 +61,7 @@ def main() -> None:
     worst = worst_slides(result["tables"])
     shipped = rewrite_card(
         shipped,
-        recipe=_recipe(shipped.card, given.name),
+        recipe=_recipe(shipped.card, given.name, result["threshold_of_all"]),
         name=given.name,
         command=f"metaphase train recipes/{given.name}.toml --out RUN",
         threshold=Threshold(
@@ -73,7 +73,9 @@ def main() -> None:
         scores={**scores, "export": shipped.card.scores.entries["export"]},
     )
     if second is not None and stage is not None:
-        second = rewrite_card(second, recipe=_recipe(second.card, given.name))
+        second = rewrite_card(
+            second, recipe=_recipe(second.card, given.name, result["threshold_of_all"])
+        )
         save_second_stage(shipped, second, stage)
     model = load_model(given.name)
     write_text(model.folder / "README.md", card_markdown(model.card, model.id))
@@ -114,12 +116,14 @@ def _speed(benchmark: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _recipe(card: ModelCard, name: str) -> dict[str, Any]:
-    """Return the card's recipe with the data's folder as recipes name it, and the model's name."""
+def _recipe(card: ModelCard, name: str, threshold: float) -> dict[str, Any]:
+    """Return the card's recipe with the data's folder as recipes name it, the model's name and
+    its threshold."""
     folder = os.environ.get("METAPHASE_DATA", "").rstrip("/")
     text = json.dumps(card.recipe)
     recipe: dict[str, Any] = json.loads(text.replace(folder, "$METAPHASE_DATA") if folder else text)
-    return {**recipe, "name": name}
+    chosen = {**recipe.get("validation", {}), "threshold": threshold}
+    return {**recipe, "name": name, "validation": chosen}
 
 
 if __name__ == "__main__":
