@@ -98,7 +98,7 @@ def test_options_reach_the_card(command, tmp_path):
         (("--kind", "ssd"), "'ssd' is not one of"),
         (("--classes", "a,,b"), "holds an empty name"),
         (("--check-mpp", "0.5"), "--check-mpp has no effect without --check-image"),
-        (("--first-label", "2"), "2 is not in the range"),
+        (("--first-label", "2"), "less than or equal to 1"),
     ],
 )
 def test_wrong_values_exit_with_2(command, graph, tmp_path, more, said):

@@ -67,7 +67,7 @@ def test_runtimes_agree(image: Path, by_onnx: Detections, device: str) -> None:
 def test_batch_threads_and_interruption_change_no_byte(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pixels, _ = render_region(4, 1000, 500, mitotic_per_mm2=300)
+    pixels, _ = render_region(4, 2600, 500, mitotic_per_mm2=200)
     Image.fromarray(pixels).save(tmp_path / "wide.png")
     monkeypatch.setattr(pipeline, "SAVE_EVERY_S", 0.0)
     monkeypatch.setattr(pipeline, "GROUP_TILES", 1)

@@ -52,7 +52,8 @@ def figures(tmp_path: Path):
 def test_plain_windows_are_those_of_detection(figures) -> None:
     net = network()
     features = compute_features(net, figures, SETTINGS, Augment(strength=0), 0)
-    windows = figures.contexts.pixels[:, 16:48, 16:48]
+    start = (figures.contexts.pixels.shape[1] - 32) // 2
+    windows = figures.contexts.pixels[:, start : start + 32, start : start + 32]
     for maps, number in zip(features.plain, symmetries(4), strict=True):
         with torch.inference_mode():
             expected = net.features(torch.from_numpy(turn(windows, number)), 2).numpy()

@@ -22,7 +22,7 @@ from tests.training.atypical.scenes import write_crops
 RECIPE = """
 name = "kinds"
 [data]
-sources = [{{ role = "crops", labels = "{labels}", images = "{images}" }}]
+sources = [{{ role = "crops", labels = "{labels}", images = "{images}", mpp = 0.25 }}]
 split = {{ training = [] }}
 [atypical]
 model = "{model}"
@@ -81,7 +81,7 @@ def test_a_network_is_added_to_a_model_and_resumes(
     assert scores.overall.balanced_accuracy == pytest.approx(section.scores.balanced_accuracy)
     assert calibration.threshold == section.threshold
     assert "| all | 6 | 36 | 12 |" in table(scores)
-    found = detect(tmp_path / "data" / "images" / "crop0.png", model, threshold=0.1)
+    found = detect(tmp_path / "data" / "images" / "crop0.png", model, mpp=0.25, threshold=0.1)
     assert np.isfinite(found.above(0.1).atypical_or_nan).all()
     assert found.provenance.parameters.atypical is not None
 

@@ -31,7 +31,9 @@ OTHER = np.array([[0.45, 0.80, 0.40], [0.20, 0.85, 0.49]])
 def mixture(vectors, height, width, seed=0):
     """Return pixels of two stains, each alone in a part and mixed in the rest."""
     rng = np.random.default_rng(seed)
-    amounts = rng.uniform(0.3, 1.6, (height, width, 2))
+    # Squares of 8 px: noise of single pixels would depend on how tiles are resampled.
+    coarse = rng.uniform(0.3, 1.6, (-(-height // 8), -(-width // 8), 2))
+    amounts = coarse.repeat(8, axis=0).repeat(8, axis=1)[:height, :width]
     amounts[: height // 3, :, 0] = amounts[-(height // 3) :, :, 1] = 0
     unit = vectors / np.linalg.norm(vectors, axis=1)[:, None]
     return np.round(255 * np.exp(-amounts @ unit)).astype(np.uint8)

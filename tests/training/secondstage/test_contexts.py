@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +17,17 @@ from metaphase.figures import Label
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.models.card import InputSpec
 from metaphase.training.recipe.sections import SecondStage
-from metaphase.training.secondstage.contexts import Contexts, Kind, away_from, collect_contexts
+from metaphase.training.secondstage.contexts import (
+    CONTEXT_WINDOWS,
+    Contexts,
+    Kind,
+    away_from,
+    collect_contexts,
+)
 from tests.training.helpers import figure
 
 SPEC = InputSpec(mpp=0.25, tile_px=32, margin_px=0, multiple_px=32)
+SIDE = 2 * math.ceil(CONTEXT_WINDOWS * SPEC.tile_px / 2)
 FIGURE, HARD, CANDIDATE, GROUND = (60, 40, 90), (120, 90, 130), (150, 120, 160), (225, 190, 215)
 
 
@@ -65,7 +73,7 @@ def middle(contexts: Contexts, index: int) -> tuple[int, ...]:
 
 def test_every_kind_of_place_is_in_the_middle_of_its_context(tmp_path: Path) -> None:
     contexts = collect(tmp_path)
-    assert contexts.pixels.shape[1:] == (64, 64, 3)
+    assert contexts.pixels.shape[1:] == (SIDE, SIDE, 3)
     colours = {
         (kind, crop): {middle(contexts, i) for i in contexts.where(kind, crop=crop)}
         for kind in Kind

@@ -200,7 +200,10 @@ def _refuse(graph: Graph, outputs: Sequence[Trial], question: Question) -> NoRet
 
 
 def _hints(outputs: Sequence[Trial], question: Question) -> Iterator[str]:
-    """Yield what would fit: another kind, or another number of classes."""
+    """Yield what would fit: other anchors, another kind, or another number of classes."""
+    raw = len(outputs) == 2 and {trial.shape[-1:] for trial in outputs} >= {(4,)}
+    if question.choices.kind in ("retinanet", "fcos") and raw:
+        yield "state --strides, --anchor-sizes and --aspect-ratios if they are not torchvision's"
     for kind, decodings in OF_KIND.items():
         if kind != question.choices.kind and any(
             RECOGNISERS[name](outputs, question) for name in decodings
