@@ -75,7 +75,7 @@ def test_groups_that_cannot_be_read(item, said):
 
 
 def test_positions_in_mm_need_the_slide():
-    ((_, reason),) = read(group(), coordinates="3D")
+    ((_, reason),) = read(group(CommonZCoordinateValue=0.1), coordinates="3D")
     assert "mm of the slide" in reason
     assert "--images" in reason
 
