@@ -136,7 +136,7 @@ def cells(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("name", FORMULAS)
 def test_names_are_escaped_in_every_table(name: str, tmp_path: Path) -> None:
-    from metaphase.detection.batch import FailureTable, Outcome
+    from metaphase.detection.failures import FailureTable
     from metaphase.detection.inputs import Job
     from metaphase.exchange import csv as detections_csv
     from metaphase.figures import Detections, Figure, Label
@@ -146,9 +146,7 @@ def test_names_are_escaped_in_every_table(name: str, tmp_path: Path) -> None:
     from metaphase.provenance import Provenance
 
     image = f"{name}.png"
-    FailureTable(tmp_path / "failures.csv").add(
-        Outcome(Job(Path(image), name), "failed", reason=f"{name} is damaged")
-    )
+    FailureTable(tmp_path / "failures.csv").add(Job(Path(image), name), f"{name} is damaged")
     one = Detections([1.0], [2.0], [0.5], provenance=Provenance(image, 90, 80, 0.25))
     detections_csv.write({name: one}, tmp_path / "all.csv")
     figure = Figure(name, 5, 6, Label.MITOTIC)

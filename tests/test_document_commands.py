@@ -142,7 +142,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for image in two:
             shutil.copy(image, folder / name)
     (folder / "reviewed-labels.json").write_text(json.dumps(only(labels, two)))
-    make_slide(folder / "slide.tiff", 2048, 2048, tissue_mm2=0.05, blocks=2)
+    make_slide(folder / "slide.tiff", 2048, 2048, tissue_mm2=0.05, blocks=5)
     (folder / "slide.tiff").rename(folder / "slide.svs")
     for name in ("my-recipe.toml", "recipe.toml"):
         (folder / name).write_text(RECIPE, encoding="utf-8")

@@ -88,7 +88,10 @@ def test_data_terms_command_and_failures_are_listed():
 
 def test_new_fields_change_the_id_only_where_they_say_something():
     card = make_card()
-    assert card_id(card) == "7ed7a68decb79e842c6e63530f20859c3ebcc02dddde7f6e42bc9aa06a3ef2f8"
+    spec = card.input.model_copy(update={"multiple_px": 32})
+    assert card_id(card.model_copy(update={"input": spec})) == (
+        "7ed7a68decb79e842c6e63530f20859c3ebcc02dddde7f6e42bc9aa06a3ef2f8"
+    )
     assert card_id(card.model_copy(update={"limitations": ("some",)})) != card_id(card)
     assert card_id(card.model_copy(update={"command": "train"})) != card_id(card)
 

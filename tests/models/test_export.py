@@ -67,10 +67,10 @@ def test_names_of_the_outputs():
     ("kind", "options"),
     [
         ("compact", {"weights": "none", "width": 32, "tile_px": 128}),
-        ("retinanet_resnet50_fpn_v2", {"weights": "none", "tile_px": 128}),
+        ("retinanet_resnet50_fpn_v2", {"weights": "none", "tile_px": 256}),
         (
             "retinanet_resnet50_fpn_v2",
-            {"weights": "none", "tile_px": 128, "resize": "torchvision", "head": "plain"},
+            {"weights": "none", "tile_px": 256, "resize": "torchvision", "head": "plain"},
         ),
     ],
 )

@@ -78,7 +78,7 @@ def test_a_missing_second_stage_is_told(model, tmp_path):
 
 def test_another_second_stage_is_refused(model, tmp_path):
     save_tiny(tmp_path / "model" / "second", seed=8)
-    with pytest.raises(ModelFileError, match="not the second stage"):
+    with pytest.raises(ModelFileError, match="not the part"):
         load_model(tmp_path / "model")
 
 

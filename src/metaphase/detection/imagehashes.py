@@ -13,6 +13,8 @@ import threading
 import time
 from pathlib import Path
 
+from metaphase.files import read_bytes
+
 HASHES_NAME = ".hashes.jsonl"
 SETTLED_S = 2.0
 """Seconds between the last change of a file and the start of hashing that are needed to keep it."""
@@ -78,7 +80,7 @@ def _state(image: Path) -> State | None:
 
 def _rows(path: Path) -> list[tuple[str, tuple[State, str]]]:
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = read_bytes(path).decode("utf-8", errors="replace").splitlines()
     except OSError:
         return []
     rows = []

@@ -25,7 +25,7 @@ from metaphase.detection.runtimebase import Runtime
 from metaphase.detection.secondstage import CandidateClassifier, combined_score
 from metaphase.errors import InputError, ModelFileError
 from metaphase.figures import SCORE_DECIMALS, Detections, Label
-from metaphase.files import whole_file
+from metaphase.files import open_regular, whole_file
 from metaphase.models.card import SecondStage
 from metaphase.models.modelfile import Model
 from metaphase.slides.slide import Slide
@@ -77,7 +77,7 @@ class SlideCandidates:
     def load(cls, path: Path) -> SlideCandidates:
         """Read what ``save`` wrote. Raises InputError."""
         try:
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
+            with open_regular(path) as stream, np.load(stream, allow_pickle=False) as content:
                 return cls(**{f.name: content[f.name] for f in fields(cls)})
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise InputError.of(

@@ -38,7 +38,7 @@ class HeadSpec(Strict):
     @model_validator(mode="after")
     def _check_levels(self) -> HeadSpec:
         if not self.levels and self.kind != "foreign":
-            raise ValueError("a head needs at least one level")
+            raise ValueError("levels: a head needs at least one")
         return self
 
 

@@ -20,7 +20,7 @@ _LATER_FIELDS = (
     "atypical",
     "foreign",
 )
-_LATER_FIELDS_OF_SECOND_STAGE = ("floor", "stain")
+_LATER_FIELDS_OF_SECOND_STAGE = ("floor", "stain", "score_normalisation")
 
 
 def read_card(path: Path) -> ModelCard:

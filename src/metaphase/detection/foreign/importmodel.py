@@ -27,7 +27,7 @@ from metaphase.detection.foreign.tileinput import graph_input
 from metaphase.detection.plan import TISSUE_ABOVE_MM2
 from metaphase.errors import InputError, ModelFileError, Problem
 from metaphase.figures import LABELS, Detections, Figure, Label
-from metaphase.files import write_bytes
+from metaphase.files import read_bytes, write_bytes
 from metaphase.locks import locked_folder
 from metaphase.models.card import HeadSpec, InputSpec, ModelCard, Threshold
 from metaphase.models.cardfile import CARD_NAME
@@ -91,7 +91,8 @@ def import_model(
     with tempfile.TemporaryDirectory(prefix="metaphase-import-") as folder:
         trial = save_model(Path(folder) / "model", card, onnx=graph.data)
         found = detect(image, trial, device="onnx", min_score=MIN_SCORE)
-        picture = save_picture(image, found, figures, Path(folder) / PICTURE_NAME).read_bytes()
+        drawn = save_picture(image, found, figures, Path(folder) / PICTURE_NAME)
+        picture = read_bytes(drawn)
     with locked_folder(out):
         write_bytes(out / PICTURE_NAME, picture)
         model = save_model(out, card, onnx=graph.data)

@@ -60,7 +60,7 @@ def save_finetuned(
     graph = None
     if second.onnx_path is not None:
         with tempfile.TemporaryDirectory() as scratch:
-            graph = export_onnx(network, Path(scratch) / "model.onnx").read_bytes()
+            graph = read_bytes(export_onnx(network, Path(scratch) / "model.onnx"))
     changed = second.card.updated(
         **_named(second.card, base, record), scores=CardScores({"fine_tuned": record})
     )
