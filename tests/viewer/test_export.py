@@ -86,8 +86,8 @@ def test_comments_are_exported_with_their_authors(slides, store):
     for reviewer, text in (("anna", "a pyknotic\nnucleus"), ("ben", "apoptosis")):
         store.add_remark(Remark("a", figure, RemarkKind.COMMENT, text, reviewer))
     table = review_table(slides, store)
-    assert table.splitlines()[0].endswith(",figure,comment")
-    assert table.splitlines()[1].endswith("anna: a pyknotic nucleus | ben: apoptosis")
+    assert table.splitlines()[0].endswith(",figure,comment,atypical,atypical_probability")
+    assert table.splitlines()[1].endswith("anna: a pyknotic nucleus | ben: apoptosis,,")
     assert "ben" not in review_table(slides, store, "anna")
 
 

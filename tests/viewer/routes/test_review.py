@@ -219,7 +219,7 @@ def test_viewed_areas_are_kept_and_checked(client, open_page, slug):
 
 
 def test_a_figure_is_called_atypical(client, slug, slides):
-    figure = ids(slides)[0]
+    figure = first_mitotic(slides[0])
     address = f"/api/slides/{slug.a}/remarks"
 
     def said(value, name=figure):
