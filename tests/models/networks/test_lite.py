@@ -9,7 +9,12 @@ from torch import nn
 
 from metaphase.errors import MissingExtraError, ModelFileError
 from metaphase.models.networks import build_network
-from metaphase.models.networks.lite import LITE_NORMALISATION, efficientnet_lite, levels_of
+from metaphase.models.networks.lite import (
+    LITE_NORMALISATION,
+    efficientnet_lite,
+    last_stage,
+    levels_of,
+)
 from tests.models.networks.scenes import COMPACT, tiles
 
 
@@ -139,3 +144,13 @@ def test_an_absent_package_names_the_extra(monkeypatch: pytest.MonkeyPatch, pack
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=r"metaphase\[train\]"):
         efficientnet_lite("efficientnet_lite0", "imagenet", trainable=5)
+
+
+@pytest.mark.parametrize(
+    ("strides", "expected"),
+    [([32], ("blocks.5", "blocks.6")), ([16], ("blocks.3", "blocks.4")), ([8], ("blocks.2",))],
+)
+def test_the_last_stage_is_that_of_the_body(strides: list[int], expected: tuple[str, ...]) -> None:
+    """A body that ends at stride 16 has no stage at stride 32."""
+    body = efficientnet_lite("efficientnet_lite0", "none", trainable=5, levels=levels_of(strides))
+    assert last_stage(body) == expected

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from metaphase.models.networks import build_network
 from metaphase.training.finetune.bodytraining import fine_tune_body
 from tests.training.finetune.networks import dots, small_network
 
@@ -29,6 +30,19 @@ def test_only_the_layers_of_the_depth_change(depth):
     assert any(name.startswith("body.blocks.1") for name in new) == (depth == "all")
     assert not any("running" in name for name in new)
     assert not tuned.training
+
+
+def test_the_last_stage_of_each_member_is_trained():
+    """Also where the backbone is cut, as in the bundled model: its last stage is at stride 16."""
+    members = [{"crop_px": 32, "tile_px": 32}, {"crop_px": 16, "tile_px": 32}]
+    options = {"mpp": 0.25, "tile_px": 32, "strides": [16], "weights": "none", "members": members}
+    network = build_network("ensemble", options).eval()
+    before = state(network)
+    new = changed(before, fine_tune_body(network, *dots(24), "last"))
+    for number in range(2):
+        body = f"members.{number}.body.blocks"
+        assert any(name.startswith(f"{body}.4") for name in new)
+        assert not any(name.startswith(f"{body}.2") for name in new)
 
 
 def test_it_learns_and_repeats_itself():

@@ -80,6 +80,12 @@ def efficientnet_lite(
     return body
 
 
+def last_stage(body: Any) -> tuple[str, ...]:
+    """Return the names of the last stage's parts, of a body that may have fewer stages than all."""
+    parts = {f"blocks.{number}" for number, _ in enumerate(body.blocks)}
+    return next(stage for stage in reversed(_STAGES) if parts.issuperset(stage))
+
+
 def levels_of(strides: Iterable[int]) -> tuple[int, ...]:
     """Return the levels of some strides, finest first."""
     return tuple(stride.bit_length() - 2 for stride in sorted(strides))

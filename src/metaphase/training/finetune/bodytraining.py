@@ -7,7 +7,6 @@ Statistics of batch normalisation stay as they are: a review has too few windows
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Callable
 from typing import Literal
 
@@ -17,12 +16,12 @@ from torch.nn import functional as F
 
 from metaphase.arrays import FloatArray, Pixels
 from metaphase.detection.secondstage import turn
-from metaphase.training.finetune.features import ClassifierNetwork
+from metaphase.models.networks.lite import last_stage
+from metaphase.training.finetune.features import ClassifierNetwork, parts_of
 
 Depth = Literal["head", "last", "all"]
 """The last layer; it and the last stage of the backbone; the whole second stage."""
 
-_LAST_STAGE = ("blocks.5", "blocks.6")
 PASSES = 12
 """How often each decision is seen."""
 BATCH = 16
@@ -75,11 +74,11 @@ def fine_tune_body(
 
 def _unfreeze(network: ClassifierNetwork, depth: str) -> list[tuple[str, torch.nn.Parameter]]:
     """Let the layers of a depth be trained, and return them."""
-    for name, parameter in network.named_parameters():
-        layer = re.sub(r"^members\.\d+\.", "", name)
-        of_head = layer.startswith("score.")
-        of_last = layer.removeprefix("body.").startswith(_LAST_STAGE)
-        parameter.requires_grad_(depth == "all" or of_head or of_last)
+    for part in parts_of(network):
+        last = last_stage(part.body)
+        for name, parameter in part.named_parameters():
+            of_last = name.startswith("score.") or name.removeprefix("body.").startswith(last)
+            parameter.requires_grad_(depth == "all" or of_last)
     return [(name, p) for name, p in network.named_parameters() if p.requires_grad]
 
 

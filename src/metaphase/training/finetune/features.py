@@ -63,11 +63,14 @@ def set_head(network: ClassifierNetwork, head: Head) -> None:
             _bias(layer).fill_(head.bias)
 
 
-def _layers(network: ClassifierNetwork) -> list[torch.nn.Conv2d]:
+def parts_of(network: ClassifierNetwork) -> list[WindowNetwork]:
+    """Return the members of an ensemble, or the network itself."""
     members = network.members if isinstance(network, EnsembleNetwork) else [network]
-    layers = [member.score for member in members]
-    assert all(isinstance(layer, torch.nn.Conv2d) for layer in layers)
-    return layers  # type: ignore[return-value]
+    return [member for member in members if isinstance(member, WindowNetwork)]
+
+
+def _layers(network: ClassifierNetwork) -> list[torch.nn.Conv2d]:
+    return [part.score for part in parts_of(network)]
 
 
 def _bias(layer: torch.nn.Conv2d) -> torch.Tensor:
