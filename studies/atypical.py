@@ -22,6 +22,7 @@ import torch
 
 from metaphase.arrays import FloatArray
 from metaphase.csvfile import CsvTable
+from metaphase.detection.decode import sigmoid
 from metaphase.errors import InputError
 from metaphase.evaluation.atypical import AtypicalScore, AtypicalScores
 from metaphase.evaluation.bootstrap import RESAMPLES
@@ -137,7 +138,7 @@ def regression(x: FloatArray, y: FloatArray, steps: int = 30) -> tuple[FloatArra
     penalty = np.diag([RIDGE] * x.shape[1] + [0.0])
     beta = np.zeros(z.shape[1])
     for _ in range(steps):
-        p = 1 / (1 + np.exp(-z @ beta))
+        p = sigmoid(z @ beta)
         hessian = (z * (weight * p * (1 - p))[:, None]).T @ z + penalty
         step = np.linalg.solve(hessian, z.T @ (weight * (y - p)) - penalty @ beta)
         beta += step

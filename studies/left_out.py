@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from metaphase.detection.decode import logit, sigmoid
 from metaphase.detectionfile import JSON_NAME, load_detections
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.evaluation.intervals import with_intervals
@@ -93,13 +94,7 @@ def without_normalisation(detections: Detections) -> Detections:
     if not shift:
         return detections
     inside = np.clip(detections.score, _LEAST_SCORE, 1 - _LEAST_SCORE)
-    return Detections(
-        detections.x_px,
-        detections.y_px,
-        1 / (1 + np.exp(shift - np.log(inside / (1 - inside)))),
-        detections.label,
-        provenance=detections.provenance,
-    )
+    return detections.with_score(sigmoid(logit(inside) - shift))
 
 
 @dataclass(frozen=True)

@@ -150,6 +150,17 @@ class Detections:
         """The probabilities of atypical [n], NaN where there are none."""
         return np.full(len(self), np.nan) if self.atypical is None else self.atypical
 
+    def with_score(self, score: ArrayLike) -> Detections:
+        """Return the same rows with other scores [n], sorted by them."""
+        return Detections(
+            self.x_px,
+            self.y_px,
+            score,
+            self.label,
+            provenance=self.provenance,
+            atypical=self.atypical,
+        )
+
     def with_atypical(self, atypical: ArrayLike | None) -> Detections:
         """Return the same rows with other probabilities of atypical [n]."""
         return Detections(

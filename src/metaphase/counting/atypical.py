@@ -22,6 +22,7 @@ import numpy as np
 
 from metaphase.arrays import FloatArray
 from metaphase.counting.interval import LEVEL
+from metaphase.detection.decode import logit, sigmoid
 from metaphase.provenance import ATYPICAL_THRESHOLD, AtypicalParameters
 
 _CERTAIN = 1e-6  # nearer to 0 or 1 a probability does not move with the slide
@@ -81,7 +82,7 @@ def _shifted(p: FloatArray, shifts: FloatArray) -> FloatArray:
     """Return probabilities [shifts, n] with their log-odds shifted; 0 and 1 stay."""
     certain = (p <= _CERTAIN) | (p >= 1 - _CERTAIN)
     inside = np.where(certain, 0.5, p)
-    moved = 1 / (1 + np.exp(-(np.log(inside / (1 - inside)) + shifts[:, None])))
+    moved = sigmoid(logit(inside) + shifts[:, None])
     return np.where(certain, np.round(p), moved)
 
 

@@ -97,6 +97,12 @@ def sigmoid(logit: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray(np.where(logit >= 0, 1 / (1 + z), z / (1 + z)))
 
 
+def logit(probability: NDArray[np.floating] | float) -> NDArray[np.float64]:
+    """Return the inverse of ``sigmoid`` for probabilities in (0, 1)."""
+    share = np.asarray(probability, dtype=np.float64)
+    return np.asarray(np.log(share / (1 - share)))
+
+
 def _decode_level(
     logits: Map, geometry: NDArray[np.floating], level: Level, head: HeadSpec, min_score: float
 ) -> _LevelCandidates:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from metaphase.arrays import FloatArray
+from metaphase.detection.decode import logit, sigmoid
 from metaphase.detection.plan import Plan
 from metaphase.figures import SCORE_DECIMALS, Detections, Label
 from metaphase.models.card import ScoreNormalisation
@@ -41,24 +42,16 @@ def with_normalised_scores(
     if normalisation is None:
         return detections
     mitotic = detections.label == Label.MITOTIC.code
-    points = np.stack([detections.x_px[mitotic], detections.y_px[mitotic]], axis=1)
+    points = detections.points[mitotic]
     cell_px = CELL_UM / detections.provenance.mpp
     area = cellular_area_px(points, plan.box_px, cell_px) * detections.provenance.mpp**2 / 1e6
-    logits = _logit(detections.score[mitotic])
+    logits = logit(np.clip(detections.score[mitotic], _LEAST_SCORE, 1 - _LEAST_SCORE))
     level = score_level(logits, area, normalisation.per_mm2)
     shift = normalised_shift(level, normalisation)
     score = np.array(detections.score)
-    score[mitotic] = np.round(1 / (1 + np.exp(-(logits + shift))), SCORE_DECIMALS)
-    normalised = Detections(
-        detections.x_px,
-        detections.y_px,
-        score,
-        detections.label,
-        provenance=detections.provenance,
-        atypical=detections.atypical,
-    )
+    score[mitotic] = np.round(sigmoid(logits + shift), SCORE_DECIMALS)
     kept = None if level is None else round(level, 3)
-    return normalised.with_parameters(score_level=kept, score_shift=shift)
+    return detections.with_score(score).with_parameters(score_level=kept, score_shift=shift)
 
 
 def normalised_shift(level: float | None, normalisation: ScoreNormalisation) -> float:
@@ -95,8 +88,3 @@ def cellular_area_px(
     first = low + cells * cell_px
     sides = np.clip(np.minimum(first + cell_px, high) - first, 0, None)
     return float(np.prod(sides, axis=1).sum())
-
-
-def _logit(score: FloatArray) -> FloatArray:
-    inside = np.clip(score, _LEAST_SCORE, 1 - _LEAST_SCORE)
-    return np.asarray(np.log(inside / (1 - inside)))

@@ -81,18 +81,14 @@ class CandidateClassifier:
         return Macenko.from_values(target.vectors, target.amounts).transfer(window, self.stain)
 
     def _scores(self, windows: Pixels, first: FloatArray) -> FloatArray:
-        total = self._logits(windows, [0])[0]
+        total = window_logits(self.runtime, windows, [0])[0]
         count = np.ones(len(windows))
         promising = combined_score(first, sigmoid(total), self.stage) >= self.stage.floor
         if self.stage.symmetries > 1 and promising.any():
-            others = self._logits(windows[promising], range(1, self.stage.symmetries))
-            total[promising] += others.sum(axis=0)
+            more = range(1, self.stage.symmetries)
+            total[promising] += window_logits(self.runtime, windows[promising], more).sum(axis=0)
             count[promising] = self.stage.symmetries
         return sigmoid(total / count)
-
-    def _logits(self, windows: Pixels, symmetries: Sequence[int]) -> FloatArray:
-        """Return the logits [symmetries, n] of windows [n, h, w, 3]."""
-        return window_logits(self.runtime, windows, symmetries)
 
 
 def with_second_scores(
@@ -128,14 +124,7 @@ def rescore(
     rows = np.stack([detections.x_px[selected], detections.y_px[selected], score[selected]], axis=1)
     second = _second_scores(rows, classifier, _by_place(rescored))
     score[selected] = combined_score(score[selected], second, classifier.stage)
-    return Detections(
-        detections.x_px[keep],
-        detections.y_px[keep],
-        np.round(score[keep], SCORE_DECIMALS),
-        detections.label[keep],
-        provenance=detections.provenance,
-        atypical=detections.atypical_or_nan[keep],
-    )
+    return detections.where(keep).with_score(np.round(score[keep], SCORE_DECIMALS))
 
 
 def combined_score(first: FloatArray, second: FloatArray, stage: SecondStage) -> FloatArray:

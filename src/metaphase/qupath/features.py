@@ -48,14 +48,7 @@ def detection_features(
     detections: Detections, *, offset_px: Offset = NO_OFFSET
 ) -> Iterator[dict[str, Any]]:
     """Yield one Feature a detection, in their order. ``offset_px`` is subtracted."""
-    rows = zip(
-        detections.x_px.tolist(),
-        detections.y_px.tolist(),
-        detections.score.tolist(),
-        detections.label.tolist(),
-        detections.atypical_or_nan.tolist(),
-        strict=True,
-    )
+    rows = _rows(detections)
     image = detections.provenance.image_sha256 or detections.provenance.image
     threshold = _atypical_threshold(detections)
     for x, y, score, code, atypical in rows:
@@ -141,6 +134,18 @@ def write_detections(
     _write_lines(_detection_lines(detections, offset_px), path)
 
 
+def _rows(detections: Detections) -> Iterator[tuple[float, float, float, int, float]]:
+    """Yield x, y, score, label code and probability of atypical (NaN: not known)."""
+    return zip(
+        detections.x_px.tolist(),
+        detections.y_px.tolist(),
+        detections.score.tolist(),
+        detections.label.tolist(),
+        detections.atypical_or_nan.tolist(),
+        strict=True,
+    )
+
+
 def _detection_lines(detections: Detections, offset_px: Offset) -> Iterator[str]:
     # The features of one detection of each label, as text with places for what differs.
     templates = {
@@ -152,14 +157,7 @@ def _detection_lines(detections: Detections, offset_px: Offset) -> Iterator[str]
     threshold = _atypical_threshold(detections)
     dx, dy = offset_px
     image = detections.provenance.image_sha256 or detections.provenance.image
-    rows = zip(
-        detections.x_px.tolist(),
-        detections.y_px.tolist(),
-        detections.score.tolist(),
-        detections.label.tolist(),
-        detections.atypical_or_nan.tolist(),
-        strict=True,
-    )
+    rows = _rows(detections)
     for x, y, score, code, atypical in rows:
         known = not math.isnan(atypical)
         yield templates[code, known, atypical >= threshold] % (

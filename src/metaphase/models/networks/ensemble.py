@@ -13,11 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metaphase.figures import Label
-from metaphase.models.card import HeadSpec, InputSpec
-from metaphase.models.cardbase import Level
 from metaphase.models.networks.base import Network, Target
 from metaphase.models.networks.lite import LITE_NORMALISATION
-from metaphase.models.networks.window import WindowNetwork
+from metaphase.models.networks.window import WindowNetwork, window_specs
 from metaphase.models.options import EnsembleOptions, WindowOptions
 
 
@@ -27,17 +25,7 @@ class EnsembleNetwork(Network):
     kind = "ensemble"
 
     def __init__(self, options: EnsembleOptions, classes: tuple[Label, ...]) -> None:
-        super().__init__(
-            classes,
-            InputSpec(
-                mpp=options.mpp,
-                tile_px=options.tile_px,
-                margin_px=0,
-                multiple_px=options.tile_px,
-            ),
-            HeadSpec(kind="window", levels=(Level(stride=options.tile_px),), classes=classes),
-            LITE_NORMALISATION,
-        )
+        super().__init__(classes, *window_specs(options, classes), LITE_NORMALISATION)
         self.settings = options
         self.members = nn.ModuleList(
             WindowNetwork(member_options(options, number), classes)

@@ -18,7 +18,7 @@ from metaphase.models.card import HeadSpec, InputSpec
 from metaphase.models.cardbase import Level
 from metaphase.models.networks.base import Network, Target
 from metaphase.models.networks.lite import LITE_NORMALISATION, efficientnet_lite, levels_of
-from metaphase.models.options import WindowOptions
+from metaphase.models.options import EnsembleOptions, WindowOptions
 
 _FIRST_BLOCK = {1: 5, 2: 3}
 """By number of trained stages: the first block of EfficientNet that is trained."""
@@ -28,23 +28,24 @@ _SMOOTHING = 0.025
 """Labels are 0.025 and 0.975: experts disagree on more than one figure in forty."""
 
 
+def window_specs(
+    options: WindowOptions | EnsembleOptions, classes: tuple[Label, ...]
+) -> tuple[InputSpec, HeadSpec]:
+    """Return input and head of a network that gives one answer a window."""
+    side = options.tile_px
+    return (
+        InputSpec(mpp=options.mpp, tile_px=side, margin_px=0, multiple_px=side),
+        HeadSpec(kind="window", levels=(Level(stride=side),), classes=classes),
+    )
+
+
 class WindowNetwork(Network):
     """EfficientNet-Lite features of some strides, averaged over the window, and one layer."""
 
     kind = "window"
 
     def __init__(self, options: WindowOptions, classes: tuple[Label, ...]) -> None:
-        super().__init__(
-            classes,
-            InputSpec(
-                mpp=options.mpp,
-                tile_px=options.tile_px,
-                margin_px=0,
-                multiple_px=options.tile_px,
-            ),
-            HeadSpec(kind="window", levels=(Level(stride=options.tile_px),), classes=classes),
-            LITE_NORMALISATION,
-        )
+        super().__init__(classes, *window_specs(options, classes), LITE_NORMALISATION)
         self.settings = options
         self.body = efficientnet_lite(
             options.backbone,

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from metaphase.arrays import IntArray, Pixels, Rng
+from metaphase.arrays import IntArray, Pixels
 from metaphase.detection.atypical import symmetries
 from metaphase.detection.secondstage import turn
 from metaphase.models.networks.window import WindowNetwork
 from metaphase.training.atypical.figures import LabelledFigures
-from metaphase.training.patches.augment import compressed
+from metaphase.training.patches.augment import sometimes_compressed
 from metaphase.training.patches.sampling import CONTEXTS, rng_for
-from metaphase.training.recipe.sections import Atypical, Augment, Jpeg, SecondStage
+from metaphase.training.recipe.sections import Atypical, Augment, SecondStage
 from metaphase.training.secondstage.variation import Colours, Variation
 
 _BATCH = 64
@@ -87,18 +87,9 @@ def _view(
     pixels: Pixels, origin: IntArray, chosen: IntArray, variation: Variation, seed: int, view: int
 ) -> torch.Tensor:
     rng = rng_for(seed, view, int(chosen[0]), CONTEXTS)
-    jpeg = variation.augment.jpeg
-    batch = np.stack([_compressed(pixels[i], jpeg, rng) for i in chosen])
+    batch = np.stack([sometimes_compressed(pixels[i], variation.augment.jpeg, rng) for i in chosen])
     state = int(rng.integers(2**31))
     return variation(batch, origin[chosen], torch.Generator().manual_seed(state))
-
-
-def _compressed(pixels: Pixels, jpeg: Jpeg, rng: Rng) -> Pixels:
-    if rng.random() >= jpeg.probability:
-        return pixels
-    low, high = jpeg.quality
-    quality = int(rng.integers(low, high, endpoint=True))
-    return compressed(pixels, quality, int(rng.choice([0, 2])))
 
 
 def _middle(contexts: Pixels, side: int) -> Pixels:

@@ -23,7 +23,7 @@ from metaphase.slides.slide import Slide
 from metaphase.training.patches.crops import usable_crops
 from metaphase.training.patches.picture import valid_part
 from metaphase.training.recipe.sections import Atypical
-from metaphase.training.secondstage.contexts import CONTEXT_WINDOWS, Contexts, Kind, Origin
+from metaphase.training.secondstage.contexts import Contexts, Kind, Origin, context_side
 
 _LEAST = 10
 """Fewest atypical figures, and fewest others, from which anything can be learnt."""
@@ -90,7 +90,7 @@ def labelled_figures(
     regions: Dataset, crops: Dataset, settings: Atypical, spec: InputSpec
 ) -> LabelledFigures:
     """Cut out the figures of regions and crops. Raises RecipeError for too few of either kind."""
-    side = 2 * int(np.ceil(CONTEXT_WINDOWS * spec.tile_px / 2))
+    side = context_side(spec)
     pixels, share, origin = [], [], []
     origins: dict[Origin, int] = {}
     for slide, x, y, figure, at in chain(_of_regions(regions), _of_crops(crops)):

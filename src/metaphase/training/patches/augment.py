@@ -225,6 +225,11 @@ def jpeg(image: Pixels, settings: Jpeg, strength: float, rng: Rng) -> Pixels:
     return compressed(image, quality, int(rng.choice([0, 2])))  # 4:4:4 or 4:2:0
 
 
+def sometimes_compressed(image: Pixels, settings: Jpeg, rng: Rng) -> Pixels:
+    """Compress and decompress an image as often as the settings say."""
+    return jpeg(image, settings, 1.0, rng) if rng.random() < settings.probability else image
+
+
 def compressed(image: Pixels, quality: int, subsampling: int) -> Pixels:
     """Return the image after one pass through JPEG; ``subsampling`` is 0 (4:4:4) or 2 (4:2:0)."""
     stream = io.BytesIO()

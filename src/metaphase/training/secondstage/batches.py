@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metaphase.arrays import Float32Array, FloatArray, IntArray, Pixels, Rng
-from metaphase.training.patches.augment import compressed
+from metaphase.training.patches.augment import sometimes_compressed
 from metaphase.training.patches.sampling import CONTEXTS, rng_for
 from metaphase.training.recipe.sections import Augment, SecondStage
 from metaphase.training.secondstage.contexts import Contexts, Kind
@@ -99,11 +99,8 @@ class BatchSampler:
         """Add what happens to whole images: a border near the figure, another JPEG pass."""
         if rng.random() < self.settings.borders:
             pixels = with_border(pixels, rng, self.contexts.mpp)
-        jpeg = self.augment.jpeg
-        if self.augment.strength and rng.random() < jpeg.probability:
-            low, high = jpeg.quality
-            quality = int(rng.integers(low, high, endpoint=True))
-            pixels = compressed(pixels, quality, int(rng.choice([0, 2])))
+        if self.augment.strength:
+            pixels = sometimes_compressed(pixels, self.augment.jpeg, rng)
         return pixels
 
 

@@ -85,6 +85,11 @@ class Contexts:
         return np.flatnonzero((np.array(self.kind) == kind) & (of_crop == crop))
 
 
+def context_side(spec: InputSpec) -> int:
+    """Return the side of a context in pixels, an even number, for a network's windows."""
+    return 2 * int(np.ceil(CONTEXT_WINDOWS * spec.tile_px / 2))
+
+
 @dataclass
 class _Collector:
     side: int
@@ -146,7 +151,7 @@ def collect_contexts(
     The same arguments give the same contexts. Raises RecipeError where the regions hold no mitotic
     figure, and what slides raise.
     """
-    side = 2 * int(np.ceil(CONTEXT_WINDOWS * spec.tile_px / 2))
+    side = context_side(spec)
     collector = _Collector(side, spec.mpp, settings)
     nothing = as_points([])
     for number, case in enumerate(regions):

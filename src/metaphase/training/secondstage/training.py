@@ -6,7 +6,6 @@ A plain loop of some minutes; its curve is in ``second.csv``. The state is kept 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from metaphase.arrays import FloatArray
 from metaphase.csvfile import csv_text
+from metaphase.detection.decode import logit
 from metaphase.figures import Label
 from metaphase.files import whole_file, write_text
 from metaphase.labels.dataset import Dataset
@@ -239,9 +239,9 @@ class SecondStageRun:
         """Return the running mean of the network, its scores moved to the share in practice."""
         network = self.average.module
         assert isinstance(network, Network)
-        shift = log_odds(self.settings.prior) - log_odds(self.settings.figures)
+        shift = logit(self.settings.prior) - logit(self.settings.figures)
         with torch.no_grad():
-            network.get_parameter("score.bias").add_(shift)
+            network.get_parameter("score.bias").add_(float(shift))
         return network.cpu().float().eval()
 
     def _generator(self) -> torch.Generator:
@@ -298,8 +298,3 @@ class SecondStageRun:
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
         self.step, self.rows = state["step"], [tuple(row) for row in state["rows"]]
-
-
-def log_odds(share: float) -> float:
-    """Return the logarithm of the odds of a share in (0, 1)."""
-    return math.log(share / (1 - share))
