@@ -1,4 +1,4 @@
-"""Addresses are told from paths, and shown without what is secret."""
+"""Addresses are recognised among paths, and shown without what is secret."""
 
 from __future__ import annotations
 

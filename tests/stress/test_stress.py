@@ -73,11 +73,16 @@ def test_a_sweep_is_written_and_goes_on(scene) -> None:  # type: ignore[no-untyp
     dataset = load_dataset(labels)
     sweeps = [BY_NAME["brightness"], BY_NAME[MPP_ERROR]]
     shifts = {"brightness": 0.2}
-    told: list[int] = []
+    done: list[int] = []
     points = work.stress(
-        model, dataset, out, sweeps=sweeps, shifts=shifts, progress=lambda w, d, t: told.append(d)
+        model,
+        dataset,
+        out,
+        sweeps=sweeps,
+        shifts=shifts,
+        progress=lambda w, d, t: done.append(d),
     )
-    assert told[-1] == len(points)
+    assert done[-1] == len(points)
     same = {(p.f1, p.count) for p in points if p.shift == 0}
     assert len(same) == 1, "nothing is changed at the neutral level of either sweep"
     ends = [p.level for p in points if p.within and p.sweep == "brightness"]
@@ -140,9 +145,9 @@ def test_the_command(scene, capsys: pytest.CaptureFixture[str]) -> None:  # type
     with pytest.raises(SystemExit) as ended:
         main([*words, "--only", "case0"])
     assert ended.value.code == 0
-    told = capsys.readouterr().out
-    assert told.startswith("blur: F1 0: ")
-    assert told.strip().endswith("stress.html")
+    done = capsys.readouterr().out
+    assert done.startswith("blur: F1 0: ")
+    assert done.strip().endswith("stress.html")
     with pytest.raises(SystemExit) as ended:
         main([*words, "--sweep", "magic"])
     assert ended.value.code == 2

@@ -22,3 +22,10 @@ def cheap_training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     with small_networks(), kept_graphs(shared / "graphs"):
         yield
+
+
+@pytest.fixture
+def one_thread() -> None:
+    """Compute on one thread, as side by side with other tests."""
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)

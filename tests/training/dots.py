@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -107,3 +108,9 @@ def dots_recipe(folder: Path, *overrides: str, **sizes: int) -> Recipe:
     path = folder / "recipe.toml"
     path.write_text(RECIPE)
     return load_recipe(path, overrides)
+
+
+def curves(run: Path) -> list[dict[str, str]]:
+    """Return the rows of a run's ``metrics.csv``."""
+    with (run / "metrics.csv").open() as stream:
+        return list(csv.DictReader(stream))

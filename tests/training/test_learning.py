@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 from metaphase.evaluation.scoresfile import load_scores
 from metaphase.training.train import finished, train
-from tests.training.dots import dots_recipe
+from tests.training.dots import curves, dots_recipe
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
-def curves(run: Path) -> list[dict[str, str]]:
-    with (run / "metrics.csv").open() as stream:
-        return list(csv.DictReader(stream))
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 import subprocess
@@ -19,19 +18,9 @@ from metaphase.locks import locked_folder
 from metaphase.models.modelfile import load_model, load_network
 from metaphase.training.recipe.recipe import Recipe, load_recipe
 from metaphase.training.train import finished, train
-from tests.training.dots import dots_recipe
+from tests.training.dots import curves, dots_recipe
 
-pytestmark = pytest.mark.usefixtures("cheap_training")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
-def curves(run: Path) -> list[dict[str, str]]:
-    with (run / "metrics.csv").open() as stream:
-        return list(csv.DictReader(stream))
+pytestmark = pytest.mark.usefixtures("cheap_training", "one_thread")
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:

@@ -7,7 +7,6 @@ figures.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -15,17 +14,14 @@ import numpy as np
 
 from metaphase.arrays import BoolArray, FloatArray, Pixels
 from metaphase.detection.decode import sigmoid
-from metaphase.detection.prefetch import prefetch
 from metaphase.detection.runtime import open_runtime
 from metaphase.detection.runtimebase import Runtime
-from metaphase.detection.secondstage import read_window, window_logits
+from metaphase.detection.secondstage import read_window, window_logits, window_stacks
 from metaphase.figures import ATYPICAL_DECIMALS, Detections, Label
 from metaphase.models.card import Atypical
 from metaphase.models.modelfile import Model
 from metaphase.slides.slide import Slide
 
-_WINDOWS_IN_MEMORY = 256
-_READERS = 2
 _SYMMETRIES = (0, 3, 4, 7, 1, 2, 5, 6)
 """Four of them: as it is, half a turn, and both with the axes swapped."""
 
@@ -42,10 +38,9 @@ class AtypicalClassifier:
     def probabilities(self, points: FloatArray) -> FloatArray:
         """Return the calibrated probability [n] that the figures at points [n, 2] are atypical."""
         parts = [np.zeros(0)]
-        windows = prefetch(self._read, points, workers=_READERS, depth=_WINDOWS_IN_MEMORY)
-        with closing(windows):
-            for batch in _chunks(windows):
-                logits = window_logits(self.runtime, batch, symmetries(self.atypical.symmetries))
+        with closing(window_stacks(self._read, points)) as stacks:
+            for windows in stacks:
+                logits = window_logits(self.runtime, windows, symmetries(self.atypical.symmetries))
                 parts.append(calibrated(logits.mean(axis=0), self.atypical))
         return np.concatenate(parts)
 
@@ -89,15 +84,3 @@ def symmetries(count: int) -> tuple[int, ...]:
 def calibrated(logits: FloatArray, atypical: Atypical) -> FloatArray:
     """Return the probabilities of logits."""
     return sigmoid(atypical.slope * logits + atypical.intercept)
-
-
-def _chunks(windows: Iterator[Pixels]) -> Iterator[Pixels]:
-    """Yield arrays [n, h, w, 3] of up to ``_WINDOWS_IN_MEMORY`` windows."""
-    chunk: list[Pixels] = []
-    for window in windows:
-        chunk.append(window)
-        if len(chunk) == _WINDOWS_IN_MEMORY:
-            yield np.stack(chunk)
-            chunk = []
-    if chunk:
-        yield np.stack(chunk)

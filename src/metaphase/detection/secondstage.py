@@ -11,7 +11,7 @@ score of a candidate does not depend on the other candidates.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -61,11 +61,10 @@ class CandidateClassifier:
         ``first`` [n] are the scores of the detector.
         """
         parts = [np.zeros(0)]
-        windows = prefetch(self.window, points, workers=_READERS, depth=2 * _BATCH)
-        with closing(windows):
-            for start in range(0, len(points), _WINDOWS_IN_MEMORY):
-                some = first[start : start + _WINDOWS_IN_MEMORY]
-                parts.append(self._scores(np.stack([next(windows) for _ in some]), some))
+        with closing(window_stacks(self.window, points)) as stacks:
+            for windows in stacks:
+                done = sum(map(len, parts))
+                parts.append(self._scores(windows, first[done : done + len(windows)]))
         return np.concatenate(parts)
 
     def window(self, point: FloatArray) -> Pixels:
@@ -145,6 +144,20 @@ def _second_scores(
     missing = np.isnan(second)
     second[missing] = classifier.scores(rows[missing, :2], rows[missing, 2])
     return second
+
+
+def window_stacks(
+    read: Callable[[FloatArray], Pixels], points: FloatArray
+) -> Generator[Pixels, None, None]:
+    """Yield the windows of points [n, 2] in arrays [k, h, w, 3] that fit into memory.
+
+    They are read ahead by several threads.
+    """
+    windows = prefetch(read, points, workers=_READERS, depth=2 * _BATCH)
+    with closing(windows):
+        for start in range(0, len(points), _WINDOWS_IN_MEMORY):
+            some = points[start : start + _WINDOWS_IN_MEMORY]
+            yield np.stack([next(windows) for _ in some])
 
 
 def window_logits(runtime: Runtime, windows: Pixels, symmetries: Sequence[int]) -> FloatArray:

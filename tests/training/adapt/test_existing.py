@@ -17,10 +17,7 @@ from metaphase.training.data.trainingdata import Unlabelled
 from ...detection.scenes import make_card
 from .scenes import TINY, tiny_network
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

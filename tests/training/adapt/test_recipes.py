@@ -42,12 +42,7 @@ patches = 8
 """
 
 
-pytestmark = pytest.mark.usefixtures("cheap_training")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
+pytestmark = pytest.mark.usefixtures("cheap_training", "one_thread")
 
 
 def test_there_are_methods() -> None:

@@ -117,9 +117,9 @@ def test_all_problems_are_told_at_once(mine: type[Method]) -> None:
     table = {"method": "mine", "depth": "3", "sides": [1, "2"], "width": 5}
     with pytest.raises(ValueError, match="depth") as caught:
         read_options(table)
-    told = str(caught.value)
+    text = str(caught.value)
     assert (
-        "width is not a known key, known here: method, by, unlabelled_share, sides, depth" in told
+        "width is not a known key, known here: method, by, unlabelled_share, sides, depth" in text
     )
-    assert "sides.1: " in told
-    assert "depth: " in told
+    assert "sides.1: " in text
+    assert "depth: " in text

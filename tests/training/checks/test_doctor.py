@@ -44,8 +44,8 @@ def test_unlabelled_cases_of_the_list_handed_out_are_errors(old):
 
 
 def test_the_rate_of_the_report_is_told(old):
-    (told,) = [f for f in old if f.where == "optimiser.schedule_step"]
-    assert told.measured.startswith("4e-06 to ")
+    (reported,) = [f for f in old if f.where == "optimiser.schedule_step"]
+    assert reported.measured.startswith("4e-06 to ")
 
 
 def test_a_sound_recipe_has_no_traps(folder):

@@ -194,8 +194,8 @@ def test_pixels_of_one_part_cannot_be_compared() -> None:
 
 def test_a_leaking_and_a_doubled_case_are_errors(folder):
     split = {"training": ["00?"], "validation": ["009", "01[01]"]}
-    (told,) = [f for f in examine(recipe(folder, split), measure=False) if f.level == Level.ERROR]
-    assert "009" in told.where + told.message
+    (found,) = [f for f in examine(recipe(folder, split), measure=False) if f.level == Level.ERROR]
+    assert "009" in found.where + found.message
 
 
 def test_a_split_blind_to_the_scanner_is_a_trap(folder):

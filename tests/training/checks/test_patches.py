@@ -90,9 +90,9 @@ def test_without_sizes_nothing_can_be_drawn() -> None:
 def test_the_imbalance_is_a_number() -> None:
     cases = [a_case(name, 1, 0) for name in "abc"]
     patient = a_patient(cases, sampling=shares(1.0, 0.0, 0.0))
-    told = [f.measured for f in patches.figures(patient)]
+    reported = [f.measured for f in patches.figures(patient)]
     # One figure in each patch of 64 px, of 8 x 8 cells.
-    assert "one figure in 64 places at stride 8" in told
+    assert "one figure in 64 places at stride 8" in reported
 
 
 # --- hard negatives

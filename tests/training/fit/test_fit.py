@@ -27,9 +27,7 @@ SMALL = (
 NO_VALIDATION = ("data.split.validation=[]", "validation.threshold=0.4", "trainer.keep=last")
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def small_recipe(folder: Path, *overrides: str) -> Recipe:

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
 from metaphase.detectionfile import load_detections
 from metaphase.errors import DetectionsError, SplitError
@@ -15,12 +14,7 @@ from metaphase.training.folds.crossvalidation import cross_validate
 from metaphase.training.folds.results import is_cross_validation, load_folds
 from tests.training.dots import dots_recipe
 
-pytestmark = pytest.mark.usefixtures("cheap_training")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
+pytestmark = pytest.mark.usefixtures("cheap_training", "one_thread")
 
 
 def test_every_group_is_left_out_once_and_its_threshold_chosen_without_it(tmp_path: Path) -> None:

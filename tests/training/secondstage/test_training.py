@@ -29,12 +29,7 @@ SMALL = (
 )
 
 
-pytestmark = pytest.mark.usefixtures("cheap_training")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
+pytestmark = pytest.mark.usefixtures("cheap_training", "one_thread")
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
