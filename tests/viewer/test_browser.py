@@ -215,6 +215,21 @@ def test_many_figures_are_decided_and_undone_at_once(browser, url, store):
     assert page.text_content("#selection") == ""
 
 
+def test_a_slide_just_opened_keeps_what_is_selected_in_it(browser, url):
+    page = open_page(browser, url, viewport={"width": 1280, "height": 800})
+    selected = page.evaluate("""async () => {
+      const frame = () => new Promise(requestAnimationFrame);
+      document.querySelectorAll("#slide-list button")[1].click();
+      while (document.querySelector("#slide-name").textContent !== "b") await frame();
+      while (!document.querySelector("#gallery button")) await frame();
+      const first = document.querySelector("#gallery button");
+      metaphase.gallery.selectAll();
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      return [metaphase.gallery.selection.size > 0, first.isConnected];
+    }""")
+    assert selected == [True, True]
+
+
 def test_the_threshold_is_kept_over_slides_and_reloads(browser, url, store):
     page = open_page(browser, url, viewport={"width": 1280, "height": 800})
     page.fill("#threshold", "0.7")

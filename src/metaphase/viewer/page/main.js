@@ -139,6 +139,7 @@ function setThreshold(value, keep = false) {
 }
 
 function sortGallery() {
+  clearTimeout(later); // a sort that waits would take a new selection away
   if (!state.figures) return;
   const number = (id, otherwise) => ($(id).value === "" ? otherwise : Number($(id).value));
   gallery.sort({
