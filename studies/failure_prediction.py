@@ -1,6 +1,6 @@
 """Does a model recognise, without labels, the slides on which it fails?
 
-    python -m studies.failure_prediction RECIPE OUT [--svg FILE]
+    python -m studies.failure_prediction RECIPE OUT [--svg FILE] [--json FILE]
 
 ``OUT`` is the folder of ``studies.left_out`` with finished folds. For every slide that a fold left
 out, prints F1, precision and false positives per mm2 at the fold's threshold beside what detection
@@ -14,13 +14,15 @@ knows without labels, and the rank correlation (Spearman) of each with the score
 - detections at or above the threshold per mm2.
 
 Slides with fewer than five figures are left out of the correlations. ``--svg`` draws F1 against the
-domain shift and against the mean score.
+domain shift and against the mean score. Then it prints precision and recall of the slides with a
+domain shift (median ratio above 1) and of the others, counts pooled. ``--json`` writes these: they
+are part of the warning of ``metaphase detect`` (``studies.ship --domain-shift``).
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -30,12 +32,13 @@ from scipy.stats import spearmanr
 
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.evaluation.tables import number
-from metaphase.files import write_text
+from metaphase.files import write_json, write_text
 from metaphase.labels.dataset import Dataset
 from metaphase.report.svg import Chart, Scale, series
 from studies.left_out import BOTH_SCANNERS, Folds, Found, protocols, regions_of
 
 LEAST_FIGURES = 5
+SHIFTED, OTHERS = "with a domain shift", "without"
 COMPONENTS = ("stain", "sharpness", "response")
 
 
@@ -46,6 +49,8 @@ class Row:
     protocol: str
     slide: str
     figures: int
+    tp: int
+    fp: int
     f1: float
     precision: float
     recall: float
@@ -101,6 +106,8 @@ def rows_of(title: str, found: Found, regions: Dataset) -> list[Row]:
                 title,
                 slide,
                 group.labelled,
+                group.counts.tp,
+                group.counts.fp,
                 group.f1 or 0.0,
                 group.precision or 0.0,
                 group.recall or 0.0,
@@ -134,6 +141,33 @@ def print_rows(rows: Sequence[Row]) -> None:
         print("| " + " | ".join([name, *cells]) + " |")
 
 
+def pooled(rows: Sequence[Row], *, shifted: bool) -> dict[str, float] | None:
+    """Return slides, figures, precision and recall of the slides with a domain shift, or of the
+    others; None where there are none."""
+    part = [row for row in rows if (row.signs["domain shift"] > 1) == shifted]
+    detected = sum(row.tp + row.fp for row in part)
+    figures = sum(row.figures for row in part)
+    if not detected or not figures:
+        return None
+    right = sum(row.tp for row in part)
+    return {
+        "slides": len(part),
+        "figures": figures,
+        "precision": round(right / detected, 3),
+        "recall": round(right / figures, 3),
+    }
+
+
+def print_groups(groups: Mapping[str, dict[str, float] | None]) -> None:
+    """Print what was measured with and without a domain shift."""
+    print("\n| slides | number | figures | precision | recall |\n|---|---|---|---|---|")
+    for name, group in groups.items():
+        if group is not None:
+            cells = [str(group["slides"]), str(group["figures"])]
+            cells += [number(group["precision"], 2), number(group["recall"], 2)]
+            print("| " + " | ".join([name, *cells]) + " |")
+
+
 def drawing(rows: Sequence[Row], sign: str) -> str:
     """Return F1 against a sign as SVG, a colour for each protocol."""
     used = [row for row in rows if row.figures >= LEAST_FIGURES]
@@ -155,6 +189,7 @@ def main() -> None:
     parser.add_argument("recipe", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--svg", type=Path, help="write the drawings as an HTML page")
+    parser.add_argument("--json", type=Path, help="write precision and recall with and without")
     given = parser.parse_args()
     regions = regions_of(given.recipe)
     rows = [
@@ -166,6 +201,10 @@ def main() -> None:
     if not rows:
         parser.error(f"{given.out}: no fold has detected yet; run studies.left_out first")
     print_rows(rows)
+    groups = {name: pooled(rows, shifted=name == SHIFTED) for name in (SHIFTED, OTHERS)}
+    print_groups(groups)
+    if given.json:
+        write_json(given.json, {"scores_shifted": groups[SHIFTED], "scores_others": groups[OTHERS]})
     if given.svg:
         write_text(given.svg, "".join(drawing(rows, s) for s in ("domain shift", "mean score")))
 

@@ -1,11 +1,13 @@
-"""Put a finished run into the package, with the scores of its recipe on left-out slides.
+r"""Put a finished run into the package, with the scores of its recipe on left-out slides.
 
-    python -m studies.ship RUN --left-out scores.json [--crops crops.json] [--speed slide.json]
+    python -m studies.ship RUN --left-out scores.json [--crops crops.json] [--speed slide.json] \
+        [--domain-shift failure.json]
 
 ``scores.json`` is what ``studies.left_out RECIPE OUT --json scores.json`` writes. Weights are
 stored in half precision, the recipe on the card names no folder of this computer, the threshold is
 the one that was chosen on all left-out slides, and the scores are those of models that were trained
-without the slides and scanners they were scored on.
+without the slides and scanners they were scored on. ``failure.json`` is what
+``studies.failure_prediction --json`` writes: the warning of a domain shift says what it meant.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from metaphase.files import write_text
-from metaphase.models.card import ModelCard, Threshold
+from metaphase.models.card import DomainStatistics, ModelCard, Threshold
 from metaphase.models.cardpage import card_markdown
 from metaphase.models.modelfile import ZOO, load_model, rewrite_card, save_second_stage
 from metaphase.models.precision import export_model
@@ -46,6 +48,7 @@ def main() -> None:
     parser.add_argument("--left-out", type=Path, required=True)
     parser.add_argument("--crops", type=Path, help="JSON of studies.crops_recall")
     parser.add_argument("--speed", type=Path, help="JSON of benchmarks --only slide")
+    parser.add_argument("--domain-shift", type=Path, help="JSON of studies.failure_prediction")
     parser.add_argument("--name", default="compact")
     given = parser.parse_args()
     result = json.loads(given.left_out.read_text("utf-8"))
@@ -57,6 +60,10 @@ def main() -> None:
         scores[HELD_OUT] = crops["ways"][crops["quoted"]]
     if given.speed is not None:
         scores["speed"] = _speed(json.loads(given.speed.read_text("utf-8")))
+    domains = shipped.card.domains
+    if given.domain_shift is not None and domains is not None:
+        measured = json.loads(given.domain_shift.read_text("utf-8"))
+        domains = DomainStatistics.model_validate({**domains.model_dump(), **measured})
     second, stage = shipped.second_stage, shipped.card.second_stage
     worst = worst_slides(result["tables"])
     shipped = rewrite_card(
@@ -69,6 +76,7 @@ def main() -> None:
             chosen_on="slides that were left out of the training",
             protocol=result["threshold_protocol"],
         ),
+        domains=domains,
         limitations=tuple(text.format(worst=worst) for text in LIMITATIONS),
         scores={**scores, "export": shipped.card.scores.entries["export"]},
     )

@@ -58,11 +58,22 @@ class ComponentShift(Frozen):
         return _renamed(data, _OLD_SHIFT_NAMES)
 
 
+class LeftOutScores(Frozen):
+    """How models that had not seen some slides did on them, at thresholds from other slides."""
+
+    slides: int = Field(ge=1)
+    figures: int = Field(ge=0)
+    precision: Share
+    recall: Share
+
+
 class DomainShift(Frozen):
     """How far an image is from the training images of its model (``detection/domainshift.py``).
 
     ``ratio`` is the distance to the nearest training domain over the limit that was calibrated on
     training images; above 1 the image is ``shifted``. It is the largest of the components' ratios.
+    ``scores_shifted`` and ``scores_others`` are what was measured on slides outside of the training
+    whose images were shifted, and on those whose images were not.
     """
 
     ratio: float
@@ -71,6 +82,8 @@ class DomainShift(Frozen):
     training_images: int
     shifted: bool
     components: dict[str, ComponentShift] = Field(default_factory=dict)
+    scores_shifted: LeftOutScores | None = None
+    scores_others: LeftOutScores | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -85,9 +98,26 @@ class DomainShift(Frozen):
         return (
             f"The {self.component} of this image differs from the training images: its distance "
             f"to the nearest training domain ({self.nearest}) is {self.ratio:.1f} times the limit "
-            f"measured on {self.training_images} training images. Check the detections, or adapt "
-            "the model with 'metaphase adapt'."
+            f"measured on {self.training_images} training images. {self._measured}Check the "
+            "detections, or adapt the model with 'metaphase adapt'."
         )
+
+    @property
+    def _measured(self) -> str:
+        """What such a shift meant for the detections, as far as it was measured."""
+        shifted, others = self.scores_shifted, self.scores_others
+        if shifted is None:
+            return ""
+        text = (
+            f"Outside of the training, slides with such a shift ({shifted.slides}) had a precision "
+            f"of {shifted.precision:.2f} and a recall of {shifted.recall:.2f}"
+        )
+        if others is not None:
+            text += (
+                f"; slides without it ({others.slides}) {others.precision:.2f} and "
+                f"{others.recall:.2f}"
+            )
+        return f"{text}. "
 
 
 ATYPICAL_THRESHOLD = 0.5

@@ -14,7 +14,7 @@ from metaphase.detection.imagestatistics import (
     COMPONENTS,
 )
 from metaphase.models.card import DomainStatistics, TrainingDomain
-from metaphase.provenance import ComponentShift, Parameters, Provenance
+from metaphase.provenance import ComponentShift, LeftOutScores, Parameters, Provenance
 from tests.detection.scenes import DotRuntime, DotSlide, make_model
 
 NAMES = [name for names in COMPONENTS.values() for name in names]
@@ -110,6 +110,32 @@ def test_the_warning_has_the_ratio_and_the_nearest_domain() -> None:
     near = shift.model_copy(update={"shifted": False})
     assert Provenance("x", 1, 1, 1, parameters=Parameters(domain_shift=near)).warnings == ()
     assert Provenance("x", 1, 1, 1).warnings == ()
+
+
+def test_the_warning_says_what_such_a_shift_meant_on_left_out_slides() -> None:
+    shifted = LeftOutScores(slides=3, figures=90, precision=0.314, recall=0.8)
+    others = LeftOutScores(slides=7, figures=200, precision=0.75, recall=0.7)
+    far = dict.fromkeys(NAMES, 9.0)
+    known = statistics()
+    plain = domain_shift(far, known)
+    assert plain is not None
+    assert plain.warning is not None
+    assert "recall" not in plain.warning
+    assert "scores_shifted" not in plain.to_json()
+    measured = known.model_copy(update={"scores_shifted": shifted, "scores_others": others})
+    shift = domain_shift(far, measured)
+    assert shift is not None
+    assert shift.warning is not None
+    assert "slides with such a shift (3) had a precision of 0.31 and a recall of 0.80" in (
+        shift.warning
+    )
+    assert "slides without it (7) 0.75 and 0.70" in shift.warning
+    read = Provenance("a", 9, 9, 0.25, parameters=Parameters(domain_shift=shift)).to_json()
+    assert Provenance.from_json(read).parameters.domain_shift == shift
+    assert DomainStatistics.model_validate(measured.model_dump(mode="json")) == measured
+    near = domain_shift(dict.fromkeys(NAMES, 0.0), measured)
+    assert near is not None
+    assert near.warning is None
 
 
 def test_tiles_that_were_measured_on_the_way_are_not_run_again(tmp_path) -> None:

@@ -83,6 +83,7 @@ def domain_shift(statistics: Mapping[str, float], domains: DomainStatistics) -> 
     if not components:
         return None
     largest = max(components, key=lambda name: components[name].ratio)
+    measured = {"scores_shifted": domains.scores_shifted, "scores_others": domains.scores_others}
     return DomainShift(
         ratio=components[largest].ratio,
         component=largest,
@@ -90,6 +91,7 @@ def domain_shift(statistics: Mapping[str, float], domains: DomainStatistics) -> 
         training_images=domains.images,
         shifted=components[largest].ratio > 1,
         components=components,
+        **{name: scores for name, scores in measured.items() if scores is not None},
     )
 
 

@@ -25,7 +25,7 @@ from metaphase.figures import Label
 from metaphase.models.cardbase import Level, Strict
 from metaphase.models.cardscores import CardScores
 from metaphase.models.foreign import ForeignGraph
-from metaphase.provenance import ValidationCounts
+from metaphase.provenance import LeftOutScores, ValidationCounts
 
 
 class HeadSpec(Strict):
@@ -203,6 +203,12 @@ class DomainStatistics(Strict):
         description="By component: 99th percentile of the distances of left-out training images."
     )
     images: int = Field(ge=0, description="Training images that set the limit.")
+    scores_shifted: LeftOutScores | None = Field(
+        default=None, description="Measured on left-out slides whose images have a domain shift."
+    )
+    scores_others: LeftOutScores | None = Field(
+        default=None, description="Measured on left-out slides whose images have none."
+    )
 
 
 class ModelCard(Strict):
