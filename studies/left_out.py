@@ -10,6 +10,7 @@ mm2 and the share of them on labelled hard negatives, the worst slides first:
 - leave one scanner out; the threshold is chosen on the other scanner, scored by the model that has
   seen no pixel of that one.
 
+``--detectors`` uses the detectors (proposals) of an earlier run: the second stage alone is trained.
 ``--print`` scores what is there; ``--without-normalisation`` takes the normalisation of scores back
 first, which shows what it is worth. ``--model MODEL`` scores a model file on all fields, at its
 frozen threshold, to compare: name only sources that it was not trained on with ``--sources``.
@@ -57,7 +58,7 @@ from studies.leftoutfolds import (
     slide_name,
 )
 
-LEFT_OUT = "left-out"
+LEFT_OUT, DETECTORS = "left-out", "detectors"
 LEAVE_SCANNER_OUT = "Leave one scanner out"
 BOTH_SCANNERS = f"{LEAVE_SCANNER_OUT}: both together"
 SCANNER_TITLES = {"n1": "NanoZoomer never seen", "a1": "Aperio XT never seen"}
@@ -66,11 +67,19 @@ _LEAST_SCORE = 1e-6
 Found = dict[str, Detections]
 
 
-def run_fold(recipe: Recipe, fold: Fold, regions: Dataset, out: Path) -> None:
-    """Train a fold's detector and second stage, and detect in what it left out."""
-    detector = fold_recipe(recipe, fold, regions, detector_slides(fold.detector))
-    detector = detector.model_copy(update={"second_stage": None})
-    first = train(detector, out=out / "detectors" / fold.detector)
+def run_fold(
+    recipe: Recipe, fold: Fold, regions: Dataset, out: Path, detectors: Path | None = None
+) -> None:
+    """Train a fold's detector and second stage, and detect in what it left out.
+
+    ``detectors`` is the folder ``detectors`` of an earlier run, whose detectors are used.
+    """
+    if detectors is None:
+        detector = fold_recipe(recipe, fold, regions, detector_slides(fold.detector))
+        detector = detector.model_copy(update={"second_stage": None})
+        first = train(detector, out=out / DETECTORS / fold.detector)
+    else:
+        first = detectors / fold.detector
     whole = fold_recipe(recipe, fold, regions, fold.slides)
     assert whole.second_stage is not None
     stage = whole.second_stage.model_copy(update={"detector": first / "model"})
@@ -248,6 +257,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--hold-out", nargs="*", default=[], help="crops that no fold learns from")
     parser.add_argument("--only", nargs="*", default=list(FOLDS), choices=list(FOLDS))
+    parser.add_argument("--detectors", type=Path, help="folder with the detectors of earlier folds")
     parser.add_argument("--print", action="store_true", help="score what is there, train nothing")
     parser.add_argument("--without-normalisation", action="store_true", help="with --print")
     parser.add_argument("--model", help="score this model file at its own threshold instead")
@@ -267,7 +277,7 @@ def main() -> None:
         ]
     else:
         for name in () if given.print else given.only:
-            run_fold(recipe, FOLDS[name], regions, given.out)
+            run_fold(recipe, FOLDS[name], regions, given.out, given.detectors)
         tables = protocols(folds)
         results = [print_scores(title, found, regions) for title, found in tables]
     chosen = {} if given.model else threshold_of_all(folds)

@@ -87,7 +87,7 @@ def _train(recipe: Recipe, folder: RunFolder, show: bool) -> None:
     network = network.float().cpu()
     model = _write_model(folder.model, network, finished_card(recipe, network, data))
     if recipe.second_stage is not None:
-        model = _train_second_stage(recipe, model, data, folder, show)
+        model = add_second_stage(recipe, model, data, folder, show)
     if recipe.atypical is not None:
         model = _train_atypical(recipe, model, data, folder, show)
     model = _describe_domains(model, data)
@@ -129,10 +129,14 @@ def _write_model(folder: Path, network: Network, card: ModelCard) -> Model:
     return model
 
 
-def _train_second_stage(
+def add_second_stage(
     recipe: Recipe, detector: Model, data: TrainingData, folder: RunFolder, show: bool
 ) -> Model:
-    """Train the second stage and put it into the model file."""
+    """Train a second stage for the candidates of a detector; return its model file with it.
+
+    ``detector`` is in ``folder``. An interrupted training is resumed. Raises InterruptedRunError on
+    Ctrl-C.
+    """
     from metaphase.training.patches.slidestains import reference_stain
     from metaphase.training.secondstage.training import train_second_stage
 
