@@ -35,7 +35,7 @@ from metaphase.evaluation.tables import number
 from metaphase.files import write_json, write_text
 from metaphase.labels.dataset import Dataset
 from metaphase.report.svg import Chart, Scale, series
-from studies.left_out import BOTH_SCANNERS, Folds, Found, protocols, regions_of
+from studies.left_out import BOTH_SCANNERS, CONTEST_SPLIT, Folds, Found, protocols, regions_of
 
 LEAST_FIGURES = 5
 SHIFTED, OTHERS = "with a domain shift", "without"
@@ -196,7 +196,8 @@ def main() -> None:
         row
         for title, found in protocols(Folds(given.out, regions))
         for row in rows_of(title, found, regions)
-        if title != BOTH_SCANNERS and "28 training fields" not in title  # they repeat others
+        # The others repeat these slides.
+        if title not in (BOTH_SCANNERS, CONTEST_SPLIT) and "28 training fields" not in title
     ]
     if not rows:
         parser.error(f"{given.out}: no fold has detected yet; run studies.left_out first")

@@ -8,7 +8,9 @@ mm2 and the share of them on labelled hard negatives, the worst slides first:
 
 - leave one slide out, by scanner; a fold's threshold is chosen on the slides of the other folds;
 - leave one scanner out; the threshold is chosen on the other scanner, scored by the model that has
-  seen no pixel of that one.
+  seen no pixel of that one;
+- the split of the ICPR 2012 contest, with test fields of the same slides as its training fields;
+  the threshold is chosen on left-out slides.
 
 ``--detectors`` uses the detectors (proposals) of an earlier run: the second stage alone is trained.
 ``--print`` scores what is there; ``--without-normalisation`` takes the normalisation of scores back
@@ -44,6 +46,7 @@ from metaphase.training.recipe.recipe import Recipe, load_recipe
 from metaphase.training.train import train
 from studies.leftoutfolds import (
     APERIO,
+    CONTEST,
     FOLDS,
     NANOZOOMER,
     NO_APERIO,
@@ -61,6 +64,7 @@ from studies.leftoutfolds import (
 LEFT_OUT, DETECTORS = "left-out", "detectors"
 LEAVE_SCANNER_OUT = "Leave one scanner out"
 BOTH_SCANNERS = f"{LEAVE_SCANNER_OUT}: both together"
+CONTEST_SPLIT = "Slides not left out: the 12 test fields of the ICPR 2012 contest"
 SCANNER_TITLES = {"n1": "NanoZoomer never seen", "a1": "Aperio XT never seen"}
 MIN_SCORE = 0.05
 _LEAST_SCORE = 1e-6
@@ -214,6 +218,12 @@ def protocols(folds: Folds) -> list[tuple[str, Found]]:
         if found and choosing:
             found = at_chosen_threshold(found, choosing, folds.regions)
             tables.append((f"{LEAVE_SCANNER_OUT}: {SCANNER_TITLES[fold.name]}", found))
+    contest = folds.found(CONTEST)
+    if contest and slides:
+        choosing = {k: v for fold in SLIDES for k, v in folds.found(fold).items()}
+        choosing = of_sources(choosing, APERIO[0], NANOZOOMER)
+        found = at_chosen_threshold(contest, choosing, folds.regions)
+        tables.append((CONTEST_SPLIT, found))
     scanners = [found for title, found in tables if title.startswith(LEAVE_SCANNER_OUT)]
     if len(scanners) > 1:
         tables.append((BOTH_SCANNERS, {k: v for found in scanners for k, v in found.items()}))

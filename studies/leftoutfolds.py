@@ -56,7 +56,11 @@ NO_NANOZOOMER = Fold(
 NO_APERIO = Fold("a1", "a1", sources=(*APERIO, PAIRS, TUPAC), tested=APERIO)
 """No pixel of an Aperio XT: the pairs show the same tissue, TUPAC16's scanner is not known."""
 
-FOLDS = {fold.name: fold for fold in (*SLIDES, NO_NANOZOOMER, NO_APERIO)}
+CONTEST = Fold("contest", "contest", sources=(APERIO[1],), tested=(APERIO[1],))
+"""The contest's own split: its test fields are other fields of the slides of its training fields: a
+slide is in both."""
+
+FOLDS = {fold.name: fold for fold in (*SLIDES, NO_NANOZOOMER, NO_APERIO, CONTEST)}
 
 
 def detector_slides(name: str) -> tuple[str, ...]:
