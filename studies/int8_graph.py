@@ -1,17 +1,20 @@
 """What the 8-bit graph of the proposals costs in F1 on left-out fields, and adding it to a model.
 
     python -m studies.int8_graph MODEL --fields annotations.json --calibrate training.json
-    python -m studies.int8_graph MODEL --fields a.json b.json --calibrate t.json --write
+    python -m studies.int8_graph MODEL --calibrate a.json b.json --measured n1.json a1.json --write
 
 The graph is calibrated on tiles of the fields of ``--calibrate``, which must not be those of
 ``--fields``. Both precisions are scored at the frozen threshold on each file of fields (one per
 scanner); the second stage is in float32 in both. With ``--write`` the graph is added to the model
 with the largest loss of F1 on its card: ``--precision auto`` uses it if that is at most 0.003.
+``--measured`` are results (``--json``) of models of the same recipe that had not seen the fields:
+for a model that was trained on all of them.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import tempfile
 import time
@@ -64,21 +67,31 @@ def loss(results: dict[str, dict[str, dict[str, Any]]]) -> float:
 def main() -> None:
     given = _arguments()
     model = load_model(given.model)
-    training = part(load_dataset(given.calibrate), given.calibrate_only)
+    sources = [part(load_dataset(path), given.calibrate_only) for path in given.calibrate]
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / "model"
         shutil.copytree(model.folder, copy)
-        subject = Subject("", model, model.card.threshold.value, Dataset(()), training)
-        made = add_int8(load_model(copy), calibration(subject, given.tiles))
+        tiles = [
+            tile
+            for source in sources
+            for tile in calibration(
+                Subject("", model, model.card.threshold.value, Dataset(()), source),
+                given.tiles // len(sources),
+            )
+        ]
+        made = add_int8(load_model(copy), tiles)
         results: dict[str, dict[str, dict[str, Any]]] = {}
         for path in given.fields:
             fields = some(part(load_dataset(path).labelled(), given.only), given.limit)
-            name = path.parent.name
-            results[name] = scored(made, fields)
+            results[path.parent.name] = scored(made, fields)
+        for path in given.measured:
+            results |= json.loads(path.read_text("utf-8"))["fields"]
+        if not results:
+            raise SystemExit("name labels with --fields, or measured results with --measured")
         _print(results)
         change = round(loss(results), 4)
         if given.write:
-            note = {"calibration_tiles": given.tiles, "f1_change": change}
+            note = {"calibration_tiles": len(tiles), "f1_change": change}
             save_int8(model, made.graph("int8"), {**note, "measured_on": ", ".join(results)})
             print(f"added to {model.folder}; auto: {change >= -MOST_F1_LOST}")
     finish({"int8_instructions": has_int8(), "f1_change": change, "fields": results}, given.json)
@@ -103,10 +116,15 @@ def _arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("model", type=Path, help="a model file")
-    parser.add_argument("--fields", type=Path, nargs="+", required=True, help="labels of fields")
+    parser.add_argument("--fields", type=Path, nargs="+", default=[], help="labels of fields")
+    parser.add_argument(
+        "--measured", type=Path, nargs="+", default=[], help="JSON of this command for other models"
+    )
     parser.add_argument("--only", nargs="*", default=[], help="fields to use: ids, patterns, @list")
     parser.add_argument("--limit", type=int, help="fields of each file: for a quick try")
-    parser.add_argument("--calibrate", type=Path, required=True, help="labels of other fields")
+    parser.add_argument(
+        "--calibrate", type=Path, nargs="+", required=True, help="labels of other fields"
+    )
     parser.add_argument("--calibrate-only", nargs="*", default=[], help="ids, patterns, @list")
     parser.add_argument("--tiles", type=int, default=32, help="tiles to calibrate on")
     parser.add_argument("--write", action="store_true", help="add the graph to the model")
