@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 
 from metaphase.counting.interval import Validation
 from metaphase.counting.validation import FixedValidation
+from metaphase.detectionfile import save_detections
 from metaphase.figures import Detections, Label
 from metaphase.provenance import Provenance
 from metaphase.viewer import pagefiles
@@ -20,6 +22,8 @@ from metaphase.viewer.app import create_app
 from metaphase.viewer.serve import address, listen, serve
 from metaphase.viewer.slidecatalogue import find_images, open_slides
 from metaphase.viewer.store import Decision, ReviewStore, State
+
+from .browsing import FLAGS
 
 TOKEN = "t" * 43
 WIDTH, HEIGHT, MPP = 1300, 900, 0.25
@@ -40,6 +44,20 @@ def found(name, n=20, threshold=0.5):
         (k % 4 == 3).astype(int),
         provenance=Provenance(name, WIDTH, HEIGHT, MPP, threshold=threshold, model="toy"),
     )
+
+
+def second_detections(name="a.png", threshold=0.4):
+    """Return detections of another model: the three best mitotic ones of ``found``, moved by 2 um,
+    one elsewhere, and one below the threshold."""
+    mitotic = found(name).where(found(name).label == 0)
+    x = [*(mitotic.x_px[:3] + 2 / MPP), 1200.0, 300.0]
+    y = [*mitotic.y_px[:3], 100.0, 700.0]
+    made = Provenance(name, WIDTH, HEIGHT, MPP, threshold=threshold, model="other")
+    return Detections(x, y, [0.9, 0.8, 0.7, 0.6, 0.3], provenance=made)
+
+
+def save_second(folder, name="a.png", **changes):
+    save_detections(second_detections(name).with_provenance(**changes), folder / name[:-4])
 
 
 def decide(client, slug, figure, state="confirmed", **more):
@@ -132,19 +150,49 @@ def slug(slides):
     return SimpleNamespace(**{entry.key: entry.slug for entry in slides})
 
 
+@pytest.fixture(scope="session")
+def chromium():
+    """The browser of the system; tests are skipped where there is none."""
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("no chromium on this machine")
+    if not (pagefiles.VENDOR / pagefiles.NEEDED[0]).is_file():
+        pytest.skip("the page was built without OpenSeadragon")
+    sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync.sync_playwright() as playwright:
+        one = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield one
+        one.close()
+
+
+@pytest.fixture
+def browser(chromium, request):
+    """The browser; its pages are closed after each test, before the server stops."""
+    for name in ("url", "loop_url", "prefixed", "compared_url"):
+        if name in request.fixturenames:
+            request.getfixturevalue(name)
+    yield chromium
+    for context in chromium.contexts:
+        context.close()
+
+
 @pytest.fixture
 def url(slides, store, page_built):
     """The address of a real server."""
     known = FixedValidation(Validation(80, 20, 25), 0.5)
-    app = create_app(slides, store, reviewer="anna", token=TOKEN, validated=known)
-    where = listen("127.0.0.1", 0)
-    port = where.getsockname()[1]
-    started = threading.Event()
-    stop = []
-    thread = threading.Thread(target=serve, args=(app, where, started.set, stop.append))
+    with served(create_app(slides, store, reviewer="anna", token=TOKEN, validated=known)) as where:
+        yield where
+
+
+@contextmanager
+def served(app):
+    """Serve an application in a thread; yield its address."""
+    listener = listen("127.0.0.1", 0)
+    started, stop = threading.Event(), []
+    thread = threading.Thread(target=serve, args=(app, listener, started.set, stop.append))
     thread.start()
-    assert started.wait(30)
-    yield address("127.0.0.1", port, TOKEN)
+    assert started.wait(120)
+    yield address("127.0.0.1", listener.getsockname()[1], TOKEN)
     stop[0]()
-    thread.join(30)
-    where.close()
+    thread.join(120)
+    listener.close()

@@ -11,13 +11,11 @@ from metaphase.figures import Label
 from metaphase.viewer import retraining as module
 from metaphase.viewer.app import create_app
 from metaphase.viewer.loopslides import loop_slides
-from metaphase.viewer.serve import address, listen, serve
 from metaphase.viewer.store import Decision, State
-from tests.viewer.conftest import TOKEN, found
+from tests.viewer.browsing import listed, open_page, saved, shown
+from tests.viewer.conftest import TOKEN, found, served
 from tests.viewer.looppages import finish_round, make_loop
-from tests.viewer.test_browser import browser, open_page
 
-__all__ = ["browser"]
 pytestmark = pytest.mark.needs_browser
 
 
@@ -42,16 +40,9 @@ def loop_url(loop, store, page_built, monkeypatch):
 
     monkeypatch.setattr(module, "train_round", train)
     app = create_app(loop_slides(loop), store, reviewer="anna", token=TOKEN, loop=loop)
-    listener = listen("127.0.0.1", 0)
-    started, stop = threading.Event(), []
-    thread = threading.Thread(target=serve, args=(app, listener, started.set, stop.append))
-    thread.start()
-    assert started.wait(30)
-    yield address("127.0.0.1", listener.getsockname()[1], TOKEN), step
-    step.set()
-    stop[0]()
-    thread.join(30)
-    listener.close()
+    with served(app) as where:
+        yield where, step
+        step.set()
 
 
 SAYS = "(text) => document.querySelector('#learn-text').textContent.includes(text)"
@@ -65,7 +56,7 @@ def test_proposals_are_listed_and_retraining_brings_new_ones(browser, loop_url, 
     assert page.locator("#gallery button").count() == 3
     page.keyboard.press("n")
     page.keyboard.press("x")
-    page.wait_for_function("() => metaphase.sender.waiting === 0")
+    saved(page)
 
     page.click("#learn-train")
     page.wait_for_function(SAYS, arg="Training: fitting")
@@ -81,8 +72,8 @@ def test_proposals_are_listed_and_retraining_brings_new_ones(browser, loop_url, 
     )
     assert "2 on 1 slides" in page.text_content("#learn-proposed")
     page.click("#slide-list button[data-slug] >> nth=0")
-    page.wait_for_function("() => document.querySelector('#slide-name').textContent === 'a'")
-    page.wait_for_function("() => document.querySelectorAll('#gallery button').length === 2")
+    shown(page, "a")
+    listed(page, 2)
     assert page.input_value("#threshold") == "0.25"
     assert page.wrong == []
 
@@ -97,7 +88,7 @@ def test_the_figures_on_which_readers_differ_are_listed(browser, url, slides, st
     page = open_page(browser, url, viewport={"width": 1280, "height": 800})
     page.wait_for_function("() => !document.querySelector('#agreement-differ').hidden")
     page.click("#agreement-differ")
-    page.wait_for_function("() => document.querySelector('#slide-name').textContent === 'b'")
+    shown(page, "b")
     page.wait_for_function("() => document.querySelector('#which').value === 'readers'")
-    page.wait_for_function("() => document.querySelectorAll('#gallery button').length === 2")
+    listed(page, 2)
     assert page.wrong == []

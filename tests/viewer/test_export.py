@@ -21,10 +21,11 @@ from metaphase.viewer.export import (
     undecided_figures,
 )
 from metaphase.viewer.reviewedfigures import counted
+from metaphase.viewer.seconddetections import add_second_detections
 from metaphase.viewer.slidecatalogue import find_images, open_slides
 from metaphase.viewer.store import WHOLE_SLIDE, Remark, RemarkKind, State
 
-from .conftest import MPP, confirm_all, first_mitotic, found, picture, put
+from .conftest import MPP, confirm_all, first_mitotic, found, picture, put, save_second
 
 
 def test_only_complete_slides_are_labelled(slides, store):
@@ -172,6 +173,35 @@ def test_readers_decisions_of_atypical_are_exported(slides, store, tmp_path):
     decisions = load_review(tmp_path / "review.csv")
     assert [d.atypical for d in decisions].count(True) == 1
     assert [d.atypical for d in decisions].count(None) == len(decisions) - 1
+
+
+def test_rejected_figures_of_a_second_model_are_hard_negatives(slides, store, tmp_path):
+    """With and without the second model beside them."""
+    save_second(tmp_path / "second")
+    compared = add_second_detections(slides, tmp_path / "second")
+    confirm_all(store, slides[0])
+    figure = "s120000_10000_0"
+    put(store, compared[0], figure, State.REJECTED)
+    put(store, slides[0], WHOLE_SLIDE, State.COMPLETE)
+    for opened in (compared, slides):
+        case = reviewed_dataset(opened, store)["a"]
+        (negative,) = [f for f in case.figures if f.label == Label.HARD_NEGATIVE]
+        assert (negative.x_px, negative.y_px) == (1200.0, 100.0)
+        assert case.count() == len(counted(slides[0], [], 0.5).points)
+        table = review_table(opened, store).splitlines()
+        (row,) = [line for line in table if figure in line]
+        assert row.startswith("a.png,1200.0,100.0,rejected,mitotic figure,rejected,")
+    without = reviewed_dataset(compared, store, ExportOptions(rejected_as=None))
+    assert without["a"].count(Label.HARD_NEGATIVE) == 0
+
+
+def test_labels_under_review_are_exported_beside_a_second_model(folder, store, tmp_path):
+    save_second(tmp_path / "second")
+    figures = (Figure("7", 115.0, 115.0), Figure("8", 300.5, 200.0))
+    known = Dataset([Case("a", folder / "a.png", figures=figures)])
+    slides = open_slides(find_images([folder / "a.png"]), labels=known, mpp=MPP)
+    slides = add_second_detections(slides, tmp_path / "second")
+    assert reviewed_dataset(slides, store)["a"].figures == figures
 
 
 def test_slides_of_one_name_are_named_with_their_folder_in_the_review(tmp_path, store):

@@ -45,3 +45,16 @@ def test_readers_say_which_figures_are_atypical(slides, store):
     said = counted(a, [], 0.0, atypical={figure: True, "unknown": True})
     assert np.nansum(said.atypical) == 1
     assert int(np.isfinite(said.atypical).sum()) == 1
+
+
+def test_decisions_about_references_do_not_count(folder, store):
+    """A label beside detections may have been reviewed before there were detections."""
+    known = Dataset([Case("a", figures=(Figure("1", 1200.0, 100.0),))])
+    entry = open_slides(
+        find_images([folder]), detections={"a": found("a.png")}, labels=known, mpp=MPP
+    )[0]
+    for state in (State.CONFIRMED, State.REJECTED):
+        put(store, entry, "l120000_10000_0", state)
+        standing = ReviewState("a").update(store).all().values()
+        after = counted(entry, standing, 0.5).points
+        np.testing.assert_array_equal(after, counted(entry, [], 0.5).points)

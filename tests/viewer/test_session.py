@@ -3,11 +3,13 @@ from __future__ import annotations
 import pytest
 from fastapi import HTTPException
 
+from metaphase.viewer.comparison import references
+from metaphase.viewer.seconddetections import add_second_detections
 from metaphase.viewer.session import Session
 from metaphase.viewer.store import State
 from metaphase.viewer.tiles import TileRenderer
 
-from .conftest import first_mitotic, put
+from .conftest import first_mitotic, put, save_second
 
 
 @pytest.fixture
@@ -42,3 +44,15 @@ def test_a_blind_reader_is_shown_their_own_decisions(session_of, slides, store):
     assert blind.seen_reviewer == "anna"
     assert blind.standing(slides[0]) == {}
     assert session_of("anna").seen_reviewer is None
+
+
+def test_the_comparison_of_two_models_is_made_once(session_of, slides, store, tmp_path):
+    save_second(tmp_path / "second")
+    compared = add_second_detections(slides, tmp_path / "second")
+    session = session_of("anna")
+    session.replace_slides(compared)
+    (reference,) = references(compared[0])
+    first = session.compared(compared[0], reference, 0.5)
+    assert session.compared(compared[0], reference, 0.9) is first
+    session.replace_slides(compared)
+    assert session.compared(compared[0], reference, 0.5) is not first

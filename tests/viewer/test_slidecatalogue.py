@@ -7,7 +7,13 @@ from metaphase.errors import DetectionsError, SlideError
 from metaphase.figures import Figure
 from metaphase.imagefiles.parts import sha256_of_slide
 from metaphase.labels.dataset import Case, Dataset
-from metaphase.viewer.slidecatalogue import find_images, open_slides, readable
+from metaphase.viewer.slidecatalogue import (
+    detections_in_folders,
+    find_images,
+    load_slide_detections,
+    open_slides,
+    readable,
+)
 
 from .conftest import MPP, found, picture
 
@@ -91,6 +97,19 @@ def test_nothing_to_open_is_told(tmp_path):
         find_images([tmp_path])
     with pytest.raises(DetectionsError, match="metaphase detect"):
         open_slides([], detections=tmp_path)
+
+
+def test_a_folder_inside_may_be_left_out(folder, tmp_path):
+    for run in ("one", "two"):
+        save_detections(found("a.png", 5 if run == "one" else 3), folder / run / "a")
+    assert len(detections_in_folders([folder])) == 2
+    for loaded in (
+        load_slide_detections(folder, without=folder / "two"),
+        detections_in_folders([folder], without=folder / "two"),
+    ):
+        assert [len(one.detections) for one in loaded.values()] == [5]
+    # A folder is never left out of itself.
+    assert len(load_slide_detections(folder / "two", without=folder / "two")) == 1
 
 
 def test_links_that_lead_out_of_a_folder_are_told_where_nothing_else_is_there(folder, tmp_path):

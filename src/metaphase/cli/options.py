@@ -280,6 +280,9 @@ OPTIONS: dict[str, Definition] = {
     "--jobs": Definition("Number of folds to train at a time, sharing the threads.", "-j", min=1),
     "--seed": Definition("Seed of the random numbers.", min=0),
     # Review page
+    "--compare-with": Definition(
+        "Results of 'metaphase detect' with another model on the same images, to compare with."
+    ),
     "--store": Definition("File that holds the decisions."),
     "--reviewer": Definition("Name of the reader. Default: the login name."),
     "--blind": Definition("Hide the decisions of other readers."),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
+_MOST_NAMED = 10
 _SHOWN, _REVIEW, _SERVER = "What is shown", "Review", "Server"
 
 
@@ -23,7 +24,10 @@ _SHOWN, _REVIEW, _SERVER = "What is shown", "Review", "Server"
     cls=command_class(
         needs={"--partial": "--export"},
         excludes={
-            "--export": ("--blind", "--validation", "--port", "--host", "--token", "--browser")
+            "--export": (
+                *("--blind", "--validation", "--compare-with"),
+                *("--port", "--host", "--token", "--browser"),
+            )
         },
     )
 )
@@ -33,6 +37,7 @@ def view(
         Path | None, option("--detections", panel=_SHOWN, default="those in the opened folders")
     ] = None,
     labels: Annotated[Path | None, option("--labels", panel=_SHOWN)] = None,
+    compare_with: Annotated[Path | None, option("--compare-with", panel=_SHOWN)] = None,
     model: Annotated[str | None, option("--model", panel=_SHOWN)] = None,
     mpp: Annotated[float | None, option("--mpp", panel=_SHOWN)] = None,
     validation: Annotated[str | None, option("--validation", panel=_SHOWN)] = None,
@@ -51,14 +56,15 @@ def view(
 
     Every decision is saved at once with the reader's name and the time. The page is served to this
     computer only, and only under the printed address with its secret token. With --model, images
-    without detections are processed first.
+    without detections are processed first. With --compare-with, the page lists on each slide
+    what both models found and what only one of them found, each at its own threshold.
     """
     import getpass
 
     from metaphase.cli.reviewserver import Serving, serve_page
     from metaphase.viewer.store import ReviewStore
 
-    slides = _open(images, detections, labels, model, mpp)
+    slides = _open(images, detections, labels, model, mpp, compare_with)
     decisions = ReviewStore(store)
     try:
         if export is not None:
@@ -82,6 +88,7 @@ def _open(
     labels: Path | None,
     model: str | None,
     mpp: float | None,
+    second: Path | None,
 ) -> list[CatalogueEntry]:
     from metaphase.viewer.slidecatalogue import (
         detections_in_folders,
@@ -97,11 +104,29 @@ def _open(
 
         dataset = load_dataset(labels)
     images = find_images(paths)
-    loaded = load_slide_detections(detections) if detections else detections_in_folders(paths)
+    loaded = (
+        load_slide_detections(detections, without=second)
+        if detections
+        else detections_in_folders(paths, without=second)
+    )
     found = matched_detections(images, loaded)
     if model is not None:
         found |= _detect(images, set(found), model, mpp)
-    return open_slides(images, detections=found, labels=dataset, mpp=mpp)
+    slides = open_slides(images, detections=found, labels=dataset, mpp=mpp)
+    return slides if second is None else _with_second(slides, second)
+
+
+def _with_second(slides: list[CatalogueEntry], folder: Path) -> list[CatalogueEntry]:
+    """Add the detections of a second model, and name the slides that have none."""
+    from metaphase.viewer.seconddetections import add_second_detections
+
+    compared = add_second_detections(slides, folder)
+    left_out = [entry for entry in compared if entry.not_compared]
+    for entry in left_out[:_MOST_NAMED]:
+        typer.echo(f"note: {entry.key} is not compared: {entry.not_compared}", err=True)
+    if len(left_out) > _MOST_NAMED:
+        typer.echo(f"note: {len(left_out) - _MOST_NAMED} more slides are not compared", err=True)
+    return compared
 
 
 def _detect(

@@ -24,9 +24,11 @@ class Source(IntEnum):
 
     DETECTION = 0
     LABEL = 1
+    SECOND = 2
+    """A detection of the second model, with which the first is compared."""
 
 
-_PREFIX = {Source.DETECTION: "d", Source.LABEL: "l"}
+_PREFIX = {Source.DETECTION: "d", Source.LABEL: "l", Source.SECOND: "s"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,14 +71,14 @@ class Columns:
         )
 
     @classmethod
-    def of_detections(cls, detections: Detections) -> Columns:
+    def of_detections(cls, detections: Detections, source: Source = Source.DETECTION) -> Columns:
         """Return columns of all detections, including those below the threshold."""
         return cls.of(
             detections.x_px,
             detections.y_px,
             detections.score,
             detections.label,
-            Source.DETECTION,
+            source,
             detections.atypical,
         )
 

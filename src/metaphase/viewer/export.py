@@ -154,7 +154,7 @@ def _figures(
 ) -> Iterable[Figure]:
     """Yield the labels; whether one is atypical is a reader's decision, never the detector's."""
     labels = list(entry.case.figures) if entry.case else []
-    first = len(entry.columns) - len(labels)  # labels follow the detections
+    first = int(np.flatnonzero(entry.columns.source == Source.LABEL)[:1].sum())
     points = entry.columns.points
     for id_, row in entry.columns.index.items():
         if entry.columns.source[row] != candidates(entry):
@@ -176,9 +176,12 @@ def _figures(
                 atypical=said if label == Label.MITOTIC else None,
             )
     for id_, decision in standing.items():
-        label = verdict(decision)
-        known = id_ in entry.columns.index
-        if known or label is None or decision.x_px is None or decision.y_px is None:
+        row = entry.columns.index.get(id_)
+        if row is not None and entry.columns.source[row] == candidates(entry):
+            continue
+        reference = row is not None or id_.startswith("s")
+        label = _rejected_reference(decision, options) if reference else verdict(decision)
+        if label is None or decision.x_px is None or decision.y_px is None:
             continue
         said = float(atypical[id_]) if id_ in atypical and label == Label.MITOTIC else None
         yield Figure(_unique(entry, id_), decision.x_px, decision.y_px, label, atypical=said)
@@ -193,6 +196,12 @@ def _label(was: Label, decision: Decision, options: ExportOptions) -> Label | No
     if decision.state == State.REJECTED:
         return options.rejected_as if was == Label.MITOTIC else None
     return decision.label
+
+
+def _rejected_reference(decision: Decision, options: ExportOptions) -> Label | None:
+    """Return the label of a rejected figure of a second model or of labels beside detections."""
+    rejected = decision.state == State.REJECTED and decision.label == Label.MITOTIC
+    return options.rejected_as if rejected else None
 
 
 def review_table(

@@ -17,7 +17,8 @@ from metaphase.viewer.store import Decision
 def candidates(entry: CatalogueEntry) -> Source:
     """Return which figures are up for review: the detections, or the labels where there are none.
 
-    Labels beside detections are shown for comparison only; they are not counted or exported.
+    Labels and a second model's detections beside detections are shown for comparison only; they are
+    not counted.
     """
     detected = (entry.columns.source == Source.DETECTION).any() or entry.model
     return Source.DETECTION if detected else Source.LABEL
@@ -65,7 +66,8 @@ def counted(
     """
     columns = entry.columns
     # Single precision, as on the page, so that both give the same count.
-    keep = (columns.source == candidates(entry)) & (columns.label == label.code)
+    reviewed = candidates(entry)
+    keep = (columns.source == reviewed) & (columns.label == label.code)
     keep &= columns.score >= np.float32(threshold)
     certain, added = np.zeros(len(columns), bool), np.zeros(len(columns), bool)
     extra: list[tuple[float, float]] = []
@@ -76,6 +78,8 @@ def counted(
             probability[columns.index[figure]] = float(value)
     for decision in standing:
         row = columns.index.get(decision.figure)
+        if row is not None and columns.source[row] != reviewed:
+            continue
         counts = verdict(decision) == label
         if row is not None:
             certain[row], added[row] = counts, counts and not keep[row]

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 from fastapi import HTTPException
 
+from metaphase.viewer.comparison import Comparison, compare, is_frozen
 from metaphase.viewer.counts import SlideCounter
+from metaphase.viewer.reference import Reference
 from metaphase.viewer.reviewedfigures import default_threshold
 from metaphase.viewer.reviewstate import ReviewState
 from metaphase.viewer.slidecatalogue import CatalogueEntry
@@ -37,6 +39,7 @@ class Session:
         self._by_slug = {entry.slug: entry for entry in self.slides}
         self._states: dict[str, ReviewState] = {}
         self._remarks: dict[str, SlideRemarks] = {}
+        self._compared: dict[str, Comparison] = {}
         self._lock = threading.Lock()
 
     @property
@@ -55,6 +58,7 @@ class Session:
         with self._lock:
             self.slides = tuple(slides)
             self._by_slug = {entry.slug: entry for entry in self.slides}
+            self._compared = {}
 
     def standing(self, entry: CatalogueEntry) -> dict[str, Decision]:
         """Return the current decisions that this reviewer may see, by figure id."""
@@ -74,6 +78,16 @@ class Session:
         """Return the threshold that this reviewer set on a slide, or else the detector's."""
         own = self.remarks(entry).threshold(self.reviewer)
         return default_threshold(entry) if own is None else own
+
+    def compared(self, entry: CatalogueEntry, reference: Reference, threshold: float) -> Comparison:
+        """Return the comparison of a slide with a reference; that of two models is kept."""
+        if not is_frozen(entry, reference):
+            mpp = self.renderer.handles.get(entry).mpp
+            return compare(entry, reference, self.standing(entry).values(), threshold, mpp)
+        if entry.slug not in self._compared:
+            mpp = reference.mpp or self.renderer.handles.get(entry).mpp
+            self._compared[entry.slug] = compare(entry, reference, (), threshold, mpp)
+        return self._compared[entry.slug]
 
     def remarks(self, entry: CatalogueEntry) -> SlideRemarks:
         """Return the remarks on a slide."""

@@ -26,6 +26,7 @@ from metaphase.provenance import Provenance
 from metaphase.slides.open import open_slide
 from metaphase.slides.slide import Slide
 from metaphase.viewer.columns import Columns
+from metaphase.viewer.reference import Reference
 
 DEFAULT_THRESHOLD = 0.5
 
@@ -35,7 +36,8 @@ class CatalogueEntry:
     """One slide: file, key in the review store, figures and provenance of the detections.
 
     ``folder`` holds the detections and the masks of tissue and region of interest. ``mpp`` is the
-    resolution in um/px that was given by the user or the detections.
+    resolution in um/px that was given by the user or the detections. ``second`` is the second model
+    whose detections are in ``columns`` too; ``not_compared`` says why there are none.
     """
 
     slug: str
@@ -48,6 +50,8 @@ class CatalogueEntry:
     mpp: float | None = None
     provenance: Provenance | None = None
     folder: Path | None = None
+    second: Reference | None = None
+    not_compared: str = ""
 
     @property
     def file_name(self) -> str:
@@ -248,14 +252,19 @@ class _Cases:
 
 def load_slide_detections(
     given: str | Path | Mapping[str, Detections | SlideDetections] | None,
+    *,
+    without: Path | None = None,
 ) -> Mapping[str, SlideDetections]:
-    """Return detections by case id; a path is read as a folder. Raises DetectionsError."""
+    """Return detections by case id; a path is read as a folder. Raises DetectionsError.
+
+    A folder ``without`` inside of it is left out.
+    """
     if given is None or isinstance(given, Mapping):
         return {
             key: one if isinstance(one, SlideDetections) else SlideDetections(one)
             for key, one in (given or {}).items()
         }
-    loaded = _read_folders([Path(given)])
+    loaded = _read_folders([Path(given)], without)
     if not loaded:
         raise DetectionsError.of(
             given, "holds no detections", way_out="name a folder that 'metaphase detect' wrote"
@@ -263,16 +272,26 @@ def load_slide_detections(
     return loaded
 
 
-def detections_in_folders(paths: Iterable[str | Path]) -> Mapping[str, SlideDetections]:
-    """Return the detections found in the folders among the paths, by case id; may be empty."""
-    return _read_folders([Path(path) for path in paths if Path(path).is_dir()])
+def detections_in_folders(
+    paths: Iterable[str | Path], *, without: Path | None = None
+) -> Mapping[str, SlideDetections]:
+    """Return the detections found in the folders among the paths, by case id; may be empty.
+
+    A folder ``without`` inside of one of them is left out.
+    """
+    return _read_folders([Path(path) for path in paths if Path(path).is_dir()], without)
 
 
-def _read_folders(folders: Iterable[Path]) -> dict[str, SlideDetections]:
+def _read_folders(
+    folders: Sequence[Path], without: Path | None = None
+) -> dict[str, SlideDetections]:
     """Return the detections by case id, or by their folder where an id is taken."""
     loaded: dict[str, SlideDetections] = {}
     places = dict.fromkeys(p.parent for folder in folders for p in sorted(folder.rglob(JSON_NAME)))
+    inside = without is not None and without.resolve() not in {f.resolve() for f in folders}
     for place in places:
+        if inside and without and place.resolve().is_relative_to(without.resolve()):
+            continue
         one = load_detections(place)
         id_ = case_id(one.provenance.image or place.name)
         loaded[str(place) if id_ in loaded else id_] = SlideDetections(one, place)

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from metaphase.figures import Figure
+from metaphase.labels.dataset import Case, Dataset
 from metaphase.viewer.app import create_app
+from metaphase.viewer.seconddetections import add_second_detections
 from metaphase.viewer.slidecatalogue import find_images, open_slides
-from tests.viewer.conftest import HEIGHT, MPP, WIDTH, decide, found, ids, picture
+from tests.viewer.conftest import HEIGHT, MPP, WIDTH, decide, found, ids, picture, save_second
 
 
 def test_the_session_and_the_slides(client):
@@ -120,6 +123,58 @@ def test_a_name_that_is_no_text_is_served(tmp_path, store, page_built):
         assert client.get(f"/api/slides/{only['slug']}").status_code == 200
 
 
-def test_the_comparison_with_labels(client, slug):
-    told = client.get(f"/api/slides/{slug.a}/comparison", params={"threshold": 0.5}).json()
-    assert (told["found"], told["missed"], len(told["false"])) == (0, [], 7)
+def test_slides_that_are_not_compared_say_so(client, slug):
+    one = client.get(f"/api/slides/{slug.a}").json()
+    assert (one["references"], one["not_compared"]) == ([], "")
+    assert client.get("/api/slides").json()[0]["differences"] is None
+    for reference, status in (("labels", 404), ("second", 404), ("other", 422)):
+        query = {"threshold": 0.5, "reference": reference}
+        assert client.get(f"/api/slides/{slug.a}/comparison", params=query).status_code == status
+
+
+def test_the_comparison_with_labels(folder, store, page_built):
+    known = Dataset([Case("a", folder / "a.png", figures=(Figure("1", 1200.0, 100.0),))])
+    slides = open_slides(
+        find_images([folder]), detections={"a": found("a.png")}, labels=known, mpp=MPP
+    )
+    app = create_app(slides, store, reviewer="anna", token=None, hosts=None)
+    with TestClient(app) as client:
+        where = f"/api/slides/{slides[0].slug}"
+        (reference,) = client.get(where).json()["references"]
+        assert (reference["key"], reference["source"], reference["against"]) == ("labels", 1, "toy")
+        query = {"threshold": 0.5, "reference": "labels"}
+        before = client.get(f"{where}/comparison", params=query).json()
+        assert (len(before["both"]), len(before["only_first"]), before["only_second"]) == (
+            0,
+            7,
+            [20],
+        )
+        decide(client, slides[0].slug, "a-1", "added", x_px=1201, y_px=100)
+        after = client.get(f"{where}/comparison", params=query).json()
+        assert (len(after["both"]), after["only_second"]) == (1, [])
+        assert client.get("/api/slides").json()[0]["differences"] is None
+
+
+def test_the_comparison_of_two_models(slides, store, page_built, tmp_path):
+    save_second(tmp_path / "second")
+    both = add_second_detections(slides, tmp_path / "second")
+    app = create_app(both, store, reviewer="anna", token=None, hosts=None)
+    with TestClient(app) as client:
+        a, b = client.get("/api/slides").json()
+        one, other = (client.get(f"/api/slides/{entry.slug}").json() for entry in both)
+        assert one["references"] == [
+            {"key": "second", "name": "other", "against": "toy", "threshold": 0.4, "source": 2}
+        ]
+        assert (other["references"], other["not_compared"][:5]) == ([], "other")
+        query = {"threshold": 0.9, "reference": "second"}
+        got = client.get(f"/api/slides/{both[0].slug}/comparison", params=query).json()
+        assert (got["threshold"], len(got["both"]), len(got["only_second"])) == (0.5, 3, 1)
+        assert a["differences"] == len(got["only_first"]) + 1
+        assert b["differences"] is None
+        assert a["figures"] == 20, "those of the second model are not up for review"
+        rejected = "s120000_10000_0"
+        assert decide(client, both[0].slug, rejected, "confirmed").status_code == 422
+        assert decide(client, both[0].slug, rejected, "rejected").status_code == 201
+        after = client.get("/api/slides").json()[0]
+        assert (after["count"], after["to_review"]) == (a["count"], a["to_review"])
+        assert decide(client, both[0].slug, rejected, "undone").status_code == 201

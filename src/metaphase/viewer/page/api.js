@@ -35,6 +35,9 @@ export function newId() {
 export class Sender {
   #queue = [];
   #busy = false;
+  #failing = false;
+  #idle = []; // calls that wait until everything is saved
+  sent = 0; // how much was ever sent: an older answer of the server lacks it
 
   constructor(report) {
     this.report = report; // (state: "saved" | "saving" | "failing" | "refused", message)
@@ -47,6 +50,11 @@ export class Sender {
     return this.#queue.length;
   }
 
+  // Resolves once everything is on disk.
+  idle() {
+    return this.waiting ? new Promise((done) => this.#idle.push(done)) : Promise.resolve();
+  }
+
   decision(slug, decision, onRefused) {
     this.#send(`api/slides/${slug}/decisions`, decision, onRefused);
   }
@@ -57,7 +65,8 @@ export class Sender {
 
   #send(path, body, onRefused) {
     this.#queue.push({ path, body: { ...body, request: newId() }, onRefused });
-    this.report("saving");
+    this.sent++;
+    if (!this.#failing) this.report("saving"); // a failure stays in sight until it is over
     this.#work();
   }
 
@@ -77,6 +86,7 @@ export class Sender {
         });
         if (answer.ok || (answer.status >= 400 && answer.status < 500)) {
           this.#queue.shift();
+          this.#failing = false;
           if (!answer.ok) {
             refused = true;
             const why = await reason(answer);
@@ -89,10 +99,12 @@ export class Sender {
       } catch {
         // The server is away: wait and try again.
       }
+      this.#failing = true;
       this.report("failing", message);
       await new Promise((done) => setTimeout(done, 1500));
     }
     this.#busy = false;
     if (!refused) this.report("saved");
+    for (const done of this.#idle.splice(0)) done();
   }
 }

@@ -1,4 +1,5 @@
 // The buttons, fields and boxes of the review page, connected with what they do.
+import { LABELS, MODEL } from "./comparison.js";
 
 const $ = (id) => document.getElementById(id);
 const on = (id, event, act) => $(id).addEventListener(event, act);
@@ -23,14 +24,21 @@ export function connect(keys, page) {
   on("select-all", "click", () => gallery.selectAll());
   on("select-none", "click", () => gallery.clearSelection());
   on("go-form", "submit", goToPlace);
-  for (const id of ["order", "which", "filter-label", "filter-atypical", "filter-reader", "filter-low", "filter-high"]) on(id, "change", sortGallery);
+  for (const id of ["order", "which", "filter-label", "filter-atypical", "filter-reader", "filter-low", "filter-high"]) on(id, "change", () => sortGallery());
   on("page-back", "click", () => { gallery.turn(-1); progress(); });
   on("page-on", "click", () => { gallery.turn(1); progress(); });
+  on("export", "click", async (event) => { // the export would lack what is not saved yet
+    if (!sender.waiting) return;
+    event.preventDefault();
+    await sender.idle();
+    $("export").click();
+  });
   on("skip", "click", () => $("panel").focus());
   on("help-open", "click", keys["?"]);
   on("slides-toggle", "click", () => openList(!$("slides").classList.contains("open")));
-  const shows = { "show-ref": "showReference", "show-rejected": "showRejected", "show-hotspot": "showHotspot" };
+  const shows = { "show-rejected": "showRejected", "show-hotspot": "showHotspot" };
   for (const [id, name] of Object.entries(shows)) on(id, "change", (event) => { state[name] = event.target.checked; overlay.redraw(); });
+  for (const [id, source] of [["show-ref", LABELS], ["show-second", MODEL]]) on(id, "change", (event) => { state.showReference[source] = event.target.checked; overlay.redraw(); });
   for (const k of [0, 1]) on(`show-${k}`, "change", (event) => { state.showLabel[k] = event.target.checked; overlay.redraw(); });
   on("show-density", "change", (event) => { state.showDensity = !event.target.checked; toggleDensity(); });
 }

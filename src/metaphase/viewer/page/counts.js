@@ -1,4 +1,4 @@
-// The numbers: count, hotspot, interval and score from the server, histogram, comparison with labels.
+// The numbers: count, hotspot, interval and score from the server, and the histogram.
 import { get } from "./api.js";
 
 const $ = (id) => document.getElementById(id);
@@ -12,19 +12,17 @@ export class Counts {
   clear() {
     this.overlay.hotspot = null;
     this.overlay.setDensity(null);
-    this.state.comparison = null;
     $("hot-count").textContent = "–";
-    $("comparison").hidden = true;
   }
 
   // Asks the server soon; a newer question replaces an older one.
   ask() {
+    for (const id of ["hot-count", "measures"]) $(id).classList.add("old");
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.#ask(), this.sender.waiting ? 400 : 90);
   }
 
   async #ask() {
-    for (const id of ["hot-count", "measures"]) $(id).classList.add("old");
     const { slide, threshold } = this.state;
     const [shape, area] = $("window").value.split(",");
     const question = new URLSearchParams({ threshold, shape });
@@ -37,10 +35,10 @@ export class Counts {
       if (answer.status === 204) return;
       if (!answer.ok) throw new Error(`${answer.status}`);
       const result = await answer.json();
-      if (slide !== this.state.slide || this.sender.waiting) return;
+      if (slide !== this.state.slide) return;
+      if (this.sender.waiting) return this.ask(); // the answer lacks decisions that are not saved yet
       this.#show(result);
       if (this.state.showDensity) this.overlay.setDensity(await get(`api/slides/${slide.slug}/density?threshold=${threshold}`));
-      if (slide.candidates === 0 && slide.labels) this.#compare(await get(`api/slides/${slide.slug}/comparison?threshold=${threshold}`));
     } catch { /* replaced by a newer question, or the server is away */ }
   }
 
@@ -63,19 +61,6 @@ export class Counts {
     $("interval-from").hidden = !(interval && source);
     $("interval-source").textContent = source ? `${source[0].toUpperCase()}${source.slice(1)}.` : "";
     this.overlay.redraw();
-    this.changed();
-  }
-
-  #compare({ found, missed, false: wrong, f1 }) {
-    const { figures } = this.state;
-    const rows = new Set(missed);
-    for (const [x, y] of wrong) {
-      const row = figures.nearest(x, y, 0.02, (i) => figures.upForReview(i));
-      if (row >= 0) rows.add(row);
-    }
-    this.state.comparison = { rows };
-    $("comparison").hidden = false;
-    $("comparison-text").textContent = `Against the labels: ${found} found, ${missed.length} missed, ${wrong.length} false${f1 === null ? "" : `, F1 ${f1.toFixed(2)}`}`;
     this.changed();
   }
 

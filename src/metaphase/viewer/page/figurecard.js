@@ -1,5 +1,6 @@
 // The figure under review: crops at three scales, facts, comments, and what the buttons act on.
-import { REJECTED, STATES } from "./figures.js";
+import { LABELS, scoresOfBoth, verdict } from "./comparison.js";
+import { OPEN, REJECTED, STATES } from "./figures.js";
 import { cropAddress } from "./gallery.js";
 
 const $ = (id) => document.getElementById(id);
@@ -45,14 +46,22 @@ export class FigureCard {
     $("do-atypical").setAttribute("aria-pressed", atypical);
     const name = (atypical ? "atypical " : "") + labels[figures.now[current]];
     $("current-title").textContent = name[0].toUpperCase() + name.slice(1);
-    const isLabel = figures.source[current] !== figures.reviewed;
-    const score = current < figures.given && figures.source[current] === 0 ? `score ${figures.score[current].toFixed(3)} · ` : "";
+    const one = current < figures.given && figures.source[current] !== LABELS ? `score ${figures.score[current].toFixed(3)} · ` : "";
+    const score = scoresOfBoth(this.state, current) || one;
     const said = figures.marked.has(figures.id(current)) ? " (by a reader)" : "", p = figures.probability[current];
     const kind = Number.isNaN(p) ? "" : `atypical ${p.toFixed(2)}${said} · `;
     $("current-facts").textContent = `${score}${kind}x ${Math.round(figures.x[current])}, y ${Math.round(figures.y[current])}`;
-    const who = figures.who.get(current), word = STATES[figures.state[current]];
-    $("current-state").textContent = isLabel ? "Label without a detection: Confirm adds it" : word ? `${word[0].toUpperCase()}${word.slice(1)}${who ? ` by ${who}` : ""}` : "To review";
+    $("current-state").textContent = this.#stateText(current);
     this.#comments(figures.id(current));
+  }
+
+  #stateText(i) {
+    const { comparison, figures } = this.state;
+    const who = figures.who.get(i), state = verdict(this.state, i), word = STATES[state];
+    if (state !== OPEN) return `${word[0].toUpperCase()}${word.slice(1)}${who ? ` by ${who}` : ""}`;
+    const side = comparison?.words[comparison.kinds.get(i)];
+    if (figures.source[i] === figures.reviewed) return side ? `To review, ${side}` : "To review";
+    return figures.source[i] === LABELS && side ? "Missed label: Confirm adds it" : side ? `${side[0].toUpperCase()}${side.slice(1)}: Confirm adds it` : "Label";
   }
 
   #crops(place) {

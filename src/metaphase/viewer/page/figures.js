@@ -1,8 +1,9 @@
 // The figures of a slide as columns with a grid for searches, and the state of their review.
 export const OPEN = 0, CONFIRMED = 1, REJECTED = 2, RELABELLED = 3, ADDED = 4;
 export const STATES = ["", "confirmed", "rejected", "relabelled", "added"];
-const PREFIX = ["d", "l"];
+const PREFIX = ["d", "l", "s"];
 const CELLS = 192;
+export const SNAP_UM = 7.5; // figures so near to each other are one
 
 export class Figures {
   #index = null;
@@ -26,6 +27,7 @@ export class Figures {
     this.now = this.label.slice();
     this.who = new Map();
     this.addedIds = [];
+    this.reach = SNAP_UM / slide.mpp;
     this.cell = Math.max(slide.width_px, slide.height_px) / CELLS;
     this.#sortIntoCells();
   }
@@ -116,7 +118,12 @@ export class Figures {
   }
 
   upForReview(i) {
-    return this.source[i] === this.reviewed && !(i >= this.given && this.state[i] === OPEN);
+    return this.source[i] === this.reviewed && this.exists(i);
+  }
+
+  // Whether a row is shown at all: an added figure that was undone is not.
+  exists(i) {
+    return i < this.given || this.state[i] !== OPEN;
   }
 
   counts(i, threshold) {

@@ -1,8 +1,10 @@
 // The crops of figures: filtered, in an order, one page at a time, with a selection of many.
+import { BOTH, DIFFER, FIRST, LABELS, MODEL, SECOND, verdict } from "./comparison.js";
 import { OPEN, REJECTED, STATES } from "./figures.js";
 
 const PAGE = 40;
 const CROP_UM = 32;
+const COMPARED = { [DIFFER]: [FIRST, SECOND], [BOTH]: [BOTH], [FIRST]: [FIRST], [SECOND]: [SECOND] };
 
 export function cropAddress(slide, x, y, px, um = CROP_UM) {
   return `api/slides/${slide.slug}/crop?x=${x.toFixed(2)}&y=${y.toFixed(2)}&um=${um}&px=${px}`;
@@ -15,6 +17,7 @@ export class Gallery {
     this.page = 0;
     this.selection = new Set();
     this.selecting = false; // a plain click selects too
+    this.buttons = new Map(); // of the page that is shown, by row
     this.anchor = -1;
     element.addEventListener("click", (event) => {
       const button = event.target.closest("button");
@@ -38,7 +41,7 @@ export class Gallery {
   }
 
   selectAll() {
-    for (const row of this.order) if (this.state.figures.upForReview(row)) this.selection.add(row);
+    for (const row of this.order) this.selection.add(row);
     this.mark();
     this.onselection();
   }
@@ -50,8 +53,8 @@ export class Gallery {
   }
 
   // Filters and sorts. Figures decided afterwards keep their place until the next call, so that
-  // nothing moves under the pointer.
-  sort(options) {
+  // nothing moves under the pointer. With `keep`, the selection and the page stay as far as they can.
+  sort(options, keep = false) {
     const { figures } = this.state;
     const rows = [];
     for (let i = 0; i < figures.n; i++) if (this.#matches(i, options)) rows.push(i);
@@ -62,28 +65,44 @@ export class Gallery {
       low: (i) => figures.score[i],
       proposed: (i) => this.state.proposed.get(figures.id(i)) ?? Infinity,
     }[order];
-    const keys = new Float64Array(figures.n);
+    const keys = new Float64Array(figures.n), { comparison } = this.state;
+    const groups = options.which === DIFFER ? (i) => Number(comparison.kinds.get(i) === FIRST) : () => 0;
     for (const i of rows) keys[i] = key(i);
-    this.order = rows.sort((a, b) => keys[a] - keys[b] || a - b);
+    this.order = rows.sort((a, b) => groups(a) - groups(b) || keys[a] - keys[b] || a - b);
     this.place = new Map(this.order.map((row, k) => [row, k]));
-    this.page = 0;
-    this.selection.clear();
+    const first = keep ? [...this.buttons.keys()].find((row) => this.place.has(row)) : undefined;
+    this.page = first === undefined ? 0 : Math.floor(this.place.get(first) / PAGE);
+    const kept = keep ? [...this.selection].filter((row) => this.place.has(row)) : [];
+    this.selection = new Set(kept);
     this.anchor = -1;
-    this.divider = options.which === "open" && order === "high" ? Math.fround(threshold) : null;
+    this.section = this.#sections(options);
     this.render();
     this.onselection();
   }
 
+  // Returns the heading of the part of the list that a row belongs to, or an empty text.
+  #sections({ which, order, threshold }) {
+    const { comparison, figures } = this.state;
+    if (which === DIFFER && comparison) {
+      const { tally, words } = comparison;
+      return (i) => { const kind = comparison.kinds.get(i); return `${words[kind][0].toUpperCase()}${words[kind].slice(1)}: ${tally[kind].toLocaleString("en")}`; };
+    }
+    if (which !== "open" || order !== "high") return () => "";
+    return (i) => (figures.score[i] < Math.fround(threshold) ? "Borderline: below the threshold" : "");
+  }
+
   #matches(i, { which, label, atypical, reader, low, high, threshold, limit }) {
     const { figures, comparison, comments } = this.state;
-    if (which === "differ") return comparison?.rows.has(i) ?? false;
-    if (!figures.upForReview(i)) return false;
+    const compared = COMPARED[which];
+    if (compared && !compared.includes(comparison?.kinds.get(i))) return false;
+    if (!figures.upForReview(i) && !(compared && which !== BOTH && figures.exists(i))) return false;
     if (which === "readers") return this.state.disagreed.get(this.state.slide.slug)?.has(figures.id(i)) ?? false;
     if (label !== "" && figures.now[i] !== Number(label)) return false;
     if (atypical && (figures.now[i] !== 0 || figures.atypical(i) !== (atypical === "yes"))) return false;
     if (reader && figures.who.get(i) !== reader) return false;
     const score = figures.score[i];
     if (score < low || score > high) return false;
+    if (compared) return true;
     const open = figures.state[i] === OPEN;
     if (which === "proposed") return open && this.state.proposed.has(figures.id(i));
     const mitotic = label !== "" || figures.now[i] === 0;
@@ -101,6 +120,7 @@ export class Gallery {
     this.place = new Map();
     this.page = 0;
     this.selection.clear();
+    this.buttons.clear();
     this.element.replaceChildren();
   }
 
@@ -115,10 +135,10 @@ export class Gallery {
 
   // Returns the row `by` places from the current one; with `open`, the next undecided one.
   step(by, open = false) {
-    const { figures, current } = this.state;
+    const { current } = this.state;
     let k = this.place?.get(current);
     k = k === undefined ? (by > 0 ? 0 : this.order.length - 1) : k + by;
-    while (open && k >= 0 && k < this.order.length && figures.state[this.order[k]] !== OPEN) k += Math.sign(by);
+    while (open && k >= 0 && k < this.order.length && verdict(this.state, this.order[k]) !== OPEN) k += Math.sign(by);
     return this.order[k] ?? -1;
   }
 
@@ -133,18 +153,30 @@ export class Gallery {
     this.element.querySelector("[aria-current=true]")?.scrollIntoView({ block: "nearest" });
   }
 
+  // Buttons that are still shown stay the same elements, so that neither focus nor a click is lost.
   render() {
     const { figures } = this.state;
     const rows = this.order.slice(this.page * PAGE, (this.page + 1) * PAGE);
-    const parts = [];
-    rows.forEach((row, k) => {
-      const before = k ? figures.score[rows[k - 1]] : 2;
-      if (this.divider !== null && figures.score[row] < this.divider && before >= this.divider) parts.push(text("Borderline: below the threshold", "divider"));
-      parts.push(this.#button(row));
-    });
+    const parts = [], buttons = new Map();
+    let section = "";
+    for (const row of rows) {
+      if (this.section(row) !== section) {
+        section = this.section(row);
+        if (section) parts.push(this.#heading(section));
+      }
+      buttons.set(row, this.buttons.get(row) ?? this.#button(row));
+      parts.push(buttons.get(row));
+    }
     if (!rows.length) parts.push(text(figures.n ? "No figures in this list." : "No figures. A adds one in the middle of the view.", "soft"));
-    this.element.replaceChildren(...parts);
+    this.buttons = buttons;
+    const { children } = this.element;
+    if (children.length !== parts.length || parts.some((part, k) => part !== children[k])) this.element.replaceChildren(...parts);
     this.mark();
+  }
+
+  #heading(content) {
+    const shown = [...this.element.querySelectorAll(".divider")].find((element) => element.textContent === content);
+    return shown ?? text(content, "divider");
   }
 
   #button(row) {
@@ -160,23 +192,28 @@ export class Gallery {
   }
 
   mark() {
-    const { figures, current, comments } = this.state;
-    for (const button of this.element.querySelectorAll("button")) {
-      const row = Number(button.dataset.row);
-      const state = STATES[figures.state[row]];
-      const label = figures.source[row] !== figures.reviewed;
-      button.className = label ? "missed" : state;
-      button.setAttribute("aria-current", row === current);
+    for (const [row, button] of this.buttons) {
+      button.setAttribute("aria-current", row === this.state.current);
       button.setAttribute("aria-pressed", this.selection.has(row));
-      const score = figures.score[row].toFixed(2);
-      const sign = { rejected: "✕", confirmed: "✓", added: "+", relabelled: "⇄" }[state];
-      const note = comments.has(figures.id(row)) ? " ✎" : "";
-      const kind = figures.atypical(row) ? " A" : "";
-      button.lastChild.textContent = label ? "missed" : (sign ? `${sign} ${score}` : score) + kind + note;
-      const name = figures.state[row] === REJECTED ? "" : this.state.labels[figures.now[row]];
-      const what = label ? `missed label ${name}` : `${kind ? "atypical " : ""}${name} score ${score} ${state || "to review"}${note ? ", with a comment" : ""}`;
-      button.setAttribute("aria-label", what.trim());
+      this.#describe(row, button);
     }
+  }
+
+  #describe(row, button) {
+    const { comments, comparison, figures, labels } = this.state;
+    const source = figures.source[row] === figures.reviewed ? -1 : figures.source[row];
+    const state = STATES[verdict(this.state, row)];
+    button.className = [{ [LABELS]: "of-labels", [MODEL]: "of-second" }[source] ?? "", state].join(" ").trim();
+    const score = figures.score[row].toFixed(2);
+    const sign = { rejected: "✕", confirmed: "✓", added: "+", relabelled: "⇄" }[state];
+    const note = comments.has(figures.id(row)) ? " ✎" : "";
+    const kind = figures.atypical(row) ? " A" : "";
+    const shown = { [LABELS]: "missed", [MODEL]: `▲ ${score}` }[source] ?? score;
+    button.lastChild.textContent = (sign ? `${sign} ${shown}` : shown) + kind + note;
+    const side = comparison?.words[comparison.kinds.get(row)];
+    const name = figures.state[row] === REJECTED ? "" : `${kind ? "atypical " : ""}${labels[figures.now[row]]}`;
+    const what = [`${name} ${source === LABELS ? "label" : `score ${score}`}`.trim(), side, state || "to review", note && "with a comment"];
+    button.setAttribute("aria-label", what.filter(Boolean).join(", "));
   }
 }
 

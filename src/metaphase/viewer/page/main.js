@@ -1,10 +1,13 @@
 // The page: opens slides, keeps state and controls in step, and handles decisions.
-import { get, getBytes, newId, Sender } from "./api.js";
+import { get, getBytes, Sender } from "./api.js";
 import { atypicalToggle } from "./atypical.js";
+import { Comparison, loadComparison, MODEL } from "./comparison.js";
 import { connect } from "./controls.js";
 import { Counts } from "./counts.js";
+import { decisions } from "./decisions.js";
+import { Delayed, flushAll } from "./delayed.js";
 import { describe, FigureCard } from "./figurecard.js";
-import { ADDED, Figures, OPEN, REJECTED, STATES } from "./figures.js";
+import { Figures, OPEN, REJECTED, STATES } from "./figures.js";
 import { Gallery } from "./gallery.js";
 import { listen, reviewKeys } from "./keys.js";
 import { Learning } from "./learning.js";
@@ -18,7 +21,6 @@ import { Worklist } from "./worklist.js";
 
 const $ = (id) => document.getElementById(id);
 const POLL_MS = 2500;
-const SNAP_UM = 7.5; // adding a figure so near to another one selects that one
 
 const sender = new Sender((how, message) => {
   const text = { saved: "Saved", saving: "Saving…", failing: `Not saved yet, trying again: ${message}`, refused: `Refused: ${message}` }[how];
@@ -27,14 +29,16 @@ const sender = new Sender((how, message) => {
   $("saved").className = { saving: "wait", failing: "bad", refused: "bad" }[how] ?? "";
 });
 const measure = new Measure(state, () => overlay.redraw());
-const view = new SlideView(state, measure, { click: clickFigure, add: addFigure, note });
+const view = new SlideView(state, measure, { click: clickFigure, add: (x, y) => addFigure(x, y), note });
 const { viewer } = view;
 const overlay = new Overlay($("overlay"), viewer, state, measure);
 const map = new MiniMap($("map"), state, overlay, (x, y) => view.goTo(x, y), (slug, value) => sender.remark(slug, { kind: "viewed", value }));
 const gallery = new Gallery($("gallery"), state, (row) => choose(row), () => showSelection());
 const card = new FigureCard(state, gallery, sender);
-const counts = new Counts(state, overlay, sender, () => { map.draw(); if ($("which").value === "differ") sortGallery(); });
-const worklist = new Worklist(state, (slug) => { openList(false); return openSlide(slug); });
+const counts = new Counts(state, overlay, sender, () => map.draw());
+const comparison = new Comparison(state, sender, { sortGallery, update: () => { comparison.show(); gallery.mark(); card.show(); overlay.redraw(); } });
+const worklist = new Worklist(state, sender, (slug) => { openList(false); return openSlide(slug); });
+const { addFigure, decide, undo } = decisions({ announce, card, choose, gallery, poll, refresh, select, sender, state, worklist });
 const learning = new Learning(state, { announce, openSlide, sender, worklist });
 window.metaphase = { state, viewer, view, overlay, gallery, sender, map, measure }; // for the console and tests
 
@@ -52,29 +56,35 @@ async function start() {
   setInterval(poll, POLL_MS);
 }
 
+let opening;
 async function openSlide(slug) {
+  const asked = (opening = {});
   note("");
   clearTimeout(later);
-  let slide, buffer, decisions;
+  flushAll();
+  let slide, buffer, news, compared;
   try {
-    [slide, buffer, decisions] = await Promise.all([
+    [slide, buffer, news] = await Promise.all([
       get(`api/slides/${slug}`), getBytes(`api/slides/${slug}/figures`), get(`api/slides/${slug}/decisions`),
     ]);
+    compared = await loadComparison(slide, slide.threshold);
   } catch (error) {
-    return note(error.message);
+    return asked === opening ? note(error.message) : undefined;
   }
-  Object.assign(state, { slide, figures: new Figures(buffer, slide), current: -1, threshold: slide.threshold, seq: 0, remarksSeq: -1, undo: [], comments: new Map() });
+  if (asked !== opening) return; // another slide was chosen meanwhile
+  Object.assign(state, { slide, figures: new Figures(buffer, slide), current: -1, threshold: slide.threshold, seq: 0, remarksSeq: -1, undo: [], comments: new Map(), comparison: null });
   gallery.clear();
   counts.clear();
   measure.reset();
-  take(decisions);
-  state.undo = decisions.decisions.filter((d) => d.state && d.reviewer === state.session.reviewer)
+  take(news);
+  state.undo = news.decisions.filter((d) => d.state && d.reviewer === state.session.reviewer)
     .sort((a, b) => a.time.localeCompare(b.time))
     .map((d) => ({ figures: [d.figure], ...describe([state.figures.row(d.figure)], state.figures, d.state) }));
+  comparison.open(compared);
   view.open(slide);
   map.open(slide);
   location.hash = encodeURIComponent(slide.name);
-  showSlide(slide);
+  showSlide(slide, state.comparison);
   learning.show();
   setThreshold(slide.threshold);
   sortGallery();
@@ -109,11 +119,11 @@ function take({ seq, decisions, complete, comments, atypical, remarks_seq: remar
 
 async function poll() {
   if (document.hidden || !state.slide || sender.waiting) return;
-  const { slug } = state.slide;
+  const { slug } = state.slide, { sent } = sender;
   try {
     const news = await get(`api/slides/${slug}/decisions?after=${state.seq}&remarks_after=${state.remarksSeq}`);
     const same = news.seq === state.seq && news.remarks_seq === state.remarksSeq;
-    if (slug !== state.slide.slug || sender.waiting || same) return;
+    if (slug !== state.slide.slug || sender.sent !== sent || same) return;
     take(news);
     refresh();
     worklist.loadSoon();
@@ -122,7 +132,8 @@ async function poll() {
 
 // ---- threshold, lists and progress
 
-let later, keeping;
+let later;
+const keeping = new Delayed(500);
 function setThreshold(value, keep = false) {
   state.threshold = Math.min(1, Math.max(0, value));
   $("threshold").value = state.threshold;
@@ -131,30 +142,30 @@ function setThreshold(value, keep = false) {
   $("threshold-reset").textContent = `detector: ${state.slide.default_threshold.toFixed(2)}`;
   refresh();
   clearTimeout(later);
-  later = setTimeout(sortGallery, 160);
+  later = setTimeout(() => sortGallery(true), 160);
   if (!keep) return;
-  clearTimeout(keeping);
   const { slug } = state.slide, { threshold } = state;
-  keeping = setTimeout(() => { sender.remark(slug, { kind: "threshold", value: String(threshold) }); worklist.loadSoon(); }, 500);
+  keeping.call(() => { sender.remark(slug, { kind: "threshold", value: String(threshold) }); worklist.loadSoon(); });
 }
 
-function sortGallery() {
+function sortGallery(keep = false) {
   clearTimeout(later); // a sort that waits would take a new selection away
   if (!state.figures) return;
   const number = (id, otherwise) => ($(id).value === "" ? otherwise : Number($(id).value));
   gallery.sort({
     order: $("order").value, which: $("which").value, label: $("filter-label").value, atypical: $("filter-atypical").value, reader: $("filter-reader").value,
     low: number("filter-low", -Infinity), high: number("filter-high", Infinity), threshold: state.threshold, limit: state.limit,
-  });
+  }, keep);
+  comparison.show();
   progress();
 }
 
 function refresh() {
   const { figures } = state;
   $("count").textContent = figures.count(state.threshold).toLocaleString("en");
-  const numbers = [0, 0, 0, 0];
+  const numbers = [0, 0, 0, 0, 0];
   for (let i = 0; i < figures.n; i++) {
-    if (figures.source[i] !== figures.reviewed) numbers[2]++;
+    if (figures.source[i] !== figures.reviewed) numbers[figures.source[i] === MODEL ? 4 : 2] += state.counted(i);
     else if (figures.state[i] === REJECTED) numbers[3]++;
     else if (figures.upForReview(i) && (figures.state[i] !== OPEN || figures.score[i] >= state.cut)) numbers[figures.now[i]]++;
   }
@@ -165,6 +176,8 @@ function refresh() {
   card.show();
   overlay.redraw();
   counts.ask();
+  comparison.show();
+  comparison.ask();
 }
 
 function progress() {
@@ -204,68 +217,10 @@ function choose(row) {
 }
 
 function clickFigure(x, y, reach) {
-  const row = state.figures.nearest(x, y, reach, (i) => state.visible(i) && state.figures.upForReview(i));
+  const { figures } = state, find = (accept) => figures.nearest(x, y, reach, (i) => state.visible(i) && accept(i));
+  const reviewed = find((i) => figures.upForReview(i));
+  const row = reviewed >= 0 ? reviewed : find(() => true);
   if (row >= 0) { select(row); gallery.show(row); progress(); }
-}
-
-function decide(word) {
-  const { figures, session, slide } = state;
-  const many = gallery.selection.size > 0;
-  if (!many && state.current >= 0 && figures.source[state.current] !== figures.reviewed) {
-    // A label without a detection: confirming it adds a figure there.
-    if (word === "confirmed") addFigure(figures.x[state.current], figures.y[state.current], figures.now[state.current]);
-    return;
-  }
-  const rows = card.targets.filter((i) => figures.upForReview(i));
-  if (!rows.length) return;
-  for (const i of rows) {
-    const label = word === "relabelled" ? 1 - figures.now[i] : figures.now[i];
-    figures.decide(i, STATES.indexOf(word), label, session.reviewer);
-    sender.decision(slide.slug, { figure: figures.id(i), state: word, label: state.labels[label] });
-  }
-  const entry = { figures: rows.map((i) => figures.id(i)), ...describe(rows, figures, word) };
-  state.undo.push(entry);
-  const next = many ? -1 : gallery.step(1, true);
-  if (many) gallery.clearSelection();
-  refresh();
-  announce(`${word}${rows.length > 1 ? ` ${rows.length} figures` : ""}. ${$("to-review").textContent} to review.`);
-  if (next >= 0) choose(next);
-  worklist.loadSoon();
-}
-
-function undo() {
-  const entry = state.undo.pop();
-  if (!entry) return;
-  let row = -1;
-  for (const figure of entry.figures) {
-    sender.decision(state.slide.slug, { figure, state: "undone" });
-    row = state.figures.row(figure);
-    if (row >= 0) state.figures.decide(row, OPEN, null);
-  }
-  // The server knows what was decided before: ask once it has the undoing.
-  setTimeout(poll, 300);
-  refresh();
-  announce(`Undone: ${entry.what} ${entry.detail}`);
-  if (row >= 0 && state.figures.upForReview(row)) choose(row);
-  else select(-1);
-  worklist.loadSoon();
-}
-
-function addFigure(x, y, label = 0) {
-  const { figures, slide } = state;
-  if (x < 0 || y < 0 || x > slide.width_px || y > slide.height_px) return;
-  const known = figures.nearest(x, y, SNAP_UM / slide.mpp, (i) => figures.upForReview(i) && state.visible(i));
-  if (known >= 0) return choose(known);
-  const id = `a-${newId()}`;
-  const row = figures.add(id, x, y, label);
-  figures.decide(row, ADDED, label, state.session.reviewer);
-  state.undo.push({ figures: [id], what: "add", detail: `x ${Math.round(x)}, y ${Math.round(y)}` });
-  sender.decision(slide.slug, { figure: id, state: "added", label: state.labels[label], x_px: x, y_px: y });
-  gallery.clearSelection();
-  select(row);
-  refresh();
-  announce("Added a figure.");
-  worklist.loadSoon();
 }
 
 function announce(text) {
@@ -319,7 +274,7 @@ function goToPlace(event) {
   const { slide, figures } = state;
   if (!(x >= 0 && y >= 0 && x <= slide.width_px && y <= slide.height_px)) return $("go-place").setAttribute("aria-invalid", "true");
   $("go-place").removeAttribute("aria-invalid");
-  const row = figures.nearest(x, y, SNAP_UM / slide.mpp, (i) => figures.upForReview(i));
+  const row = figures.nearest(x, y, figures.reach, (i) => figures.upForReview(i));
   if (row >= 0) choose(row);
   else view.goTo(x, y, 20);
 }

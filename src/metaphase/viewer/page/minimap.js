@@ -1,4 +1,6 @@
 // A small map of the whole slide: the view, the hotspot, and the areas that were looked at.
+import { Delayed } from "./delayed.js";
+
 const CELLS = 64; // along the longer side
 const SAVE_MS = 1500;
 const SEEN_UM_PER_PX = 1.05; // looked at means: at least at 10x
@@ -7,6 +9,7 @@ export class MiniMap {
   constructor(canvas, state, overlay, goTo, keep) {
     Object.assign(this, { canvas, state, overlay, goTo, keep });
     this.context = canvas.getContext("2d");
+    this.saving = new Delayed(SAVE_MS);
     canvas.addEventListener("pointerdown", (event) => {
       canvas.setPointerCapture(event.pointerId);
       this.#go(event);
@@ -48,13 +51,12 @@ export class MiniMap {
   }
 
   #save() {
-    clearTimeout(this.saving);
     const { slug } = this.state.slide, { seen, columns, rows } = this;
-    this.saving = setTimeout(() => {
+    this.saving.call(() => {
       const bytes = new Uint8Array(Math.ceil(seen.length / 8));
       seen.forEach((value, k) => { if (value) bytes[k >> 3] |= 128 >> (k & 7); });
       this.keep(slug, `${columns}x${rows}:${btoa(String.fromCharCode(...bytes))}`);
-    }, SAVE_MS);
+    });
   }
 
   // Takes the part of the slide in view, in px, and how many µm a pixel of the screen shows.

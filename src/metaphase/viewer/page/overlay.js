@@ -1,10 +1,12 @@
 // Draws figures, hotspot and density over the slide: once per animation frame, crisp at any zoom.
+import { BOTH, LABELS, verdict } from "./comparison.js";
 import { ADDED, CONFIRMED, OPEN, REJECTED } from "./figures.js";
 
 // The same in light and dark mode, because the slide is; each kind has its own shape too.
-const COLOURS = { mitotic: "#0b57d0", settled: "#0a7a35", negative: "#b34700", reference: "#8a0f7e", rejected: "#33363f" };
+const COLOURS = { mitotic: "#0b57d0", settled: "#0a7a35", negative: "#b34700", labels: "#8a0f7e", second: "#00696f", rejected: "#33363f" };
 const MANY = 3000; // more than these in view are drawn as dots, straight into pixels
 const FIGURE_UM = 12.5;
+const NAMED_PX = 15; // least radius of a mark beside which it is written that only one side has it
 
 export class Overlay {
   #frame = 0;
@@ -85,8 +87,8 @@ export class Overlay {
 
   #kind(i) {
     const { figures } = this.state;
-    if (figures.source[i] !== figures.reviewed) return "reference";
-    if (figures.state[i] === REJECTED) return "rejected";
+    if (verdict(this.state, i) === REJECTED) return "rejected";
+    if (figures.source[i] !== figures.reviewed) return figures.source[i] === LABELS ? "labels" : "second";
     if (figures.now[i] === 1) return "negative";
     return figures.state[i] === OPEN ? "mitotic" : "settled";
   }
@@ -122,6 +124,19 @@ export class Overlay {
       symbol(path, key, figures.state[i], figures.x[i] * scale + left, figures.y[i] * scale + top, radius);
     }
     for (const [key, path] of groups) this.#stroke(path, COLOURS[key], 2);
+    if (radius >= NAMED_PX) this.#sides(seen, { scale, left, top }, radius);
+  }
+
+  // Writes below the marks of figures which side of the comparison has them, where only one has.
+  #sides(seen, { scale, left, top }, radius) {
+    const { comparison, figures } = this.state;
+    if (!comparison) return;
+    for (const i of seen) {
+      const kind = comparison.kinds.get(i);
+      if (!kind || kind === BOTH) continue;
+      const words = comparison.words[kind];
+      this.#text(words.length > 24 ? `${words.slice(0, 23)}…` : words, figures.x[i] * scale + left - radius, figures.y[i] * scale + top + radius * 1.4 + 16);
+    }
   }
 
   #stroke(path, colour, width, dash = []) {
@@ -211,7 +226,9 @@ function symbol(path, kind, state, x, y, r) {
     path.moveTo(x + d, y - d); path.lineTo(x - d, y + d);
   } else if (kind === "negative") {
     path.rect(x - r * 0.85, y - r * 0.85, r * 1.7, r * 1.7);
-  } else if (kind === "reference") {
+  } else if (kind === "second") {
+    path.moveTo(x, y - r * 1.2); path.lineTo(x + r * 1.15, y + r * 0.8); path.lineTo(x - r * 1.15, y + r * 0.8); path.closePath();
+  } else if (kind === "labels") {
     path.moveTo(x, y - r * 1.15); path.lineTo(x + r * 1.15, y); path.lineTo(x, y + r * 1.15); path.lineTo(x - r * 1.15, y); path.closePath();
   } else {
     path.moveTo(x + r, y);

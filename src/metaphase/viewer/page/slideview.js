@@ -8,6 +8,8 @@ export class SlideView {
   constructor(state, measure, actions) {
     Object.assign(this, { state, measure, actions });
     this.tool = "move";
+    this.opened = false;
+    this.waiting = null; // a movement that was asked for before the slide was open
     this.viewer = OpenSeadragon({
       element: $("osd"), showNavigationControl: false, showNavigator: false, animationTime: 0.35,
       maxZoomPixelRatio: 8, minZoomImageRatio: 0.8, visibilityRatio: 0.3, drawer: "canvas",
@@ -22,6 +24,11 @@ export class SlideView {
 
   #listen() {
     const { viewer } = this;
+    viewer.addHandler("open", () => { // it has just shown the whole slide
+      this.opened = true;
+      this.waiting?.();
+      this.waiting = null;
+    });
     viewer.addHandler("canvas-click", (event) => {
       if (!event.quick || !this.state.slide) return;
       const [x, y] = this.place(event.position);
@@ -44,18 +51,26 @@ export class SlideView {
     for (const button of document.querySelectorAll("[data-power]")) button.onclick = () => this.magnify(Number(button.dataset.power));
     $("zoom-in").onclick = () => this.zoom(1.6);
     $("zoom-out").onclick = () => this.zoom(1 / 1.6);
-    $("home").onclick = () => viewer.viewport.goHome();
+    $("home").onclick = this.keys[0];
     $("rotate").onclick = () => this.rotate(90);
   }
 
   open(slide) {
     this.use("move");
+    this.opened = false;
+    this.waiting = null;
     this.viewer.viewport?.setRotation(0, true);
     this.viewer.open({
       width: slide.width_px, height: slide.height_px, tileSize: slide.tile_px, tileOverlap: 0,
       minLevel: Math.max(0, slide.levels - 12), maxLevel: slide.levels,
       getTileUrl: (level, x, y) => `api/slides/${slide.slug}/tiles/${level}/${x}/${y}`,
     });
+  }
+
+  // Moves the view now, or as soon as the slide is open.
+  #move(act) {
+    if (this.opened) act(this.viewer.viewport);
+    else this.waiting = () => act(this.viewer.viewport);
   }
 
   // Chooses a tool of the mouse: "move", "add", "ruler" or "area".
@@ -92,42 +107,45 @@ export class SlideView {
   }
 
   magnify(power) {
-    const { viewport } = this.viewer, { slide } = this.state;
+    const { slide } = this.state;
     const scale = (power * slide.mpp) / UM_PER_PX_AT_1X;
-    viewport.zoomTo((scale * slide.width_px) / viewport.getContainerSize().x);
+    this.#move((viewport) => viewport.zoomTo((scale * slide.width_px) / viewport.getContainerSize().x));
   }
 
   zoom(factor) {
-    this.viewer.viewport.zoomBy(factor).applyConstraints();
+    this.#move((viewport) => viewport.zoomBy(factor).applyConstraints());
   }
 
   rotate(by) {
-    const { viewport } = this.viewer;
-    viewport.setRotation((viewport.getRotation() + by) % 360);
+    this.#move((viewport) => viewport.setRotation((viewport.getRotation() + by) % 360));
   }
 
   goTo(x, y, power = 0) {
-    const { viewport } = this.viewer, { slide } = this.state;
-    if (power && this.power < power * 0.6) this.magnify(power);
-    viewport.panTo(new OpenSeadragon.Point(x / slide.width_px, y / slide.width_px));
+    const { slide } = this.state;
+    this.#move((viewport) => {
+      if (power && this.power < power * 0.6) this.magnify(power);
+      viewport.panTo(new OpenSeadragon.Point(x / slide.width_px, y / slide.width_px));
+    });
   }
 
   fit(box) {
     const [x1, y1, x2, y2] = box.map((v) => v / this.state.slide.width_px);
     const margin = (x2 - x1) * 0.06;
-    this.viewer.viewport.fitBounds(new OpenSeadragon.Rect(x1 - margin, y1 - margin, x2 - x1 + 2 * margin, y2 - y1 + 2 * margin));
+    this.#move((viewport) => viewport.fitBounds(new OpenSeadragon.Rect(x1 - margin, y1 - margin, x2 - x1 + 2 * margin, y2 - y1 + 2 * margin)));
   }
 
   #pan(x, y) {
-    const { viewport } = this.viewer, { width, height } = viewport.getBounds(false);
-    const by = new OpenSeadragon.Point(x * STEP * width, y * STEP * height).rotate(-viewport.getRotation());
-    viewport.panBy(by).applyConstraints();
+    this.#move((viewport) => {
+      const { width, height } = viewport.getBounds(false);
+      const by = new OpenSeadragon.Point(x * STEP * width, y * STEP * height).rotate(-viewport.getRotation());
+      viewport.panBy(by).applyConstraints();
+    });
   }
 
   // What keys do when the slide has the focus.
   keys = {
     ArrowLeft: () => this.#pan(-1, 0), ArrowRight: () => this.#pan(1, 0), ArrowUp: () => this.#pan(0, -1), ArrowDown: () => this.#pan(0, 1),
-    "+": () => this.zoom(1.25), "=": () => this.zoom(1.25), "-": () => this.zoom(0.8), 0: () => this.viewer.viewport.goHome(),
+    "+": () => this.zoom(1.25), "=": () => this.zoom(1.25), "-": () => this.zoom(0.8), 0: () => this.#move((viewport) => viewport.goHome()),
   };
 
   // Shows magnification and scale after every change of the view.

@@ -4,8 +4,9 @@ import { get } from "./api.js";
 const $ = (id) => document.getElementById(id);
 
 export class Worklist {
-  constructor(state, open) {
-    Object.assign(this, { state, open });
+  constructor(state, sender, open) {
+    Object.assign(this, { state, sender, open });
+    this.items = new Map(); // list elements by slug
     $("work-filter").onchange = () => this.render();
   }
 
@@ -16,7 +17,10 @@ export class Worklist {
 
   loadSoon() {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.load().catch(() => {}), 700);
+    this.timer = setTimeout(async () => {
+      await this.sender.idle(); // the list would lack what is not saved yet
+      this.load().catch(() => {});
+    }, 700);
   }
 
   render() {
@@ -24,7 +28,8 @@ export class Worklist {
     const filter = $("work-filter").value;
     const shown = slides.filter((slide) =>
       filter === "mine" ? slide.assigned === session.reviewer : filter === "open" ? !slide.complete : true);
-    $("slide-list").replaceChildren(...shown.map((slide) => this.#item(slide)));
+    const items = shown.map((slide) => this.#item(slide)), { children } = $("slide-list");
+    if (children.length !== items.length || items.some((item, k) => item !== children[k])) $("slide-list").replaceChildren(...items);
     const done = slides.filter((slide) => slide.complete).length;
     const left = slides.reduce((sum, slide) => sum + slide.to_review, 0);
     $("work-sum").textContent = `${done} of ${slides.length} slides complete, ${left.toLocaleString("en")} figures to review`;
@@ -32,8 +37,22 @@ export class Worklist {
     $("slides-toggle").setAttribute("aria-label", `Slides, ${slides.length - done} not complete`);
   }
 
+  // A slide keeps its element, so that neither focus nor a click is lost when numbers change.
   #item(slide) {
-    const item = document.createElement("li"), button = document.createElement("button");
+    const item = this.items.get(slide.slug) ?? document.createElement("li");
+    if (!item.firstChild) {
+      const button = document.createElement("button");
+      button.dataset.slug = slide.slug;
+      button.title = slide.file;
+      button.onclick = () => this.open(slide.slug);
+      item.append(button);
+      this.items.set(slide.slug, item);
+    }
+    this.#fill(item.firstChild, slide);
+    return item;
+  }
+
+  #fill(button, slide) {
     const part = (tag, content, name = "") => Object.assign(document.createElement(tag), { textContent: content, className: name });
     const bar = document.createElement("progress");
     bar.max = Math.max(1, slide.decided + slide.to_review);
@@ -42,15 +61,14 @@ export class Worklist {
     const count = part("span", slide.count.toLocaleString("en"));
     count.title = "mitotic figures";
     count.setAttribute("aria-label", `${slide.count} mitotic figures`);
-    const status = slide.complete ? "✓ complete" : slide.to_review ? `${slide.to_review.toLocaleString("en")} to review` : "nothing to review";
-    button.append(part("b", slide.name), count, part("span", status + (slide.assigned ? ` · ${slide.assigned}` : ""), slide.complete ? "status done" : "status"), bar);
+    const number = (n, what) => `${n.toLocaleString("en")} ${what}`;
+    const status = [
+      slide.complete ? "✓ complete" : slide.to_review ? number(slide.to_review, "to review") : "nothing to review",
+      slide.differences === null ? "" : number(slide.differences, "differ"), slide.assigned,
+    ];
+    button.replaceChildren(part("b", slide.name), count, part("span", status.filter(Boolean).join(" · "), slide.complete ? "status done" : "status"), bar);
     if (slide.warnings.length) button.append(part("span", "⚠ see the warning", "status warning"));
-    button.title = slide.file;
-    button.dataset.slug = slide.slug;
     button.setAttribute("aria-current", slide.slug === this.state.slide?.slug);
-    button.onclick = () => this.open(slide.slug);
-    item.append(button);
-    return item;
   }
 
   // Returns the address name of the next slide that is not complete, or of the next one.

@@ -132,8 +132,10 @@ def _checked(session: Session, entry: CatalogueEntry, body: DecisionBody) -> Dec
     columns = entry.columns
     row = columns.index.get(body.figure)
     if row is not None:
-        if body.state == State.ADDED or columns.source[row] != candidates(entry):
-            raise HTTPException(422, "This figure is not up for review.")
+        reference = columns.source[row] != candidates(entry)
+        allowed = (State.REJECTED, State.UNDONE)
+        if body.state == State.ADDED or (reference and body.state not in allowed):
+            raise HTTPException(422, "This figure is not up for review; it can only be rejected.")
         x, y = columns.points[row].tolist()
         was, score = columns.label_of(row), float(columns.score[row])
     else:

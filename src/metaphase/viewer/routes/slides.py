@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from metaphase import __version__
 from metaphase.figures import LABELS
 from metaphase.provenance import ATYPICAL_THRESHOLD
 from metaphase.viewer.columns import Source
-from metaphase.viewer.comparison import compare_with_labels
+from metaphase.viewer.comparison import is_frozen, references
 from metaphase.viewer.counts import CountRequest, count_as_json
 from metaphase.viewer.jsonresponse import PageJSON
+from metaphase.viewer.reference import Reference
 from metaphase.viewer.reviewedfigures import (
     BORDERLINE,
     candidates,
@@ -65,6 +66,8 @@ def slide_routes(session: Session, *, learning: bool = False) -> APIRouter:
             "tile_px": TILE_PX,
             "levels": levels(pixels),
             "candidates": int(candidates(entry)),
+            "references": [_reference_json(one) for one in references(entry)],
+            "not_compared": entry.not_compared,
             "viewed": session.remarks(entry).viewed(session.reviewer),
             "atypical_threshold": _atypical_threshold(entry),
         }
@@ -94,10 +97,14 @@ def slide_routes(session: Session, *, learning: bool = False) -> APIRouter:
         return PageJSON(result)
 
     @routes.get("/slides/{slug}/comparison")
-    def comparison(slug: str, threshold: Threshold) -> dict[str, Any]:
+    def comparison(
+        slug: str, threshold: Threshold, reference: Literal["labels", "second"]
+    ) -> dict[str, Any]:
         entry = session.slide(slug)
-        mpp = session.renderer.handles.get(entry).mpp
-        return compare_with_labels(entry, session.standing(entry), threshold, mpp).to_json()
+        for one in references(entry):
+            if one.key == reference:
+                return session.compared(entry, one, threshold).to_json()
+        raise HTTPException(404, "This slide has nothing of that kind to be compared with.")
 
     @routes.get("/slides/{slug}/density")
     def density(slug: str, threshold: Threshold) -> dict[str, Any]:
@@ -128,7 +135,21 @@ def _summary(session: Session, entry: CatalogueEntry) -> dict[str, Any]:
         "decided": len(standing),
         "states": counts(standing),
         "complete": complete,
+        "differences": _differences(session, entry),
     }
+
+
+def _reference_json(reference: Reference) -> dict[str, Any]:
+    names = ("key", "name", "against", "threshold")
+    return {"source": int(reference.source), **{name: getattr(reference, name) for name in names}}
+
+
+def _differences(session: Session, entry: CatalogueEntry) -> int | None:
+    """Return on how many figures two models differ; None where they are not compared."""
+    second = entry.second
+    if second is None or not is_frozen(entry, second) or not second.mpp:
+        return None
+    return session.compared(entry, second, entry.threshold).differences
 
 
 def _atypical_threshold(entry: CatalogueEntry) -> float:
