@@ -11,11 +11,13 @@ import pytest
 from metaphase.errors import OutputError
 from metaphase.files import (
     NotRegularFileError,
+    append_text,
     check_regular,
     open_regular,
     open_text,
     read_bytes,
     read_text,
+    real_path,
     sha256_of_file,
     whole_file,
     write_bytes,
@@ -155,3 +157,40 @@ def test_long_names_are_written(tmp_path: Path) -> None:
     name = "n" * 250 + ".txt"
     write_text(tmp_path / name, "x")
     assert (tmp_path / name).read_text() == "x"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+@pytest.mark.parametrize("through_a_link", [False, True])
+def test_a_pipe_is_neither_replaced_nor_added_to(tmp_path: Path, through_a_link: bool) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    target = tmp_path / "link" if through_a_link else pipe
+    if through_a_link:
+        target.symlink_to(pipe)
+    with pytest.raises(OutputError, match="named pipe"):
+        write_text(target, "text")
+    with pytest.raises(NotRegularFileError):
+        append_text(target, "text")
+    assert pipe.is_fifo()
+
+
+def test_text_is_added(tmp_path: Path) -> None:
+    append_text(tmp_path / "a.csv", "one\n")
+    append_text(tmp_path / "a.csv", "two \udcff\n")
+    assert (tmp_path / "a.csv").read_bytes() == b"one\ntwo \\udcff\n"
+
+
+def test_paths_without_links(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    assert real_path(tmp_path / "link" / ".." / "b") == real_path(tmp_path) / "b"
+    (tmp_path / "circle").symlink_to("circle")
+    assert real_path(tmp_path / "circle").name == "circle"
+    assert real_path("x" * 5000).name == "x" * 5000
+    assert real_path("a\0b").name == "a\0b"
+
+
+def test_a_name_with_nul_is_an_error_of_the_system() -> None:
+    with pytest.raises(OSError, match="no file can have this name"):
+        open_regular("a\0b")
+    with pytest.raises(OSError, match="no file can have this name"):
+        check_regular("a\0b")

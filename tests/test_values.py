@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from metaphase.values import MAX_SHOWN, finite, shown
+from metaphase.values import MAX_POSITION_PX, MAX_SHOWN, finite, position, shown
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,11 @@ def test_long_values_are_cut() -> None:
     assert shown("a") == "'a'"
     assert len(shown("a" * 1000)) == MAX_SHOWN
     assert shown(10**5000) == "a int of very many digits"
+
+
+def test_positions_are_not_farther_than_any_image() -> None:
+    assert position("12.5") == 12.5
+    assert position(-MAX_POSITION_PX) == -MAX_POSITION_PX
+    assert position(2 * MAX_POSITION_PX) is None
+    assert position(1e308) is None
+    assert position("x") is None

@@ -1,6 +1,9 @@
-"""Array types of the whole package, and the rounding of values to 8-bit pixels."""
+"""Array types of the whole package, rounding to 8-bit pixels, and errors of damaged archives."""
 
 from __future__ import annotations
+
+from zipfile import BadZipFile
+from zlib import error as DeflateError
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +19,12 @@ CodeArray = NDArray[np.int8]
 """Label codes (``Label.code``)."""
 
 Rng = np.random.Generator
+
+ARCHIVE_ERRORS = (
+    *(OSError, ValueError, KeyError, EOFError, TypeError, OverflowError, NotImplementedError),
+    *(MemoryError, RecursionError, BadZipFile, DeflateError),
+)
+"""What reading a damaged NPZ file raises."""
 
 
 def to_uint8(values: NDArray[np.floating]) -> Pixels:

@@ -11,7 +11,9 @@ from functools import lru_cache
 
 from metaphase.figures import Label
 
-_NOT_WORDS = re.compile(r"[\s_\-/]+")
+_NOT_WORDS = re.compile(r"[\s_\-]+")
+_SIGNED = re.compile(r"\W*[+\-(]|.*[+\-]\W*$")
+"""Names such as "(mitosis)", "-mitosis" and "MF (-)": in doubt, or a test that was negative."""
 _PLURALS = {"mitoses": "mitosis", "mitose": "mitosis", "mitosen": "mitosis"}
 _PLURALS |= {
     f"{word}s": word
@@ -43,6 +45,15 @@ _NEGATIVE = {
     *(f"{no} {what}" for no in ("non", "not", "no") for what in _MITOTIC),
     *("non mitotic nucleus", "not a mitosis", "not a mitotic figure"),
 }
+# What leaves open whether a figure is one.
+_DOUBT = {
+    *("uncertain", "unsure", "unclear", "unknown", "undecided", "indeterminate", "undetermined"),
+    *("doubtful", "doubt", "ambiguous", "equivocal", "borderline", "questionable", "suspicious"),
+    *("possible", "possibly", "probable", "probably", "likely", "unlikely", "maybe", "perhaps"),
+    *("candidate", "discordant", "disputed", "rejected", "false", "prophase", "telophase"),
+    *("metaphase", "anaphase", "prometaphase", "imposter", "impostor", "mimic", "mimicker"),
+    *("lookalike", "alike", "nmf", "amf", "mf"),
+}
 # Classes of a place in which QuPath puts another class, as in "Tumor: Mitosis".
 _PLACES = {"tumor", "stroma", "tumour", "epithelium", "immune cell", "cell", "region", "nucleus"}
 
@@ -51,10 +62,16 @@ _PLACES = {"tumor", "stroma", "tumour", "epithelium", "immune cell", "cell", "re
 def label_of(class_name: str) -> Label | None:
     """Return the label that a class name stands for, or None where it stands for neither.
 
-    Upper and lower case, plurals, hyphens and underscores do not matter. Of a derived class of
-    QuPath ("Tumor: Mitosis") the last part counts, if the parts before it name a place; "Atypical"
-    or "Typical" as the last part is said of the part before it.
+    Upper and lower case, plurals, hyphens and underscores do not matter. Names with a slash stand
+    for a label if all of their parts do. Of a derived class of QuPath ("Tumor: Mitosis") the last
+    part counts, if the parts before it name a place; "Atypical" or "Typical" as the last part is
+    said of the part before it.
     """
+    if "/" in class_name:
+        labels = {label_of(part) for part in class_name.split("/")}
+        return labels.pop() if len(labels) == 1 else None
+    if _SIGNED.match(class_name):
+        return None
     *places, name = (_plain(part) for part in class_name.split(":"))
     if places and (name in _ATYPICAL or name in _TYPICAL):  # "Mitotic figure: Atypical"
         name = f"{name} {places.pop()}"
@@ -85,9 +102,12 @@ def atypical_of(class_name: str) -> float | None:
 
 
 def mentions_mitosis(class_name: str) -> bool:
-    """Return whether a class name has to do with mitosis, whatever it says about it."""
-    name = _plain(class_name)
-    return "mito" in name or bool({"mf", "nmf", "amf"} & set(name.split()))
+    """Return whether a class name has to do with mitosis, or leaves open that it has.
+
+    Objects of such a class can neither be read nor be left out: the background would hold figures.
+    """
+    name = _plain(class_name.replace("/", " ").replace(":", " "))
+    return "mito" in name or "?" in name or bool(_DOUBT & set(name.split()))
 
 
 def _plain(name: str) -> str:

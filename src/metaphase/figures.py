@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from metaphase.arrays import BoolArray, CodeArray, FloatArray
 from metaphase.provenance import Provenance
+from metaphase.values import MAX_POSITION_PX
 
 POSITION_DECIMALS = 2
 SCORE_DECIMALS = 6
@@ -94,8 +95,8 @@ class Detections:
         if not (x.ndim == 1 and x.shape == y.shape == s.shape == code.shape):
             shapes = x.shape, y.shape, s.shape, code.shape
             raise ValueError(f"x_px, y_px, score and label must be vectors of one length: {shapes}")
-        if not (np.isfinite(x).all() and np.isfinite(y).all()):
-            raise ValueError("positions must be finite")
+        if not ((np.abs(x) <= MAX_POSITION_PX) & (np.abs(y) <= MAX_POSITION_PX)).all():
+            raise ValueError("positions must be finite, and not farther than any image")
         if not ((s >= 0) & (s <= 1)).all():
             raise ValueError("scores must lie in [0, 1]")
         if not ((code >= 0) & (code < len(LABELS))).all():

@@ -39,7 +39,10 @@ def open_handle(path: str | Path) -> int:
     """Open a regular file for reading and return its number. Raises OSError for other kinds."""
     flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     # Without waiting for the writer of a named pipe; for regular files it changes nothing.
-    handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    try:
+        handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    except ValueError as error:
+        raise OSError(errno.EINVAL, f"no file can have this name: {error}", str(path)) from error
     try:
         _check_mode(os.fstat(handle).st_mode, path)
     except OSError:
@@ -55,7 +58,11 @@ def open_regular(path: str | Path) -> BinaryIO:
 
 def check_regular(path: str | Path) -> None:
     """Raise OSError unless a path is a regular file: for libraries that open files themselves."""
-    _check_mode(os.stat(path).st_mode, path)
+    try:
+        mode = os.stat(path).st_mode
+    except ValueError as error:
+        raise OSError(errno.EINVAL, f"no file can have this name: {error}", str(path)) from error
+    _check_mode(mode, path)
 
 
 def _check_mode(mode: int, path: str | Path) -> None:
@@ -65,6 +72,17 @@ def _check_mode(mode: int, path: str | Path) -> None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     kind = next((name for test, name in _KINDS if test(mode)), "something else")
     raise NotRegularFileError(errno.EINVAL, f"it is {kind}, not a file", str(path))
+
+
+def real_path(path: str | Path) -> Path:
+    """Return an absolute path without links and ``..``.
+
+    Unlike ``Path.resolve``, it raises nothing for links in a circle and names that no file has.
+    """
+    try:
+        return Path(os.path.realpath(path))
+    except (OSError, ValueError):
+        return Path(os.path.abspath(path))
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -92,6 +110,8 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """
     target = Path(path)
     with _output_errors(target):
+        if target.exists():
+            check_regular(target)  # a device or a named pipe would be replaced by a file
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = _temporary(target)
     try:
@@ -116,6 +136,8 @@ def _output_errors(target: Path, only: frozenset[int] | None = None) -> Iterator
         if only is not None and number not in only:
             raise
         reason = os.strerror(number) if number else str(error)
+        if isinstance(error, NotRegularFileError):
+            reason = str(error.strerror)
         raise OutputError.of(
             target,
             f"cannot be written: {reason}",
@@ -140,6 +162,18 @@ def write_text(path: str | Path, text: str) -> None:
     """
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def append_text(path: str | Path, text: str) -> None:
+    """Add UTF-8 text to the end of a regular file, which is made if it is absent. Raises OSError.
+
+    Names of files that are not UTF-8 are written with escapes, as ``write_text`` does.
+    """
+    path = Path(path)
+    if path.exists():
+        check_regular(path)
+    with path.open("a", encoding="utf-8", errors="backslashreplace", newline="") as stream:
+        stream.write(text)
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:

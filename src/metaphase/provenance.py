@@ -14,14 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 COARSE = 1.5
 """Above this ratio of the image's um/px to the network's, an image lacks the detail to decide."""
 
-_MOST_PX = 2**31
+MOST_PX = 2**31
+"""Most pixels of a side of an image."""
 _OLD_NAMES = {
     "second_look": "second_stage",  # old word
     "familiarity": "domain_shift",  # old word
 }
 _OLD_SHIFT_NAMES = {"times": "ratio", "unfamiliar": "shifted"}
 
-Pixels = Annotated[int, Field(ge=0, le=_MOST_PX)]
+Pixels = Annotated[int, Field(ge=0, le=MOST_PX)]
 Real = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 

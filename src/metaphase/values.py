@@ -1,10 +1,12 @@
-"""Single values from files: which of them are finite numbers, and how to show one in a message."""
+"""Single values from files: which are numbers or positions, and how to show one in a message."""
 
 from __future__ import annotations
 
 import math
 
 MAX_SHOWN = 60
+MAX_POSITION_PX = 2.0**32
+"""Farther from the corner than any pixel of an image: DICOM counts pixels in 32 bits."""
 
 
 def finite(value: object) -> float | None:
@@ -18,6 +20,12 @@ def finite(value: object) -> float | None:
     except (ValueError, OverflowError):  # words; integers over 1e308
         return None
     return number if math.isfinite(number) else None
+
+
+def position(value: object) -> float | None:
+    """Return a coordinate in px, or None where it is no number, or farther than any image."""
+    number = finite(value)
+    return number if number is not None and abs(number) <= MAX_POSITION_PX else None
 
 
 def shown(value: object) -> str:

@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 import typer
 
-from metaphase.cli.configfile import CONFIG, config_files, flag_of, read_config, user_file
+from metaphase.cli.commands import load
+from metaphase.cli.configfile import (
+    CONFIG,
+    config_files,
+    default_map,
+    flag_of,
+    read_config,
+    user_file,
+)
 from metaphase.errors import InputError
 
 
@@ -162,3 +170,14 @@ def test_keys_may_be_written_with_either_dash() -> None:
 def test_a_folder_is_no_configuration(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         read_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["threads = " + "9" * 5000, "threads = 0x" + "f" * 5000, "a = " + "[" * 20_000, "\x00"],
+    ids=["digits", "hexadecimal", "nested", "nul"],
+)
+def test_absurd_values_are_errors_of_the_file(place: Path, text: str) -> None:
+    (place / "metaphase.toml").write_text(text)
+    with pytest.raises(InputError, match=r"metaphase\.toml"):
+        default_map("detect", typer.main.get_command(load("detect")))

@@ -153,3 +153,28 @@ def test_addresses_are_jobs_named_without_their_query(tmp_path):
         "https://host/x/b.svs?key=secret",
         "gs://bucket/c.svs",
     ]
+
+
+def test_a_list_with_a_name_that_no_file_can_have(tmp_path):
+    touch(tmp_path / "a.tif")
+    (tmp_path / "list.txt").write_text(f"a.tif\n{'n' * 300}.tif\n/\n")
+    out = tmp_path / "out"
+    jobs = jobs_for_paths([tmp_path / "list.txt"], out=out)
+    assert names(jobs)[0] == "a"
+    for job in jobs:
+        (out / job.name).mkdir(parents=True)
+    for job in jobs[1:]:
+        with pytest.raises(SlideError):
+            job.open()
+
+
+def test_links_in_a_circle_are_images_that_fail(tmp_path):
+    (tmp_path / "circle.tif").symlink_to("circle.tif")
+    (job,) = jobs_for_paths([tmp_path / "circle.tif"])
+    with pytest.raises(SlideError, match=r"circle\.tif"):
+        job.open()
+
+
+def test_an_image_in_the_root_folder():
+    (job,) = jobs_for_paths(["/no-such-image.tif"])
+    assert job.name == "no-such-image"

@@ -1,4 +1,4 @@
-"""Mutations of inputs: structured for JSON, tables and TOML, bytes for everything else.
+"""Mutations of inputs: structured for JSON, tables, TOML, NumPy and SQLite, bytes for the rest.
 
 Every mutation is a pure function of its random generator, so a seed gives the same inputs again.
 """
@@ -185,10 +185,125 @@ def change_encoding(chance: random.Random, data: bytes) -> bytes:
             return b"\xef\xbb\xbf" + data
 
 
+def change_arrays(chance: random.Random, data: bytes) -> bytes:
+    """Change the values, the shape or the type of an array in a NumPy archive, or leave it out."""
+    import io
+
+    import numpy as np
+
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except Exception:  # damaged by an earlier mutation
+        return change_bytes(chance, data)
+    if not arrays:
+        return change_bytes(chance, data)
+    name = chance.choice(sorted(arrays))
+    array = arrays[name]
+    match chance.randrange(7):
+        case 0:
+            del arrays[name]
+        case 1:
+            arrays[name] = array[: chance.randrange(len(array) + 1)] if array.ndim else array[None]
+        case 2:
+            arrays[name] = array.reshape(-1)
+        case 3:
+            arrays[name] = array[None]
+        case 4:
+            kind = chance.choice(("f2", "f8", "i1", "u8", "U5", "?", "c8", "M8[s]"))
+            try:
+                arrays[name] = array.astype(kind)
+            except (TypeError, ValueError):
+                arrays[name] = np.array(["x"])
+        case 5 if array.size and array.dtype.kind == "f":
+            arrays[name] = array.copy()
+            values = (np.nan, np.inf, -1.0, 6e4, 0.0)
+            place, value = chance.randrange(array.size), array.dtype.type(chance.choice(values))
+            arrays[name].flat[place] = value
+        case _:
+            arrays[name] = chance.choice(list(arrays.values()))
+    stream = io.BytesIO()
+    chance.choice((np.savez, np.savez_compressed))(stream, **arrays)
+    return stream.getvalue()
+
+
+def change_database(chance: random.Random, data: bytes) -> bytes:
+    """Change a cell of an SQLite database, or remove a row, a column or a table."""
+    import sqlite3
+    from contextlib import closing
+
+    try:
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
+            database.deserialize(data)
+            database.execute("PRAGMA writable_schema=ON")
+            database.execute("DELETE FROM sqlite_master WHERE type = 'trigger'")
+            tables = [row[0] for row in database.execute(_TABLES)]
+            table = chance.choice(tables)
+            columns = [row[1] for row in database.execute(f'PRAGMA table_info("{table}")')]
+            _change_table(chance, database, table, chance.choice(columns))
+            return bytes(database.serialize())
+    except (sqlite3.Error, IndexError, UnicodeError, OverflowError, ValueError):
+        return change_bytes(chance, data)
+
+
+_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+
+
+def _change_table(chance: random.Random, database: Any, table: str, column: str) -> None:
+    rows = database.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0]
+    one = (
+        f'rowid = (SELECT rowid FROM "{table}" ORDER BY rowid '
+        f"LIMIT 1 OFFSET {chance.randrange(max(1, rows))})"
+    )
+    match chance.randrange(8):
+        case 0:
+            database.execute(f'DELETE FROM "{table}" WHERE {one}')
+        case 1:
+            database.execute(f'ALTER TABLE "{table}" DROP COLUMN "{column}"')
+        case 2:
+            database.execute(f'DROP TABLE "{table}"')
+        case 3:
+            database.execute(f'INSERT INTO "{table}" DEFAULT VALUES')
+        case _:
+            value = chance.choice((*_CELLS, *TEXTS))
+            database.execute(f'UPDATE "{table}" SET "{column}" = ? WHERE {one}', (value,))
+
+
+_CELLS = (
+    *(
+        None,
+        0,
+        -1,
+        1,
+        0.5,
+        1e308,
+        float("inf"),
+        2**62,
+        -(2**63),
+        b"",
+        b"\xff\x00",
+        "1,5",
+        "9" * 400,
+    ),
+)
+
+
+def change_line(chance: random.Random, data: bytes) -> bytes:
+    """Change one line of a file of JSON lines, as JSON."""
+    lines = data.split(b"\n")
+    row = chance.randrange(len(lines))
+    lines[row] = change_json(chance, lines[row])
+    return b"\n".join(lines)
+
+
 _TEXT = (change_bytes, change_number, change_encoding)
 _MUTATIONS: dict[str, tuple[Mutation, ...]] = {
     ".json": (change_json,) * 6 + _TEXT,
     ".geojson": (change_json,) * 6 + _TEXT,
     ".csv": (change_cell,) * 5 + _TEXT,
     ".toml": (change_number,) * 3 + (change_bytes, change_bytes, change_encoding),
+    ".txt": (change_bytes, change_cell, change_encoding),
+    ".jsonl": (change_line,) * 4 + _TEXT,
+    ".npz": (change_arrays,) * 4 + (change_bytes,),
+    ".sqlite": (change_database,) * 4 + (change_bytes,),
 }

@@ -88,3 +88,26 @@ def test_a_model_without_a_second_stage_is_refused(model, tmp_path):
     save_model(tmp_path, network_card(make_recipe(), network), weights=network.state_dict())
     with pytest.raises(ModelFileError, match="no second stage"):
         second_stage_of(load_model(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("x_px", lambda a: a[:-1]),
+        ("y_px", lambda a: a[:, None]),
+        ("score", lambda a: a * np.nan),
+        ("first", lambda a: a.astype(str)),
+        ("windows", lambda a: a[..., :2]),
+        ("windows", lambda a: a.astype(np.float32)),
+        ("features", lambda a: a[:, 0]),
+    ],
+)
+def test_columns_of_another_form_are_refused(tmp_path, name, changed):
+    path = tmp_path / "a.npz"
+    candidates_at([(1, 2), (3, 4)]).save(path)
+    with np.load(path) as archive:
+        arrays = {key: archive[key] for key in archive.files}
+    arrays[name] = changed(arrays[name])
+    np.savez(path, **arrays)
+    with pytest.raises(InputError, match=r"a\.npz: cannot be read"):
+        SlideCandidates.load(path)

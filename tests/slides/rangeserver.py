@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 
@@ -14,7 +14,8 @@ from tests.webserver import served
 class Files:
     """What the server holds. ``status`` replaces the answers, ``cut`` halves the next bodies.
 
-    ``sent`` are the numbers of bytes of all bodies.
+    ``total`` is the size that it states instead of the right one. ``wrong``: "shifted" ranges, or
+    "endless" bodies. ``sent`` are the numbers of bytes of all bodies.
     """
 
     files: dict[str, bytes]
@@ -23,6 +24,8 @@ class Files:
     cut: int = 0
     sent: list[int] = field(default_factory=list)
     url: str = ""
+    total: str | None = None
+    wrong: str = ""
 
 
 @contextmanager
@@ -51,8 +54,27 @@ def serve(site: Files) -> Iterator[Files]:
                 return
             first, last = map(int, asked.removeprefix("bytes=").split("-"))
             last = min(last, len(data) - 1)
-            about = {"Content-Range": f"bytes {first}-{last}/{len(data)}", "ETag": '"one"'}
-            self.answer(206, data[first : last + 1], about)
+            total = str(len(data)) if site.total is None else site.total
+            if site.wrong == "shifted":
+                first, last = first + 1, last + 1
+            place = f"bytes {first}-{last}/{total}".encode().decode("latin-1")
+            about = {"Content-Range": place, "ETag": '"one"'}
+            if site.wrong == "endless":
+                self.endless(about)
+            else:
+                self.answer(206, data[first : last + 1], about)
+
+        def endless(self, headers: dict[str, str]) -> None:
+            self.send_response(206)
+            for name, value in {**headers, "Transfer-Encoding": "chunked"}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.close_connection = True
+            part = b"%x\r\n%b\r\n" % (1 << 16, b"x" * (1 << 16))
+            with suppress(OSError):  # the reader has enough
+                while sum(site.sent) < 200 << 20:
+                    self.wfile.write(part)
+                    site.sent.append(1 << 16)
 
         def answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
             self.send_response(status)

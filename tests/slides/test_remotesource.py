@@ -13,7 +13,7 @@ from metaphase.imagefiles.find import SUFFIXES
 from metaphase.slides import remotesource
 from metaphase.slides.open import open_slide
 from metaphase.slides.remote import RemoteFile
-from metaphase.slides.remotesource import StoreSource, images_under, source_of
+from metaphase.slides.remotesource import NoRangesError, StoreSource, images_under, source_of
 from tests.slides.rangeserver import Files, serve
 
 pytest.importorskip("fsspec")
@@ -117,3 +117,21 @@ def test_errors_of_a_store(error: Exception, message: str) -> None:
 def test_an_image_and_a_web_address_are_no_folders() -> None:
     assert images_under("s3://bucket/a.svs", SUFFIXES) is None
     assert images_under("https://host/folder/", SUFFIXES) is None
+
+
+@pytest.mark.parametrize(
+    "total", ["*", "x", "-1", "9" * 5000, "\u0663", ""], ids=lambda t: ascii(t)[:8]
+)
+def test_a_size_that_is_no_number_is_not_believed(site: Files, total: str) -> None:
+    site.total = total
+    with pytest.raises(NoRangesError):
+        RemoteFile(f"{site.url}/a.tif")
+
+
+@pytest.mark.parametrize("wrong", ["shifted", "endless"])
+def test_an_answer_to_another_question_is_refused(site: Files, wrong: str) -> None:
+    file = RemoteFile(f"{site.url}/a.tif")
+    site.wrong = wrong
+    with pytest.raises(SlideError, match=r"instead of bytes 0|bytes"):
+        file.read(0, 1000)
+    assert sum(site.sent) < 100 << 20

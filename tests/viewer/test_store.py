@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -248,3 +249,35 @@ def test_a_store_of_version_0_1_is_read_and_gets_remarks(tmp_path):
     assert store.add_remark(remark) == store.add_remark(remark)
     assert [r.value for r in store.remarks_since("s")] == ["seen"]
     store.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_a_named_pipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StoreError, match="named pipe"):
+        ReviewStore(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize("value", ["text", b"bytes", 1e300])
+def test_a_row_with_a_position_that_is_none_is_named(tmp_path, value):
+    path = tmp_path / "r.sqlite"
+    store = ReviewStore(path)
+    store.add(decision(x_px=1.0, y_px=2.0))
+    store.close()
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("DROP TRIGGER decisions_stay")
+        database.execute("UPDATE decisions SET x_px = ?", (value,))
+    store = ReviewStore(path)
+    with pytest.raises(StoreError, match="row 1: has a row that no version of metaphase wrote"):
+        store.since("s")
+    store.close()
+
+
+def test_a_file_that_is_refused_is_not_held(tmp_path):
+    path = tmp_path / "r.sqlite"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("CREATE TABLE other (a)")
+    with pytest.raises(StoreError, match="not a review store"):
+        ReviewStore(path)
+    with closing(sqlite3.connect(path, timeout=0)) as database:
+        database.execute("BEGIN EXCLUSIVE")

@@ -60,8 +60,10 @@ def compare(
     from metaphase.evaluation.cases import load_cases
     from metaphase.evaluation.settings import EvaluationSettings
     from metaphase.evaluation.tables import comparison, side_by_side
+    from metaphase.exchange.bycase import needs_truth
     from metaphase.exchange.foreigndetections import ForeignDetections
     from metaphase.labels.dataset import DOMAINS
+    from metaphase.locks import locked_folder
     from metaphase.report.comparison import names_of_sources, score_source, write_comparison
 
     if by not in DOMAINS:
@@ -82,11 +84,19 @@ def compare(
         strata=by,
         seed=seed,
     )
+    if truth is not None and not any(map(needs_truth, (first, second))):
+        raise typer.BadParameter("--truth has no effect: it is for bare lists of COCO results")
     foreign = ForeignDetections(
         labels, detections_format, mpp, truth, absent_is_empty, merge_radius_um
     )
     with ExitStack() as stack:
-        folder = out or Path(stack.enter_context(TemporaryDirectory(prefix="metaphase-compare-")))
+        folder = Path(
+            stack.enter_context(
+                TemporaryDirectory(prefix="metaphase-compare-")
+                if out is None
+                else locked_folder(out)
+            )
+        )
         sources = (first, second)
         a, b = (
             score_source(source, name, dataset, settings=settings, foreign=foreign, folder=folder)
@@ -103,7 +113,8 @@ def compare(
                     f"{candidate.name}: {text}", style="yellow", highlight=False, markup=False
                 )
     if out is not None:
-        files, problems = write_comparison((a, b), differences, out, images=images, crops=crops)
+        with locked_folder(out):
+            files, problems = write_comparison((a, b), differences, out, images=images, crops=crops)
         for problem in problems:
             typer.echo(problem, err=True)
         for file in files:

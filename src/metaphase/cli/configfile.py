@@ -28,6 +28,7 @@ from metaphase.cli.commands import COMMANDS
 from metaphase.cli.options import OPTIONS
 from metaphase.errors import InputError
 from metaphase.textfile import read_text
+from metaphase.values import shown
 
 CONFIG = "METAPHASE_CONFIG"
 FILE_NAME = "metaphase.toml"
@@ -134,7 +135,7 @@ def read_config(path: Path) -> dict[str, Any]:
     """Return the content of a file; tables that are no commands are refused. Raises InputError."""
     try:
         content = tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a ValueError for thousands of digits
         raise InputError.of(path, f"is not TOML: {error}") from error
     tables = {key: value for key, value in content.items() if isinstance(value, dict)}
     _refuse_unknown(path, "", tables, list(COMMANDS), what="command")
@@ -159,7 +160,7 @@ def _table(path: Path, tables: Mapping[str, Any], words: tuple[str, ...]) -> dic
     for number, word in enumerate(words, start=1):
         found = found.get(word, {})
         if not isinstance(found, dict):
-            message = f"is a table of options, not {found!r}"
+            message = f"is a table of options, not {shown(found)}"
             raise InputError.of(path, message, record=".".join(words[:number]))
     return dict(found)
 
@@ -187,7 +188,7 @@ def _checked(parameter: Any, context: Any, value: Any, path: Path, key: str) -> 
     is_flag = parameter.is_flag or bool(parameter.secondary_opts)
     if is_flag != isinstance(value, bool):
         expected = "true or false" if is_flag else "a value"
-        raise InputError.of(path, f"is {value!r}, not {expected}", record=key, way_out=way_out)
+        raise InputError.of(path, f"is {shown(value)}, not {expected}", record=key, way_out=way_out)
     if is_flag:
         return value
     values = value if isinstance(value, list) else [value]
@@ -195,11 +196,14 @@ def _checked(parameter: Any, context: Any, value: Any, path: Path, key: str) -> 
         raise InputError.of(path, "takes one value, not a list", record=key, way_out=way_out)
     for one in values:
         if isinstance(one, bool) or not isinstance(one, int | float | str):
-            raise InputError.of(path, f"is {one!r}, not a value", record=key, way_out=way_out)
-    words = [str(one) for one in values]
+            raise InputError.of(path, f"is {shown(one)}, not a value", record=key, way_out=way_out)
+    try:
+        words = [str(one) for one in values]
+    except ValueError:  # an integer with more digits than Python prints
+        raise InputError.of(path, f"is {shown(value)}", record=key, way_out=way_out) from None
     try:
         parameter.process_value(context, words if parameter.multiple else words[0])
     except typer.BadParameter as error:
-        message = f"is {value!r}: {error.message}"
+        message = f"is {shown(value)}: {error.message}"
         raise InputError.of(path, message, record=key, way_out=way_out) from error
     return words if parameter.multiple else words[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,6 +56,7 @@ def count(
     from metaphase.counting.window import WindowShape, window_area_mm2
     from metaphase.exchange.slidedetections import slides_in, write_count
     from metaphase.labels.read import load_dataset
+    from metaphase.locks import locked_folder
 
     area = window_area_mm2(area_mm2, field_diameter)
     options = CountOptions(
@@ -76,9 +78,10 @@ def count(
             write_count(slide, found, out / slide.name, density=density)
 
     slides = slides_in(detections, mpp=mpp, labels=options.labels)
-    counted, failures = count_slides(slides, options, write)
-    if out is not None:
-        write_counts(counted, out)
+    with nullcontext() if out is None else locked_folder(out):
+        counted, failures = count_slides(slides, options, write)
+        if out is not None:
+            write_counts(counted, out)
     print_counts(counted, Console())
     for failure in failures:
         typer.echo(f"metaphase: {failure}", err=True)

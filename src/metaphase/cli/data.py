@@ -105,12 +105,14 @@ def convert(
     """Write labels of any format as a plain table: figures.csv and cases.csv in a folder."""
     from metaphase.labels.formats.table import save_table
     from metaphase.labels.read import load_dataset
+    from metaphase.locks import locked_folder
 
     dataset = load_dataset(
         labels, images=images, kind=labels_format, cases=case_table, mpp=mpp, scanner=scanner
     )
-    for path in save_table(dataset, out):
-        typer.echo(f"wrote {path}")
+    with locked_folder(out):
+        for path in save_table(dataset, out):
+            typer.echo(f"wrote {path}")
 
 
 @split_app.command(cls=_SplitCommand)
@@ -147,13 +149,15 @@ def leave_one_out_(
     """Write a split for each scanner (tumour, group, ...), with that scanner as the test part."""
     from metaphase.labels.read import load_dataset
     from metaphase.labels.stratify import leave_one_out, split_file_name
+    from metaphase.locks import locked_folder
 
     dataset = load_dataset(labels, kind=labels_format, cases=case_table)
     splits = leave_one_out(
         dataset, by, validation=validation_share, validate_on=validate_on, seed=seed
     )
-    for value, split in splits.items():
-        _write_split(split, out / split_file_name(value))
+    with locked_folder(out):
+        for value, split in splits.items():
+            _write_split(split, out / split_file_name(value))
 
 
 @split_app.command("published", cls=_Command)
@@ -211,9 +215,10 @@ def download(
     from metaphase.cli.downloadbar import DownloadBar
     from metaphase.labels.download.midog import download as fetch
     from metaphase.labels.download.records import RECORDS
+    from metaphase.locks import locked_folder
 
     typer.echo(f"{RECORDS[dataset].title}; terms: {RECORDS[dataset].terms}")
-    with DownloadBar() as bar:
+    with locked_folder(out), DownloadBar() as bar:
         done = fetch(
             dataset,
             out,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -43,14 +42,16 @@ def demo(
     """
     from rich.console import Console
 
+    from metaphase.files import read_bytes, write_bytes
+    from metaphase.locks import locked_folder
     from metaphase.training.recipe.bundled import bundled_recipe
 
     console = Console()
-    out.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(bundled_recipe("demo"), out / "recipe.toml")
     phantom: list[str | Path] = ["--cases-per-scanner", str(cases_per_scanner), "--size", str(size)]
     changes = [part for change in set_ or () for part in ("--set", change)]
-    _run([*_on_the_sample(out), *_on_synthetic_images(out, phantom, changes)], console)
+    with locked_folder(out):
+        write_bytes(out / "recipe.toml", read_bytes(bundled_recipe("demo")))
+        _run([*_on_the_sample(out), *_on_synthetic_images(out, phantom, changes)], console)
     pictures = [_picture(out / "sample-detections"), _picture(out / "detections")]
     console.print(
         f"\nImages with their detections: {pictures[0]} (real), {pictures[1]} (synthetic).\n"

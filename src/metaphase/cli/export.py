@@ -37,6 +37,8 @@ def export(
     from metaphase.detection.calibrationtiles import calibration_tiles
     from metaphase.detection.inputs import jobs_for_paths
     from metaphase.errors import ModelFileError
+    from metaphase.files import real_path
+    from metaphase.locks import locked_folder, output_folder
     from metaphase.models.modelfile import default_model, load_model
     from metaphase.models.precision import PRECISIONS, check_convertible, export_model
 
@@ -47,14 +49,16 @@ def export(
     opened = load_model(model or default_model())
     check_convertible(opened)
     folder = out or opened.folder.with_name(f"{opened.folder.name}-{weights}")
-    if folder.resolve() == opened.folder.resolve():
+    if real_path(folder) == real_path(opened.folder):
         raise ModelFileError.of(
             folder, "is the folder of the model itself", way_out="name another --out"
         )
+    output_folder(folder)  # report a folder that cannot be written before anything else
     calibration = None
     if weights == "int8":
         jobs = jobs_for_paths(calibrate or [], mpp=mpp, scanner=scanner)
         calibration = calibration_tiles(opened, jobs, tiles)
-    written = export_model(opened, folder, weights, tiles=calibration)
+    with locked_folder(folder):
+        written = export_model(opened, folder, weights, tiles=calibration)
     size = sum(p.stat().st_size for p in (written.onnx_path, written.weights_path) if p)
     typer.echo(f"{folder}: {written.card.name} ({written.id[:12]}), {size / 1e6:.1f} MB")

@@ -16,6 +16,7 @@ import typer
 
 from metaphase import __version__
 from metaphase.errors import OutputError
+from metaphase.files import check_regular
 
 logger = logging.getLogger("metaphase")
 
@@ -59,6 +60,8 @@ def logging_to(file: Path | None, *, verbose: bool = False) -> Iterator[None]:
 def _file_handler(file: Path) -> logging.Handler:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        if file.exists():
+            check_regular(file)
         handler = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise OutputError.of(

@@ -57,10 +57,11 @@ def phantom(
             raise typer.BadParameter("a slide has one --only-scanner")
         _slide(out, width, height, seed, used[0] if used else SCANNERS[0], tissue_mm2)
         return
+    from metaphase.locks import locked_folder
     from metaphase.phantom.dataset import make_phantom
 
     used = [replace(s, labelled=s.labelled or label_all) for s in used or SCANNERS]
-    with _bar("drawing images") as progress:
+    with locked_folder(out), _bar("drawing images") as progress:
         labels = make_phantom(
             out,
             seed=seed,

@@ -17,7 +17,9 @@ app = typer.Typer(add_completion=False)
 def sample(out: Annotated[Path, option("--out")] = Path("sample")) -> None:
     """Write three real fields with labels (BreCaHAD, CC BY 4.0), to try the other commands."""
     from metaphase.labels.sample import write_sample
+    from metaphase.locks import locked_folder
 
-    labels = write_sample(out)
+    with locked_folder(out):
+        labels = write_sample(out)
     typer.echo(f"{labels.parent}: 3 fields with labels (BreCaHAD, CC BY 4.0, see LICENCE.txt)")
     typer.echo(f"next: metaphase detect --labels {labels.parent} --out found")

@@ -34,10 +34,12 @@ def sheet(
 
     For a cross-validation, all left-out cases are drawn, each at the threshold of its fold.
     """
+    from metaphase.locks import locked_folder
     from metaphase.report.sheet import write_sheets
 
     scores = _scores(detections, labels, images, threshold, allow_missing)
-    files, problems = write_sheets(scores, out, images=images, most_true=true_positives)
+    with locked_folder(out):
+        files, problems = write_sheets(scores, out, images=images, most_true=true_positives)
     for problem in problems:
         typer.echo(problem, err=True)
     counts = scores.overall.counts

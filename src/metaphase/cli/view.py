@@ -152,10 +152,12 @@ def _export(
     reviewer: str | None,
     partial: bool,
 ) -> None:
+    from metaphase.locks import locked_folder
     from metaphase.viewer.export import ExportOptions, export_folder, undecided_figures
 
     options = ExportOptions(reviewer, partial)
-    dataset = export_folder(slides, store, folder, options)
+    with locked_folder(folder):
+        dataset = export_folder(slides, store, folder, options)
     for slide, rows in undecided_figures(slides, store, options).items():
         if rows:
             become = "are negatives" if dataset[slide].labelled else "keep it unlabelled"

@@ -8,6 +8,7 @@ page all use ``analysed_region``, so that they agree on areas and densities.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -77,7 +78,7 @@ def pixels_in(images: str | Path | None, provenance: Provenance) -> OpenPixels |
     path = Path(images) / provenance.image
 
     def open_pixels() -> AbstractContextManager[Slide]:
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise SlideError.of(path, "is missing, so that its tissue is unknown")
         return open_slide(path, mpp=provenance.mpp)
 

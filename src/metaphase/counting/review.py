@@ -21,7 +21,7 @@ from metaphase.csvfile import CsvTable
 from metaphase.errors import DetectionsError, Problem
 from metaphase.labels.casenames import case_id, image_path
 from metaphase.units import um_to_px
-from metaphase.values import finite
+from metaphase.values import position
 
 COLUMNS = ("x_px", "y_px", "state")
 _ATYPICAL = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -178,7 +178,7 @@ def _places(decisions: Iterable[ReviewDecision]) -> FloatArray:
 
 
 def _decision(table: CsvTable, row: dict[str, str]) -> ReviewDecision | None:
-    x, y = (finite(table.number(row[name])) for name in ("x_px", "y_px"))
+    x, y = (position(table.number(row[name])) for name in ("x_px", "y_px"))
     state = row["state"].lower()
     if x is None or y is None or state not in list(DecisionState):
         return None

@@ -17,7 +17,7 @@ import numpy as np
 
 from metaphase.counting.interval import Validation
 from metaphase.errors import InputError
-from metaphase.files import read_text
+from metaphase.files import read_text, real_path
 from metaphase.models.cardscores import CardScores
 from metaphase.provenance import Provenance, ValidationCounts
 
@@ -65,6 +65,12 @@ class ValidationCurve:
         return Validation(tp, fp, self.curve.truths - tp, self.source)
 
 
+_UNREADABLE = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError),
+)
+"""What a file that holds something else raises."""
+
+
 def read_validation(source: str) -> ValidationSource:
     """Read "TP,FP,FN", a JSON file of 'metaphase evaluate', or a model file.
 
@@ -80,7 +86,7 @@ def read_validation(source: str) -> ValidationSource:
             return FixedValidation(Validation(tp, fp, fn, "as given"))
         data = json.loads(read_text(path))
         return _of_card(path, data) if "network" in data else _of_evaluation(path, data)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise InputError.of(
             source,
             "gives no counts of true positives, false positives and missed figures",
@@ -109,7 +115,7 @@ def _of_card(path: Path, data: dict[str, Any]) -> ValidationSource:
     counts = ValidationCounts.model_validate(
         {"threshold": data["threshold"]["value"], "protocol": scores.protocol, **overall}
     )
-    name = path.resolve().parent.name
+    name = real_path(path).parent.name
     return FixedValidation(_validation(counts, f"the model {name}"), counts.threshold)
 
 

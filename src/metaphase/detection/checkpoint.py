@@ -11,10 +11,10 @@ import re
 import shutil
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
+from metaphase.arrays import ARCHIVE_ERRORS
 from metaphase.detection.candidates import Candidates
 from metaphase.files import write_bytes, write_text
 
@@ -85,5 +85,5 @@ def _read(path: Path) -> Candidates | None:
                 arrays["rescored"],
                 arrays.get("statistics"),
             )
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+    except ARCHIVE_ERRORS:
         return None

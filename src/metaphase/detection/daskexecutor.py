@@ -31,6 +31,7 @@ from metaphase.detection.plan import Plan, Settings
 from metaphase.detection.runtimebase import Maps, Runtime
 from metaphase.errors import InputError, InterruptedRunError, MetaphaseError, MissingExtraError
 from metaphase.figures import Detections
+from metaphase.files import real_path
 from metaphase.models.modelfile import ZOO, Model
 from metaphase.provenance import Parameters
 from metaphase.slides.address import url_of
@@ -88,7 +89,7 @@ class DaskExecutor:
         batch: int | None,
     ) -> None:
         self.client, self.model = client, model
-        self.settings = replace(settings, roi=settings.roi and settings.roi.resolve())
+        self.settings = replace(settings, roi=settings.roi and real_path(settings.roi))
         self.workers = len(client.nthreads())
         self.images_at_once = min(_MAX_IMAGES, max(_MIN_IMAGES, 2 * self.workers))
         self._stopped = False
@@ -296,8 +297,8 @@ def absolute(job: Job) -> Job:
     """Return a job whose paths are the same on every machine."""
     case = job.case
     if case is not None and case.image is not None:
-        case = replace(case, image=case.image.resolve(), figures=())
-    image = job.image.resolve() if url_of(job.image) is None else job.image
+        case = replace(case, image=real_path(case.image), figures=())
+    image = real_path(job.image) if url_of(job.image) is None else job.image
     return replace(job, image=image, case=case)
 
 
@@ -321,5 +322,5 @@ def _connect(address: str) -> Client:
 
 def _model_name(model: Model) -> str:
     """Return the path by which a worker finds a model; bundled models are found by name."""
-    folder = model.folder.resolve()
-    return folder.name if folder.parent == ZOO.resolve() else str(folder)
+    folder = real_path(model.folder)
+    return folder.name if folder.parent == real_path(ZOO) else str(folder)

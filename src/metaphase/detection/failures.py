@@ -6,6 +6,7 @@ from pathlib import Path
 
 from metaphase.csvfile import csv_text
 from metaphase.detection.inputs import Job
+from metaphase.files import append_text
 from metaphase.slides.address import shown
 
 FAILURES_NAME = "failures.csv"
@@ -28,5 +29,4 @@ class FailureTable:
         text = csv_text(("image", "name", "reason"), [row])
         if self.path.exists():
             text = text.partition("\n")[2]
-        with self.path.open("a", encoding="utf-8", errors="backslashreplace", newline="") as stream:
-            stream.write(text)
+        append_text(self.path, text)

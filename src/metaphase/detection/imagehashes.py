@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from metaphase.files import read_bytes
+from metaphase.files import append_text, read_bytes
 
 HASHES_NAME = ".hashes.jsonl"
 SETTLED_S = 2.0
@@ -59,8 +59,7 @@ class ImageHashes:
             if self._kept.get(name) == (state, sha256):
                 return
             self._kept[name] = state, sha256
-            with self._path.open("a", encoding="utf-8", newline="\n") as stream:
-                stream.write(json.dumps([name, *state, sha256]) + "\n")
+            append_text(self._path, json.dumps([name, *state, sha256]) + "\n")
 
 
 def _name(image: Path) -> str:
@@ -88,6 +87,11 @@ def _rows(path: Path) -> list[tuple[str, tuple[State, str]]]:
         try:
             name, size, changed, inode, sha256 = json.loads(line)
             rows.append((str(name), ((int(size), int(changed), int(inode)), str(sha256))))
-        except (ValueError, TypeError, RecursionError):  # the last line of a run that was killed
+        except (
+            ValueError,
+            TypeError,
+            OverflowError,
+            RecursionError,
+        ):  # the last line of a run that was killed
             continue
     return rows

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from metaphase.errors import InputError, Problem, SlideError
+from metaphase.files import real_path
 from metaphase.imagefiles.find import SUFFIXES, images_in, separate_slides
 from metaphase.labels.dataset import Case
 from metaphase.slides.address import local_name, url_of
@@ -22,6 +23,8 @@ from metaphase.textfile import read_text
 T = TypeVar("T")
 
 LIST_SUFFIX = ".txt"
+
+_LONGEST_NAME = 255  # bytes that file systems take
 
 RESERVED = frozenset(
     {
@@ -77,7 +80,7 @@ def jobs_for_paths(
     for path in paths:
         try:
             for image in _images(Path(path)):
-                images.setdefault(image.resolve(), image)
+                images.setdefault(real_path(image), image)
         except InputError as error:
             problems += error.problems
     if problems:
@@ -128,8 +131,8 @@ def unique_names(images: Sequence[Path], out: str | Path | None = None) -> list[
     rules: list[Callable[[Path], str]] = [
         lambda path: local_name(path).stem,
         lambda path: local_name(path).name,
-        lambda path: f"{local_name(path).resolve().parent.name}_{local_name(path).name}",
-        lambda path: f"{_plain(local_name(path).stem)}_{_digest(os.fsencode(path.resolve()))}",
+        lambda path: f"{real_path(local_name(path)).parent.name}_{local_name(path).name}",
+        lambda path: f"{_plain(local_name(path).stem)}_{_digest(os.fsencode(real_path(path)))}",
     ]
     return _unique(list(images), rules, out)
 
@@ -152,6 +155,8 @@ def _is_safe(name: str, out: str | Path | None) -> bool:
     if any(not part.strip(". ") or part.startswith(".") for part in parts):
         return False
     if any(part.casefold() in RESERVED or not part.isprintable() for part in parts):
+        return False
+    if any(len(os.fsencode(part)) > _LONGEST_NAME for part in parts):
         return False
     if out is None:
         return True
@@ -177,7 +182,7 @@ def _images(path: Path) -> list[Path]:
     url = url_of(path)
     if url is not None:
         return _remote_images(path, url)
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path.is_dir, also for names that are too long
         try:
             images = images_in(path)
         except OSError as error:
@@ -216,4 +221,4 @@ def _listed_path(folder: Path, entry: str) -> Path:
         return Path(entry)
     path = folder / entry
     other = folder / entry.replace("\\", "/")
-    return other if not path.exists() and other.exists() else path
+    return other if not os.path.exists(path) and os.path.exists(other) else path

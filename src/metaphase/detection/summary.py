@@ -12,7 +12,7 @@ from pathlib import Path
 
 from metaphase.csvfile import CsvTable, csv_text
 from metaphase.errors import InputError
-from metaphase.files import write_text
+from metaphase.files import append_text, write_text
 from metaphase.textfile import read_text
 from metaphase.values import finite
 
@@ -85,8 +85,7 @@ class SummaryTable:
         text = csv_text(COLUMNS, [cells])
         if self.path.exists():
             text = text.partition("\n")[2]
-        with self.path.open("a", encoding="utf-8", errors="backslashreplace", newline="") as stream:
-            stream.write(text)
+        append_text(self.path, text)
 
     def remove(self, name: str) -> None:
         """Leave an image out from now on, because it failed."""

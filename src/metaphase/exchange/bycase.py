@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -144,7 +145,7 @@ def _case_of(image: str, detections: Detections, names: Mapping[str, str]) -> st
 def _completed(case: Case) -> Case:
     """Return the case with resolution and size of its image, where the labels lack them."""
     complete = case.width_px and case.height_px and (case.mpp or scanner_mpp(case.scanner))
-    if complete or case.image is None or not case.image.is_file():
+    if complete or case.image is None or not os.path.isfile(case.image):
         return case
     with open_case(case) as slide:
         return replace(case, mpp=slide.mpp, width_px=slide.width_px, height_px=slide.height_px)

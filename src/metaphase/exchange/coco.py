@@ -125,7 +125,9 @@ class _Annotations:
             self.file.problem(record, f"bbox {shown(box)} is not x, y, width, height")
             return
         if is_crowd(row):
-            self.file.problem(record, "is a region of several objects (iscrowd), not a detection")
+            self.file.problem(
+                record, "is a region of several objects (iscrowd or ignore), not a detection"
+            )
             return
         key = key_of(row.get("image_id"))
         image = self.images.get(key) if self.images else self.file.image(str(key))

@@ -11,8 +11,11 @@ from metaphase.errors import DetectionsError, Problem
 from metaphase.figures import Detections, Label
 from metaphase.labels.casenames import case_id, case_ids
 from metaphase.labels.labelfile import MAX_FIGURE_PX, MAX_FIGURE_UM
-from metaphase.provenance import Parameters, Provenance
-from metaphase.values import finite, shown
+from metaphase.provenance import MOST_PX, Parameters, Provenance
+from metaphase.values import finite, position, shown
+
+LEAST_MPP, MOST_MPP = 1e-4, 1e4
+"""Resolutions in um/px outside of these are errors of units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class ImageFacts:
         Raises DetectionsError where it is unknown.
         """
         if in_file is not None and in_file > 0:
-            return in_file, "file"
+            return _checked_mpp(image, in_file), "file"
         value = self.mpp
         if isinstance(value, Mapping):
             value = value.get(image, value.get(case_id(image)))
@@ -36,7 +39,7 @@ class ImageFacts:
             raise DetectionsError.of(
                 image, "its resolution (um/px) is unknown", way_out="give it with --mpp"
             )
-        return float(value), "user"
+        return _checked_mpp(image, float(value)), "user"
 
     def size_of(self, image: str) -> tuple[int, int]:
         """Return width and height, 0 where they are unknown."""
@@ -44,6 +47,14 @@ class ImageFacts:
         if isinstance(value, Mapping):
             value = value.get(image, value.get(case_id(image)))
         return (int(value[0]), int(value[1])) if value else (0, 0)
+
+
+def _checked_mpp(image: str, mpp: float) -> float:
+    if not LEAST_MPP <= mpp <= MOST_MPP:
+        raise DetectionsError.of(
+            image, f"{mpp:g} um/px is no resolution", way_out="give um per px, such as 0.25"
+        )
+    return mpp
 
 
 @dataclass
@@ -89,7 +100,7 @@ class ImportedFile:
         ``atypical`` is the probability that a mitotic figure is atypical, None where it is unknown.
         """
         probability = math.nan if atypical is None else finite(atypical)
-        x_px, y_px = finite(x), finite(y)
+        x_px, y_px = position(x), position(y)
         value = 1.0 if score is None else finite(score)
         if x_px is None or y_px is None:
             self.problem(record, f"({shown(x)}, {shown(y)}) is not a position")
@@ -137,6 +148,10 @@ class ImportedFile:
     def _detections_of(self, image: ImportedImage) -> Detections:
         mpp, source = self.facts.mpp_of(image.name, image.mpp)
         width, height = image.size or self.facts.size_of(image.name)
+        if not 0 <= min(width, height) <= max(width, height) <= MOST_PX:
+            raise DetectionsError.of(
+                self.path, f"{shown(width)} x {shown(height)} px is no size", record=image.name
+            )
         provenance = Provenance(
             image=image.name,
             width_px=width,

@@ -13,6 +13,7 @@ from metaphase.errors import DetectionsError, Problem
 from metaphase.exchange import coco, csv, dicom, grandchallenge, qupath, sliderunner
 from metaphase.exchange.importedfile import ImageFacts
 from metaphase.figures import Detections
+from metaphase.files import real_path
 from metaphase.imagefiles.dicomheader import dicom_header
 from metaphase.labels.dataset import Dataset
 from metaphase.textfile import read_head, read_json
@@ -170,7 +171,7 @@ def saved_folders(folder: Path) -> list[Path]:
 
 def _load(folders: list[Path], root: Path | None = None) -> dict[str, Detections]:
     """Return the detections by the name of their folder, or its path where names repeat."""
-    names = [unicodedata.normalize("NFC", folder.resolve().name) for folder in folders]
+    names = [unicodedata.normalize("NFC", real_path(folder).name) for folder in folders]
     times = Counter(names)
     parts = []
     for folder, name in zip(folders, names, strict=True):

@@ -15,7 +15,7 @@ from metaphase.errors import DetectionsError
 from metaphase.exchange.qupath import write_hotspots
 from metaphase.exchange.read import read_detections
 from metaphase.figures import Detections
-from metaphase.files import write_json, write_text
+from metaphase.files import real_path, write_json, write_text
 from metaphase.labels.dataset import Dataset
 from metaphase.qupath.bounds import recorded_offset
 
@@ -43,10 +43,10 @@ def slides_in(
     seen: set[Path] = set()
     for path in paths:
         folders = sorted(p.parent for p in path.rglob(JSON_NAME)) if path.is_dir() else []
-        root = path.resolve().name
+        root = real_path(path).name
         for folder in folders:
-            if folder.resolve() not in seen:
-                seen.add(folder.resolve())
+            if real_path(folder) not in seen:
+                seen.add(real_path(folder))
                 found.append(_in_folder(path, folder))
         if not folders:
             for name, detections in read_detections(path, mpp=mpp, dataset=labels).items():
@@ -60,8 +60,8 @@ def slides_in(
 
 
 def _in_folder(root: Path, folder: Path) -> _Found:
-    name, inside = folder.resolve().name, folder.relative_to(root).as_posix()
-    names = (name,) if inside == "." else (name, inside, f"{root.resolve().name}/{inside}")
+    name, inside = real_path(folder).name, folder.relative_to(root).as_posix()
+    names = (name,) if inside == "." else (name, inside, f"{real_path(root).name}/{inside}")
     return _Found(names, partial(load_detections, folder), folder)
 
 

@@ -8,6 +8,7 @@ it changes rows. SlideRunner has no column for scores: they are the annotation's
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
 import time
@@ -23,7 +24,7 @@ from metaphase.classnames import atypical_of, label_of
 from metaphase.errors import DetectionsError
 from metaphase.exchange.importedfile import ImageFacts, ImportedFile
 from metaphase.figures import LABELS, SCORE_DECIMALS, Detections, Label
-from metaphase.files import open_regular, whole_file
+from metaphase.files import open_regular, real_path, whole_file
 from metaphase.labels.casenames import image_path
 from metaphase.qupath.classes import COLOURS
 from metaphase.qupath.features import feature_id
@@ -204,7 +205,7 @@ def read(path: str | Path, facts: ImageFacts | None = None) -> dict[str, Detecti
 
 def _tables(path: Path) -> tuple[list[dict[str, Any]], list[tuple[Any, ...]]]:
     """Return the slides by column name, and the rows of ``_QUERY``. Raises DetectionsError."""
-    address = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
+    address = f"file:{quote(os.fsencode(real_path(path)))}?mode=ro&immutable=1"
     try:
         with closing(sqlite3.connect(address, uri=True)) as database:
             database.text_factory = lambda raw: raw.decode("utf-8", "replace")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from metaphase.files import real_path
 from metaphase.imagefiles.dicomheader import dicom_header
 from metaphase.imagefiles.parts import file_key, named_parts
 
@@ -54,7 +55,7 @@ def separate_slides(images: Iterable[Path]) -> list[Path]:
     parts = {part for image in images for part in named_parts(image)}
     slides: dict[tuple[Path, str], Path] = {}
     for image in images:
-        place = image.resolve()
+        place = real_path(image)
         if file_key(place) in parts or _is_in_mirax_folder(place, images):
             continue
         header = dicom_header(image)
@@ -65,5 +66,7 @@ def separate_slides(images: Iterable[Path]) -> list[Path]:
 
 def _is_in_mirax_folder(place: Path, images: list[Path]) -> bool:
     """Whether a file lies in the folder of data that belongs to an MRXS file."""
+    if not place.parent.name:  # the root of the file system
+        return False
     index = place.parent.with_name(f"{place.parent.name}.mrxs")
-    return any(image.resolve() == index for image in images if image.suffix.lower() == ".mrxs")
+    return any(real_path(image) == index for image in images if image.suffix.lower() == ".mrxs")

@@ -10,7 +10,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from metaphase.files import open_regular, sha256_of_file
+from metaphase.files import open_regular, real_path, sha256_of_file
 from metaphase.imagefiles.dicomheader import dicom_header
 
 _INDEXES = (".vms", ".vmu")
@@ -34,7 +34,7 @@ def named_parts(image: Path) -> set[FileKey]:
             lines = stream.read(_MAX_INDEX_BYTES).splitlines()
     except OSError:
         return set()
-    folder = image.resolve().parent
+    folder = real_path(image).parent
     values = (line.partition(b"=")[2].strip() for line in lines if b"=" in line)
     return {file_key(folder / os.fsdecode(value)) for value in values if value}
 
@@ -67,7 +67,7 @@ def other_files(image: Path) -> list[Path]:
         path
         for parent in folders
         for path in _files_in(parent)
-        if file_key(path) in parts and path != image.resolve()
+        if file_key(path) in parts and path != real_path(image)
     ]
 
 

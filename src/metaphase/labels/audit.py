@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,7 @@ def audit(
 
 
 def _check_images(file: LabelFile, images: Path | None) -> None:
-    absent = [case for case in file.cases if case.image is None or not case.image.is_file()]
+    absent = [case for case in file.cases if case.image is None or not os.path.isfile(case.image)]
     if not absent:
         return
     where = f"in {images}" if images else f"beside {file.path.name} or in images/ there"

@@ -30,4 +30,4 @@ def _summary(file: str, message: str, group: Sequence[Problem]) -> Iterator[str]
     yield f"  - {file}: {len(group)} times: {message} (the first: {example})"
     if group[0].way_out:
         yield f"    ({group[0].way_out})"
-    yield "    (--all lists them)"
+    yield "    (--all-findings lists them)"

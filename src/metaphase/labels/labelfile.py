@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from metaphase.errors import LabelError, Problem
 from metaphase.figures import Figure
 from metaphase.labels.casenames import case_ids
 from metaphase.labels.dataset import Case, Dataset
+from metaphase.values import position
 
 MAX_FIGURE_UM = 100.0
 """The longest side of a figure's box: several times that of the largest cell in mitosis."""
@@ -110,7 +110,7 @@ def check_place(
     A box must overlap its image, and a point must lie in it. A size of None is not known.
     """
     x1, y1, x2, y2 = figure.box or (figure.x_px, figure.y_px, figure.x_px, figure.y_px)
-    if not all(map(math.isfinite, (x1, y1, x2, y2, figure.x_px, figure.y_px))):
+    if any(position(value) is None for value in (x1, y1, x2, y2, figure.x_px, figure.y_px)):
         file.problem(f"annotation {figure.id}", "has coordinates that are too large")
         return False
     right = float("inf") if width_px is None else width_px

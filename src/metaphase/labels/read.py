@@ -92,6 +92,12 @@ def read_labels(
         path = _in_folder(path)
     mpp_of_um = mpp or scanner_mpp(scanner)
     file = _read(path, kind, None if cases is None else Path(cases), mpp_of_um)
+    if cases is not None and file.kind not in ("table", "midog"):
+        raise LabelError.of(
+            cases,
+            f"has no effect: labels of the kind {file.kind} state their cases",
+            way_out="leave the table of cases out",
+        )
     file.name = name or file.name or (path.name if path.is_dir() else path.stem)
     _find_images(file, images)
     if file.kind == "qupath":

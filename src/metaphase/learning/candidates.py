@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
-from metaphase.arrays import Float32Array, FloatArray, Pixels
+from metaphase.arrays import ARCHIVE_ERRORS, Float32Array, FloatArray, Pixels
 from metaphase.detection.decode import sigmoid
 from metaphase.detection.detect import (
     finish_detections,
@@ -73,13 +72,27 @@ class SlideCandidates:
         with whole_file(path) as part, part.open("wb") as stream:
             np.savez(stream, **{f.name: getattr(self, f.name) for f in fields(self)})
 
+    def check(self) -> None:
+        """Raise ValueError unless all columns have a row for each candidate, of finite numbers."""
+        columns = [getattr(self, f.name) for f in fields(self)]
+        if [column.ndim for column in columns] != [1, 1, 1, 1, 4, 3]:
+            raise ValueError("its columns have not the shapes of candidates")
+        if len({len(column) for column in columns}) > 1:
+            raise ValueError("its columns have different lengths")
+        if self.windows.dtype != np.uint8 or self.windows.shape[3] != 3:
+            raise ValueError("its windows are no images")
+        if any(c.dtype.kind != "f" or not np.isfinite(c).all() for c in (*columns[:4], columns[5])):
+            raise ValueError("its columns are not of finite numbers")
+
     @classmethod
     def load(cls, path: Path) -> SlideCandidates:
         """Read what ``save`` wrote. Raises InputError."""
         try:
             with open_regular(path) as stream, np.load(stream, allow_pickle=False) as content:
-                return cls(**{f.name: content[f.name] for f in fields(cls)})
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+                found = cls(**{f.name: content[f.name] for f in fields(cls)})
+            found.check()
+            return found
+        except ARCHIVE_ERRORS as error:
             raise InputError.of(
                 path, f"cannot be read: {error}", way_out="remove it, and repeat 'learn start'"
             ) from error

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from metaphase.errors import InputError, Problem
 from metaphase.files import read_text, write_json
 from metaphase.models.modelfile import Model, load_model
+from metaphase.values import position
 
 LOOP_NAME = "loop.json"
 ORDER_NAME = "order.json"
@@ -38,13 +39,23 @@ class _Frozen(BaseModel):
 
 
 class LoopImage(_Frozen):
-    """An image of a loop. ``name`` is its folder in the loop, ``path`` is absolute."""
+    """An image of a loop. ``name`` is its folder in the loop, ``path`` is absolute or an address.
+
+    A name that leaves the folder of the loop is refused.
+    """
 
     name: str
     path: Path
-    mpp: float | None = None
+    mpp: float | None = Field(default=None, gt=0, le=10_000)
     scanner: str | None = None
     force_mpp: bool = False
+
+    @field_validator("name")
+    @classmethod
+    def _inside(cls, name: str) -> str:
+        if "\0" in name or any(part in ("", ".", "..") for part in name.split("/")):
+            raise ValueError("is not the name of a folder in the loop")
+        return name
 
 
 class LoopSettings(_Frozen):
@@ -101,7 +112,8 @@ class LoopFolder:
         """Read the settings. Raises InputError."""
         path = self.settings_file
         try:
-            return LoopSettings.model_validate_json(read_text(path))
+            # Not by pydantic's own parser: names that are not UTF-8 are written as surrogates.
+            return LoopSettings.model_validate(json.loads(read_text(path)))
         except OSError as error:
             reason = f"cannot be read: {error.strerror}"
             raise InputError.of(path, reason, way_out=_START) from error
@@ -110,6 +122,8 @@ class LoopFolder:
                 Problem(str(path), ".".join(map(str, item["loc"])), item["msg"], _START)
                 for item in error.errors()
             ) from error
+        except (ValueError, RecursionError) as error:
+            raise InputError.of(path, f"is not JSON: {error}", way_out=_START) from error
 
     def base_model(self) -> Model:
         """Open the model that the loop began with. Raises InputError where it has changed."""
@@ -137,6 +151,7 @@ class LoopFolder:
         """Read the candidates to review next; none where the file is absent or damaged."""
         try:
             rows: list[Mapping[str, Any]] = json.loads(read_text(self.path / ORDER_NAME))
-            return [(str(r["image"]), float(r["x_px"]), float(r["y_px"])) for r in rows]
-        except (OSError, ValueError, TypeError, KeyError):
+            places = [(str(r["image"]), position(r["x_px"]), position(r["y_px"])) for r in rows]
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return []
+        return [(name, x, y) for name, x, y in places if x is not None and y is not None]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from metaphase.errors import InputError
 from metaphase.files import read_text, write_json
@@ -116,7 +116,7 @@ def load_rounds(loop: LoopFolder) -> list[RoundResult]:
         path = loop.round(number) / ROUND_NAME
         try:
             found.append(RoundResult.model_validate(json.loads(read_text(path))))
-        except (OSError, ValueError, ValidationError) as error:
+        except (OSError, ValueError, RecursionError) as error:  # pydantic's is a ValueError
             raise InputError.of(
                 path,
                 f"cannot be read: {error}",

@@ -25,6 +25,7 @@ from metaphase.learning.loopfolder import (
 from metaphase.learning.rounds import propose_first
 from metaphase.locks import locked_folder
 from metaphase.models.modelfile import Model, load_model, zoo_names
+from metaphase.slides.address import url_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def _settings(
     images = {
         job.name: LoopImage(
             name=job.name,
-            path=job.image.absolute(),
+            path=job.image if url_of(job.image) else job.image.absolute(),
             mpp=job.mpp,
             scanner=job.scanner,
             force_mpp=job.force_mpp,

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from metaphase.errors import ModelFileError
+from metaphase.files import real_path
 from metaphase.models.modelfile import Model, copy_model, load_model, save_atypical
 
 
@@ -23,7 +24,7 @@ def add_atypical(model: Model, source: Model, out: str | Path) -> Model:
             way_out="name a model that 'metaphase train' wrote from a recipe with [atypical]",
         )
     out = Path(out)
-    if out.resolve() != model.folder.resolve():
+    if real_path(out) != real_path(model.folder):
         shutil.rmtree(out / network.folder.name, ignore_errors=True)
         model = copy_model(model, out)
     return load_model(save_atypical(model, network, section).folder)

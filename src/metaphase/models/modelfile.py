@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from metaphase.errors import MissingExtraError, ModelFileError
-from metaphase.files import read_bytes, write_bytes, write_json
+from metaphase.files import read_bytes, real_path, write_bytes, write_json
 from metaphase.models.card import Atypical, ModelCard, SecondStage
 from metaphase.models.cardfile import CARD_NAME, card_id, read_card
 from metaphase.models.modelcheck import (
@@ -215,7 +215,7 @@ def copy_model(model: Model, folder: str | Path) -> Model:
 
 
 def _copy_part(part: Model, folder: Path) -> None:
-    if part.folder.resolve() != folder.resolve():
+    if real_path(part.folder) != real_path(folder):
         for path in (part.onnx_path, part.weights_path, part.folder / CARD_NAME):
             if path is not None:
                 write_bytes(folder / path.name, read_bytes(path))
@@ -235,7 +235,7 @@ def load_network(model: Model) -> Network:
         )
     try:
         from safetensors import SafetensorError
-        from safetensors.torch import load_file
+        from safetensors.torch import load
 
         from metaphase.models.networks import build_network
     except ImportError as error:
@@ -250,7 +250,8 @@ def load_network(model: Model) -> Network:
             model.folder / CARD_NAME, f"the network cannot be built: {error}", record="network"
         ) from error
     try:
-        network.load_state_dict(load_file(model.weights_path))
+        # Read, not mapped: a file that is cut short meanwhile would end the process.
+        network.load_state_dict(load(read_bytes(model.weights_path)))
     except (RuntimeError, SafetensorError, OSError) as error:
         raise ModelFileError.of(
             model.weights_path, f"does not fit {card.network!r}: {error}", way_out=COPY_AGAIN

@@ -6,6 +6,7 @@ list; their recipe names the training cases by patterns of ids.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -23,7 +24,7 @@ _LEAST_LITERAL = 3  # characters of a pattern that make an id distinctive withou
 
 def training_images(paths: Iterable[Path | None]) -> tuple[str, ...]:
     """Return the hashes of the images that exist, sorted, for the card."""
-    existing = {path for path in paths if path is not None and path.is_file()}
+    existing = {path for path in paths if path is not None and os.path.isfile(path)}
     return tuple(sorted({sha256_of_slide(path)[:DIGITS] for path in existing}))
 
 

@@ -108,7 +108,7 @@ def remove_synthetic_labels(path: Path) -> None:
         return
     try:
         info = json.loads(read_text(path))["info"]["description"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         info = ""
     if not str(info).startswith(_DESCRIPTION):
         raise InputError.of(

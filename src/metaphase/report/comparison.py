@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from metaphase.evaluation.scores import Scores
 from metaphase.evaluation.scoresfile import is_scores, load_scores, save_scores
 from metaphase.evaluation.settings import EvaluationSettings
 from metaphase.exchange.foreigndetections import ForeignDetections, notes_on
-from metaphase.files import write_json
+from metaphase.files import real_path, write_json
 from metaphase.labels.dataset import Dataset
 from metaphase.models.cardfile import CARD_NAME
 from metaphase.models.modelfile import Model, load_model, zoo_names
@@ -35,7 +36,7 @@ class Candidate:
 def names_of_sources(sources: Sequence[str]) -> list[str]:
     """Return short distinct names: the last part of each path, numbered if they are equal."""
     paths = [Path(source) for source in sources]
-    names = [path.stem if path.is_file() else path.resolve().name for path in paths]
+    names = [path.stem if path.is_file() else real_path(path).name for path in paths]
     if len(set(names)) == len(names):
         return names
     return [f"{name}-{number}" for number, name in enumerate(names, start=1)]
@@ -137,7 +138,7 @@ def _summary(candidate: Candidate) -> dict[str, Any]:
 def _detections_of(model: Model, dataset: Dataset, folder: Path, show: bool) -> Any:
     from metaphase.training.fit.thresholdselection import detect_cases
 
-    missing = [case.id for case in dataset if case.image is None or not case.image.is_file()]
+    missing = [case.id for case in dataset if case.image is None or not os.path.isfile(case.image)]
     if missing:
         raise InputError.of(
             dataset.source or dataset.name,

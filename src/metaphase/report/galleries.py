@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -198,9 +199,9 @@ class Pictures:
         from metaphase.slides.open import open_slide
 
         path = Path(outcome.image)
-        if self.images is not None and not path.is_file():
+        if self.images is not None and not os.path.isfile(path):
             path = self.images / path.name
-        if not path.is_file():
+        if not os.path.isfile(path):
             self._missing.add(path.name)
             return None
         try:

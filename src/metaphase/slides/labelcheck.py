@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -25,7 +26,7 @@ def check_images(
     labels.
     """
     for case in dataset:
-        if case.image is not None and case.image.is_file():
+        if case.image is not None and os.path.isfile(case.image):
             progress(case.id)
             yield from _check(case)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from metaphase.errors import SlideError
@@ -102,7 +103,7 @@ def open_case(case: Case, *, mpp: float | None = None, force_mpp: bool = False) 
 
 
 def _head(path: Path) -> bytes:
-    if path.is_dir():
+    if os.path.isdir(path):
         raise SlideError.of(path, "is a folder", way_out="name a file in it")
     try:
         with open_regular(path) as stream:

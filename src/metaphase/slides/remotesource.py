@@ -5,6 +5,7 @@ Needs the extra ``cloud``. A request that fails for a reason that may pass is re
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,10 +15,14 @@ from urllib.parse import urlsplit
 
 from metaphase.errors import InputError, MissingExtraError, SlideError
 from metaphase.slides.address import shown
+from metaphase.values import shown as shown_text
 
 TRIES = 4
 FIRST_PAUSE_S = 0.5
 """Pause before the second try; it doubles with each further one."""
+
+CONNECT_S, SILENCE_S, RANGE_S = 30.0, 60.0, 300.0
+"""Most seconds until a server answers, between two pieces of an answer, and for one range."""
 
 _REFUSED, _MISSING = {401, 403}, {404, 410}
 _TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
@@ -99,38 +104,52 @@ class HttpSource:
             raise _TemporaryError(str(error) or type(error).__name__) from error
 
     async def _get(self, headers: dict[str, str]) -> Any:
+        import aiohttp
+
         session = await self.filesystem.set_session()
         headers = {"Accept-Encoding": "identity", **headers}
-        return session.get(self.filesystem.encode_url(self.url), headers=headers)
+        # A large copy may take long, but not without a byte for long.
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENCE_S)
+        return session.get(self.filesystem.encode_url(self.url), headers=headers, timeout=timeout)
 
     async def _first(self) -> Described:
         async with await self._get({"Range": "bytes=0-0"}) as answer:
             _check_status(self.url, answer.status)
             total = answer.headers.get("Content-Range", "").rpartition("/")[2]
-            if answer.status != 206 or not total.isdigit():
+            size = _size_of(total)
+            if answer.status != 206 or size is None:
                 raise NoRangesError(self.url)
             names = ("ETag", "Last-Modified")
-            return Described(int(total), next(filter(None, map(answer.headers.get, names)), ""))
+            return Described(size, next(filter(None, map(answer.headers.get, names)), ""))
 
     async def _range(self, start: int, end: int) -> bytes:
         async with await self._get({"Range": f"bytes={start}-{end - 1}"}) as answer:
             _check_status(self.url, answer.status)
             if answer.status != 206:
                 raise _TemporaryError("it sent the whole file")
-            data: bytes = await answer.read()
+            began = answer.headers.get("Content-Range", "").partition("-")[0]
+            if began.rpartition(" ")[2] != str(start):
+                raise _TemporaryError(f"it sent {shown_text(began)} instead of bytes {start}")
+            # One byte more than was asked for shows a wrong answer; there may be no end to it.
+            data = b""
+            async with asyncio.timeout(RANGE_S):
+                while len(data) <= end - start and (
+                    part := await answer.content.read(end - start + 1 - len(data))
+                ):
+                    data += part
             return _checked(data, end - start)
 
     async def _whole(self, target: Path, limit: int) -> int:
         async with await self._get({}) as answer:
             _check_status(self.url, answer.status)
             size = 0
-            expected = answer.headers.get("Content-Length", "")
+            expected = _size_of(answer.headers.get("Content-Length", "")) or 0
             with target.open("wb") as stream:
                 async for chunk in answer.content.iter_chunked(1 << 20):
                     size += len(chunk)
-                    _check_limit(self.url, max(size, int(expected or 0)), limit)
+                    _check_limit(self.url, max(size, expected), limit)
                     stream.write(chunk)
-            if expected.isdigit() and size < int(expected):
+            if size < expected:
                 raise _TemporaryError("the connection ended before the file")
             return size
 
@@ -213,6 +232,11 @@ def _repeated(url: str, call: Callable[[], T]) -> T:
             time.sleep(pause)
             pause *= 2
     raise AssertionError
+
+
+def _size_of(text: str) -> int | None:
+    """Return a number of bytes that a server states; None for anything else."""
+    return int(text) if len(text) < 20 and text.isascii() and text.isdigit() else None
 
 
 def _check_status(url: str, status: int) -> None:

@@ -25,6 +25,7 @@ from metaphase.locks import locked_folder
 from metaphase.models.modelfile import Model
 from metaphase.slides.open import open_case
 from metaphase.stress.perturbations import MPP_ERROR, SWEEPS, Changed, Sweep
+from metaphase.values import finite
 
 REAL_SHIFTS: dict[str, float] = {
     "hue": 32.2,
@@ -218,10 +219,14 @@ def read_shifts(path: str | Path) -> dict[str, float]:
     """Read the differences between scanners that ``studies/scanner_shifts.py`` measured."""
     try:
         largest = json.loads(read_text(path))["largest"]
-        return {str(name): float(value) for name, value in largest.items()}
+        shifts = {str(name): finite(value) for name, value in largest.items()}
     except OSError as error:
         raise InputError.of(path, f"cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError.of(
             path, "holds no differences between scanners", way_out="studies/scanner_shifts.py"
         ) from error
+    wrong = [name for name, value in shifts.items() if value is None]
+    if wrong:
+        raise InputError.of(path, "is no number", record=wrong[0])
+    return {name: value for name, value in shifts.items() if value is not None}

@@ -9,6 +9,7 @@ import numpy as np
 from metaphase.detectionfile import load_detections
 from metaphase.errors import InputError
 from metaphase.learning.loopfolder import LoopFolder
+from metaphase.slides.address import url_of
 from metaphase.viewer.columns import PER_PX, Source
 from metaphase.viewer.slidecatalogue import CatalogueEntry, SlideDetections, catalogue_entry
 
@@ -24,7 +25,7 @@ def loop_slides(loop: LoopFolder) -> list[CatalogueEntry]:
         folder = loop.detections / image.name
         if not loop.candidates(image.name).is_file():
             continue
-        if not image.path.is_file():
+        if url_of(image.path) is None and not image.path.is_file():
             raise InputError.of(
                 image.path, "is missing, though it is part of the loop", way_out="restore it"
             )

@@ -18,6 +18,7 @@ from metaphase.detection.resultfolder import OVERLAY_NAME
 from metaphase.detectionfile import JSON_NAME, load_detections
 from metaphase.errors import DetectionsError, SlideError
 from metaphase.figures import Detections
+from metaphase.files import real_path
 from metaphase.imagefiles.find import SUFFIXES, is_image_file, separate_slides
 from metaphase.imagefiles.parts import sha256_of_slide
 from metaphase.labels.casenames import case_id
@@ -83,12 +84,12 @@ def find_images(paths: Iterable[str | Path]) -> list[Path]:
     images: dict[Path, None] = {}
     given = [Path(path) for path in paths]
     for path in given:
-        if path.is_dir():
+        if os.path.isdir(path):
             images.update(dict.fromkeys(_images_in(path)))
         elif path.suffix.lower() == LIST_SUFFIX:
             images.update(dict.fromkeys(_images_in_list(path)))
-        elif path.is_file():
-            images[path.resolve()] = None
+        elif os.path.isfile(path):
+            images[real_path(path)] = None
         else:
             raise SlideError.of(
                 path, "does not exist", way_out="name an image or a folder of images"
@@ -231,12 +232,12 @@ class _Cases:
         self._by_name: dict[str, list[Case]] = {}
         for case in labels:
             if case.image is not None:
-                self._by_image[case.image.resolve()] = case
+                self._by_image[real_path(case.image)] = case
                 self._by_name.setdefault(case.image.name, []).append(case)
 
     def of(self, path: Path, key: str) -> Case | None:
         """Return the case of an image; None where its name could mean several."""
-        case = self._by_image.get(path.resolve())
+        case = self._by_image.get(real_path(path))
         if case is not None:
             return case
         if key in self._labels:
@@ -300,14 +301,14 @@ def _read_folders(
 
 def _images_in_list(path: Path) -> Iterator[Path]:
     for job in jobs_for_paths([path]):
-        if not job.image.is_file():
+        if not os.path.isfile(job.image):
             raise SlideError.of(path, f"names {job.image}, which does not exist")
-        yield job.image.resolve()
+        yield real_path(job.image)
 
 
 def _images_in(folder: Path, *, links: bool = False) -> Iterator[Path]:
     """Yield the images in a folder; with ``links`` those whose link target lies outside of it."""
-    root = folder.resolve()
+    root = real_path(folder)
     for parent, names, files in os.walk(root, followlinks=False):
         names.sort()
         for name in sorted(files):
@@ -315,6 +316,6 @@ def _images_in(folder: Path, *, links: bool = False) -> Iterator[Path]:
                 continue
             if name == OVERLAY_NAME and JSON_NAME in files:
                 continue  # a drawing of detections, not a slide
-            path = Path(parent, name).resolve()
+            path = real_path(Path(parent, name))
             if path.is_file() and path.is_relative_to(root) is not links:
                 yield path

@@ -19,6 +19,8 @@ from typing import TypeVar
 
 from metaphase.errors import InputError
 from metaphase.figures import Label
+from metaphase.files import check_regular
+from metaphase.values import position, shown
 
 _Row = TypeVar("_Row")
 
@@ -153,11 +155,17 @@ class ReviewStore:
         self._lock = threading.Lock()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self.path.exists():
+                check_regular(self.path)
             self._db = sqlite3.connect(
                 self.path, timeout=30, isolation_level=None, check_same_thread=False
             )
-            self._prepare()
-        except (sqlite3.Error, OSError) as error:
+            try:
+                self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
+        except (sqlite3.Error, OSError, ValueError) as error:  # a ValueError for a name with NUL
             raise StoreError.of(
                 self.path,
                 f"cannot be used as the review store: {error}",
@@ -274,7 +282,7 @@ class ReviewStore:
         """Return the names of all reviewers, sorted."""
         with self._access():
             rows = self._db.execute("SELECT DISTINCT reviewer FROM decisions ORDER BY 1").fetchall()
-        return [row[0] for row in rows]
+        return [str(row[0]) for row in rows]
 
     def close(self) -> None:
         """Close the file."""
@@ -290,13 +298,21 @@ def _decision(row: tuple[object, ...]) -> Decision:
         state=State(str(state)),
         reviewer=str(reviewer),
         label=None if label is None else Label(str(label)),
-        x_px=x,  # type: ignore[arg-type]  # the table's types
-        y_px=y,  # type: ignore[arg-type]
-        score=score,  # type: ignore[arg-type]
+        x_px=_number(x),
+        y_px=_number(y),
+        score=_number(score),
         time=str(time),
         request=None if request is None else str(request),
         seq=int(str(seq)),
     )
+
+
+def _number(value: object) -> float | None:
+    """Return a number of a row; SQLite keeps text and bytes in its columns too."""
+    number = position(value)
+    if number is None and value is not None:
+        raise ValueError(f"{shown(value)} is not a number")
+    return number
 
 
 def _remark(row: tuple[object, ...]) -> Remark:

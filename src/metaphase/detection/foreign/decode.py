@@ -49,6 +49,7 @@ def decode_foreign(
     for tile in range(len(outputs[0])):
         try:
             points = decoder([o[tile] for o in outputs], foreign.input, foreign.output, min_score)
+            result.append(_candidates(points, codes, foreign.input, tile_px))
         except (ValueError, IndexError) as error:
             shapes = ", ".join(str(list(values.shape)) for values in outputs)
             raise ModelFileError.of(
@@ -56,7 +57,6 @@ def decode_foreign(
                 f"the graph returned {shapes}, which is not {foreign.output.decoding}: {error}",
                 way_out="import the graph again with 'metaphase import'",
             ) from error
-        result.append(_candidates(points, codes, foreign.input, tile_px))
     return result
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,8 @@ _NUMBERS = {
     "tensor(double)": "float64",
     "tensor(uint8)": "uint8",
 }
+MAX_SECONDS = 300.0
+"""A graph that takes longer for one tile is stopped."""
 MAX_NUMBERS = 1 << 27
 """Most numbers in one output for one tile: 0.5 GB."""
 
@@ -66,7 +69,8 @@ class Graph:
     def run(self, values: NDArray[Any]) -> list[NDArray[Any]]:
         """Return the outputs. Raises ModelFileError where the graph fails or gives too much."""
         try:
-            outputs: list[Any] = self.session.run(None, {self.inputs[0].name: values})
+            outputs = _run(self.session, {self.inputs[0].name: values})
+            arrays = [np.asarray(value) for value in outputs]
         except Exception as error:  # onnxruntime's errors have no base class of their own
             first = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
             raise ModelFileError.of(
@@ -74,7 +78,6 @@ class Graph:
                 f"fails with an input of {shape_text(values.shape)}: {first}",
                 way_out="check --tile and --layout",
             ) from error
-        arrays = [np.asarray(value) for value in outputs]
         for port, array in zip(self.outputs, arrays, strict=True):
             if array.size > MAX_NUMBERS or array.dtype.kind not in "fiub":
                 raise ModelFileError.of(
@@ -130,6 +133,19 @@ def open_graph(path: str | Path) -> Graph:
 def shape_text(shape: Sequence[int | None]) -> str:
     """Return a shape for a message: [1, 3, ?, ?]."""
     return "[" + ", ".join("?" if side is None else str(side) for side in shape) + "]"
+
+
+def _run(session: Any, values: dict[str, NDArray[Any]]) -> list[Any]:
+    """Run a graph; one with an endless loop is stopped. Raises errors of onnxruntime."""
+    options = import_onnxruntime("importing a network").RunOptions()
+    timer = threading.Timer(MAX_SECONDS, setattr, (options, "terminate", True))
+    timer.daemon = True
+    timer.start()
+    try:
+        outputs: list[Any] = session.run(None, values, options)
+        return outputs
+    finally:
+        timer.cancel()
 
 
 def _read(path: Path) -> bytes:

@@ -46,6 +46,8 @@ def probability(values: Output, kind: ScoreKind, axis: int = -1) -> FloatArray:
         return sigmoid(values)
     scores = np.asarray(values, dtype=np.float64)
     if kind == "softmax":
+        if np.isposinf(scores).any():
+            raise not_a_number()
         powers = np.exp(scores - scores.max(axis=axis, keepdims=True, initial=-np.inf))
         return np.asarray(powers / powers.sum(axis=axis, keepdims=True))
     if scores.size and scores.max() > 1 + _ROUNDING:

@@ -155,7 +155,7 @@ def _labels_seen(fit: Fit) -> set[int]:
         else:
             columns = (4, 5) if fit.decoding == "rows" else (6, 5)
             score, label = (values[0][:, column] for column in columns)
-        labels |= {int(number) for number in label[score > 0]}
+        labels |= {int(number) for number in label[(score > 0) & np.isfinite(label)]}
     return labels
 
 

@@ -98,8 +98,11 @@ def key_of(value: Any) -> int | str:
 
 
 def is_crowd(annotation: Mapping[str, Any]) -> bool:
-    """Return whether a record of COCO is a region of several objects."""
-    value = annotation.get("iscrowd")
+    """Return whether a record of COCO is a region of several objects (``iscrowd``, ``ignore``)."""
+    return any(_is_set(annotation.get(name)) for name in ("iscrowd", "ignore"))
+
+
+def _is_set(value: Any) -> bool:
     if isinstance(value, str):
         return value.strip().lower() not in ("", "0", "false")
     return value not in (None, 0, False)

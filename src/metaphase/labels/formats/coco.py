@@ -113,7 +113,7 @@ def _with_boxes(file: LabelFile, annotations: list[Record]) -> list[Record]:
         if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
             wrong, way_out = f"bbox is not four numbers: {shown(box)}", ""
         elif is_crowd(annotation):
-            wrong = "is a region of several objects (iscrowd), not one figure"
+            wrong = "is a region of several objects (iscrowd or ignore), not one figure"
             way_out = "outline each figure, or remove the region"
         if not wrong:
             good.append(annotation)

@@ -7,6 +7,7 @@ outline's bounds, which are the box. A slide's ``directory`` is part of its path
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from urllib.parse import quote
 from metaphase.classnames import atypical_of, label_of, mentions_mitosis
 from metaphase.errors import LabelError
 from metaphase.figures import Figure, Label
+from metaphase.files import real_path
 from metaphase.labels.casenames import case_id, image_path
 from metaphase.labels.dataset import Case
 from metaphase.labels.formats.fields import length_px, number
@@ -57,7 +59,7 @@ def _open(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise LabelError.of(path, "is not there", way_out="check the path")
     # Read only and immutable: no journal is written beside a file on a read-only disk.
-    address = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
+    address = f"file:{quote(os.fsencode(real_path(path)))}?mode=ro&immutable=1"
     connection = sqlite3.connect(address, uri=True)
     connection.row_factory = sqlite3.Row
     connection.text_factory = lambda raw: raw.decode("utf-8", "replace")

@@ -25,7 +25,7 @@ from metaphase.classnames import atypical_of, label_of
 from metaphase.csvfile import CsvTable, csv_text
 from metaphase.errors import LabelError
 from metaphase.figures import Figure, Label
-from metaphase.files import write_text
+from metaphase.files import real_path, write_text
 from metaphase.labels.casenames import case_ids, image_path, without_suffix
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.labels.formats.fields import (
@@ -330,6 +330,6 @@ def _path_from(image: Path, base: Path | None) -> str:
     if base is None:
         return image.name
     try:
-        return Path(os.path.relpath(image.resolve(), base.resolve())).as_posix()
+        return Path(os.path.relpath(real_path(image), real_path(base))).as_posix()
     except ValueError:  # another drive
-        return image.resolve().as_posix()
+        return real_path(image).as_posix()

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from metaphase import __version__
 from metaphase.errors import InterruptedRunError, ModelFileError, RecipeError
-from metaphase.files import whole_file, write_text
+from metaphase.files import real_path, whole_file, write_text
 from metaphase.locks import locked_folder
 from metaphase.models.card import ModelCard
 from metaphase.models.cardscores import CardScores
@@ -96,7 +96,7 @@ def adapt_model(
     model = model if isinstance(model, Model) else load_model(model)
     how = how or adaptation()
     out = Path(out)
-    if out.resolve() == model.folder.resolve():
+    if real_path(out) == real_path(model.folder):
         raise ModelFileError.of(out, "is the model itself", way_out="choose another --out")
     with locked_folder(out):
         if (out / "card.json").is_file():

@@ -17,6 +17,7 @@ from metaphase.training.data.sources import region_cases
 from metaphase.training.recipe.recipe import Recipe, load_run_recipe
 from metaphase.training.recipe.sections import SplitTable
 from metaphase.training.runfolder import CrossValidationFolder, RunFolder
+from metaphase.values import finite
 
 if TYPE_CHECKING:
     from metaphase.models.modelfile import Model
@@ -107,6 +108,21 @@ def _result(path: Path) -> Mapping[str, Any]:
         result = json.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:
         raise DetectionsError.of(path, f"cannot be read: {error}", way_out=way_out) from error
-    if not isinstance(result, dict) or not {"folds", "radius_um"} <= set(result):
+    if not isinstance(result, dict) or not _is_result(result):
         raise DetectionsError.of(path, "is not the result of a cross-validation", way_out=way_out)
     return result
+
+
+def _is_result(result: Mapping[str, Any]) -> bool:
+    folds, radius_um = result.get("folds"), finite(result.get("radius_um"))
+    return (
+        isinstance(folds, dict)
+        and radius_um is not None
+        and radius_um > 0
+        and all(
+            Path(name).name == name
+            and isinstance(fold, dict)
+            and finite(fold.get("threshold")) is not None
+            for name, fold in folds.items()
+        )
+    )

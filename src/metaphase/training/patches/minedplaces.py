@@ -10,7 +10,7 @@ from metaphase.boxes import as_points
 from metaphase.csvfile import CsvTable, csv_text
 from metaphase.errors import InputError
 from metaphase.files import write_text
-from metaphase.values import finite
+from metaphase.values import position
 
 MINED_COLUMNS = ("case", "x_px", "y_px")
 
@@ -25,7 +25,7 @@ def load_mined(path: str | Path) -> dict[str, FloatArray]:
     rows: dict[str, list[tuple[float, float]]] = {}
     for line, values in table:
         case, *place = (values[column] for column in columns)
-        x, y = (finite(table.number(value)) for value in place)
+        x, y = (position(table.number(value)) for value in place)
         if x is None or y is None:
             raise InputError.of(path, "is not a place", record=f"line {line}")
         rows.setdefault(case, []).append((x, y))

@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from metaphase.arrays import Float32Array, FloatArray, Pixels, Rng
+from metaphase.arrays import ARCHIVE_ERRORS, Float32Array, FloatArray, Pixels, Rng
 from metaphase.errors import InputError, RecipeError
 from metaphase.files import open_regular, whole_file
 
@@ -72,24 +72,37 @@ class ScannerFilters:
             )
 
 
+def _numbers(values: NDArray[Any]) -> Float32Array:
+    if values.dtype.kind not in "fiu":
+        raise TypeError(f"numbers of type {values.dtype}")
+    with np.errstate(over="ignore"):  # too large numbers become infinite, which is refused
+        return values.astype(np.float32)
+
+
 def load_filters(path: str | Path, without: Iterable[str] = ()) -> ScannerFilters:
     """Read what ``save`` wrote, without those of some slides. Raises InputError, RecipeError."""
     try:
         with open_regular(path) as stream, np.load(stream, allow_pickle=False) as archive:
             filters = ScannerFilters(
-                archive["weights"].astype(np.float32),
-                archive["offset"].astype(np.float32),
+                _numbers(archive["weights"]),
+                _numbers(archive["offset"]),
                 tuple(str(name) for name in archive["group"]),
-                archive["correlation"].astype(np.float32),
+                _numbers(archive["correlation"]),
             )
-    except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
+    except ARCHIVE_ERRORS as error:
         raise InputError.of(
             path,
             f"is no file of scanner filters: {error}",
             way_out="make one with 'python -m studies.scanner_filters'",
         ) from error
-    shape = (len(filters), 3, 3, SIDE, SIDE)
-    if filters.weights.shape != shape or not np.isfinite(filters.weights).all():
+    count = len(filters.group)
+    shape = (count, 3, 3, SIDE, SIDE)
+    shapes = filters.weights.shape, filters.offset.shape, filters.correlation.shape
+    finite = all(
+        np.isfinite(values).all()
+        for values in (filters.weights, filters.offset, filters.correlation)
+    )
+    if shapes != (shape, (count, 3), (count,)) or not finite:
         raise InputError.of(path, f"holds filters of a shape other than {shape}")
     kept = filters.without(without)
     if not len(kept):
