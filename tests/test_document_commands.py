@@ -71,6 +71,7 @@ NAMES = {
     "SLIDES": "slides",
     "FOUND": "found",
     "NAME": "reader",
+    "OTHER": "other",
     "OUT/review.csv": "reviewed/review.csv",
     "OUT": "reviewed",
     "MODEL": "compact",
@@ -169,6 +170,8 @@ def prepare(folder: Path, line: str) -> None:
     needs = bool(words & {"found", "FOUND"}) and written not in ("found", "FOUND")
     if needs and not (folder / "found").exists():
         assert run("metaphase detect slides --out found") == 0
+    if "OTHER" in words and not (folder / "other").exists():
+        assert run("metaphase detect slides --tile 256 --out other") == 0
     if "theirs.json" in words and not (folder / "theirs.json").exists():
         assert run("metaphase detect --labels labels.json --images images --out others") == 0
         assert run("metaphase exchange convert others --to coco --out theirs.json") == 0

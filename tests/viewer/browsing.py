@@ -75,7 +75,8 @@ def counted(page):
 
 def settled(page):
     """Wait until nothing moves any more."""
-    page.wait_for_function(SETTLED)
+    # Not wait_for_function: it takes a promise for true, whatever it resolves to.
+    wait_until(lambda: page.evaluate(SETTLED))
 
 
 def text_is(page, selector, text):

@@ -217,7 +217,7 @@ def test_what_was_set_just_before_another_slide_is_opened_is_kept(browser, url, 
 def test_of_two_slides_the_one_chosen_last_is_shown(browser, url, slides):
     page = open_page(browser, url, viewport={"width": 1280, "height": 800})
     late = []
-    page.route(f"**/slides/{slides[1].slug}/figures", late.append)
+    page.route(f"**/slides/{slides[1].slug}/figures", lambda route: late.append(route))
     page.evaluate("() => { metaphase.state.figures.before = true; }")
     page.click("#slide-list button >> nth=1")
     wait_until(lambda: late or page.evaluate("() => 0"))  # its figures are on their way
@@ -544,12 +544,64 @@ def test_a_whole_review_without_a_mouse(browser, url, store):
     assert page.wrong == []
 
 
+NAMELESS = """() => {
+  const named = (e) => [e.getAttribute('aria-label'), e.textContent, e.alt, e.title,
+    document.getElementById(e.getAttribute('aria-labelledby'))?.textContent, e.labels?.length]
+    .some((name) => String(name ?? '').trim() && name !== 0);
+  return [...document.querySelectorAll('a[href], button, select, input, canvas, img')]
+    .filter((e) => e.checkVisibility() && !e.closest('[aria-hidden=true]'))
+    .filter((e) => e.getAttribute('alt') !== '' && !named(e))
+    .map((e) => e.outerHTML.slice(0, 80));
+}"""
+
+
+def test_every_control_has_a_name_for_screen_readers(browser, url):
+    page = open_page(browser, url, viewport={"width": 1280, "height": 900})
+    page.keyboard.press("n")
+    counted(page)
+    assert page.evaluate(NAMELESS) == []
+    images = page.eval_on_selector_all("#current-crops img", "all => all.map((e) => e.alt)")
+    assert images == [f"The figure, {um} µm wide" for um in (20, 64, 200)]
+    page.evaluate("""() => {
+      const button = document.querySelector("#zoom-in");
+      button.removeAttribute("aria-label");
+      button.textContent = button.title = "";
+    }""")
+    assert len(page.evaluate(NAMELESS)) == 1  # it does see what has none
+
+
+def test_the_gallery_is_filtered_by_state(browser, url):
+    page = open_page(browser, url, viewport={"width": 1280, "height": 800})
+    for key in ("n", "c", "x", "c"):
+        page.keyboard.press(key)
+    page.select_option("#which", "all")
+    page.click("#filters summary")
+    for state, number in (("1", 2), ("2", 1), ("3", 0)):
+        page.select_option("#filter-state", state)
+        listed(page, number)
+    assert page.text_content("#gallery p") == "No figures in this list."
+
+
+def test_on_a_narrow_screen_decisions_are_always_at_hand(browser, url):
+    page = open_page(browser, url, viewport={"width": 390, "height": 800}, has_touch=True)
+    for selector in ("#to-review", "#gallery button", "#show-density"):
+        page.locator(selector).first.scroll_into_view_if_needed()
+        for button in ("#do-confirm", "#do-reject", "#do-next", "#do-undo"):
+            box = page.locator(button).bounding_box()
+            assert 0 <= box["x"] < box["x"] + box["width"] <= 390
+            assert 600 < box["y"] < box["y"] + box["height"] <= 800
+    gallery = page.locator("#gallery button").first
+    gallery.scroll_into_view_if_needed()
+    gallery.tap()  # no button covers it
+    assert gallery.get_attribute("aria-current") == "true"
+
+
 CONTRAST = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_contrast(browser, url, scheme):
-    page = open_page(browser, url, viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 1024), ("light", 390)])
+def test_contrast(browser, url, scheme, width):
+    page = open_page(browser, url, viewport={"width": width, "height": 900}, color_scheme=scheme)
     counted(page)
     assert page.evaluate(CONTRAST) == []
     page.keyboard.press("n")

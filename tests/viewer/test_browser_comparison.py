@@ -167,7 +167,7 @@ def test_many_figures_of_the_second_model_are_decided_at_once(browser, compared_
 def test_the_reference_is_chosen_where_there_are_labels_too(browser, compared_url, store):
     page = open_page(browser, compared_url, viewport=WIDE)
     page.select_option("#reference", "labels")
-    text_is(page, "#compare-title", "Compared with labels")
+    page.wait_for_function("() => metaphase.state.comparison.reference.key === 'labels'")
     assert numbers(page) == [0, 7, 1]
     headings = page.locator("#gallery .divider").all_text_contents()
     assert headings == ["Missed: 1", "False: 7"]

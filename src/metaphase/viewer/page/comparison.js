@@ -124,13 +124,13 @@ export class Comparison {
     const { comparison } = this.state, { reference, words } = comparison;
     const mark = reference.source === LABELS ? "◆" : "▲";
     const signs = { both: `○${mark}`, first: "○", second: mark };
-    $("compare-title").textContent = `Compared with ${reference.name}`;
+    $("compare-title").textContent = $("reference").hidden ? `Compared with ${reference.name}` : "Compared with";
     for (const list of LISTS) {
       const [sign, , name] = $(`compare-${list}`).children;
       sign.textContent = signs[list];
       name.textContent = words[list];
     }
-    const entries = { differ: reference.source === LABELS ? "Differ from labels" : "Only one model", both: words.both, first: words.first, second: words.second };
+    const entries = { differ: "What differs", both: words.both, first: words.first, second: words.second };
     $("which-compared").label = `Compared with ${reference.name}`;
     for (const option of $("which-compared").children) option.textContent = entries[option.value][0].toUpperCase() + entries[option.value].slice(1);
   }

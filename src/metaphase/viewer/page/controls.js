@@ -24,7 +24,7 @@ export function connect(keys, page) {
   on("select-all", "click", () => gallery.selectAll());
   on("select-none", "click", () => gallery.clearSelection());
   on("go-form", "submit", goToPlace);
-  for (const id of ["order", "which", "filter-label", "filter-atypical", "filter-reader", "filter-low", "filter-high"]) on(id, "change", () => sortGallery());
+  for (const id of ["order", "which", "filter-label", "filter-atypical", "filter-reader", "filter-state", "filter-low", "filter-high"]) on(id, "change", () => sortGallery());
   on("page-back", "click", () => { gallery.turn(-1); progress(); });
   on("page-on", "click", () => { gallery.turn(1); progress(); });
   on("export", "click", async (event) => { // the export would lack what is not saved yet

@@ -91,7 +91,7 @@ export class Gallery {
     return (i) => (figures.score[i] < Math.fround(threshold) ? "Borderline: below the threshold" : "");
   }
 
-  #matches(i, { which, label, atypical, reader, low, high, threshold, limit }) {
+  #matches(i, { which, label, atypical, reader, verdict: decision, low, high, threshold, limit }) {
     const { figures, comparison, comments } = this.state;
     const compared = COMPARED[which];
     if (compared && !compared.includes(comparison?.kinds.get(i))) return false;
@@ -100,6 +100,7 @@ export class Gallery {
     if (label !== "" && figures.now[i] !== Number(label)) return false;
     if (atypical && (figures.now[i] !== 0 || figures.atypical(i) !== (atypical === "yes"))) return false;
     if (reader && figures.who.get(i) !== reader) return false;
+    if (decision !== "" && verdict(this.state, i) !== Number(decision)) return false;
     const score = figures.score[i];
     if (score < low || score > high) return false;
     if (compared) return true;

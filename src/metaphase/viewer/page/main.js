@@ -153,7 +153,7 @@ function sortGallery(keep = false) {
   if (!state.figures) return;
   const number = (id, otherwise) => ($(id).value === "" ? otherwise : Number($(id).value));
   gallery.sort({
-    order: $("order").value, which: $("which").value, label: $("filter-label").value, atypical: $("filter-atypical").value, reader: $("filter-reader").value,
+    order: $("order").value, which: $("which").value, label: $("filter-label").value, atypical: $("filter-atypical").value, reader: $("filter-reader").value, verdict: $("filter-state").value,
     low: number("filter-low", -Infinity), high: number("filter-high", Infinity), threshold: state.threshold, limit: state.limit,
   }, keep);
   comparison.show();

@@ -19,7 +19,7 @@ export class Overlay {
     this.frames = []; // durations of the last draws in ms, for measuring
     this.colours = Object.fromEntries(Object.entries(COLOURS).map(([k, v]) => [k, abgr(v)]));
     const soon = () => this.redraw();
-    for (const event of ["update-viewport", "animation", "resize", "open"]) viewer.addHandler(event, soon);
+    for (const event of ["update-viewport", "animation", "animation-finish", "resize", "open"]) viewer.addHandler(event, soon);
     new ResizeObserver(soon).observe(canvas);
   }
 
@@ -131,11 +131,14 @@ export class Overlay {
   #sides(seen, { scale, left, top }, radius) {
     const { comparison, figures } = this.state;
     if (!comparison) return;
+    const taken = [];
     for (const i of seen) {
       const kind = comparison.kinds.get(i);
       if (!kind || kind === BOTH) continue;
-      const words = comparison.words[kind];
-      this.#text(words.length > 24 ? `${words.slice(0, 23)}…` : words, figures.x[i] * scale + left - radius, figures.y[i] * scale + top + radius * 1.4 + 16);
+      const words = comparison.words[kind], x = figures.x[i] * scale + left, y = figures.y[i] * scale + top + radius * 1.3 + 12;
+      if (taken.some(([tx, ty]) => Math.abs(tx - x) < 130 && Math.abs(ty - y) < 18)) continue; // one text over another cannot be read
+      taken.push([x, y]);
+      this.#text(words.length > 22 ? `${words.slice(0, 21)}…` : words, x, y, { size: 11, centred: true });
     }
   }
 
@@ -176,13 +179,15 @@ export class Overlay {
     this.#text(`${count} in the hotspot`, x1, ty);
   }
 
-  #text(text, x, y) {
+  #text(text, x, y, { size = 13, centred = false } = {}) {
     const { context } = this;
-    context.font = "600 13px system-ui, sans-serif";
+    context.font = `600 ${size}px system-ui, sans-serif`;
     const wide = context.measureText(text).width;
-    const left = Math.max(6, Math.min(x, context.canvas.clientWidth - wide - 16));
+    const { clientWidth } = context.canvas, inside = !centred || (x > 0 && x < clientWidth);
+    const wished = centred ? x - wide / 2 : x;
+    const left = inside ? Math.max(6, Math.min(wished, clientWidth - wide - 16)) : wished;
     context.fillStyle = "#fffffff0";
-    context.fillRect(left - 4, y - 14, wide + 8, 19);
+    context.fillRect(left - 4, y - size - 1, wide + 8, size + 6);
     context.fillStyle = "#111";
     context.fillText(text, left, y);
   }
