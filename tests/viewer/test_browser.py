@@ -652,3 +652,34 @@ def test_a_figure_is_called_atypical_by_a_key_and_found_by_the_filter(browser, u
     assert remarks(store, "a", RemarkKind.ATYPICAL) == ["yes", "no"]
     assert page.get_attribute("#do-atypical", "aria-pressed") == "false"
     assert page.wrong == []
+
+
+def test_the_list_of_slides_is_opened_and_closed_by_keys(browser, url):
+    page = open_page(browser, url, viewport={"width": 1024, "height": 800})
+    assert page.is_hidden("#slide-list")
+    page.focus("#slides-toggle")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#slide-list", state="visible")
+    assert page.get_attribute("#slides-toggle", "aria-expanded") == "true"
+    page.focus("#slide-list button >> nth=1")
+    page.keyboard.press("Escape")
+    assert page.is_hidden("#slide-list")
+    assert page.evaluate("() => document.activeElement.id") == "slides-toggle"
+    page.keyboard.press("Enter")
+    page.focus("#slide-list button >> nth=1")
+    page.keyboard.press("Enter")
+    shown(page, "b")
+    assert page.get_attribute("#slides-toggle", "aria-expanded") == "false"
+
+
+def test_the_list_of_slides_keeps_the_focus_when_its_numbers_change(browser, url):
+    page = open_page(browser, url, viewport={"width": 1280, "height": 800})
+    page.keyboard.press("n")
+    before = page.text_content("#slide-list .status")
+    page.focus("#slide-list button >> nth=0")
+    page.keyboard.press("c")
+    page.wait_for_function(
+        "(before) => document.querySelector('#slide-list .status').textContent !== before",
+        arg=before,
+    )
+    assert page.evaluate("() => document.activeElement.dataset.slug === metaphase.state.slide.slug")

@@ -282,6 +282,10 @@ function goToPlace(event) {
 // ---- keys and controls
 
 function escape() {
+  if ($("slides").classList.contains("open")) {
+    openList(false);
+    return $("slides-toggle").focus();
+  }
   if (measure.clear()) return;
   if (gallery.selection.size) return gallery.clearSelection();
   view.use("move");
