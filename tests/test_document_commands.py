@@ -171,7 +171,7 @@ def prepare(folder: Path, line: str) -> None:
     if needs and not (folder / "found").exists():
         assert run("metaphase detect slides --out found") == 0
     if "OTHER" in words and not (folder / "other").exists():
-        assert run("metaphase detect slides --tile 256 --out other") == 0
+        assert run("metaphase detect slides --threshold 0.3 --out other") == 0
     if "theirs.json" in words and not (folder / "theirs.json").exists():
         assert run("metaphase detect --labels labels.json --images images --out others") == 0
         assert run("metaphase exchange convert others --to coco --out theirs.json") == 0

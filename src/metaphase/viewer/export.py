@@ -154,7 +154,7 @@ def _figures(
 ) -> Iterable[Figure]:
     """Yield the labels; whether one is atypical is a reader's decision, never the detector's."""
     labels = list(entry.case.figures) if entry.case else []
-    first = int(np.flatnonzero(entry.columns.source == Source.LABEL)[:1].sum())
+    first = int(np.searchsorted(entry.columns.source, Source.LABEL))  # rows are ordered by source
     points = entry.columns.points
     for id_, row in entry.columns.index.items():
         if entry.columns.source[row] != candidates(entry):
@@ -176,10 +176,10 @@ def _figures(
                 atypical=said if label == Label.MITOTIC else None,
             )
     for id_, decision in standing.items():
-        row = entry.columns.index.get(id_)
-        if row is not None and entry.columns.source[row] == candidates(entry):
+        known = entry.columns.index.get(id_)
+        if known is not None and entry.columns.source[known] == candidates(entry):
             continue
-        reference = row is not None or id_.startswith("s")
+        reference = known is not None or id_.startswith("s")
         label = _rejected_reference(decision, options) if reference else verdict(decision)
         if label is None or decision.x_px is None or decision.y_px is None:
             continue
