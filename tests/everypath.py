@@ -21,6 +21,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,13 @@ COMMANDS: dict[Words, Values] = {
     ("learn", "status"): {"loop": "loop"},
 }
 """A call of each command, by the names of its parameters."""
+IMPORTED = (
+    *("detection.batch", "slides.open", "slides.tiff", "slides.openslide", "labels.audit"),
+    *("exchange.convert", "evaluation.evaluate", "report.page", "report.comparison"),
+    *("counting.batch", "viewer.app", "training.train", "training.checks.run", "learning.rounds"),
+    *("training.folds.crossvalidation", "training.adapt.existing", "stress.stress"),
+    "detection.foreign.importmodel",
+)
 NO_PATHS = {("config",), ("demo",)}  # demo: its commands are among the others
 
 MISSING = ("bad/missing", "bad/file/x", f"bad/{'n' * 300}", "bad/circle", "bad/no\udcff.json")
@@ -270,6 +278,9 @@ def _prepare() -> None:
     from metaphase.provenance import Provenance
 
     os.environ["METAPHASE_CONFIG"] = ""
+    for name in IMPORTED:  # once, not in every fork; PyTorch may not be installed
+        with suppress(ImportError):
+            import_module(f"metaphase.{name}")
     rng = np.random.default_rng(0)
     Image.fromarray(rng.integers(100, 255, (200, 220, 3), dtype=np.uint8)).save("a.png")
     for case in load_dataset(write_sample("sample")):

@@ -7,9 +7,11 @@ first use, so that ``import metaphase`` takes no time.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as of typing, whose import takes time in which Ctrl-C shows a traceback
 if TYPE_CHECKING:
+    from typing import Any
+
     from metaphase.counting.analysedregion import AnalysedRegion
     from metaphase.counting.count import MitoticCount
     from metaphase.counting.countslide import count

@@ -8,7 +8,10 @@ for ``metaphase NAME SUBCOMMAND``.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+
+TYPE_CHECKING = False  # as of typing, whose import takes time in which Ctrl-C shows a traceback
+if TYPE_CHECKING:
+    from typing import Any
 
 INTERRUPTED = 130
 
