@@ -548,8 +548,8 @@ NAMELESS = """() => {
   const named = (e) => [e.getAttribute('aria-label'), e.textContent, e.alt, e.title,
     document.getElementById(e.getAttribute('aria-labelledby'))?.textContent, e.labels?.length]
     .some((name) => String(name ?? '').trim() && name !== 0);
-  return [...document.querySelectorAll('a[href], button, select, input, canvas, img')]
-    .filter((e) => e.checkVisibility() && !e.closest('[aria-hidden=true]'))
+  return [...document.querySelectorAll('a[href], button, select, input, canvas, img, [role=application]')]
+    .filter((e) => e.checkVisibility() && !e.closest('[aria-hidden=true], #osd *'))
     .filter((e) => e.getAttribute('alt') !== '' && !named(e))
     .map((e) => e.outerHTML.slice(0, 80));
 }"""
