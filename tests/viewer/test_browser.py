@@ -548,7 +548,8 @@ NAMELESS = """() => {
   const named = (e) => [e.getAttribute('aria-label'), e.textContent, e.alt, e.title,
     document.getElementById(e.getAttribute('aria-labelledby'))?.textContent, e.labels?.length]
     .some((name) => String(name ?? '').trim() && name !== 0);
-  return [...document.querySelectorAll('a[href], button, select, input, canvas, img, [role=application]')]
+  const controls = 'a[href], button, select, input, canvas, img, [role=application]';
+  return [...document.querySelectorAll(controls)]
     .filter((e) => e.checkVisibility() && !e.closest('[aria-hidden=true], #osd *'))
     .filter((e) => e.getAttribute('alt') !== '' && !named(e))
     .map((e) => e.outerHTML.slice(0, 80));
