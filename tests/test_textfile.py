@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from metaphase.errors import DetectionsError, InputError
+from metaphase.files import write_json
 from metaphase.textfile import read_bytes, read_head, read_json, read_text
 
 
@@ -75,6 +76,11 @@ def test_half_of_a_surrogate_pair_is_replaced(tmp_path: Path) -> None:
     content = read_json(write(tmp_path, text.encode()))
     assert content == {"?": "a?", "good": "\U0001f600 \\ud800"}
     json.dumps(content, ensure_ascii=False).encode()
+
+
+def test_names_of_files_that_are_not_utf8_are_kept(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"file_name": "a\udcff.png"})
+    assert read_json(tmp_path / "a.json") == {"file_name": "a\udcff.png"}
 
 
 def test_paths_that_cannot_be_read(tmp_path: Path) -> None:

@@ -4,7 +4,15 @@ import math
 
 import pytest
 
-from metaphase.values import MAX_POSITION_PX, MAX_SHOWN, finite, position, shown
+from metaphase.values import (
+    MAX_POSITION_PX,
+    MAX_SHOWN,
+    finite,
+    name_of_file,
+    position,
+    printable_name,
+    shown,
+)
 
 
 @pytest.mark.parametrize(
@@ -50,3 +58,10 @@ def test_positions_are_not_farther_than_any_image() -> None:
     assert position(2 * MAX_POSITION_PX) is None
     assert position(1e308) is None
     assert position("x") is None
+
+
+@pytest.mark.parametrize("name", ["a.png", "a\udcff\udc80.png", "日本", "a\\b", "a\\udc7f"])
+def test_names_of_files_are_text_and_back(name: str) -> None:
+    text = printable_name(name)
+    text.encode("utf-8")
+    assert name_of_file(text) == name

@@ -19,6 +19,8 @@ MAX_BYTES = 1 << 31
 """The largest file that is read, also after decompression (2 GiB)."""
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+"""Surrogates but those that stand for a byte in names of files that are not UTF-8."""
 _HEAD = 4096
 _GZIP = b"\x1f\x8b"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -86,7 +88,7 @@ def read_json(path: str | Path, error: type[InputError] = InputError) -> Any:
         data = json.loads(text)
         if _SURROGATE.search(text):
             # Half of a surrogate pair is no character: it could be neither printed nor written.
-            data = json.loads(json.dumps(data, ensure_ascii=False).encode("utf-8", "replace"))
+            data = json.loads(_NO_BYTE.sub("?", json.dumps(data, ensure_ascii=False)))
         return data
     except json.JSONDecodeError as fault:
         raise error.of(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 
 MAX_SHOWN = 60
+_ESCAPED_BYTE = re.compile(r"\\u(dc[89a-f][0-9a-f])")
 MAX_POSITION_PX = 2.0**32
 """Farther from the corner than any pixel of an image: DICOM counts pixels in 32 bits."""
 
@@ -26,6 +28,18 @@ def position(value: object) -> float | None:
     """Return a coordinate in px, or None where it is no number, or farther than any image."""
     number = finite(value)
     return number if number is not None and abs(number) <= MAX_POSITION_PX else None
+
+
+def printable_name(name: str) -> str:
+    """Return a file's name as UTF-8 text, with escapes such as ``\\udcff`` for other bytes."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def name_of_file(text: str) -> str:
+    """Return the file's name that ``printable_name`` was given."""
+    return (
+        _ESCAPED_BYTE.sub(lambda match: chr(int(match[1], 16)), text) if "\\udc" in text else text
+    )
 
 
 def shown(value: object) -> str:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from metaphase.exchange import coco, csv, grandchallenge, qupath, sliderunner
 from metaphase.exchange.importedfile import ImageFacts
 from metaphase.exchange.read import kind_of, read_detections
-from metaphase.figures import Label
+from metaphase.figures import Detections, Label
+from metaphase.provenance import Provenance
 from tests.exchange.conftest import detections
 
 ANY = settings(
@@ -191,3 +192,14 @@ def test_sliderunner_triggers_work_with_the_functions(tmp_path):
         database.execute("INSERT INTO Annotations (slide) VALUES (1)")
         (guid,) = database.execute("SELECT guid FROM Annotations ORDER BY uid DESC").fetchone()
         assert len(guid) == 36
+
+
+@pytest.mark.parametrize("module", [csv, coco, sliderunner])
+def test_names_that_are_not_utf8(tmp_path, module):
+    one = Detections([1], [2], [0.5], provenance=Provenance("a\udcff.png", 30, 20, 0.25))
+    path = tmp_path / "all"
+    module.write({"a\udcff": one}, path)
+    found = module.read(path, ImageFacts(0.25))
+    assert list(found) == ["a\udcff"]
+    assert found["a\udcff"].provenance.image == "a\udcff.png"
+    qupath.write(one, tmp_path / "one.geojson")

@@ -180,7 +180,7 @@ def answer(target: Target, folder: Path, data: bytes) -> str:
         target.read(path)
     except MetaphaseError as error:
         message = str(error)
-        message.encode("utf-8")
+        message.encode("utf-8", "surrogateescape")  # as the command line prints it
         if isinstance(error, InputError) and not error.problems:
             raise AssertionError("an error without a problem") from error
         return _VARIABLE.sub("", message.replace(str(path.parent), ""))[:300]

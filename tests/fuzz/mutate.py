@@ -46,7 +46,7 @@ TEXTS = (
 VALUES: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 0.5, 1e308, -1e308, float("nan"), float("inf"), float("-inf")),
     *(10**18, 10**400, -(10**20), [], {}, [[]], [None], {"": None}, [1, 2], [1, 2, 3, 4]),
-    *([1e308, 1e308, 1e308, 1e308], [float("nan")] * 4, "\ud800", "\x00", *TEXTS),
+    *([1e308, 1e308, 1e308, 1e308], [float("nan")] * 4, "\ud800", "a\udcff.png", "\x00", *TEXTS),
 )
 TOKENS: tuple[bytes, ...] = (
     *(b"\x00", b"\xff", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"\x1f\x8b", b"\xed\xa0\x80"),

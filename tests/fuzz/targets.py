@@ -65,7 +65,7 @@ def labels(path: Path) -> None:
     from metaphase.labels.formats.table import save_table
 
     result = audit(path, mpp=0.25)
-    "\n".join(finding_lines((*result.problems, *result.notes))).encode()
+    "\n".join(finding_lines((*result.problems, *result.notes))).encode(errors="surrogateescape")
     if result.ok:
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             save_table(result.dataset, folder)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,9 @@ import pytest
 from metaphase.classnames import label_of
 from metaphase.errors import LabelError
 from metaphase.figures import Label
+from metaphase.files import write_json
 from metaphase.labels.casenames import case_id, without_suffix
+from metaphase.labels.formats.table import save_table
 from metaphase.labels.read import load_dataset, read_labels
 from tests.labels.files import image, mark, write_coco, write_sliderunner
 
@@ -182,3 +185,27 @@ def test_ids_of_cases(name: str, id_: str) -> None:
 def test_ids_written_by_users_keep_their_prefix() -> None:
     assert without_suffix("midog/001.tiff") == "midog/001"
     assert without_suffix("midog/001") == "midog/001"
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names of files are UTF-8 there")
+def test_an_image_whose_name_is_not_utf8_is_found_by_json_and_by_a_table(tmp_path: Path) -> None:
+    name = "a\udcff.png"
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / name).touch()
+    image = {"id": 1, "file_name": name, "width": 50, "height": 40}
+    figure = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 9, 9]}
+    classes = [{"id": 1, "name": "mitotic figure"}]
+    labels = tmp_path / "labels.json"
+    write_json(labels, {"images": [image], "annotations": [figure], "categories": classes})
+    (case,) = load_dataset(labels)
+    assert case.image == tmp_path / "images" / name
+    save_table(load_dataset(labels), tmp_path)
+    (again,) = load_dataset(tmp_path / "figures.csv")
+    assert (again.id, again.image) == (case.id, case.image)
+    assert again.figures == case.figures
+
+
+def test_a_table_of_cases_that_has_no_effect_is_refused(labels: Path, tmp_path: Path) -> None:
+    (tmp_path / "cases.csv").write_text("id,mpp\na,0.25\n")
+    with pytest.raises(LabelError, match="has no effect"):
+        load_dataset(labels, cases=tmp_path / "cases.csv")

@@ -14,7 +14,7 @@ from metaphase.csvfile import CsvTable, csv_text
 from metaphase.errors import InputError
 from metaphase.files import append_text, write_text
 from metaphase.textfile import read_text
-from metaphase.values import finite
+from metaphase.values import finite, printable_name
 
 SUMMARY_NAME = "summary.csv"
 COLUMNS = (
@@ -47,8 +47,8 @@ class SummaryRow:
         """Return the values of ``COLUMNS`` as text."""
         density = f"{self.figures / self.area_mm2:.3f}" if self.area_mm2 else ""
         return (
-            _printable(self.image),
-            _printable(self.name),
+            printable_name(self.image),
+            printable_name(self.name),
             f"{self.mpp:.6g}",
             f"{self.area_mm2:.4f}",
             str(self.figures),
@@ -89,11 +89,13 @@ class SummaryTable:
 
     def remove(self, name: str) -> None:
         """Leave an image out from now on, because it failed."""
-        self._rows.pop(_printable(name), None)
+        self._rows.pop(printable_name(name), None)
 
     def finish(self, names: Iterable[str]) -> None:
         """Write the table whole: the images of this run in their order, then earlier ones."""
-        first = {name: self._rows[name] for name in map(_printable, names) if name in self._rows}
+        first = {
+            name: self._rows[name] for name in map(printable_name, names) if name in self._rows
+        }
         self._rows = {**first, **self._rows}
         self._write()
 
@@ -118,8 +120,3 @@ def _read(path: Path) -> dict[str, tuple[str, ...]]:
 
 def _has_numbers(row: tuple[str, ...]) -> bool:
     return all(finite(row[COLUMNS.index(column)]) is not None for column in _RESULTS)
-
-
-def _printable(text: str) -> str:
-    """Return a name as it is in a file: bytes that are not UTF-8 as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -126,4 +126,7 @@ def _inside(points: FloatArray, corner: FloatArray) -> BoolArray:
 
 def _seed(seed: int, case_id: str) -> list[int]:
     """Return a seed for one case, so that its patches do not depend on the other cases."""
-    return [seed, int.from_bytes(sha256(case_id.encode()).digest()[:8], "big")]
+    return [
+        seed,
+        int.from_bytes(sha256(case_id.encode("utf-8", "surrogatepass")).digest()[:8], "big"),
+    ]

@@ -14,6 +14,7 @@ from metaphase.exchange.read import read_detections
 from metaphase.figures import Detections
 from metaphase.labels.casenames import image_path
 from metaphase.qupath.bounds import Offset, bounds_offset, recorded_offset
+from metaphase.values import printable_name
 
 Format = Literal[
     "metaphase",
@@ -139,7 +140,7 @@ def _write_each(
 
 def file_name(case_id: str) -> str:
     """Return a relative path without suffix for a case's file, always inside of the target."""
-    text = case_id.replace("\0", "_").encode("utf-8", "replace").decode()
+    text = printable_name(case_id.replace("\0", "_"))
     parts = [part for part in PurePosixPath(text).parts if part not in ("/", "//", "..")]
     return "/".join(parts) or "unnamed"
 

@@ -30,7 +30,7 @@ from metaphase.figures import (
 from metaphase.files import write_text
 from metaphase.labels.casenames import image_name
 from metaphase.qupath.classes import is_ignored
-from metaphase.values import finite, shown
+from metaphase.values import finite, name_of_file, shown
 
 COLUMNS = (
     "image", "x_px", "y_px", "score", "label", "width_px", "height_px", "mpp", "threshold",
@@ -173,7 +173,7 @@ class _Rows:
             if row.get(key) and finite(row[key]) is None:
                 self.file.problem(record, f"{key} {shown(row[key])} is not a number")
                 return None
-        image = self.file.image(row.get("image") or self.default_name)
+        image = self.file.image(name_of_file(row.get("image") or self.default_name))
         image.mpp = finite(row.get("mpp")) or image.mpp
         image.threshold = finite(row.get("threshold")) or image.threshold
         width, height = finite(row.get("width")), finite(row.get("height"))

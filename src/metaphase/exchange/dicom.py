@@ -31,6 +31,7 @@ from metaphase.figures import LABELS, SCORE_DECIMALS, Detections, Label
 from metaphase.files import open_regular, whole_file
 from metaphase.labels.casenames import image_name
 from metaphase.qupath.classes import CLASS_NAMES, COLOURS
+from metaphase.values import printable_name
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -162,14 +163,15 @@ def _stand_in(detections: Detections) -> Dataset:
     image.StudyID = image.AccessionNumber = image.StudyDate = image.StudyTime = ""
     image.ReferringPhysicianName = ""
     image.PositionReferenceIndicator = "SLIDE_CORNER"
-    image.ContainerIdentifier = made_by.image
+    image.ContainerIdentifier = printable_name(made_by.image)
     image.TotalPixelMatrixColumns, image.TotalPixelMatrixRows = made_by.width_px, made_by.height_px
     return image
 
 
 def _uid(text: str) -> str:
     """Return a UID of the 2.25 root (ISO/IEC 9834-8), the same for the same text."""
-    return f"2.25.{int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], 'big')}"
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return f"2.25.{int.from_bytes(digest[:16], 'big')}"
 
 
 def looks_like(path: Path) -> bool:

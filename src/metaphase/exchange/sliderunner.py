@@ -28,7 +28,7 @@ from metaphase.files import open_regular, real_path, whole_file
 from metaphase.labels.casenames import image_path
 from metaphase.qupath.classes import COLOURS
 from metaphase.qupath.features import feature_id
-from metaphase.values import finite, shown
+from metaphase.values import finite, name_of_file, printable_name, shown
 
 CLASSES = {Label.MITOTIC: "mitotic figure", Label.HARD_NEGATIVE: "not mitotic figure"}
 _SPOT = 1  # SlideRunner's AnnotationType of a point
@@ -109,7 +109,7 @@ def _write_slide(database: sqlite3.Connection, slide: int, detections: Detection
     size = made_by.width_px or None, made_by.height_px or None
     database.execute(
         "INSERT INTO Slides (uid, filename, width, height, uuid) VALUES (?, ?, ?, ?, ?)",
-        (slide, made_by.image, *size, made_by.image_sha256),
+        (slide, printable_name(made_by.image), *size, made_by.image_sha256),
     )
     person = _person(database, f"metaphase {made_by.model}".strip())
     now = time.time()
@@ -230,7 +230,7 @@ def _query(database: sqlite3.Connection) -> str:
 
 def _image_name(slide: dict[str, Any], several: bool) -> str:
     """Return the image's name, with its directory where several slides have one name."""
-    name = str(slide["filename"] or slide["uid"])
+    name = name_of_file(str(slide["filename"] or slide["uid"]))
     directory = slide.get("directory")
     if several and isinstance(directory, str) and directory.strip():
         return (image_path(directory.strip()) / image_path(name)).as_posix()

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from metaphase.values import name_of_file
+
 IMAGE_SUFFIXES = frozenset(
     (
         *("tif", "tiff", "svs", "ndpi", "scn", "mrxs", "vms", "vmu", "svslide", "bif", "czi"),
@@ -47,7 +49,7 @@ def case_ids(file_names: Iterable[str]) -> dict[str, str]:
 
 def image_path(file_name: str) -> Path:
     """Return an image's path as a file of labels writes it, with either kind of slash."""
-    return Path(file_name.replace("\\", "/"))
+    return Path(name_of_file(file_name).replace("\\", "/"))
 
 
 def image_name(path: Path) -> str:
@@ -65,11 +67,11 @@ def without_suffix(name: str) -> str:
 
     ``001.tiff`` is ``001``, but ``midog/001`` and ``biopsy.2`` stay as they are.
     """
-    name = unicodedata.normalize("NFC", name)
+    name = unicodedata.normalize("NFC", name_of_file(name))
     stem, dot, suffix = name.rpartition(".")
     return stem if dot and suffix.lower() in IMAGE_SUFFIXES else name
 
 
 def _parts(file_name: str) -> list[str]:
-    parts = PurePosixPath(file_name.replace("\\", "/")).parts
+    parts = PurePosixPath(name_of_file(file_name).replace("\\", "/")).parts
     return [part for part in parts if part not in ("/", "..")]

@@ -29,7 +29,7 @@ class _Group:
 
     def rank(self, seed: int) -> str:
         """Return a key that shuffles groups in the same way with any version of Python or NumPy."""
-        return hashlib.sha256(f"{seed}/{self.name}".encode()).hexdigest()
+        return hashlib.sha256(f"{seed}/{self.name}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def stratified_split(

@@ -115,7 +115,9 @@ def area_collection(name: str, polygons: list[Any]) -> dict[str, Any]:
 def feature_id(image: str, x_px: float, y_px: float, label: Label) -> str:
     """Return the UUID of a detection at a place of an image (its hash, or its name)."""
     name = f"{image}/{x_px:.2f}/{y_px:.2f}/{label}"
-    digest = hashlib.sha1(_SPACE + name.encode(), usedforsecurity=False).digest()
+    digest = hashlib.sha1(
+        _SPACE + name.encode("utf-8", "surrogatepass"), usedforsecurity=False
+    ).digest()
     number = int.from_bytes(digest[:16], "big")
     # Version 5 and the variant of RFC 9562, as uuid.uuid5 sets them; that takes four times as long.
     text = f"{number & ~(0xF000 << 64 | 0xC000 << 48) | 5 << 76 | 1 << 63:032x}"

@@ -194,7 +194,7 @@ def _slug(path: Path, key: str) -> str:
     """Return a name for addresses that changes with the file, so that no outdated tile is shown."""
     state = path.stat()
     text = f"{key}|{state.st_size}|{state.st_mtime_ns}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def slide_keys(images: Sequence[Path]) -> list[str]:
