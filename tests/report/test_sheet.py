@@ -6,11 +6,20 @@ import csv
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.labels.dataset import Dataset
-from metaphase.report.sheet import COLUMNS, CSV_NAME, ROWS, SHOWN_PX, caption, sheets, write_sheets
+from metaphase.report.sheet import (
+    COLUMNS,
+    CSV_NAME,
+    ROWS,
+    SHOWN_PX,
+    caption,
+    fitted,
+    sheets,
+    write_sheets,
+)
 from tests.evaluation.scenes import case, found, random_scene
 
 
@@ -34,12 +43,25 @@ def detections():
 def test_every_mistake_is_on_a_sheet_with_its_caption(dataset, detections):
     false, missed, border, confident = sheets(evaluate(detections, dataset))
     assert [(item.place.x_px, item.score) for item in false.items] == [(40, 0.8), (304, 0.7)]
-    assert caption(false.items[1]) == ("a", "304, 150  score 0.70", "nearest figure 1.0 um, double")
+    assert caption(false.items[1]) == (
+        *("a", "304, 150  score 0.70"),
+        *("nearest figure 1.0 um", "double"),
+    )
     assert [(item.place.x_px, item.score) for item in missed.items] == [(100, 0.4), (450, None)]
     assert caption(missed.items[0])[1:] == ("100, 300  best score 0.40", "nearest detection 0.8 um")
     assert caption(missed.items[1])[1] == "450, 350  no score near it"
     assert [item.place.x_px for item in border.items] == [300]
     assert border.items == confident.items
+
+
+@pytest.mark.parametrize(
+    "text", ["W" * 60, "123456, 123456  best score 0.99", "labelled hard negative"]
+)
+def test_a_line_of_a_caption_stays_below_its_picture(text):
+    font = ImageFont.load_default(11)
+    assert font.getlength(fitted(text, font)) <= SHOWN_PX + 14
+    assert fitted("case", font) == "case"
+    assert fitted("W" * 60, font).startswith("...W")
 
 
 def test_counts_and_order_agree_with_the_scores():

@@ -32,8 +32,8 @@ SHOWN_PX = 128
 COLUMNS, ROWS = 8, 6
 CSV_NAME = "sheet.csv"
 
-_CELL = (SHOWN_PX + 20, SHOWN_PX + 58)
-_TITLE_PX, _TEXT_PX, _FRAME_PX, _TICK_PX = 34, 11, 2, 7
+_CELL = (SHOWN_PX + 20, SHOWN_PX + 72)
+_TITLE_PX, _TEXT_PX, _FRAME_PX, _TICK_PX, _GAP_PX = 34, 11, 2, 7, 6
 _COLOURS = {"tp": FOUND, "fp": FALSE, "fn": MISSED}
 
 
@@ -146,19 +146,22 @@ def _pages(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def caption(item: Item) -> tuple[str, str, str]:
-    """Return the three lines under a picture."""
+def caption(item: Item) -> tuple[str, ...]:
+    """Return the lines under a picture: case, place and score, distance, kind of mistake."""
     where = f"{item.place.x_px:.0f}, {item.place.y_px:.0f}"
     away = "none" if item.nearest_um is None else f"{item.nearest_um:.1f} um"
     if item.place.kind == "fn":
         score = "no score near it" if item.score is None else f"best score {item.score:.2f}"
-        return _short(item.case), f"{where}  {score}", f"nearest detection {away}"
-    more = f", {item.place.caption}" if item.place.caption else ""
-    return _short(item.case), f"{where}  score {item.score:.2f}", f"nearest figure {away}{more}"
+        return item.case, f"{where}  {score}", f"nearest detection {away}"
+    lines = (item.case, f"{where}  score {item.score:.2f}", f"nearest figure {away}")
+    return (*lines, item.place.caption) if item.place.caption else lines
 
 
-def _short(name: str, most: int = 24) -> str:
-    return name if len(name) <= most else f"...{name[3 - most :]}"
+def fitted(text: str, font: Any, most_px: float = _CELL[0] - _GAP_PX) -> str:
+    """Return a line that is at most so wide, without its beginning where it is too long."""
+    while font.getlength(text) > most_px:
+        text = f"...{text.removeprefix('...')[1:]}"
+    return text
 
 
 def _drawn(title: str, items: Sequence[Item], crops: Mapping[Place, Pixels]) -> Image:
@@ -174,7 +177,7 @@ def _drawn(title: str, items: Sequence[Item], crops: Mapping[Place, Pixels]) -> 
         row, column = divmod(number, COLUMNS)
         x, y = column * _CELL[0] + 10, row * _CELL[1] + _TITLE_PX
         _picture(page, draw, (x, y), crops.get(item.place), _COLOURS[item.place.kind])
-        text = "\n".join(caption(item))
+        text = "\n".join(fitted(line, font) for line in caption(item))
         draw.multiline_text((x - 6, y + SHOWN_PX + 5), text, fill="black", font=font, spacing=3)
     return page
 
