@@ -178,6 +178,13 @@ def test_the_reference_is_chosen_where_there_are_labels_too(browser, compared_ur
     page.wait_for_function("() => document.querySelector('#compare-both b').textContent === '1'")
     assert numbers(page) == [1, 7, 0]
     assert page.locator("#gallery .of-labels").count() == 1  # nothing moved under the pointer
+    page.keyboard.press("n")
+    page.keyboard.press("x")  # a false figure
+    page.wait_for_function("() => document.querySelector('#compare-first b').textContent === '6'")
+    page.evaluate("() => metaphase.gallery.turn(0)")
+    assert page.locator("#gallery .divider").all_text_contents() == headings
+    page.keyboard.press("u")
+    page.wait_for_function("() => document.querySelector('#compare-first b').textContent === '7'")
     page.fill("#threshold", "0.9")
     page.wait_for_function("() => document.querySelector('#compare-first b').textContent === '1'")
     listed(page, 1)

@@ -86,7 +86,13 @@ export class Comparison {
 
   async #choose() {
     const { slide, threshold } = this.state, { reference } = this, asked = (this.asking = {});
-    const answer = await loadComparison(slide, threshold, reference);
+    let answer;
+    try {
+      answer = await loadComparison(slide, threshold, reference);
+    } catch {
+      if (asked === this.asking) $("reference").value = this.state.comparison.reference.key;
+      return; // the server is away: the choice stays as it was
+    }
     if (asked !== this.asking || slide !== this.state.slide) return;
     this.#take(answer);
     this.page.update();

@@ -14,6 +14,7 @@ export class Gallery {
   constructor(element, state, choose, onselection) {
     Object.assign(this, { element, state, choose, onselection });
     this.order = [];
+    this.sections = new Map(); // headings of parts of the list, by row
     this.page = 0;
     this.selection = new Set();
     this.selecting = false; // a plain click selects too
@@ -75,7 +76,8 @@ export class Gallery {
     const kept = keep ? [...this.selection].filter((row) => this.place.has(row)) : [];
     this.selection = new Set(kept);
     this.anchor = -1;
-    this.section = this.#sections(options);
+    const section = this.#sections(options); // as sorted: a decision may change it, but moves nothing
+    this.sections = new Map(this.order.map((row) => [row, section(row)]));
     this.render();
     this.onselection();
   }
@@ -161,8 +163,8 @@ export class Gallery {
     const parts = [], buttons = new Map();
     let section = "";
     for (const row of rows) {
-      if (this.section(row) !== section) {
-        section = this.section(row);
+      if (this.sections.get(row) !== section) {
+        section = this.sections.get(row);
         if (section) parts.push(this.#heading(section));
       }
       buttons.set(row, this.buttons.get(row) ?? this.#button(row));
