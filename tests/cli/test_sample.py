@@ -23,5 +23,5 @@ def test_a_folder_that_cannot_be_written_exits_with_2(command, tmp_path):
     (tmp_path / "file").write_text("kept")
     ended = command("sample", "--out", tmp_path / "file")
     assert ended.code == 2
-    assert "name another folder with --out" in ended.words
+    assert "choose another --out" in ended.words
     assert (tmp_path / "file").read_text() == "kept"

@@ -7,6 +7,7 @@ import pytest
 
 from metaphase.errors import InputError
 from metaphase.exchange.container import write_container
+from metaphase.locks import locked_folder
 
 
 @pytest.fixture
@@ -55,3 +56,19 @@ def test_a_wheel_instead_of_the_index(tmp_path, model):
     assert (out / wheel.name).read_bytes() == b"zip"
     with pytest.raises(InputError, match="wheel"):
         write_container(tmp_path / "other", model, wheel=tmp_path / "none.whl")
+
+
+def test_only_the_files_of_the_model_are_copied(tmp_path, model):
+    (model / "notes.txt").write_text("mine")
+    (model / "out").symlink_to(tmp_path)
+    out = write_container(tmp_path / "context", model)
+    assert sorted(p.name for p in (out / "model").iterdir()) == [
+        "card.json",
+        "model.onnx",
+        "weights.safetensors",
+    ]
+
+
+def test_a_folder_that_another_command_writes_to_is_refused(tmp_path, model):
+    with locked_folder(tmp_path / "context"), pytest.raises(InputError):
+        write_container(tmp_path / "context", model)

@@ -10,7 +10,13 @@ import pytest
 from metaphase.errors import ModelFileError
 from metaphase.models import modelfile
 from metaphase.models.card import HeadSpec, InputSpec, Level, ModelCard, Threshold
-from metaphase.models.modelfile import load_model, load_network, save_model
+from metaphase.models.modelfile import (
+    copy_model,
+    load_model,
+    load_network,
+    save_int8,
+    save_model,
+)
 
 pytest.importorskip("safetensors")
 
@@ -176,3 +182,10 @@ def test_a_network_comes_back_with_its_weights(tmp_path):
         load_network(misfit)
     assert not again.training
     assert model.id
+
+
+def test_a_copy_has_the_graph_in_8_bit_integers(folder, tmp_path):
+    model = save_int8(load_model(folder), b"a smaller graph", {"calibration_tiles": 4})
+    copy = copy_model(model, tmp_path / "copy")
+    assert load_model(copy.folder).id == model.id
+    assert (copy.folder / "int8.onnx").read_bytes() == b"a smaller graph"

@@ -26,9 +26,7 @@ def container(
     and without root privileges.
     """
     from metaphase.exchange.container import write_container
-    from metaphase.locks import locked_folder
     from metaphase.models.modelfile import default_model
 
-    with locked_folder(out):
-        folder = write_container(out, model or default_model(), wheel=wheel, mpp=mpp)
+    folder = write_container(out, model or default_model(), wheel=wheel, mpp=mpp)
     typer.echo(f"{folder}: see README.md there for how to build, try and save it")

@@ -6,13 +6,13 @@ The image holds Python, metaphase and one model file. It runs as a user without 
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from metaphase import __version__
 from metaphase.errors import InputError
-from metaphase.files import write_text
-from metaphase.models.modelfile import load_model
+from metaphase.files import read_bytes, write_bytes, write_text
+from metaphase.locks import locked_folder
+from metaphase.models.modelfile import Model, copy_model, load_model
 
 _DOCKERFILE = """\
 # {title}
@@ -77,21 +77,26 @@ def write_container(
         )
     if wheel is not None and (not Path(wheel).is_file() or Path(wheel).suffix != ".whl"):
         raise InputError.of(wheel, "is not a wheel", way_out="make one with: pip wheel --no-deps .")
-    shutil.copytree(loaded.folder, folder / "model")
+    with locked_folder(folder):
+        _write(folder, loaded, None if wheel is None else Path(wheel), mpp)
+    return folder
+
+
+def _write(folder: Path, model: Model, wheel: Path | None, mpp: float | None) -> None:
+    copy_model(model, folder / "model")  # what the card names, and nothing else in that folder
     copy, package = "", f"metaphase=={__version__}"
     if wheel is not None:
-        name = Path(wheel).name
-        shutil.copyfile(wheel, folder / name)
-        copy, package = f"COPY {name} /opt/algorithm/\n", f"/opt/algorithm/{name}"
-    title = f"metaphase {__version__}: {_plain(loaded.card.name)}"
+        write_bytes(folder / wheel.name, read_bytes(wheel))
+        copy, package = f"COPY {wheel.name} /opt/algorithm/\n", f"/opt/algorithm/{wheel.name}"
+    name = model.card.name
+    title = f"metaphase {__version__}: {_plain(name)}"
     variable = "" if mpp is None else f" METAPHASE_MPP={mpp:g}"
     text = _DOCKERFILE.format(title=title, wheel=copy, package=package, mpp=variable)
-    tag = "metaphase-" + _plain(loaded.card.name).lower().replace(" ", "-")
-    readme = _README.format(title=title, version=__version__, model=loaded.card.name, tag=tag)
+    tag = "metaphase-" + _plain(name).lower().replace(" ", "-")
+    readme = _README.format(title=title, version=__version__, model=name, tag=tag)
     write_text(folder / "README.md", readme)
     write_text(folder / ".dockerignore", _IGNORE)
     write_text(folder / "Dockerfile", text)
-    return folder
 
 
 def _plain(name: str) -> str:

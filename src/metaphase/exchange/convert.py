@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, get_args
 
 from metaphase.detectionfile import save_detections
-from metaphase.errors import DetectionsError
+from metaphase.errors import DetectionsError, Problem, SlideError
 from metaphase.exchange import coco, csv, dicom, grandchallenge, qupath, sliderunner
 from metaphase.exchange.read import read_detections
 from metaphase.figures import Detections
@@ -57,7 +57,8 @@ def convert(
     formats that hold many slides and for a single slide, else a folder. ``above_threshold`` leaves
     out what is below the threshold (None: for QuPath, SlideRunner and DICOM). ``box_um`` is the
     side of boxes for QuPath (None: points) and COCO. ``slides`` is the folder of the images, for
-    QuPath's bounds and DICOM references. Raises InputError.
+    QuPath's bounds and DICOM references. Raises InputError; slides that cannot be written do not
+    stop the others.
     """
     if to not in FORMATS:
         raise DetectionsError.of(
@@ -130,11 +131,17 @@ def _write_each(
     # DICOM names the image inside of the file; the others are known by their own name.
     named = with_unique_images(by_name) if to == "dicom" else by_name
     written = []
+    problems: list[Problem] = []
     for name, detections in by_name.items():
         path = target if single else target / f"{file_name(name)}{suffix}"
         slide = None if slides is None else slides / detections.provenance.image
-        _write_one(named[name], path, to, box_um, slide)
-        written.append(path)
+        try:
+            _write_one(named[name], path, to, box_um, slide)
+            written.append(path)
+        except (DetectionsError, SlideError) as error:  # of this slide; the others are written
+            problems += error.problems
+    if problems:
+        raise DetectionsError(problems)
     return written
 
 

@@ -216,7 +216,8 @@ def copy_model(model: Model, folder: str | Path) -> Model:
 
 def _copy_part(part: Model, folder: Path) -> None:
     if real_path(part.folder) != real_path(folder):
-        for path in (part.onnx_path, part.weights_path, part.folder / CARD_NAME):
+        files = (part.onnx_path, part.int8_path, part.weights_path, part.folder / CARD_NAME)
+        for path in files:
             if path is not None:
                 write_bytes(folder / path.name, read_bytes(path))
 

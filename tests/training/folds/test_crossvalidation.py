@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from metaphase.detectionfile import load_detections
-from metaphase.errors import DetectionsError, SplitError
+from metaphase.errors import DetectionsError, FolderInUseError, SplitError
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.evaluation.thresholds import bagged_threshold
 from metaphase.labels.read import load_dataset
+from metaphase.locks import locked_folder
 from metaphase.training.folds.crossvalidation import cross_validate
 from metaphase.training.folds.results import is_cross_validation, load_folds
 from tests.training.dots import dots_recipe
@@ -98,3 +99,9 @@ def test_one_group_cannot_be_left_out(tmp_path: Path) -> None:
     recipe = dots_recipe(tmp_path / "data")
     with pytest.raises(SplitError, match="one tumour only"):
         cross_validate(recipe, out=tmp_path / "cv", by="tumour", show=False)
+
+
+def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
+    recipe = dots_recipe(tmp_path / "data", cases=2)
+    with locked_folder(tmp_path / "cv"), pytest.raises(FolderInUseError, match="another command"):
+        cross_validate(recipe, out=tmp_path / "cv", by="group", show=False)
