@@ -18,6 +18,9 @@ from metaphase.files import open_regular
 MAX_BYTES = 1 << 31
 """The largest file that is read, also after decompression (2 GiB)."""
 
+FILE_NAMES = "names of files"
+"""A fallback for lists of files: bytes that are not UTF-8 are kept, as in the names of files."""
+
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 """Surrogates but those that stand for a byte in names of files that are not UTF-8."""
@@ -71,7 +74,7 @@ def read_text(
     """Return a file's text without a byte-order mark. Raises ``error``.
 
     ``fallback`` is the encoding to try where the bytes are not UTF-8, such as ``cp1252`` for tables
-    that a spreadsheet saved.
+    that a spreadsheet saved, or ``FILE_NAMES``.
     """
     path = Path(path)
     text = _decoded(path, read_bytes(path, error), error, fallback)
@@ -131,6 +134,8 @@ def _decoded(path: Path, data: bytes, error: type[InputError], fallback: str | N
         return data.decode(encoding)
     except UnicodeDecodeError as fault:
         if fallback and encoding != "utf-16":
+            if fallback == FILE_NAMES:
+                return data.decode("utf-8", "surrogateescape")
             try:
                 return data.decode(fallback)
             except UnicodeDecodeError:

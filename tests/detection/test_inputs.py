@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -178,3 +179,11 @@ def test_links_in_a_circle_are_images_that_fail(tmp_path):
 def test_an_image_in_the_root_folder():
     (job,) = jobs_for_paths(["/no-such-image.tif"])
     assert job.name == "no-such-image"
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names of files are UTF-8 there")
+def test_a_list_of_names_that_are_not_utf8(tmp_path):
+    touch(tmp_path / "a\udcff.tif")
+    (tmp_path / "list.txt").write_bytes(b"a\xff.tif\n")
+    (job,) = jobs_for_paths([tmp_path / "list.txt"])
+    assert job.image == tmp_path / "a\udcff.tif"

@@ -18,7 +18,7 @@ from metaphase.slides.address import local_name, url_of
 from metaphase.slides.open import open_case, open_slide
 from metaphase.slides.remotesource import images_under
 from metaphase.slides.slide import Slide
-from metaphase.textfile import read_text
+from metaphase.textfile import FILE_NAMES, read_text
 
 T = TypeVar("T")
 
@@ -203,7 +203,8 @@ def _remote_images(path: Path, url: str) -> list[Path]:
 
 
 def _listed(path: Path) -> list[Path]:
-    lines = [_unquoted(line.strip()) for line in read_text(path, SlideError).splitlines()]
+    text = read_text(path, SlideError, fallback=FILE_NAMES)
+    lines = [_unquoted(line.strip()) for line in text.splitlines()]
     images = [_listed_path(path.parent, line) for line in lines if line and line[0] != "#"]
     if not images:
         raise SlideError.of(path, "lists no images", way_out="one path per line")
