@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from metaphase.detection.detect import detect
-from metaphase.detection.runtimebase import CPU_BATCH, GPU_BATCH, Runtime
+from metaphase.detection.runtimebase import CPU_BATCH, GPU_BATCH, Runtime, graph_errors
+from metaphase.errors import ModelFileError
 from tests.detection.scenes import DotSlide, make_model
 
 
@@ -59,3 +60,18 @@ def test_a_runtime_of_your_own_detects():
     assert runtime.shapes
     assert max(shape[0] for shape in runtime.shapes) == Runtime.default_batch
     assert {shape[1:] for shape in runtime.shapes} == {(128, 128, 3)}
+
+
+@pytest.mark.parametrize("error", [IndexError(3), RuntimeError("[E] wrong shape\nlong text")])
+def test_errors_of_a_library_name_the_model(error):
+    wanted = r"models/a: its graph cannot be run .*: \S"
+    with pytest.raises(ModelFileError, match=wanted) as caught, graph_errors("models/a"):
+        raise error
+    assert "long text" not in str(caught.value)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), KeyboardInterrupt(), ModelFileError([])])
+def test_other_errors_are_passed_on(error):
+    with pytest.raises(type(error)) as caught, graph_errors("a"):
+        raise error
+    assert caught.value is error

@@ -76,3 +76,8 @@ def test_a_gpu_is_there_where_its_package_is(monkeypatch, cuda):
     providers = ["CUDAExecutionProvider"] * cuda + ["CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
     assert onnx_has_cuda() is cuda
+
+
+def test_tiles_that_a_graph_cannot_take_are_an_error_in_words(model):
+    with pytest.raises(ModelFileError, match="tiny: its graph cannot be run"):
+        OnnxRuntime(model, 1).run(tiles(1).astype(np.float32))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import ClassVar
 
 from metaphase.arrays import Float32Array, Pixels
+from metaphase.errors import MetaphaseError, ModelFileError
 
 Maps = list[Float32Array]
 """The output maps of a network, in the order of its card (``models/card.py``)."""
@@ -18,6 +22,22 @@ GPU_BATCH = 16
 
 MAX_STREAMS = 8
 """Most tiles in work at a time on a CPU: each takes memory for its feature maps."""
+
+
+@contextmanager
+def graph_errors(model: str | Path) -> Iterator[None]:
+    """Turn the errors of a library that runs a model's graph into ModelFileError."""
+    try:
+        yield
+    except (MetaphaseError, MemoryError):
+        raise
+    except Exception as error:  # the libraries' errors have no base class in common
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ModelFileError.of(
+            model,
+            f"its graph cannot be run as its card describes: {reason}",
+            way_out="copy the whole folder again, or write or import the model again",
+        ) from error
 
 
 class Runtime(ABC):

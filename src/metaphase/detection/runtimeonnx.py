@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 
 from metaphase.arrays import Pixels
-from metaphase.detection.runtimebase import CPU_BATCH, GPU_BATCH, MAX_STREAMS, Maps, Runtime
+from metaphase.detection.runtimebase import (
+    CPU_BATCH,
+    GPU_BATCH,
+    MAX_STREAMS,
+    Maps,
+    Runtime,
+    graph_errors,
+)
 from metaphase.errors import MissingExtraError, ModelFileError
 from metaphase.models.modelfile import Model
 
@@ -48,7 +55,9 @@ class OnnxRuntime(Runtime):
             raise ModelFileError.of(
                 model.folder, f"ONNX Runtime cannot load its graph: {error}"
             ) from error
-        self._input = self._session.get_inputs()[0].name
+        self._folder = model.folder
+        with graph_errors(model.folder):
+            self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
         device = "cuda" if "CUDAExecutionProvider" in self._session.get_providers() else "cpu"
         self.name = f"onnxruntime {onnxruntime.__version__} {device}"
@@ -57,8 +66,9 @@ class OnnxRuntime(Runtime):
 
     def run(self, tiles: Pixels) -> Maps:
         """Return the output maps for tiles [n, h, w, 3]."""
-        maps = self._session.run(self._outputs, {self._input: tiles})
-        return [np.asarray(m, dtype=np.float32) for m in maps]
+        with graph_errors(self._folder):
+            maps = self._session.run(self._outputs, {self._input: tiles})
+            return [np.asarray(m, dtype=np.float32) for m in maps]
 
 
 def onnx_has_cuda() -> bool:

@@ -14,7 +14,13 @@ import numpy as np
 from metaphase.arrays import Pixels
 from metaphase.detection.cores import has_bf16, has_int8
 from metaphase.detection.foreign.tileinput import graph_input
-from metaphase.detection.runtimebase import CPU_BATCH, MAX_STREAMS, Maps, Runtime
+from metaphase.detection.runtimebase import (
+    CPU_BATCH,
+    MAX_STREAMS,
+    Maps,
+    Runtime,
+    graph_errors,
+)
 from metaphase.errors import MetaphaseError, MissingExtraError, ModelFileError
 from metaphase.models.modelfile import Model
 
@@ -62,6 +68,7 @@ class OpenVinoRuntime(Runtime):
         self.streams = min(cores, MAX_STREAMS)
         self.precision = precision
         self.batch = CPU_BATCH
+        self._folder = model.folder
         self.compiled = self._compile(openvino, model, cores)
         self._requests: SimpleQueue[Any] = SimpleQueue()
         for _ in range(self.streams):
@@ -96,8 +103,10 @@ class OpenVinoRuntime(Runtime):
         """Return the output maps for tiles [n, h, w, 3]."""
         request = self._requests.get()
         try:
-            maps = request.infer([tiles])
-            return [np.array(maps[output], dtype=np.float32) for output in self.compiled.outputs]
+            with graph_errors(self._folder):
+                maps = request.infer([tiles])
+                outputs = self.compiled.outputs
+                return [np.array(maps[output], dtype=np.float32) for output in outputs]
         finally:
             self._requests.put(request)
 

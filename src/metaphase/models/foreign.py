@@ -56,7 +56,9 @@ class ForeignOutput(Strict):
     names: tuple[str, ...] = Field(
         min_length=1, max_length=64, description="Outputs that are read."
     )
-    positions: tuple[int, ...] = Field(description="Their places among the graph's outputs.")
+    positions: tuple[Annotated[int, Field(ge=0, lt=1024)], ...] = Field(
+        description="Their places among the graph's outputs."
+    )
     batched: tuple[bool, ...] = Field(description="Which of them have the batch as first axis.")
     classes: tuple[str, ...] = Field(
         min_length=1,

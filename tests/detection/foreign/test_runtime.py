@@ -7,6 +7,7 @@ import pytest
 
 from metaphase.detection.foreign.runtime import ForeignRuntime
 from metaphase.detection.runtimebase import Runtime
+from metaphase.errors import ModelFileError
 from metaphase.models.foreign import ForeignInput
 from tests.detection.foreign.scene import encode, graph_of
 
@@ -59,3 +60,10 @@ def test_a_fixed_batch_is_filled_up():
     (whole,) = made.run(tiles(1, 2, 3, 1, 2))
     assert inner.calls == [(4, 3, 32, 32)] * 2
     assert whole[:, 0, 0].tolist() == [1, 2, 3, 1, 2]
+
+
+def test_a_card_that_names_an_output_that_is_not_there_is_an_error_in_words():
+    inner, made = runtime(1)
+    inner.run = lambda tiles: [np.zeros(3, np.float32)]
+    with pytest.raises(ModelFileError, match="cannot be run as its card describes"):
+        made.run(tiles(1))

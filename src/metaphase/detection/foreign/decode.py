@@ -50,7 +50,7 @@ def decode_foreign(
         try:
             points = decoder([o[tile] for o in outputs], foreign.input, foreign.output, min_score)
             result.append(_candidates(points, codes, foreign.input, tile_px))
-        except (ValueError, IndexError) as error:
+        except (ValueError, IndexError, OverflowError) as error:
             shapes = ", ".join(str(list(values.shape)) for values in outputs)
             raise ModelFileError.of(
                 "outputs",

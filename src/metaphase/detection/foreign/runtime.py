@@ -9,7 +9,7 @@ import numpy as np
 
 from metaphase.arrays import Float32Array, Pixels
 from metaphase.detection.foreign.tileinput import graph_input
-from metaphase.detection.runtimebase import Maps, Runtime
+from metaphase.detection.runtimebase import Maps, Runtime, graph_errors
 from metaphase.models.foreign import ForeignGraph
 
 FILLER = -1.0
@@ -32,8 +32,9 @@ class ForeignRuntime(Runtime):
     def run(self, tiles: Pixels) -> Maps:
         """Return the outputs that are decoded, each with the tiles as first axis."""
         size = self._input.batch
-        parts = [self._run(tiles[i : i + size]) for i in range(0, len(tiles), size)]
-        return [_join([part[i] for part in parts]) for i in range(len(self._output.names))]
+        with graph_errors("the imported graph"):
+            parts = [self._run(tiles[i : i + size]) for i in range(0, len(tiles), size)]
+            return [_join([part[i] for part in parts]) for i in range(len(self._output.names))]
 
     def _run(self, tiles: Pixels) -> list[Float32Array]:
         count = len(tiles)
