@@ -134,12 +134,18 @@ def pinned(requirement: Requirement) -> str:
 
 
 def find_python(version: str) -> str | None:
-    """Return the path of a Python, from PATH or pyenv."""
-    if found := shutil.which(f"python{version}"):
-        return found
+    """Return the path of a Python that runs, from PATH or pyenv."""
+    found = shutil.which(f"python{version}")
     root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    candidates = sorted(root.glob(f"{version}.*/bin/python"))
-    return str(candidates[-1]) if candidates else None
+    candidates = map(str, sorted(root.glob(f"{version}.*/bin/python"), reverse=True))
+    # A name on PATH may be pyenv's shim of a version that is not switched on.
+    return next((path for path in (found, *candidates) if path and runs(path)), None)
+
+
+def runs(python: str) -> bool:
+    """Return whether a Python starts."""
+    done = subprocess.run([python, "-c", ""], capture_output=True, check=False)
+    return done.returncode == 0
 
 
 def environment(python: str, folder: Path, packages: Sequence[str]) -> Path:

@@ -38,8 +38,25 @@ def test_the_oldest_version_is_the_lower_bound() -> None:
     assert len([pinned(r) for r in direct_requirements(BASE_EXTRAS)]) > 15
 
 
-def test_this_python_is_found_and_a_future_one_is_not() -> None:
+def test_a_future_python_is_not_found() -> None:
     assert find_python("3.99") is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell script")
+def test_a_python_on_path_that_does_not_run_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shim = tmp_path / "shims" / "python3.99"
+    shim.parent.mkdir()
+    shim.write_text("#!/bin/sh\nexit 127\n")
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", str(shim.parent))
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    assert find_python("3.99") is None
+    real = tmp_path / "versions" / "3.99.1" / "bin" / "python"
+    real.parent.mkdir(parents=True)
+    real.symlink_to(sys.executable)
+    assert find_python("3.99") == str(real)
 
 
 def test_the_commands_that_are_tried_exist() -> None:
