@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -279,3 +280,20 @@ def test_folders_that_detect_wrote(tmp_path):
     save_detections(found, tmp_path / "a")
     assert read_detections(tmp_path) == {"a": found}
     assert read_detections(tmp_path / "a") == {"a": found}
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("a.png,1,2,0.5,1e-9,10,10", "1e-09 um/px is no resolution"),
+        ("a.png,1e30,2,0.5,0.25,10,10", "is not a position"),
+        ("a.png,1,2,0.5,0.25,1e300,10", "is no size"),
+        ("a.png,1,2,0.5,0.25,-5,10", "is no size"),
+    ],
+)
+def test_absurd_numbers_name_file_and_record(tmp_path, row, said):
+    path = tmp_path / "all.csv"
+    path.write_text(f"image,x_px,y_px,score,mpp,width_px,height_px\n{row}\n")
+    with pytest.raises(DetectionsError, match=said) as caught:
+        read_detections(path)
+    assert re.search(r"all\.csv: (line 2|a\.png): ", str(caught.value))

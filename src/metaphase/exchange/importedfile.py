@@ -140,7 +140,8 @@ class ImportedFile:
             try:
                 found[ids[image.name]] = self._detections_of(image)
             except DetectionsError as error:
-                self.problems += error.problems
+                for problem in error.problems:
+                    self.problem(image.name, problem.message, problem.way_out)
         if self.problems:
             raise DetectionsError(self.problems)
         return found
