@@ -133,3 +133,19 @@ def test_detections_that_are_missing_are_told(finished: Path, folds: Folds) -> N
         path.unlink()
     with pytest.raises(DetectionsError):
         folds.detections()
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"folds": [], "radius_um": 6.5},
+        {"folds": {"a": {"threshold": "x"}}, "radius_um": 6.5},
+        {"folds": {"a": 0.5}, "radius_um": 6.5},
+        {"folds": {"..": {"threshold": 0.5}}, "radius_um": 6.5},
+        {"folds": {"a": {"threshold": 0.5}}, "radius_um": -1},
+    ],
+)
+def test_a_damaged_result_is_refused(tmp_path: Path, result: object) -> None:
+    (tmp_path / "cross-validation.json").write_text(json.dumps(result))
+    with pytest.raises(DetectionsError, match="is not the result of a cross-validation"):
+        load_folds(tmp_path)

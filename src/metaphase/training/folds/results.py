@@ -115,14 +115,11 @@ def _result(path: Path) -> Mapping[str, Any]:
 
 def _is_result(result: Mapping[str, Any]) -> bool:
     folds, radius_um = result.get("folds"), finite(result.get("radius_um"))
-    return (
-        isinstance(folds, dict)
-        and radius_um is not None
-        and radius_um > 0
-        and all(
-            Path(name).name == name
-            and isinstance(fold, dict)
-            and finite(fold.get("threshold")) is not None
-            for name, fold in folds.items()
-        )
+    if not isinstance(folds, dict) or radius_um is None or radius_um <= 0:
+        return False
+    return all(
+        name.strip(".")  # a name of dots would be another folder
+        and isinstance(fold, dict)
+        and finite(fold.get("threshold")) is not None
+        for name, fold in folds.items()
     )
