@@ -10,7 +10,7 @@ from PIL import Image
 from metaphase.detectionfile import save_detections
 from metaphase.errors import DetectionsError
 from metaphase.exchange import coco
-from metaphase.exchange.bycase import detections_by_case, is_own, needs_truth
+from metaphase.exchange.bycase import detections_by_case, is_own, needs_truth, uses_truth
 from metaphase.labels.dataset import Case, Dataset
 from tests.evaluation.scenes import found
 
@@ -95,3 +95,14 @@ def test_folders_that_detect_wrote_are_recognised(tmp_path):
     assert is_own(tmp_path)
     assert is_own(tmp_path / "found" / "a")
     assert not is_own(tmp_path / "found" / "a" / "detections.json")
+
+
+def test_what_may_use_a_file_with_the_names_of_images(tmp_path):
+    (tmp_path / "others").mkdir()
+    bare = tmp_path / "others" / "results.json"
+    bare.write_text(json.dumps([{"image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9]}]))
+    save_detections(found("a", [(1, 2)], [0.5]), tmp_path / "own" / "a")
+    assert uses_truth(bare)
+    assert uses_truth(tmp_path / "others")
+    assert not uses_truth(tmp_path / "own")
+    assert not uses_truth(csv_file(tmp_path / "d.csv", "a,1,2,0.5"))

@@ -60,7 +60,7 @@ def compare(
     from metaphase.evaluation.cases import load_cases
     from metaphase.evaluation.settings import EvaluationSettings
     from metaphase.evaluation.tables import comparison, side_by_side
-    from metaphase.exchange.bycase import needs_truth
+    from metaphase.exchange.bycase import uses_truth
     from metaphase.exchange.foreigndetections import ForeignDetections
     from metaphase.labels.dataset import DOMAINS
     from metaphase.locks import locked_folder
@@ -84,7 +84,7 @@ def compare(
         strata=by,
         seed=seed,
     )
-    if truth is not None and not any(map(needs_truth, (first, second))):
+    if truth is not None and not any(map(uses_truth, (first, second))):
         raise typer.BadParameter("--truth has no effect: it is for bare lists of COCO results")
     foreign = ForeignDetections(
         labels, detections_format, mpp, truth, absent_is_empty, merge_radius_um

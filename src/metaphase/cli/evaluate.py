@@ -93,14 +93,14 @@ def evaluate(
     from metaphase.evaluation.scoresfile import save_scores
     from metaphase.evaluation.settings import EvaluationSettings
     from metaphase.evaluation.tables import print_scores
-    from metaphase.exchange.bycase import needs_truth
+    from metaphase.exchange.bycase import uses_truth
     from metaphase.exchange.foreigndetections import ForeignDetections
 
     _check_part(choose, part)
     _check_domain(by)
     part = part or ("validation" if choose else "test")
     dataset = _cases(labels, images, case_table, split, part, labelled_only, check_pixels)
-    if truth is not None and not any(map(needs_truth, (detections, *(compare or ())))):
+    if truth is not None and not any(map(uses_truth, (detections, *(compare or ())))):
         raise typer.BadParameter("--truth has no effect: it is for bare lists of COCO results")
     foreign = ForeignDetections(
         labels, detections_format, mpp, truth, absent_is_empty, merge_radius_um

@@ -89,6 +89,12 @@ def needs_truth(path: str | Path) -> bool:
     )
 
 
+def uses_truth(path: str | Path) -> bool:
+    """Return whether reading a file or folder may use a COCO file with the names of images."""
+    path = Path(path)
+    return not is_own(path) if os.path.isdir(path) else needs_truth(path)
+
+
 class _ByName(Mapping[str, Fact]):
     """A fact of each case, by any of its names.
 
