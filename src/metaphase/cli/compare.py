@@ -90,13 +90,10 @@ def compare(
         labels, detections_format, mpp, truth, absent_is_empty, merge_radius_um
     )
     with ExitStack() as stack:
-        folder = Path(
-            stack.enter_context(
-                TemporaryDirectory(prefix="metaphase-compare-")
-                if out is None
-                else locked_folder(out)
-            )
-        )
+        if out is None:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="metaphase-compare-")))
+        else:
+            folder = stack.enter_context(locked_folder(out))
         sources = (first, second)
         a, b = (
             score_source(source, name, dataset, settings=settings, foreign=foreign, folder=folder)
