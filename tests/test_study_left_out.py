@@ -9,6 +9,7 @@ import pytest
 from studies import left_out
 from studies.leftoutfolds import (
     APERIO,
+    CONTEST,
     FOLDS,
     NANOZOOMER,
     NO_APERIO,
@@ -81,6 +82,8 @@ def test_no_fold_learns_from_what_it_is_scored_on(recipe, name: str) -> None:
     assert tested
     learnt = trained_on(recipe, fold, fold.slides)
     assert not tested & learnt
+    if fold == CONTEST:  # other fields of the same slides, which its name says
+        return
     # The same tissue on another scanner, or of another part of the contest, neither.
     slides = {slide for _, slide in tested}
     assert not slides & {slide for _, slide in learnt}

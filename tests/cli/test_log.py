@@ -55,3 +55,25 @@ def test_handlers_are_removed_and_the_end_is_logged(tmp_path: Path) -> None:
 def test_a_log_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="--log-file"), logging_to(tmp_path):
         pass
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_ends_the_log_and_not_the_command(tmp_path: Path) -> None:
+    steps = []
+
+    def command() -> None:
+        with logging_to(tmp_path / "run.log"):
+            handler = logger.handlers[-1]
+            assert isinstance(handler, logging.FileHandler)
+            full = Path("/dev/full").open("w")  # noqa: SIM115  closed by the handler
+            before = handler.setStream(full)
+            assert before is not None
+            before.close()
+            other.info("lost")
+            steps.append("the command goes on")
+
+    handlers = list(logger.handlers)
+    with pytest.raises(OutputError, match=r"run\.log.*No space left.*incomplete"):
+        command()
+    assert steps
+    assert logger.handlers == handlers

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from metaphase.errors import LabelError
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.labels.dataset import Dataset
 from metaphase.report.galleries import CROP_PX, Pictures, galleries
@@ -36,3 +37,10 @@ def test_crops_are_centred_on_their_place(pictured):
     dark = np.argwhere(pixels < 100)
     assert dark.mean(axis=0) == pytest.approx([CROP_PX / 2 - 0.5] * 2, abs=1)
     assert len(dark) == pytest.approx(400, rel=0.15)
+
+
+def test_images_that_are_no_folder_are_refused(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
+    for wrong in (tmp_path / "absent", tmp_path / "a.png"):
+        with pytest.raises(LabelError, match="is not a folder of images"):
+            Pictures(wrong)

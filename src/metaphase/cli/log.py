@@ -29,6 +29,34 @@ class _Details(logging.Handler):
             typer.echo(self.format(record), err=True)
 
 
+class _LogFile(logging.FileHandler):
+    """Appends lines to a file. The first error of writing is kept: the command goes on."""
+
+    problem: OSError | None = None
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            self.problem = self.problem or error
+        else:
+            super().handleError(record)
+
+    def close(self) -> None:
+        try:
+            super().close()
+        except OSError as error:  # the disk is full when the last lines are written
+            self.problem = self.problem or error
+
+    def check(self) -> None:
+        """Raise OutputError if a line could not be written."""
+        if self.problem is not None:
+            raise OutputError.of(
+                Path(self.baseFilename),
+                f"cannot be written: {self.problem.strerror}; the log is incomplete",
+                way_out="choose another --log-file; what the command made is there",
+            ) from self.problem
+
+
 @contextmanager
 def logging_to(file: Path | None, *, verbose: bool = False) -> Iterator[None]:
     """Log to a file, and details to stderr, while the block runs.
@@ -55,14 +83,17 @@ def logging_to(file: Path | None, *, verbose: bool = False) -> Iterator[None]:
         for handler in handlers:
             logger.removeHandler(handler)
             handler.close()
+    for handler in handlers:
+        if isinstance(handler, _LogFile):
+            handler.check()
 
 
-def _file_handler(file: Path) -> logging.Handler:
+def _file_handler(file: Path) -> _LogFile:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         if file.exists():
             check_regular(file)
-        handler = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
+        handler = _LogFile(file, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise OutputError.of(
             file, f"cannot be written: {error.strerror}", way_out="choose another --log-file"

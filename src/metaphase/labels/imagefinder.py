@@ -16,6 +16,14 @@ USUAL_FOLDERS = ("", "images", "img")
 _SERIES = re.compile(r" - Series \d+$", re.IGNORECASE)
 
 
+def check_image_folder(folder: Path) -> None:
+    """Raise LabelError where a folder of images is none."""
+    if not folder.is_dir():
+        raise LabelError.of(
+            folder, "is not a folder of images", way_out="name the folder with --images"
+        )
+
+
 class ImageFinder:
     """Finds image files by the names that labels give them.
 
@@ -26,10 +34,8 @@ class ImageFinder:
     """
 
     def __init__(self, folder: Path | None, beside: Path) -> None:
-        if folder is not None and not folder.is_dir():
-            raise LabelError.of(
-                folder, "is not a folder of images", way_out="name the folder with --images"
-            )
+        if folder is not None:
+            check_image_folder(folder)
         self.folder = folder
         self.folders = [folder] if folder else [beside / name for name in USUAL_FOLDERS]
         self._by_stem: dict[str, list[Path]] | None = None

@@ -16,6 +16,7 @@ from metaphase.arrays import Pixels
 from metaphase.errors import MetaphaseError
 from metaphase.evaluation.casescore import MISTAKES, CaseOutcome
 from metaphase.evaluation.scores import Scores
+from metaphase.labels.imagefinder import check_image_folder
 from metaphase.radii import MATCH_RADIUS_UM
 from metaphase.slides.slide import Slide
 from metaphase.units import um_to_px
@@ -132,12 +133,17 @@ def _place(outcome: CaseOutcome, i: int, kind: str, more: str = "") -> Place:
 class Pictures:
     """Reads crops and overviews as data URLs; every image that cannot be read is reported once.
 
-    ``images`` is a folder that is searched for files that are no longer at their old path.
+    ``images`` is a folder that is searched for files that are no longer at their old path. Raises
+    LabelError where it is no folder.
     """
 
     images: Path | None = None
     _problems: list[str] = field(default_factory=list)
     _missing: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        if self.images is not None:
+            check_image_folder(self.images)
 
     @property
     def problems(self) -> list[str]:
