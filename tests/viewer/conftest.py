@@ -150,9 +150,12 @@ def slug(slides):
     return SimpleNamespace(**{entry.key: entry.slug for entry in slides})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """The browser of the system; tests are skipped where there is none."""
+    """The browser of the system; tests are skipped where there is none.
+
+    Of one module: while Playwright is open, no other test of the process can run an event loop.
+    """
     path = shutil.which("chromium")
     if path is None:
         pytest.skip("no chromium on this machine")
