@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tokenize import TokenError
 from zipfile import BadZipFile
 from zlib import error as DeflateError
 
@@ -21,8 +22,10 @@ CodeArray = NDArray[np.int8]
 Rng = np.random.Generator
 
 ARCHIVE_ERRORS = (
-    *(OSError, ValueError, KeyError, EOFError, TypeError, OverflowError, NotImplementedError),
+    *(OSError, ValueError, KeyError, EOFError, TypeError, OverflowError),
     *(MemoryError, RecursionError, BadZipFile, DeflateError),
+    RuntimeError,  # an encrypted member, a compression that Python does not know
+    *(TokenError, SyntaxError),  # of a member's header, which NumPy parses as Python
 )
 """What reading a damaged NPZ file raises."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -212,8 +213,9 @@ def change_arrays(chance: random.Random, data: bytes) -> bytes:
         case 4:
             kind = chance.choice(("f2", "f8", "i1", "u8", "U5", "?", "c8", "M8[s]"))
             try:
-                arrays[name] = array.astype(kind)
-            except (TypeError, ValueError):
+                with warnings.catch_warnings(action="ignore"):  # of values that do not fit
+                    arrays[name] = array.astype(kind)
+            except (TypeError, ValueError, RuntimeError):
                 arrays[name] = np.array(["x"])
         case 5 if array.size and array.dtype.kind == "f":
             arrays[name] = array.copy()
@@ -242,7 +244,7 @@ def change_database(chance: random.Random, data: bytes) -> bytes:
             columns = [row[1] for row in database.execute(f'PRAGMA table_info("{table}")')]
             _change_table(chance, database, table, chance.choice(columns))
             return bytes(database.serialize())
-    except (sqlite3.Error, IndexError, UnicodeError, OverflowError, ValueError):
+    except (sqlite3.Error, IndexError, UnicodeError, OverflowError, ValueError, MemoryError):
         return change_bytes(chance, data)
 
 

@@ -79,3 +79,11 @@ def test_polygons_wherever_they_are(tmp_path: Path) -> None:
     path.write_text(json.dumps({"type": "FeatureCollection", "features": []}))
     with pytest.raises(InputError, match="no polygon"):
         read_polygons(path)
+
+
+def test_an_outline_farther_than_any_image_is_refused(tmp_path):
+    path = tmp_path / "far.geojson"
+    ring = [[0, 0], [1e200, 0], [0, 1e200], [0, 0]]
+    path.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+    with pytest.raises(InputError, match=r"far\.geojson.*farther than any image"):
+        read_polygons(path)

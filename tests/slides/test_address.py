@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from metaphase.slides.address import local_name, shown, url_of
+from metaphase.slides.address import local_name, path_of, shown, url_of
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,9 @@ def test_results_are_named_without_what_is_secret() -> None:
     assert local_name(path).name == "a b.svs"
     assert "secret" not in shown(path)
     assert shown("/data/what?.svs") == "/data/what?.svs"
+
+
+def test_the_path_of_an_address_with_a_wrong_host_is_its_path() -> None:
+    assert path_of("https://ho]st/x/y%20z.svs?sig=1#a") == "/x/y%20z.svs"
+    assert path_of("s3://bucket") == "/"
+    assert local_name(Path("https:/ho]st/x/y%20z.svs?sig=1")) == Path("/x/y z.svs")

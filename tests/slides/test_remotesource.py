@@ -135,3 +135,10 @@ def test_an_answer_to_another_question_is_refused(site: Files, wrong: str) -> No
     with pytest.raises(SlideError, match=r"instead of bytes 0|bytes"):
         file.read(0, 1000)
     assert sum(site.sent) < 100 << 20
+
+
+@pytest.mark.parametrize("url", ["https://ho]st/a.svs?key=secret", "s3://bucket:x/a.svs"])
+def test_a_wrong_address_is_named(url: str) -> None:
+    with pytest.raises(SlideError, match="is no address of a server") as caught:
+        source_of(url)
+    assert "secret" not in str(caught.value)

@@ -8,7 +8,7 @@ from typing import Any
 
 from metaphase.errors import InputError
 from metaphase.textfile import read_json
-from metaphase.values import finite
+from metaphase.values import finite, position
 
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in pixels; a point is a box without size."""
@@ -102,9 +102,9 @@ def read_polygons(path: str | Path) -> list[Polygon]:
 
 
 def _number(value: Any) -> float:
-    number = finite(value)
+    number = position(value)
     if number is None:
-        raise ValueError("coordinates that are not numbers")
+        raise ValueError("coordinates that are no numbers, or farther than any image")
     return number
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 _URL = re.compile(r"(https?|s3|gs):/{1,2}(?=[^/])(.+)", re.IGNORECASE | re.DOTALL)
 
@@ -22,7 +22,16 @@ def url_of(path: str | Path) -> str | None:
 def local_name(path: Path) -> Path:
     """Return a path by which to name results: that of an address without host and query."""
     url = url_of(path)
-    return path if url is None else Path(unquote(urlsplit(url).path))
+    return path if url is None else Path(unquote(path_of(url)))
+
+
+def path_of(url: str) -> str:
+    """Return the path of an address, without host, query and fragment.
+
+    Also of an address whose host is wrong: opening it reports that.
+    """
+    rest = re.split(r"[?#]", url.partition("://")[2], maxsplit=1)[0]
+    return "/" + rest.partition("/")[2]
 
 
 def shown(path: str | Path) -> str:

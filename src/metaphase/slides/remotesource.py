@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from metaphase.errors import InputError, MissingExtraError, SlideError
-from metaphase.slides.address import shown
+from metaphase.slides.address import path_of, shown
 from metaphase.values import shown as shown_text
 
 TRIES = 4
@@ -60,8 +60,14 @@ class Source(Protocol):
 
 
 def source_of(url: str) -> Source:
-    """Return how an address is read. Raises MissingExtraError."""
+    """Return how an address is read. Raises SlideError for a wrong one, MissingExtraError."""
     scheme = url.partition("://")[0]
+    try:
+        _ = urlsplit(url).port
+    except ValueError as error:  # brackets or a port that are none
+        raise SlideError.of(
+            shown(url), f"is no address of a server: {error}", way_out="correct the address"
+        ) from error
     http = scheme in ("http", "https")
     try:
         import fsspec
@@ -205,7 +211,7 @@ def images_under(url: str, suffixes: frozenset[str]) -> list[str] | None:
 
     Web servers have no folders: None too. Raises SlideError, MissingExtraError.
     """
-    name = urlsplit(url).path
+    name = path_of(url)
     if url.startswith("http") or Path(name).suffix.lower() in suffixes:
         return None
     source = source_of(url)

@@ -6,7 +6,6 @@ OUT/detections keeps the detections of each level, so that an interrupted sweep 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,12 +18,13 @@ from metaphase.detectionfile import JSON_NAME, load_detections, save_detections
 from metaphase.errors import InputError, InterruptedRunError, LabelError
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.figures import Detections, Label
-from metaphase.files import read_text, write_json, write_text
+from metaphase.files import write_json, write_text
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.locks import locked_folder
 from metaphase.models.modelfile import Model
 from metaphase.slides.open import open_case
 from metaphase.stress.perturbations import MPP_ERROR, SWEEPS, Changed, Sweep
+from metaphase.textfile import read_json
 from metaphase.values import finite
 
 REAL_SHIFTS: dict[str, float] = {
@@ -218,7 +218,7 @@ def _write(
 def read_shifts(path: str | Path) -> dict[str, float]:
     """Read the differences between scanners that ``studies/scanner_shifts.py`` measured."""
     try:
-        largest = json.loads(read_text(path))["largest"]
+        largest = read_json(path)["largest"]
         shifts = {str(name): finite(value) for name, value in largest.items()}
     except OSError as error:
         raise InputError.of(path, f"cannot be read: {error.strerror}") from error
