@@ -60,7 +60,6 @@ NOT_RUN = {
     "metaphase stress": "detects in every image many times: tests/cli/test_stress.py",
     "loop/rounds": "needs the model of a review: tests/cli/test_learn.py",
     "metaphase learn": "a person reviews between the commands: tests/cli/test_learn.py",
-    "phantom --out OUT": "draws 16 large images: tests/cli/test_phantom.py",
     "evaluate found-again/": "needs a finished review: tests/viewer/test_export.py",
     "evaluate found --labels reviewed": "needs a finished review: tests/viewer/test_export.py",
     "shifts.json": "needs measured shifts: tests/cli/test_stress.py",
