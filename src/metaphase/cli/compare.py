@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from metaphase.cli.commandclass import command_class
-from metaphase.cli.options import argument, option
+from metaphase.cli.options import argument, check_truth, option
 from metaphase.evaluation.bootstrap import Method
 from metaphase.evaluation.matching import Rule
 from metaphase.radii import MATCH_RADIUS_UM
@@ -60,7 +60,6 @@ def compare(
     from metaphase.evaluation.cases import load_cases
     from metaphase.evaluation.settings import EvaluationSettings
     from metaphase.evaluation.tables import comparison, side_by_side
-    from metaphase.exchange.bycase import uses_truth
     from metaphase.exchange.foreigndetections import ForeignDetections
     from metaphase.labels.dataset import DOMAINS
     from metaphase.locks import locked_folder
@@ -84,8 +83,7 @@ def compare(
         strata=by,
         seed=seed,
     )
-    if truth is not None and not any(map(uses_truth, (first, second))):
-        raise typer.BadParameter("--truth has no effect: it is for bare lists of COCO results")
+    check_truth(truth, first, second)
     foreign = ForeignDetections(
         labels, detections_format, mpp, truth, absent_is_empty, merge_radius_um
     )
@@ -99,20 +97,19 @@ def compare(
             score_source(source, name, dataset, settings=settings, foreign=foreign, folder=folder)
             for source, name in zip(sources, names_of_sources(sources), strict=True)
         )
-    differences = settings.compare(a.scores, b.scores)
-    console = Console()
-    console.print(side_by_side([a.scores, b.scores], [a.name, b.name], by=by))
-    console.print(comparison(differences, a.name, b.name))
-    for candidate in (a, b):
-        for text in (candidate.scores.training_warning, *candidate.scores.notes):
-            if text is not None:
-                console.print(
-                    f"{candidate.name}: {text}", style="yellow", highlight=False, markup=False
-                )
-    if out is not None:
-        with locked_folder(out):
+        differences = settings.compare(a.scores, b.scores)
+        console = Console()
+        console.print(side_by_side([a.scores, b.scores], [a.name, b.name], by=by))
+        console.print(comparison(differences, a.name, b.name))
+        for candidate in (a, b):
+            for text in (candidate.scores.training_warning, *candidate.scores.notes):
+                if text is not None:
+                    console.print(
+                        f"{candidate.name}: {text}", style="yellow", highlight=False, markup=False
+                    )
+        if out is not None:
             files, problems = write_comparison((a, b), differences, out, images=images, crops=crops)
-        for problem in problems:
-            typer.echo(problem, err=True)
-        for file in files:
-            typer.echo(file)
+            for line in problems:
+                typer.echo(line, err=True)
+            for file in files:
+                typer.echo(file)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from metaphase.cli.commandclass import command_class
-from metaphase.cli.options import argument, option, out_file
+from metaphase.cli.options import argument, check_truth, option, out_file
 from metaphase.evaluation.bootstrap import Method
 from metaphase.evaluation.matching import Rule
 from metaphase.evaluation.protocols import Protocol
@@ -93,15 +93,13 @@ def evaluate(
     from metaphase.evaluation.scoresfile import save_scores
     from metaphase.evaluation.settings import EvaluationSettings
     from metaphase.evaluation.tables import print_scores
-    from metaphase.exchange.bycase import uses_truth
     from metaphase.exchange.foreigndetections import ForeignDetections
 
     _check_part(choose, part)
     _check_domain(by)
     part = part or ("validation" if choose else "test")
     dataset = _cases(labels, images, case_table, split, part, labelled_only, check_pixels)
-    if truth is not None and not any(map(uses_truth, (detections, *(compare or ())))):
-        raise typer.BadParameter("--truth has no effect: it is for bare lists of COCO results")
+    check_truth(truth, detections, *(compare or ()))
     foreign = ForeignDetections(
         labels, detections_format, mpp, truth, absent_is_empty, merge_radius_um
     )

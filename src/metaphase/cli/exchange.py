@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from metaphase.cli.commandclass import command_class
-from metaphase.cli.options import argument, option
+from metaphase.cli.options import argument, check_truth, option
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -49,7 +49,6 @@ def convert(
     images: Annotated[Path | None, option("--images")] = None,
 ) -> None:
     """Convert detections from any of the formats into another."""
-    from metaphase.exchange.bycase import uses_truth
     from metaphase.exchange.convert import convert as write
     from metaphase.exchange.read import kind_of, read_detections
     from metaphase.labels.read import load_dataset
@@ -59,8 +58,7 @@ def convert(
     of_dicom = images is not None and detections.is_file() and kind_of(detections) == "dicom"
     if images is not None and to not in _WITH_IMAGES and not of_dicom:
         raise typer.BadParameter(f"--images has no effect on {to}")
-    if truth is not None and not uses_truth(detections):
-        raise typer.BadParameter("--truth has no effect: it is for bare lists of COCO results")
+    check_truth(truth, detections)
     dataset = load_dataset(labels) if labels else None
     by_name = read_detections(
         detections,

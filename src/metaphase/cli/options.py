@@ -337,3 +337,11 @@ def network_option(name: str, *, panel: str | None = None, default: str | bool =
 def argument(name: str, *, default: str | bool = False) -> Any:
     """Return the definition of a positional argument for an annotation."""
     return typer.Argument(help=ARGUMENTS[name], show_default=default)
+
+
+def check_truth(truth: object, *detections: Any) -> None:
+    """Refuse ``--truth`` where none of the files or folders of detections uses it."""
+    from metaphase.exchange.bycase import uses_truth
+
+    if truth is not None and not any(map(uses_truth, detections)):
+        raise typer.BadParameter("--truth has no effect: it is for bare lists of COCO results")
