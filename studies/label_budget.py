@@ -22,6 +22,7 @@ import argparse
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ from metaphase.learning.candidates import (
     second_stage_of,
     slide_candidates,
 )
+from metaphase.learning.rescoring import NewScores, new_scores, shifted
 from metaphase.learning.slidereview import SlideReview, targets_of
 from metaphase.learning.start import second_stage_features
 from metaphase.models.card import SecondStage
@@ -71,18 +73,39 @@ MOST = 200
 
 @dataclass(frozen=True, eq=False)
 class Fields:
-    """All candidates [n]: features [n, d], scores of the detector and final scores, true targets,
-    the number of the slide and of the field; and the figures of each field [fields]."""
+    """The candidates of each field, their true targets [n], and the labelled figures and the number
+    of the slide of each field [fields]."""
 
-    features: FloatArray
-    first: FloatArray
-    score: FloatArray
+    candidates: tuple[SlideCandidates, ...]
     target: FloatArray
-    slide: IntArray
-    field: IntArray
     figures: IntArray
     slide_of_field: IntArray
     slides: tuple[str, ...]
+
+    @cached_property
+    def field(self) -> IntArray:
+        """The number of the field of each candidate [n]."""
+        return np.repeat(np.arange(len(self.candidates)), [len(one) for one in self.candidates])
+
+    @cached_property
+    def slide(self) -> IntArray:
+        """The number of the slide of each candidate [n]."""
+        return self.slide_of_field[self.field]
+
+    @cached_property
+    def features(self) -> FloatArray:
+        """The features of the candidates [n, d]."""
+        return np.concatenate([one.mean_features for one in self.candidates])
+
+    @cached_property
+    def first(self) -> FloatArray:
+        """The scores of the detector [n]."""
+        return np.concatenate([one.first for one in self.candidates])
+
+    @cached_property
+    def score(self) -> FloatArray:
+        """The final scores by the model as it is [n]."""
+        return np.concatenate([one.score for one in self.candidates])
 
 
 def main() -> None:
@@ -91,7 +114,8 @@ def main() -> None:
     model = load_model(given.model)
     dataset = load_dataset(given.labels, images=given.images).labelled()
     fields = load_fields(model, dataset, given.out / "candidates", given.detections)
-    rows = list(_finished(given.out / "runs.jsonl"))
+    runs = given.out / "runs.json"
+    rows = _finished(runs, model)
     done = {(row["seed"], row["fold"], row["strategy"]) for row in rows}
     head = head_of(load_window_network(second_stage_of(model)[0]))
     simulation = Simulation(fields, model, head)
@@ -101,8 +125,7 @@ def main() -> None:
                 if (seed, number, strategy) not in done:
                     new = simulation.run(seed, number, fold, strategy)
                     rows += new
-                    with (given.out / "runs.jsonl").open("a", encoding="utf-8") as stream:
-                        stream.writelines(json.dumps(row) + "\n" for row in new)
+                    write_json(runs, {"model_id": model.id, "rows": rows})
                     print(new[-1], flush=True)
     summary = summarise(rows)
     print(*table(summary), sep="\n")
@@ -123,9 +146,14 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _finished(path: Path) -> Iterator[dict[str, Any]]:
-    if path.is_file():
-        yield from (json.loads(line) for line in read_text(path).splitlines() if line)
+def _finished(path: Path, model: Model) -> list[dict[str, Any]]:
+    """Return the runs that an interrupted study has finished."""
+    if not path.is_file():
+        return []
+    kept = json.loads(read_text(path))
+    if kept["model_id"] != model.id:
+        raise SystemExit(f"{path.parent} is a study of another model: name another folder")
+    return list(kept["rows"])
 
 
 # --- candidates
@@ -143,17 +171,11 @@ def load_fields(model: Model, dataset: Dataset, folder: Path, detections: Path |
             target = targets_of(candidates, SlideReview.of_case(case), slide.mpp).target
         parts.append((candidates, target, case, case.count(Label.MITOTIC)))
     names = tuple(sorted({case.domain("group") for _, _, case, _ in parts}))
-    slide_of = np.array([names.index(case.domain("group")) for _, _, case, _ in parts])
-    sizes = [len(candidates) for candidates, *_ in parts]
     return Fields(
-        np.concatenate([one.mean_features for one, *_ in parts]),
-        np.concatenate([one.first for one, *_ in parts]),
-        np.concatenate([one.score for one, *_ in parts]),
+        tuple(candidates for candidates, *_ in parts),
         np.concatenate([target for _, target, *_ in parts]),
-        np.repeat(slide_of, sizes),
-        np.repeat(np.arange(len(parts)), sizes),
         np.array([figures for *_, figures in parts]),
-        slide_of,
+        np.array([names.index(case.domain("group")) for _, _, case, _ in parts]),
         names,
     )
 
@@ -167,7 +189,8 @@ def _find(model: Model, case: Case, detections: Path | None) -> SlideCandidates:
         runtime = open_runtime(second, threads=1)
         found = load_detections(detections / case.id) if detections else detect(slide, model)
         classifier = CandidateClassifier(slide, stage, second, runtime, stain)
-        return slide_candidates(found, found, classifier, second_stage_features(model), MOST)
+        box = (0.0, 0.0, float(slide.width_px), float(slide.height_px))
+        return slide_candidates(found, found, classifier, second_stage_features(model), MOST, box)
 
 
 # --- the simulated reader
@@ -191,6 +214,7 @@ class Simulation:
         self.fields, self.head = fields, head
         self.stage: SecondStage = second_stage_of(model)[1]
         self.threshold = model.card.threshold.value
+        self.shown = [one.features.astype(np.float64) for one in fields.candidates]
 
     def run(self, seed: int, number: int, fold: IntArray, strategy: str) -> list[dict[str, Any]]:
         """Return the counts on the slides of a fold after every budget."""
@@ -241,23 +265,30 @@ class Simulation:
         validated = cross_validate(
             self._prior(pool), fields.features[pool], target, parts_of(slide, decided)
         )
+        posterior = validated.posterior
+        new = [self._new_scores(posterior.score_head, number) for number in range(len(self.shown))]
+        shift = np.array([one.shift for one in new])
         score = combined_score(fields.first[pool], sigmoid(validated.score_logits), self.stage)
+        score = shifted(score, shift[fields.field[pool]])
         probability = np.where(decided, target, sigmoid(validated.probability_logits))
         _, place = np.unique(slide, return_inverse=True)
         missed = np.zeros(place.max() + 1)
         candidates = ScoredCandidates(score, probability, place, missed)
         lowest = lowest_threshold(score, decided, self.threshold)
         chosen = choose_threshold(candidates, lowest=lowest)
-        posterior = validated.posterior
         rows = np.flatnonzero(np.isin(fields.slide, fold))
-        second = sigmoid(posterior.score_head.logits(fields.features[rows]))
-        final = combined_score(fields.first[rows], second, self.stage)
+        final = np.concatenate([one.score for one in new])[rows]
         return {
             **self._counts(rows, final, chosen.value, fold),
             "threshold": chosen.value,
             "precision": posterior.prior.precision,
             "confirmed": int(np.nansum(target)),
         }
+
+    def _new_scores(self, head: Head, number: int) -> NewScores:
+        """Return the scores of the candidates of a field by a head, as detection gives them."""
+        candidates = self.fields.candidates[number]
+        return new_scores(candidates, head.logits(self.shown[number]), self.stage)
 
     def _as_it_is(self, fold: IntArray) -> dict[str, Any]:
         rows = np.flatnonzero(np.isin(self.fields.slide, fold))

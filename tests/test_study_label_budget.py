@@ -21,7 +21,8 @@ from studies.label_budget import (
     table,
 )
 
-from metaphase.models.card import SecondStage
+from metaphase.learning.candidates import SlideCandidates
+from metaphase.models.card import ScoreNormalisation, SecondStage
 from metaphase.training.finetune.head import Head
 
 
@@ -37,11 +38,19 @@ def fields(slides=6, per_slide=4, per_field=30, seed=0):
     of_field = np.repeat(np.arange(slides), per_slide)
     figures = np.full(slides * per_slide, 2)
     names = tuple(f"S{s}" for s in range(slides))
-    return Fields(features, score, score, target, of_field[field], field, figures, of_field, names)
+    candidates = tuple(
+        SlideCandidates(
+            np.arange(per_field) * 40.0, np.zeros(per_field), score[field == f], score[field == f],
+            np.zeros((per_field, 8, 8, 3), np.uint8),
+            features[field == f][:, None].astype(np.float32), area_mm2=0.25,
+        )
+        for f in range(slides * per_slide)
+    )  # fmt: skip
+    return Fields(candidates, target, figures, of_field, names)
 
 
-def simulation(threshold=0.9):
-    stage = SecondStage(id="two", weight=1.0, floor=0.0)
+def simulation(threshold=0.9, normalisation=None):
+    stage = SecondStage(id="two", weight=1.0, floor=0.0, score_normalisation=normalisation)
     card = SimpleNamespace(second_stage=stage, threshold=SimpleNamespace(value=threshold))
     model = SimpleNamespace(card=card, second_stage=object(), folder="m")
     return Simulation(fields(), model, Head(np.array([1.0, 0, 0]), -4.0))
@@ -61,6 +70,21 @@ def test_decisions_correct_a_threshold_that_is_too_high(strategy):
     f1 = [2 * r["tp"] / (r["tp"] + r["fp"] + r["figures"]) for r in rows]
     assert f1[-1] > f1[0] + 0.1
     assert all(row["figures"] == 16 for row in rows)
+
+
+def test_scores_are_normalised_as_detection_normalises_them():
+    """A shift of all scores moves the chosen threshold by the same logit, and no count."""
+
+    def run(reference):
+        normalisation = ScoreNormalisation(per_mm2=40, reference=reference, most=50, usual=0)
+        (row,) = simulation(normalisation=normalisation).run(0, 0, np.array([0, 1]), "everything")
+        return row
+
+    low, high = run(-6.0), run(-5.0)
+    logits = [np.log(row["threshold"] / (1 - row["threshold"])) for row in (low, high)]
+    assert logits[1] - logits[0] == pytest.approx(1.0, abs=0.3)
+    assert low["tp"] == pytest.approx(high["tp"], abs=1)
+    assert low["fp"] == pytest.approx(high["fp"], abs=1)
 
 
 def test_everything_is_one_row_and_runs_repeat_themselves():

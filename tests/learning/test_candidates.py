@@ -8,22 +8,14 @@ import pytest
 from metaphase.detection.detect import detect
 from metaphase.detectionfile import load_detections
 from metaphase.errors import InputError, ModelFileError
-from metaphase.figures import Detections, Label
-from metaphase.learning.candidates import (
-    SlideCandidates,
-    final_scores,
-    rescored,
-    second_stage_of,
-)
-from metaphase.models.card import SecondStage
+from metaphase.figures import Label
+from metaphase.learning.candidates import SlideCandidates, second_stage_of
+from metaphase.learning.rescoring import final_scores
 from metaphase.models.modelfile import load_model, save_model
-from metaphase.provenance import Provenance
 from metaphase.training.finetune.features import head_of
 from metaphase.training.finetune.finetunedmodel import load_window_network
 from tests.learning.conftest import candidates_at
 from tests.training.finetune.networks import small_network
-
-STAGE = SecondStage(id="two", weight=0.5, symmetries=2, floor=0.2)
 
 
 def test_the_detections_are_those_of_detect(begun, model):
@@ -44,6 +36,27 @@ def test_features_give_the_scores_of_detection(begun, model):
     assert (np.diff(candidates.score) <= 0).all()
 
 
+def test_detections_that_are_no_candidates_keep_their_logits(begun):
+    image = begun.settings().images[0]
+    kept = SlideCandidates.load(begun.candidates(image.name))
+    found = load_detections(begun.detections / image.name).with_label(Label.MITOTIC)
+    assert len(kept) + len(kept.others) == len(found)
+    score = np.clip(found.score[len(kept) :], 1e-6, 1 - 1e-6)
+    assert kept.others == pytest.approx(np.log(score / (1 - score)), abs=1e-6)
+    side = found.provenance.width_px * found.provenance.mpp / 1000
+    assert 0 < kept.area_mm2 <= side**2 + 1e-9
+
+
+def test_candidates_of_version_0_1_are_read(tmp_path):
+    path = tmp_path / "a.npz"
+    candidates_at([(1, 2), (3, 4)]).save(path)
+    with np.load(path) as archive:
+        old = {k: archive[k] for k in archive.files if k not in ("shift", "others", "area_mm2")}
+    np.savez(path, **old)
+    again = SlideCandidates.load(path)
+    assert (len(again), again.shift, len(again.others), again.area_mm2) == (2, 0.0, 0, 0.0)
+
+
 def test_they_are_read_back_and_damage_is_named(tmp_path):
     one = candidates_at([(1, 2), (3, 4)])
     one.save(tmp_path / "deep" / "a.npz")
@@ -53,31 +66,6 @@ def test_they_are_read_back_and_damage_is_named(tmp_path):
     (tmp_path / "deep" / "a.npz").write_bytes(b"PK\x03\x04 no archive")
     with pytest.raises(InputError, match=r"a\.npz"):
         SlideCandidates.load(tmp_path / "deep" / "a.npz")
-
-
-def test_a_faint_candidate_keeps_the_score_of_one_window():
-    logits = np.array([[-4.0, 8.0], [1.0, 3.0]])
-    first = np.array([0.5, 0.5])
-    alone, both = final_scores(first, logits, STAGE)
-    assert alone == pytest.approx(np.sqrt(0.5 / (1 + np.exp(4))))
-    assert both == pytest.approx(np.sqrt(0.5 / (1 + np.exp(-2))))
-
-
-def test_new_scores_change_the_candidates_alone():
-    provenance = Provenance("a.png", 100, 100, 0.25, threshold=0.5)
-    detections = Detections(
-        [10, 20, 10], [10, 20, 10], [0.9, 0.8, 0.7], [0, 0, Label.HARD_NEGATIVE.code],
-        provenance=provenance,
-    )  # fmt: skip
-    logits = np.array([[5.0, 5.0]])
-    after = rescored(detections, candidates_at([(20, 20)]), logits, STAGE)
-    scores = {
-        (x, y, c): s
-        for x, y, s, c in zip(after.x_px, after.y_px, after.score, after.label, strict=True)
-    }
-    assert scores[10, 10, 0] == 0.9
-    assert scores[10, 10, 1] == 0.7
-    assert scores[20, 20, 0] == pytest.approx(np.sqrt(0.5 / (1 + np.exp(-5))), abs=1e-6)
 
 
 def test_a_model_without_a_second_stage_is_refused(model, tmp_path):
@@ -100,6 +88,11 @@ def test_a_model_without_a_second_stage_is_refused(model, tmp_path):
         ("windows", lambda a: a[..., :2]),
         ("windows", lambda a: a.astype(np.float32)),
         ("features", lambda a: a[:, 0]),
+        ("shift", lambda a: a * np.nan),
+        ("others", lambda a: np.zeros((2, 2))),
+        ("others", lambda a: np.array([np.inf])),
+        ("area_mm2", lambda a: a - 1),
+        ("area_mm2", lambda a: np.zeros(3)),
     ],
 )
 def test_columns_of_another_form_are_refused(tmp_path, name, changed):

@@ -42,16 +42,25 @@ def with_normalised_scores(
     if normalisation is None:
         return detections
     mitotic = detections.label == Label.MITOTIC.code
-    points = detections.points[mitotic]
-    cell_px = CELL_UM / detections.provenance.mpp
-    area = cellular_area_px(points, plan.box_px, cell_px) * detections.provenance.mpp**2 / 1e6
-    logits = logit(np.clip(detections.score[mitotic], _LEAST_SCORE, 1 - _LEAST_SCORE))
+    mpp = detections.provenance.mpp
+    area = cellular_area_mm2(detections.points[mitotic], plan.box_px, mpp)
+    logits = score_logits(detections.score[mitotic])
     level = score_level(logits, area, normalisation.per_mm2)
     shift = normalised_shift(level, normalisation)
     score = np.array(detections.score)
-    score[mitotic] = np.round(sigmoid(logits + shift), SCORE_DECIMALS)
+    score[mitotic] = shifted_scores(logits, shift)
     kept = None if level is None else round(level, 3)
     return detections.with_score(score).with_parameters(score_level=kept, score_shift=shift)
+
+
+def score_logits(score: FloatArray) -> FloatArray:
+    """Return the logits of scores, of 0 and 1 those of the nearest score that a file can hold."""
+    return logit(np.clip(score, _LEAST_SCORE, 1 - _LEAST_SCORE))
+
+
+def shifted_scores(logits: FloatArray, shift: FloatArray | float) -> FloatArray:
+    """Return the scores of logits to which ``shift`` is added, as exact as a file holds them."""
+    return np.round(sigmoid(logits + shift), SCORE_DECIMALS)
 
 
 def normalised_shift(level: float | None, normalisation: ScoreNormalisation) -> float:
@@ -72,6 +81,13 @@ def score_level(logits: FloatArray, area_mm2: float, per_mm2: float) -> float | 
         return None
     ordered = np.sort(logits)[::-1]
     return float(ordered[min(above, len(ordered) - 1)])
+
+
+def cellular_area_mm2(
+    points: FloatArray, box: tuple[float, float, float, float], mpp: float
+) -> float:
+    """Return the area (mm2) of the squares of ``CELL_UM`` that hold a point [n, 2], px."""
+    return cellular_area_px(points, box, CELL_UM / mpp) * mpp**2 / 1e6
 
 
 def cellular_area_px(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
 
 from metaphase.arrays import ARCHIVE_ERRORS, Float32Array, FloatArray, Pixels
-from metaphase.detection.decode import sigmoid
 from metaphase.detection.detect import (
     finish_detections,
     hash_image,
@@ -18,12 +17,13 @@ from metaphase.detection.detect import (
     provenance_of,
 )
 from metaphase.detection.pipeline import Progress, candidate_classifier, find_candidates
-from metaphase.detection.plan import Settings, make_plan
+from metaphase.detection.plan import Box, Settings, make_plan
 from metaphase.detection.resultfolder import ResultFolder
 from metaphase.detection.runtimebase import Runtime
-from metaphase.detection.secondstage import CandidateClassifier, combined_score
+from metaphase.detection.scorenormalisation import cellular_area_mm2, score_logits
+from metaphase.detection.secondstage import CandidateClassifier
 from metaphase.errors import InputError, ModelFileError
-from metaphase.figures import SCORE_DECIMALS, Detections, Label
+from metaphase.figures import Detections, Label
 from metaphase.files import open_regular, whole_file
 from metaphase.models.card import SecondStage
 from metaphase.models.modelfile import Model
@@ -44,6 +44,10 @@ class SlideCandidates:
     ``first``: scores of the detector. ``score``: final scores by the model that the loop began
     with. ``windows`` [n, side, side, 3]: the input of its second stage. ``features``: [n,
     symmetries, d].
+
+    For the score normalisation: ``shift`` is what it added to the logits of ``score``, ``others``
+    [m] are the logits of the image's detections that are no candidates, without that shift, and
+    ``area_mm2`` is the area with detections.
     """
 
     x_px: FloatArray
@@ -52,6 +56,9 @@ class SlideCandidates:
     score: FloatArray
     windows: Pixels
     features: Float32Array
+    shift: float = 0.0
+    others: FloatArray = field(default_factory=lambda: np.zeros(0))
+    area_mm2: float = 0.0
 
     def __len__(self) -> int:
         return len(self.x_px)
@@ -74,22 +81,27 @@ class SlideCandidates:
 
     def check(self) -> None:
         """Raise ValueError unless all columns have a row for each candidate, of finite numbers."""
-        columns = [getattr(self, f.name) for f in fields(self)]
+        columns = [self.x_px, self.y_px, self.first, self.score, self.windows, self.features]
         if [column.ndim for column in columns] != [1, 1, 1, 1, 4, 3]:
             raise ValueError("its columns have not the shapes of candidates")
         if len({len(column) for column in columns}) > 1:
             raise ValueError("its columns have different lengths")
         if self.windows.dtype != np.uint8 or self.windows.shape[3] != 3:
             raise ValueError("its windows are no images")
-        if any(c.dtype.kind != "f" or not np.isfinite(c).all() for c in (*columns[:4], columns[5])):
+        numbers = (*columns[:4], columns[5], self.others)
+        if any(c.dtype.kind != "f" or not np.isfinite(c).all() for c in numbers):
             raise ValueError("its columns are not of finite numbers")
+        if self.others.ndim != 1 or not (0 <= self.area_mm2 < np.inf and abs(self.shift) < np.inf):
+            raise ValueError("its values for the score normalisation are not valid")
 
     @classmethod
     def load(cls, path: Path) -> SlideCandidates:
         """Read what ``save`` wrote. Raises InputError."""
         try:
             with open_regular(path) as stream, np.load(stream, allow_pickle=False) as content:
-                found = cls(**{f.name: content[f.name] for f in fields(cls)})
+                values = {f.name: content[f.name] for f in fields(cls) if f.name in content}
+            numbers = {k: float(values.pop(k)) for k in ("shift", "area_mm2") if k in values}
+            found = cls(**values, **numbers)
             found.check()
             return found
         except ARCHIVE_ERRORS as error:
@@ -132,7 +144,7 @@ def find_slide_candidates(
     classifier = candidate_classifier(slide, plan, model, runtime)
     assert classifier is not None
     detections = finish_detections(merged, found, slide, plan, model, runtime)
-    candidates = slide_candidates(detections, merged, classifier, features, most)
+    candidates = slide_candidates(detections, merged, classifier, features, most, plan.box_px)
     folder.write(slide, plan, detections, settings, None)
     return candidates
 
@@ -143,10 +155,12 @@ def slide_candidates(
     classifier: CandidateClassifier,
     features: Features,
     most: int,
+    box_px: Box,
 ) -> SlideCandidates:
     """Return the best candidates among detections, with their windows and features.
 
     ``merged`` are the detections before the second stage, with the scores of the detector.
+    ``box_px`` is what was analysed: x1, y1, x2, y2.
     """
     mitotic = merged.with_label(Label.MITOTIC)
     place = zip(mitotic.x_px.tolist(), mitotic.y_px.tolist(), strict=True)
@@ -158,6 +172,7 @@ def slide_candidates(
     windows = np.zeros((len(points), spec.tile_px, spec.tile_px, 3), np.uint8)
     for row, point in enumerate(points):
         windows[row] = classifier.window(point)
+    shift = detections.provenance.parameters.score_shift or 0.0
     return SlideCandidates(
         points[:, 0],
         points[:, 1],
@@ -165,43 +180,7 @@ def slide_candidates(
         kept.score[:count],
         windows,
         features(windows),
+        shift,
+        score_logits(kept.score[count:]) - shift,
+        cellular_area_mm2(kept.points, box_px, detections.provenance.mpp),
     )
-
-
-def rescored(
-    detections: Detections, candidates: SlideCandidates, second: FloatArray, stage: SecondStage
-) -> Detections:
-    """Return detections with new final scores of the candidates.
-
-    ``second`` [n, symmetries] are the logits of each candidate by the new second stage. As in
-    detection, a candidate whose score after one window is below ``stage.floor`` keeps that score.
-    Other detections keep theirs.
-    """
-    final = final_scores(candidates.first, second, stage)
-    place = zip(candidates.x_px.tolist(), candidates.y_px.tolist(), strict=True)
-    by_place = dict(zip(place, final.tolist(), strict=True))
-    score = [
-        by_place.get((x, y), old) if code == Label.MITOTIC.code else old
-        for x, y, old, code in zip(
-            detections.x_px.tolist(),
-            detections.y_px.tolist(),
-            detections.score.tolist(),
-            detections.label.tolist(),
-            strict=True,
-        )
-    ]
-    return Detections(
-        detections.x_px,
-        detections.y_px,
-        np.round(np.array(score, np.float64), SCORE_DECIMALS),
-        detections.label,
-        provenance=detections.provenance,
-    )
-
-
-def final_scores(first: FloatArray, logits: FloatArray, stage: SecondStage) -> FloatArray:
-    """Return the final scores [n] from logits [n, symmetries], by the rule of detection."""
-    alone = sigmoid(logits[:, 0])
-    promising = combined_score(first, alone, stage) >= stage.floor
-    second = np.where(promising, sigmoid(logits.mean(axis=1)), alone)
-    return combined_score(first, second, stage)

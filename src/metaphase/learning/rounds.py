@@ -15,9 +15,10 @@ from metaphase.detection.resultfolder import GEOJSON_NAME, OVERLAY_NAME
 from metaphase.detection.secondstage import combined_score
 from metaphase.detectionfile import load_detections, save_detections
 from metaphase.errors import InputError, MissingExtraError
-from metaphase.learning.candidates import rescored, second_stage_of
+from metaphase.learning.candidates import second_stage_of
 from metaphase.learning.loopfolder import LoopFolder
 from metaphase.learning.pool import Pool, load_pool
+from metaphase.learning.rescoring import new_scores, rescored, shifted
 from metaphase.learning.roundresult import RoundResult, save_round
 from metaphase.learning.slidereview import SlideReview
 from metaphase.locks import locked_folder
@@ -148,8 +149,14 @@ def _scored(pool: Pool, score: FloatArray, left_out: FloatArray) -> ScoredCandid
 def _choose(
     pool: Pool, tuned: Any, stage: SecondStage, before: float, seed: int
 ) -> ChosenThreshold:
-    """Choose the threshold; ``before`` is that of the model that the loop began with."""
+    """Choose the threshold; ``before`` is that of the model that the loop began with.
+
+    The scores of an image are normalised as detection with the new model normalises them.
+    """
+    new = zip(pool.candidates, tuned.logits, strict=True)
+    shift = np.array([new_scores(one, logits, stage).shift for one, logits in new])
     score = combined_score(pool.first, sigmoid(tuned.left_out_scores), stage)
+    score = shifted(score, shift[pool.slide])
     lowest = lowest_threshold(score, pool.decided, before)
     return choose_threshold(_scored(pool, score, tuned.left_out), seed, lowest=lowest)
 
