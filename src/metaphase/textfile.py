@@ -14,6 +14,7 @@ from typing import Any
 
 from metaphase.errors import InputError
 from metaphase.files import open_regular
+from metaphase.garbage import paused_collection
 
 MAX_BYTES = 1 << 31
 """The largest file that is read, also after decompression (2 GiB)."""
@@ -83,6 +84,7 @@ def read_text(
     return text
 
 
+@paused_collection()
 def read_json(path: str | Path, error: type[InputError] = InputError) -> Any:
     """Return parsed JSON. Raises ``error``, naming the line of a syntax error."""
     path = Path(path)

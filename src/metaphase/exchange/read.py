@@ -14,6 +14,7 @@ from metaphase.exchange import coco, csv, dicom, grandchallenge, qupath, slideru
 from metaphase.exchange.importedfile import ImageFacts
 from metaphase.figures import Detections
 from metaphase.files import real_path
+from metaphase.garbage import paused_collection
 from metaphase.imagefiles.dicomheader import dicom_header
 from metaphase.labels.dataset import Dataset
 from metaphase.textfile import read_head, read_json
@@ -31,6 +32,7 @@ class _OtherFiles:
     images: str | Path | None
 
 
+@paused_collection()
 def read_detections(
     path: str | Path,
     *,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from metaphase.values import name_of_file
@@ -62,6 +63,7 @@ def image_name(path: Path) -> str:
     return path.parent.name if stem in _GENERIC_NAMES and path.parent.name else stem
 
 
+@lru_cache(maxsize=1024)  # a table names its case in every row
 def without_suffix(name: str) -> str:
     """Return a case's name as written by a user, without an image's suffix.
 

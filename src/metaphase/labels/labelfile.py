@@ -109,8 +109,9 @@ def check_place(
 
     A box must overlap its image, and a point must lie in it. A size of None is not known.
     """
-    x1, y1, x2, y2 = figure.box or (figure.x_px, figure.y_px, figure.x_px, figure.y_px)
-    if any(position(value) is None for value in (x1, y1, x2, y2, figure.x_px, figure.y_px)):
+    point = figure.x_px, figure.y_px
+    x1, y1, x2, y2 = figure.box or point * 2
+    if None in map(position, point if figure.box is None else (*figure.box, *point)):
         file.problem(f"annotation {figure.id}", "has coordinates that are too large")
         return False
     right = float("inf") if width_px is None else width_px
@@ -119,7 +120,7 @@ def check_place(
         file.problem(
             f"annotation {figure.id}",
             f"lies outside its image of {width_px or '?'} x {height_px or '?'} px: "
-            f"{_numbers(figure.box or (figure.x_px, figure.y_px))}",
+            f"{_numbers(figure.box or point)}",
             "check the coordinates, and that they are pixels at full resolution",
         )
         return False

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from metaphase.errors import LabelError
+from metaphase.garbage import paused_collection
 from metaphase.labels.dataset import Dataset
 from metaphase.labels.formats.boxformat import BoxFormat
 from metaphase.labels.formats.coco import read_coco
@@ -67,6 +68,7 @@ def load_dataset(
     return file.dataset()
 
 
+@paused_collection()
 def read_labels(
     path: str | Path,
     *,

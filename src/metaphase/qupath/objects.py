@@ -78,7 +78,7 @@ def _flat(items: list[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         if properties.get("objectType") != "root":
             yield record, item
         for key in _CHILDREN:
-            if isinstance(properties.get(key), list):
+            if key in properties and isinstance(properties[key], list):
                 waiting.append(_named(properties[key], f"{record}, "))
 
 
@@ -120,11 +120,12 @@ def _class_of(properties: dict[str, Any]) -> str:
 def _measurements(properties: dict[str, Any]) -> Mapping[str, object]:
     """Return the measurements, names in lower case."""
     values = properties.get("measurements")
-    if isinstance(values, list):
-        pairs = [(m.get("name"), m.get("value")) for m in values if isinstance(m, dict)]
-    else:
-        pairs = list(_dict(values).items())
-    return {str(name).lower(): value for name, value in pairs if isinstance(name, str)}
+    if isinstance(values, dict):
+        return {name.lower(): value for name, value in values.items()}
+    if not isinstance(values, list):
+        return {}
+    pairs = [(m.get("name"), m.get("value")) for m in values if isinstance(m, dict)]
+    return {name.lower(): value for name, value in pairs if isinstance(name, str)}
 
 
 def _dict(value: Any) -> dict[str, Any]:

@@ -27,10 +27,8 @@ def first_text(record: Mapping[str, Any], *names: str) -> str | None:
 
 def number(file: LabelFile, record: str, name: str, value: Any) -> float | None:
     """Return a finite number; None if there is no value, or it is none (a problem)."""
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return None
     result = finite(value)
-    if result is None:
+    if result is None and value is not None and not (isinstance(value, str) and not value.strip()):
         file.problem(record, f"{name} is not a number: {shown(value)}")
     return result
 

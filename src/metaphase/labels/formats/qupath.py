@@ -127,14 +127,15 @@ def _figures(file: LabelFile, objects: Iterable[QuPathObject]) -> tuple[Figure, 
         for part, box in enumerate(boxes, 1):
             name = item.id or str(number)
             id_ = f"{name}/{part}" if len(boxes) > 1 else name
-            figure = _figure(id_, label, box)
-            _add(file, figures, replace(figure, atypical=atypical_of(item.class_name)))
+            _add(file, figures, _figure(id_, label, box, atypical_of(item.class_name)))
     return tuple(figures.values())
 
 
-def _figure(id_: str, label: Label, box: Box) -> Figure:
+def _figure(id_: str, label: Label, box: Box, atypical: float | None) -> Figure:
     x1, y1, x2, y2 = box
-    return Figure(id_, (x1 + x2) / 2, (y1 + y2) / 2, label, box if (x1, y1) != (x2, y2) else None)
+    if (x1, y1) == (x2, y2):
+        return Figure(id_, x1, y1, label, atypical=atypical)
+    return Figure(id_, (x1 + x2) / 2, (y1 + y2) / 2, label, box, atypical=atypical)
 
 
 def _add(file: LabelFile, figures: dict[str, Figure], figure: Figure) -> None:

@@ -51,6 +51,7 @@ CASE_COLUMNS = (
 )
 _BOX = ("x1_px", "y1_px", "x2_px", "y2_px")
 _POINT = ("x_px", "y_px")
+_PLACE = (*_POINT, *_BOX)
 _CASE = ("case",)
 _ID = ("id", "case")
 _IMAGE = ("image", "file_name")
@@ -112,22 +113,39 @@ class _Rows:
         if twice:
             raise LabelError.of(path, f"has two columns called {numbered(twice)}", record="line 1")
         self.columns = {name for name in self._names if name}
-        images = (first_text(row, *_IMAGE) for _, row in self) if self.columns & {*_IMAGE} else ()
+        images = (_first(row, _IMAGE) for row in self._distinct(_IMAGE))
         self._ids = case_ids(image for image in images if image)
 
     def has(self, columns: tuple[str, ...]) -> bool:
         return set(columns) <= self.columns
+
+    def cases(self) -> list[Case]:
+        """Return a case for each name that the rows of figures give, in their order."""
+        rows = self._distinct((*_IMAGE, *_CASE))
+        named = {id_: name for name, id_ in (self.named(r, _CASE) for r in rows) if id_}
+        return [Case(id=id_, image=image_path(name)) for id_, name in named.items()]
 
     def named(self, row: Row, columns: tuple[str, ...]) -> tuple[str, str]:
         """Return the name of a row's image and the id of its case.
 
         Where only one of the two is there, the other comes from it.
         """
-        image = next((row[name] for name in _IMAGE if row.get(name)), "")
-        case = next((row[name] for name in columns if row.get(name)), "")
+        image, case = _first(row, _IMAGE), _first(row, columns)
         if case:
             return image or case, without_suffix(case)
         return image, self._ids.get(image, "")
+
+    def _distinct(self, columns: tuple[str, ...]) -> Iterator[Row]:
+        """Yield the different values of some columns: few, also in a table of a million rows."""
+        indices = {name: self._names.index(name) for name in columns if name in self.columns}
+        if not indices:
+            return
+        seen: set[tuple[str, ...]] = set()
+        for _, values in CsvTable(self.path, LabelError):
+            cells = tuple([values[index] for index in indices.values()])
+            if cells not in seen:
+                seen.add(cells)
+                yield dict(zip(indices, cells, strict=True))
 
     def __iter__(self) -> Iterator[tuple[str, Row]]:
         table = CsvTable(self.path, LabelError)
@@ -142,8 +160,7 @@ class _Rows:
 def _read_figures(file: LabelFile, figures: _Rows, cases: _Rows | None, mpp: float | None) -> None:
     if cases is None:
         _note_no_cases(file)
-        named = {id_: name for name, id_ in (figures.named(r, _CASE) for _, r in figures) if id_}
-        file.cases = [Case(id=id_, image=image_path(name)) for id_, name in named.items()]
+        file.cases = figures.cases()
     else:
         file.cases = list(_cases(file, cases))
         file.drop_repeated_cases()
@@ -166,6 +183,14 @@ def _read_figures(file: LabelFile, figures: _Rows, cases: _Rows | None, mpp: flo
     for repeated_id, n in repeated(f.id for group in by_case.values() for f in group if f.id):
         file.problem(f"figure {repeated_id}", f"its id appears {n} times", "number them anew")
     file.cases = [_with_figures(file, case, by_case[case.id]) for case in file.cases]
+
+
+def _first(row: Row, columns: tuple[str, ...]) -> str:
+    """Return the first value of some columns that is not empty, or "" without any."""
+    for name in columns:
+        if value := row.get(name):
+            return value
+    return ""
 
 
 class _ByImage:
@@ -218,16 +243,16 @@ def _is_figure(file: LabelFile, record: str, row: Row) -> bool:
 
 def _in_pixels(row: Row, mpp: float | None) -> Row:
     """Return a row whose position in um, if it has one, is also in pixels."""
-    x, y = finite(row.get("x_um")), finite(row.get("y_um"))
-    if row.get("x_px") or x is None or y is None or not mpp:
+    if not mpp or not row.get("x_um") or row.get("x_px"):
+        return row
+    x, y = finite(row["x_um"]), finite(row.get("y_um"))
+    if x is None or y is None:
         return row
     return {**row, "x_px": repr(x / mpp), "y_px": repr(y / mpp)}
 
 
 def _figure(file: LabelFile, record: str, row: Row) -> Figure | None:
-    values = {
-        name: number(file, record, name, row[name]) for name in (*_POINT, *_BOX) if row.get(name)
-    }
+    values = {name: number(file, record, name, row[name]) for name in _PLACE if row.get(name)}
     corners = [value for name in _BOX if (value := values.get(name)) is not None]
     box = None
     if len(corners) == len(_BOX):
