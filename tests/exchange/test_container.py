@@ -12,6 +12,7 @@ from metaphase.locks import locked_folder
 
 @pytest.fixture
 def model(tmp_path):
+    pytest.importorskip("safetensors")
     from metaphase.models.card import HeadSpec, InputSpec, Level, ModelCard, Threshold
     from metaphase.models.modelfile import save_model
 

@@ -86,7 +86,9 @@ def _sparse(
     graph = coo_array(
         (weights, (np.concatenate([row, dummy]), np.concatenate([column, m + dummy]))),
         shape=(n, m + n),
-    )
-    rows, columns = min_weight_full_bipartite_matching(graph.tocsr())
+    ).tocsr()
+    # SciPy before 1.12 takes indices of 32 bits only.
+    graph.indices, graph.indptr = graph.indices.astype(np.int32), graph.indptr.astype(np.int32)
+    rows, columns = min_weight_full_bipartite_matching(graph)
     real = columns < m
     return rows[real], columns[real]
