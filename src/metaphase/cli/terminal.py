@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import signal
 import sys
@@ -21,15 +22,18 @@ TRACEBACK = "METAPHASE_TRACEBACK"
 def accept_all_characters() -> None:
     """Let stdout and stderr write characters that their encoding lacks, as escapes.
 
-    Output may go to a terminal or file in ASCII or a Windows code page, and file names may hold
-    bytes that are no UTF-8.
+    Output may go to a terminal or file in a Windows code page, and file names may hold bytes that
+    are no UTF-8. ASCII is held for a missing setting, as in bare containers, and becomes UTF-8:
+    Python (PEP 538) and typer do the same, and one output must not have two encodings.
     """
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is None:
             continue
-        utf8 = (stream.encoding or "").lower().replace("-", "") == "utf8"
-        if not (utf8 and stream.errors == "surrogateescape"):
+        encoding = codecs.lookup(stream.encoding or "utf-8").name
+        if encoding == "ascii":
+            reconfigure(encoding="utf-8", errors="backslashreplace")
+        elif not (encoding == "utf-8" and stream.errors == "surrogateescape"):
             reconfigure(errors="backslashreplace")
 
 
