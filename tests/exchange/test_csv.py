@@ -8,6 +8,7 @@ import pytest
 from metaphase.errors import DetectionsError
 from metaphase.exchange import csv
 from metaphase.exchange.importedfile import ImageFacts
+from metaphase.exchange.read import read_detections
 from metaphase.figures import Detections, Label
 from metaphase.provenance import Provenance
 
@@ -96,3 +97,19 @@ def test_a_class_says_that_a_figure_is_atypical(tmp_path: Path) -> None:
     np.testing.assert_array_equal(one.atypical_or_nan, [1.0, np.nan])
     with pytest.raises(DetectionsError, match="atypical"):
         csv.read(write(tmp_path, "image,x,y,atypical\na.png,1,2,7\n"), ImageFacts(0.25))
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "utf-8"])
+def test_the_kind_of_a_table_is_recognised_in_any_encoding(tmp_path: Path, encoding: str) -> None:
+    text = "Image;Class;Centroid X µm;Centroid Y µm\na.svs;Mitosis;10,5;20\n"
+    path = write(tmp_path, text, encoding)
+    assert read_detections(path, mpp=0.25)["a"].x_px.tolist() == [42.0]
+
+
+def test_two_columns_of_one_name_are_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("x_px,X_px,y_px,note,note\n1,2,3,a,b\n")
+    with pytest.raises(DetectionsError, match=r"line 1: has two columns called x_px"):
+        read_detections(path, mpp=0.25)
+    path.write_text("x_px,y_px,note,note\n1,3,a,b\n")
+    assert read_detections(path, mpp=0.25)["a"].x_px.tolist() == [1.0]

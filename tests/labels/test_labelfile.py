@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from metaphase.errors import LabelError
 from metaphase.figures import Figure
 from metaphase.labels.dataset import Case
-from metaphase.labels.labelfile import LabelFile, check_place, numbered, repeated
+from metaphase.labels.labelfile import LabelFile, check_place, numbered, record_of, repeated
 
 
 def a_file(*cases: Case) -> LabelFile:
@@ -130,3 +130,8 @@ def test_a_box_is_accepted_if_it_overlaps_its_image(x: float, y: float, w: float
         assert bool(file.notes) == (x < 0 or y < 0 or x + w > 100 or y + h > 80)
     elif x + w < 0 or y + h < 0 or x > 100 or y > 80:
         assert not accepted
+
+
+def test_a_figure_without_an_id_is_named_by_its_place() -> None:
+    assert record_of(Figure("7", 1, 2)) == "annotation 7"
+    assert record_of(Figure("", 1.5, 2)) == "annotation at 1.5, 2"

@@ -65,6 +65,13 @@ def test_an_orientation_is_told(tmp_path: Path) -> None:
     assert "orientation" in slide.notes[0]
 
 
+@pytest.mark.parametrize("name", ["a.tif", "a.png", "a.jpg", "a.bmp"])
+def test_a_grey_image_is_reported(name: str, tmp_path: Path) -> None:
+    Image.fromarray(PICTURE[..., 0].copy()).save(tmp_path / name)
+    (note,) = open_slide(tmp_path / name, mpp=MPP).notes
+    assert note.startswith(f"{name}: is a grey image")
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [(b"", "empty"), (b"hello", "no image"), (b"II*\0" + bytes(50), "damaged"),

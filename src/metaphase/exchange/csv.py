@@ -29,6 +29,7 @@ from metaphase.figures import (
 )
 from metaphase.files import write_text
 from metaphase.labels.casenames import image_name
+from metaphase.labels.labelfile import numbered, repeated
 from metaphase.qupath.classes import is_ignored
 from metaphase.values import finite, name_of_file, shown
 
@@ -115,6 +116,15 @@ def looks_like(head: str) -> bool:
 def _columns(path: Path, header: tuple[str, ...]) -> dict[str, int]:
     """Return the index of each column that is known."""
     names = {name.lower(): index for index, name in enumerate(header)}
+    known = {alias for aliases in _NAMES.values() for alias in aliases}
+    twice = [name for name, _ in repeated(map(str.lower, header)) if name in known]
+    if twice:
+        raise DetectionsError.of(
+            path,
+            f"has two columns called {numbered(twice)}",
+            record="line 1",
+            way_out="remove one",
+        )
     columns = {
         key: names[alias]
         for key, aliases in _NAMES.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -75,8 +76,7 @@ def kind_of(path: str | Path) -> str:
         return "sliderunner"
     if head[128:132] == b"DICM":
         return "dicom"
-    utf16 = head.startswith((b"\xff\xfe", b"\xfe\xff"))
-    text = head.decode("utf-16" if utf16 else "utf-8-sig", "replace").lstrip()
+    text = _start(head)
     if text[:1] in ("{", "["):
         data = read_json(path, DetectionsError)
         for name, module in (
@@ -91,6 +91,17 @@ def kind_of(path: str | Path) -> str:
     raise DetectionsError.of(
         path, "is not a file of detections that metaphase knows", way_out="see docs/exchange.md"
     )
+
+
+def _start(head: bytes) -> str:
+    """Return the first bytes of a file as text, in any of the encodings that are read."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return head.decode("utf-16", "replace").lstrip()
+    try:  # the last character may be cut
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return head.decode("cp1252", "replace").lstrip()
+    return head.decode("utf-8-sig", "replace").lstrip()
 
 
 def _facts(

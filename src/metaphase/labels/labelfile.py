@@ -102,6 +102,11 @@ def repeated(values: Iterable[object]) -> Iterator[tuple[object, int]]:
     return ((value, n) for value, n in times.items() if n > 1)
 
 
+def record_of(figure: Figure) -> str:
+    """Return how messages name a figure: by its id, or by its place where it has none."""
+    return f"annotation {figure.id or f'at {figure.x_px:g}, {figure.y_px:g}'}"
+
+
 def check_place(
     file: LabelFile, figure: Figure, width_px: int | None, height_px: int | None
 ) -> bool:
@@ -112,13 +117,13 @@ def check_place(
     point = figure.x_px, figure.y_px
     x1, y1, x2, y2 = figure.box or point * 2
     if None in map(position, point if figure.box is None else (*figure.box, *point)):
-        file.problem(f"annotation {figure.id}", "has coordinates that are too large")
+        file.problem(record_of(figure), "has coordinates that are too large")
         return False
     right = float("inf") if width_px is None else width_px
     below = float("inf") if height_px is None else height_px
     if x2 < 0 or y2 < 0 or x1 > right or y1 > below or (figure.box and (x2 == 0 or y2 == 0)):
         file.problem(
-            f"annotation {figure.id}",
+            record_of(figure),
             f"lies outside its image of {width_px or '?'} x {height_px or '?'} px: "
             f"{_numbers(figure.box or point)}",
             "check the coordinates, and that they are pixels at full resolution",
@@ -126,7 +131,7 @@ def check_place(
         return False
     if x1 < 0 or y1 < 0 or x2 > right or y2 > below:
         where = f"{_numbers((x1, y1, x2, y2))} in {width_px or '?'} x {height_px or '?'} px"
-        file.note(f"annotation {figure.id}", f"box crosses the image border: {where}")
+        file.note(record_of(figure), f"box crosses the image border: {where}")
     return True
 
 

@@ -20,6 +20,7 @@ from metaphase.labels.labelfile import (
     LabelFile,
     check_place,
     numbered,
+    record_of,
 )
 from metaphase.qupath.objects import is_geojson
 from metaphase.textfile import read_head, read_json
@@ -140,7 +141,7 @@ def check_sizes(file: LabelFile) -> None:
                 if mpp:
                     size += f" ({(x2 - x1) * mpp:.0f} x {(y2 - y1) * mpp:.0f} um)"
                 file.problem(
-                    f"case {case.id}, annotation {figure.id}",
+                    f"case {case.id}, {record_of(figure)}",
                     f"is {size}, which is no single cell",
                     "give regions another class than figures",
                 )

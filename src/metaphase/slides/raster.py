@@ -15,12 +15,13 @@ from metaphase.errors import InputError, SlideError
 from metaphase.files import open_regular
 from metaphase.slides.mpp import MppHints, Resolution, from_density
 from metaphase.slides.pyramid import Level, PyramidSlide
-from metaphase.slides.slide import WHITE
+from metaphase.slides.slide import WHITE, grey_note
 
 MAX_PIXELS = 500_000_000
 """1.5 GB in memory. Larger images have to be tiled."""
 
 _EIGHT_BIT = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
+_GREY = {"1", "L", "LA"}
 _EXIF_ORIENTATION = 0x0112
 _WAY_OUT = "copy or export the file again"
 
@@ -143,9 +144,12 @@ def _notes(path: Path, image: Any) -> list[str]:
         rotated = image.getexif().get(_EXIF_ORIENTATION, 1) not in (0, 1)
     except Exception:  # a damaged EXIF block
         rotated = False
-    if not rotated:
-        return []
-    return [f"{path.name}: its EXIF orientation is ignored; positions are those of stored pixels"]
+    notes = [grey_note(path)] if image.mode in _GREY else []
+    if rotated:
+        notes.append(
+            f"{path.name}: its EXIF orientation is ignored; positions are those of stored pixels"
+        )
+    return notes
 
 
 def _resolution(image: Any) -> Resolution | None:

@@ -12,6 +12,14 @@ from metaphase.arrays import Pixels
 WHITE = 255
 
 
+def grey_note(path: Path) -> str:
+    """Return the note on an image of one channel; models and the tissue search need colours."""
+    return (
+        f"{path.name}: is a grey image of one channel, without the colours of haematoxylin and "
+        "eosin: export it as 8-bit RGB"
+    )
+
+
 class Slide(ABC):
     """An image that can be read anywhere, at any resolution, from any thread.
 

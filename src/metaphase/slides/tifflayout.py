@@ -19,13 +19,14 @@ from metaphase.arrays import FloatArray
 from metaphase.slides.mpp import Resolution, from_aperio, from_density, resolution, um_per_unit
 from metaphase.slides.ome import OmeImage, ome_images
 from metaphase.slides.segments import ByteFile
+from metaphase.slides.slide import grey_note
 from metaphase.slides.tiffpage import Page, Planes, UnsupportedPage
 
 MAX_PAGES = 4096
 """Pages of a file, SubIFDs included."""
 
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
-_TRANSPARENCY = 4  # PhotometricInterpretation of masks
+_GREY, _TRANSPARENCY = (0, 1), 4  # PhotometricInterpretation of grey images and of masks
 _SHAPE_TOLERANCE = 0.02
 _GRID, _BLOCK_PX = 4, 8  # the places where a copy is compared, and their side in its pixels
 _MAX_DIFFERENCE, _MAX_UNLIKE = 24, 2
@@ -292,6 +293,8 @@ def _notes(
         notes.append(f"{path.name}: holds {stack} planes of the same size; the first is read")
     if len(channels) > 1:
         notes.append(f"{path.name}: its red, green and blue are put together from three pages")
+    elif int(channels[0].photometric) in _GREY:
+        notes.append(grey_note(path))
     if channels[0] is not pages[0] and _size(pages[0]) != _size(channels[0]):
         notes.append(
             f"{path.name}: its largest image is read ({full.width} x {full.height} px), "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
@@ -152,3 +153,12 @@ def test_a_subclass_says_that_a_figure_is_atypical(tmp_path):
     features = [feature(10 * i, 5, name) for i, name in enumerate(names)]
     dataset = load_dataset(save(tmp_path / "a.geojson", features))
     assert [f.atypical for f in dataset.cases[0].figures] == [None, 1.0, 1.0, None]
+
+
+def test_suffixes_in_upper_case_and_gzip_in_a_folder(tmp_path):
+    text = json.dumps({"type": "FeatureCollection", "features": [feature(1, 2)]})
+    (tmp_path / "A.GEOJSON.GZ").write_bytes(gzip.compress(text.encode()))
+    save(tmp_path / "b.GeoJSON", [feature(3, 4)])
+    save(tmp_path / "Tissue.GEOJSON", [feature(3, 4, None)])
+    save(tmp_path / "._b.GeoJSON", [])
+    assert [(case.id, len(case.figures)) for case in load_dataset(tmp_path)] == [("A", 1), ("b", 1)]

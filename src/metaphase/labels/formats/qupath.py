@@ -58,7 +58,7 @@ def geojson_files(path: Path) -> list[Path]:
     """Return the files of figures in a folder, or the one file. Raises LabelError."""
     if not path.is_dir():
         return [path]
-    files = [file for file in find_geojson(path) if file.name not in OTHERS]
+    files = [file for file in find_geojson(path) if file.name.lower() not in OTHERS]
     if not files:
         raise LabelError.of(path, "holds no .geojson file")
     return files
@@ -68,9 +68,8 @@ def find_geojson(folder: Path) -> list[Path]:
     """Return the GeoJSON files in a folder and the folders in it; hidden files are left out."""
     return sorted(
         file
-        for suffix in SUFFIXES
-        for file in folder.rglob(f"*{suffix}")
-        if not file.name.startswith(".")
+        for file in folder.rglob("*")
+        if file.name.lower().endswith(SUFFIXES) and not file.name.startswith(".")
     )
 
 
