@@ -52,6 +52,7 @@ from metaphase.slides.open import open_case
 from metaphase.slides.slidestain import slide_stain
 from metaphase.training.finetune.crossvalidation import cross_validate, parts_of
 from metaphase.training.finetune.expectedf1 import (
+    EarlierThreshold,
     ScoredCandidates,
     choose_threshold,
     lowest_threshold,
@@ -275,7 +276,8 @@ class Simulation:
         missed = np.zeros(place.max() + 1)
         candidates = ScoredCandidates(score, probability, place, missed)
         lowest = lowest_threshold(score, decided, self.threshold)
-        chosen = choose_threshold(candidates, lowest=lowest)
+        earlier = EarlierThreshold(self.threshold, float(np.nansum(target)))
+        chosen = choose_threshold(candidates, lowest=lowest, earlier=earlier)
         rows = np.flatnonzero(np.isin(fields.slide, fold))
         final = np.concatenate([one.score for one in new])[rows]
         return {

@@ -73,11 +73,12 @@ def test_decisions_correct_a_threshold_that_is_too_high(strategy):
 
 
 def test_scores_are_normalised_as_detection_normalises_them():
-    """A shift of all scores moves the chosen threshold by the same logit, and no count."""
+    """A shift of all scores, and of the model's threshold with them, changes no count."""
 
     def run(reference):
         normalisation = ScoreNormalisation(per_mm2=40, reference=reference, most=50, usual=0)
-        (row,) = simulation(normalisation=normalisation).run(0, 0, np.array([0, 1]), "everything")
+        one = simulation(1 / (1 + np.exp(-reference - 6)), normalisation)
+        (row,) = one.run(0, 0, np.array([0, 1]), "everything")
         return row
 
     low, high = run(-6.0), run(-5.0)

@@ -26,6 +26,7 @@ from metaphase.models.card import SecondStage, Threshold
 from metaphase.models.modelfile import Model
 from metaphase.training.finetune.expectedf1 import (
     ChosenThreshold,
+    EarlierThreshold,
     ScoredCandidates,
     choose_threshold,
     lowest_threshold,
@@ -36,7 +37,8 @@ from metaphase.training.finetune.selection import most_informative
 LEAST_DECISIONS = 10
 PROTOCOL = (
     "highest expected F1 over the reviewed slides: the scores of a slide are of a network that did"
-    " not learn from its decisions, and undecided candidates count with their probability"
+    " not learn from its decisions, and undecided candidates count with their probability; with few"
+    " decided figures the threshold stays near that of the first model"
 )
 
 Progress = Callable[[str, float], None]
@@ -158,7 +160,15 @@ def _choose(
     score = combined_score(pool.first, sigmoid(tuned.left_out_scores), stage)
     score = shifted(score, shift[pool.slide])
     lowest = lowest_threshold(score, pool.decided, before)
-    return choose_threshold(_scored(pool, score, tuned.left_out), seed, lowest=lowest)
+    earlier = EarlierThreshold(before, _decided_figures(pool))
+    return choose_threshold(
+        _scored(pool, score, tuned.left_out), seed, lowest=lowest, earlier=earlier
+    )
+
+
+def _decided_figures(pool: Pool) -> int:
+    """Return the number of mitotic figures that the readers confirmed or added."""
+    return int((pool.target[pool.decided] > 0.5).sum() + pool.missed.sum())
 
 
 def _write_model(
@@ -166,7 +176,7 @@ def _write_model(
 ) -> Model:
     from metaphase.training.finetune.finetunedmodel import save_finetuned
 
-    decided, target = pool.decided, pool.target
+    decided = pool.decided
     low, high = chosen.interval
     record = {
         **tuned.record,
@@ -174,7 +184,7 @@ def _write_model(
         "from_id": base.id,
         "round": number,
         "decisions": int(decided.sum() + pool.missed.sum()),
-        "figures": int((target[decided] > 0.5).sum() + pool.missed.sum()),
+        "figures": _decided_figures(pool),
         "slides": len(np.unique(pool.slide[decided])),
         "scanners": sorted({image.scanner or "unknown" for image in loop.settings().images}),
         "threshold_interval": [low, high],

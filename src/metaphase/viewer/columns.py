@@ -28,7 +28,7 @@ class Source(IntEnum):
     """A detection of the second model, with which the first is compared."""
 
 
-_PREFIX = {Source.DETECTION: "d", Source.LABEL: "l", Source.SECOND: "s"}
+PREFIXES = {Source.DETECTION: "d", Source.LABEL: "l", Source.SECOND: "s"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +111,7 @@ class Columns:
             self.source.tolist(), self.x_c.tolist(), self.y_c.tolist(), self.label, strict=True
         )
         for i, (source, x, y, label) in enumerate(rows):
-            rows_by_id.setdefault(f"{_PREFIX[Source(source)]}{x}_{y}_{label}", i)
+            rows_by_id.setdefault(f"{PREFIXES[Source(source)]}{x}_{y}_{label}", i)
         return rows_by_id
 
     def label_of(self, i: int) -> Label:

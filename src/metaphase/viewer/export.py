@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from metaphase.labels.dataset import Case, Dataset
 from metaphase.labels.formats.table import save_table
 from metaphase.labels.undecided import UNDECIDED_NAME
 from metaphase.viewer.columns import Source
+from metaphase.viewer.earlierfigures import in_force, present_figures
 from metaphase.viewer.reviewedfigures import candidates, default_threshold, undecided
 from metaphase.viewer.reviewstate import ReviewState, verdict
 from metaphase.viewer.slidecatalogue import CatalogueEntry
@@ -104,7 +105,7 @@ def undecided_figures(
         if threshold is None:
             threshold = default_threshold(entry)
         found[entry.key] = (
-            undecided(entry, state.all(options.reviewer), threshold)
+            undecided(entry, in_force(entry, state, options.reviewer), threshold)
             if candidates(entry) == Source.DETECTION
             else []
         )
@@ -119,13 +120,14 @@ def _case(
     open_figures: int,
 ) -> Case:
     case = entry.case or Case(entry.key)
-    standing = state.all(options.reviewer)
+    present = present_figures(entry, {*state.figures, *remarks.figures})
+    standing = in_force(entry, state, options.reviewer, present)
     labelled = (
         (state.complete(options.reviewer) and not open_figures)
         or (candidates(entry) == Source.LABEL and entry.case is not None and case.labelled)
         or (options.partial and bool(standing))
     )
-    atypical = remarks.atypical(options.reviewer)
+    atypical = remarks.atypical(options.reviewer, present)
     figures = _figures(entry, standing, atypical, options) if labelled else ()
     return replace(
         case,
@@ -180,7 +182,7 @@ def _figures(
         if known is not None and entry.columns.source[known] == candidates(entry):
             continue
         reference = known is not None or id_.startswith("s")
-        label = _rejected_reference(decision, options) if reference else verdict(decision)
+        label = _of_other(decision, options, reference=reference)
         if label is None or decision.x_px is None or decision.y_px is None:
             continue
         said = float(atypical[id_]) if id_ in atypical and label == Label.MITOTIC else None
@@ -198,10 +200,16 @@ def _label(was: Label, decision: Decision, options: ExportOptions) -> Label | No
     return decision.label
 
 
-def _rejected_reference(decision: Decision, options: ExportOptions) -> Label | None:
-    """Return the label of a rejected figure of a second model or of labels beside detections."""
-    rejected = decision.state == State.REJECTED and decision.label == Label.MITOTIC
-    return options.rejected_as if rejected else None
+def _of_other(decision: Decision, options: ExportOptions, *, reference: bool) -> Label | None:
+    """Return the label of a decided figure that is not up for review.
+
+    ``reference``: it is of a second model, or of labels beside detections. Of these, rejected ones
+    are exported alone: where one is confirmed, a figure is added. Other figures are of an earlier
+    model and keep what was decided.
+    """
+    if decision.state == State.REJECTED:
+        return options.rejected_as if decision.label == Label.MITOTIC else None
+    return None if reference else decision.label
 
 
 def review_table(
@@ -215,12 +223,14 @@ def review_table(
     rows: list[tuple[object, ...]] = []
     times = Counter(entry.file_name for entry in slides)
     for entry in slides:
-        comments = _comments(entry, store, reviewer)
-        atypical = SlideRemarks(entry.key).update(store).atypical(reviewer)
+        state, remarks = ReviewState(entry.key).update(store), SlideRemarks(entry.key).update(store)
+        present = present_figures(entry, {*state.figures, *remarks.figures})
+        comments = _comments(remarks, present, reviewer)
+        atypical = remarks.atypical(reviewer, present)
         name = entry.file_name
         if times[name] > 1:  # with the folders that make the key unique
             name = "/".join([*entry.key.split("/")[:-1], name])
-        for d in ReviewState(entry.key).update(store).all(reviewer).values():
+        for d in in_force(entry, state, reviewer, present).values():
             mitotic = verdict(d) == Label.MITOTIC
             added = d.figure not in entry.columns.index
             state = "rejected" if not mitotic else "added" if added else "confirmed"
@@ -249,10 +259,12 @@ def _probability(entry: CatalogueEntry, figure: str) -> str:
     return "" if np.isnan(value) else f"{value:.4f}"
 
 
-def _comments(entry: CatalogueEntry, store: ReviewStore, reviewer: str | None) -> dict[str, str]:
+def _comments(
+    remarks: SlideRemarks, present: Mapping[str, str], reviewer: str | None
+) -> dict[str, str]:
     """Return the comments by figure id, each with its author where all readers are exported."""
     found: dict[str, list[str]] = {}
-    for remark in SlideRemarks(entry.key).update(store).comments(reviewer):
+    for remark in remarks.comments(reviewer, present):
         text = " ".join(remark.value.split())
         found.setdefault(remark.figure, []).append(f"{remark.reviewer}: {text}")
     return {figure: " | ".join(texts) for figure, texts in found.items()}

@@ -8,6 +8,7 @@ import numpy as np
 
 from metaphase.figures import Label
 from metaphase.learning.slidereview import SlideReview
+from metaphase.viewer.earlierfigures import in_force
 from metaphase.viewer.export import ExportOptions, undecided_figures
 from metaphase.viewer.reviewstate import ReviewState, verdict
 from metaphase.viewer.slidecatalogue import CatalogueEntry
@@ -29,7 +30,7 @@ def slide_reviews(
         state = ReviewState(entry.key).update(store)
         rows = [
             (decision.x_px, decision.y_px, float(verdict(decision) == Label.MITOTIC))
-            for decision in state.all(reviewer).values()
+            for decision in in_force(entry, state, reviewer).values()
             if decision.x_px is not None and decision.y_px is not None
         ]
         complete = state.complete(reviewer) and not waiting[entry.key]

@@ -38,6 +38,15 @@ class ReviewState:
         self.add(store.since(self.slide, self.seq))
         return self
 
+    @property
+    def figures(self) -> list[str]:
+        """The ids of all figures that were ever decided."""
+        return [figure for figure in self._standing if figure != WHOLE_SLIDE]
+
+    def last_entry(self, figure: str, reviewer: str) -> int:
+        """Return the number of a reader's last decision or undoing of a figure; 0 without one."""
+        return self._touched.get(figure, {}).get(reviewer, 0)
+
     def standing(self, figure: str, reviewer: str | None = None) -> Decision | None:
         """Return the decision in force of a reviewer, or with None the latest of any reviewer."""
         readers = self._standing.get(figure, {})

@@ -9,12 +9,13 @@ from fastapi import HTTPException
 
 from metaphase.viewer.comparison import Comparison, compare, is_frozen
 from metaphase.viewer.counts import SlideCounter
+from metaphase.viewer.earlierfigures import in_force, present_figures
 from metaphase.viewer.reference import Reference
 from metaphase.viewer.reviewedfigures import default_threshold
 from metaphase.viewer.reviewstate import ReviewState
 from metaphase.viewer.slidecatalogue import CatalogueEntry
 from metaphase.viewer.slideremarks import SlideRemarks
-from metaphase.viewer.store import Decision, ReviewStore
+from metaphase.viewer.store import Decision, Remark, ReviewStore
 from metaphase.viewer.tiles import TileRenderer
 
 
@@ -40,6 +41,7 @@ class Session:
         self._states: dict[str, ReviewState] = {}
         self._remarks: dict[str, SlideRemarks] = {}
         self._compared: dict[str, Comparison] = {}
+        self._present: dict[str, tuple[CatalogueEntry, int, dict[str, str]]] = {}
         self._lock = threading.Lock()
 
     @property
@@ -63,16 +65,22 @@ class Session:
     def standing(self, entry: CatalogueEntry) -> dict[str, Decision]:
         """Return the current decisions that this reviewer may see, by figure id."""
         with self._lock:
-            return self._state(entry).all(self.seen_reviewer)
+            state = self._state(entry)
+            return in_force(entry, state, self.seen_reviewer, self._figures_of_today(entry))
 
     def changed(
         self, entry: CatalogueEntry, after: int
     ) -> tuple[int, dict[str, Decision | None], bool]:
         """Return the last sequence number, the changes since ``after``, and completeness."""
         with self._lock:
-            state = self._state(entry)
-            who = self.seen_reviewer
-            return state.seq, state.changed(after, who), state.complete(who)
+            state, who = self._state(entry), self.seen_reviewer
+            present = self._figures_of_today(entry)
+            changed = state.changed(after, who)
+            if present:
+                standing = in_force(entry, state, who, present)
+                names = {present.get(figure, figure) for figure in changed}
+                changed = {name: standing.get(name) for name in names}
+            return state.seq, changed, state.complete(who)
 
     def threshold(self, entry: CatalogueEntry) -> float:
         """Return the threshold that this reviewer set on a slide, or else the detector's."""
@@ -94,6 +102,27 @@ class Session:
         with self._lock:
             remarks = self._remarks.setdefault(entry.key, SlideRemarks(entry.key))
             return remarks.update(self.store)
+
+    def comments(self, entry: CatalogueEntry) -> list[Remark]:
+        """Return the comments that this reviewer may see, about the figures of today."""
+        remarks = self.remarks(entry)
+        with self._lock:
+            return remarks.comments(self.seen_reviewer, self._figures_of_today(entry))
+
+    def atypical(self, entry: CatalogueEntry) -> dict[str, bool]:
+        """Return which figures of today the readers call atypical."""
+        remarks = self.remarks(entry)
+        with self._lock:
+            return remarks.atypical(self.seen_reviewer, self._figures_of_today(entry))
+
+    def _figures_of_today(self, entry: CatalogueEntry) -> dict[str, str]:
+        """Return the figures of today for those of an earlier model; kept while nothing changes."""
+        remarks = self._remarks.setdefault(entry.key, SlideRemarks(entry.key))
+        ids = {*self._state(entry).figures, *remarks.figures}  # it only grows
+        kept = self._present.get(entry.key)
+        if kept is None or kept[0] is not entry or kept[1] != len(ids):
+            kept = self._present[entry.key] = (entry, len(ids), present_figures(entry, ids))
+        return kept[2]
 
     def _state(self, entry: CatalogueEntry) -> ReviewState:
         state = self._states.setdefault(entry.key, ReviewState(entry.key))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import math
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 
-from metaphase.viewer.store import Remark, RemarkKind, ReviewStore
+from metaphase.viewer.store import WHOLE_SLIDE, Remark, RemarkKind, ReviewStore
 
 YES, NO = "yes", "no"
 """Values of a remark on whether a figure is atypical; an empty one takes it back."""
@@ -30,24 +32,45 @@ class SlideRemarks:
             self._last[remark.kind, remark.figure, remark.reviewer] = remark
         return self
 
-    def comments(self, reviewer: str | None = None) -> list[Remark]:
-        """Return the comments that are not empty, of one reviewer or of all, oldest first."""
+    @property
+    def figures(self) -> list[str]:
+        """The ids of all figures with a remark."""
+        return [figure for _, figure, _ in self._last if figure != WHOLE_SLIDE]
+
+    def comments(
+        self, reviewer: str | None = None, present: Mapping[str, str] | None = None
+    ) -> list[Remark]:
+        """Return the comments that are not empty, of one reviewer or of all, oldest first.
+
+        ``present`` gives the figures of today for those of an earlier model.
+        """
+        last = {
+            (remark.figure, remark.reviewer): remark
+            for remark in self._about_figures(RemarkKind.COMMENT, reviewer, present)
+        }
+        return sorted((r for r in last.values() if r.value), key=lambda remark: remark.seq)
+
+    def atypical(
+        self, reviewer: str | None = None, present: Mapping[str, str] | None = None
+    ) -> dict[str, bool]:
+        """Return whether figures are atypical by the last remark of a reviewer, or of all.
+
+        ``present`` gives the figures of today for those of an earlier model.
+        """
+        found = self._about_figures(RemarkKind.ATYPICAL, reviewer, present)
+        last = {remark.figure: remark.value for remark in found}
+        return {figure: value == YES for figure, value in last.items() if value}
+
+    def _about_figures(
+        self, wanted: RemarkKind, reviewer: str | None, present: Mapping[str, str] | None
+    ) -> list[Remark]:
+        """Return the remarks of a kind, oldest first, each about the figure of today."""
         found = [
-            remark
-            for (kind, _, author), remark in self._last.items()
-            if kind == RemarkKind.COMMENT and remark.value and reviewer in (None, author)
+            replace(remark, figure=(present or {}).get(figure, figure))
+            for (kind, figure, author), remark in self._last.items()
+            if kind == wanted and reviewer in (None, author)
         ]
         return sorted(found, key=lambda remark: remark.seq)
-
-    def atypical(self, reviewer: str | None = None) -> dict[str, bool]:
-        """Return whether figures are atypical by the last remark of a reviewer, or of all."""
-        found = [
-            remark
-            for (kind, _, author), remark in self._last.items()
-            if kind == RemarkKind.ATYPICAL and reviewer in (None, author)
-        ]
-        last = {remark.figure: remark.value for remark in sorted(found, key=lambda r: r.seq)}
-        return {figure: value == YES for figure, value in last.items() if value}
 
     def threshold(self, reviewer: str) -> float | None:
         """Return the threshold that a reviewer set, 0 to 1."""

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metaphase.training.finetune.expectedf1 import (
+    PRIOR_FIGURES,
+    EarlierThreshold,
     ScoredCandidates,
     choose_threshold,
     expected_at,
@@ -89,6 +91,29 @@ def test_no_threshold_lies_where_nothing_was_decided():
     assert choose_threshold(candidates, lowest=lowest).value >= 0.6
     assert lowest_threshold(score, decided, 0.4) == 0.4  # the threshold before may stay
     assert lowest_threshold(score, np.zeros(200, bool), 0.4) == 0.4
+
+
+def test_few_decided_figures_move_the_threshold_little():
+    rng = np.random.default_rng(0)
+    figure = rng.random(400) < 0.2
+    score = np.where(figure, rng.normal(0.7, 0.08, 400), rng.normal(0.3, 0.08, 400)).clip(0, 1)
+    candidates = table(score, figure, np.arange(400) % 4, np.zeros(4))
+    alone = choose_threshold(candidates).value
+    values = [
+        choose_threshold(candidates, earlier=EarlierThreshold(0.2, n)).value
+        for n in (0, 5, 20, 100, 10_000)
+    ]
+    assert values[0] == 0.2
+    assert values == sorted(values)
+    assert values[1] < 0.3
+    assert values[-1] == pytest.approx(alone, abs=0.01)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.3])
+def test_as_many_figures_as_the_prior_give_the_middle_of_the_logits(value):
+    middle = EarlierThreshold(0.3, PRIOR_FIGURES).towards(value)
+    ends = np.clip([0.3, value], 1e-6, 1 - 1e-6)
+    assert np.log(middle / (1 - middle)) == pytest.approx(np.log(ends / (1 - ends)).mean())
 
 
 def test_there_is_no_threshold_of_nothing():

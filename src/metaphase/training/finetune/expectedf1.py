@@ -14,11 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from metaphase.arrays import BoolArray, FloatArray, IntArray
+from metaphase.detection.decode import logit, sigmoid
 
 RESAMPLES = 500
 _DIGITS = 4
 _TAILS = (2.5, 97.5)
 _LOW_SHARE = 0.05
+PRIOR_FIGURES = 20.0
+"""Decided figures that weigh as much as the threshold of the model that is fine-tuned."""
+_LEAST_SCORE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,20 +120,46 @@ def scores_at(candidates: ScoredCandidates, threshold: float, seed: int = 0) -> 
     return ExpectedScores(expected_at(candidates, threshold), *zip(low, high, strict=True))
 
 
+@dataclass(frozen=True, slots=True)
+class EarlierThreshold:
+    """The threshold ``value`` of the model that is fine-tuned, and the number of mitotic figures
+    that were decided since."""
+
+    value: float
+    figures: float
+
+    def towards(self, value: float) -> float:
+        """Return a threshold between this one and ``value``.
+
+        It is the mean of their logits, ``value`` weighted by the decided figures and this one by
+        ``PRIOR_FIGURES``.
+        """
+        ends = np.clip([self.value, value], _LEAST_SCORE, 1 - _LEAST_SCORE)
+        mean = np.average(logit(ends), weights=[PRIOR_FIGURES, max(self.figures, 0.0)])
+        return float(sigmoid(np.array([mean]))[0])
+
+
 def choose_threshold(
-    candidates: ScoredCandidates, seed: int = 0, *, lowest: float = 0.0
+    candidates: ScoredCandidates,
+    seed: int = 0,
+    *,
+    lowest: float = 0.0,
+    earlier: EarlierThreshold | None = None,
 ) -> ChosenThreshold:
     """Return the threshold with the highest expected F1, at least ``lowest``.
 
     It is the mean of the best thresholds of bootstrap samples (bagging, Breiman 1996): over few
     decisions the best one alone is chance. ``lowest``: see ``lowest_threshold``; far below what was
-    decided, probabilities are extrapolated. Raises ValueError without candidates.
+    decided, probabilities are extrapolated. With few decided figures the threshold stays near the
+    ``earlier`` one. Raises ValueError without candidates.
     """
     if not len(candidates.score):
         raise ValueError("no candidates")
     curves = _Curves(candidates)
     samples = _samples(candidates, np.random.default_rng(seed))
     values = [max(lowest, curves.best(times, missed)) for times, missed in samples]
+    if earlier is not None:
+        values = [earlier.towards(value) for value in values]
     value = round(float(np.mean(values)), _DIGITS)
     low, high = np.percentile(values, _TAILS).tolist()
     return ChosenThreshold(value, (low, high), scores_at(candidates, value, seed))

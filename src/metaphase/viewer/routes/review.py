@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from metaphase.figures import Label
 from metaphase.viewer.agreement import agreement, disagreements
 from metaphase.viewer.columns import Source
+from metaphase.viewer.earlierfigures import in_force
 from metaphase.viewer.export import ExportOptions, export_zip
 from metaphase.viewer.reviewedfigures import candidates, undecided
 from metaphase.viewer.reviewstate import ReviewState
@@ -58,12 +59,10 @@ def review_routes(session: Session) -> APIRouter:
         remarks = session.remarks(entry)
         return {
             "remarks_seq": remarks.seq,
-            "atypical": None
-            if remarks.seq == remarks_after
-            else remarks.atypical(session.seen_reviewer),
+            "atypical": None if remarks.seq == remarks_after else session.atypical(entry),
             "comments": None
             if remarks.seq == remarks_after
-            else [_comment_json(r) for r in remarks.comments(session.seen_reviewer)],
+            else [_comment_json(r) for r in session.comments(entry)],
             "seq": seq,
             "complete": complete,
             "decisions": [_decision_json(figure, decision) for figure, decision in changed.items()],
@@ -221,7 +220,7 @@ def _disagreements(session: Session, first: str, second: str) -> list[dict[str, 
     found = []
     for entry in session.slides:
         state = ReviewState(entry.key).update(session.store)
-        mine, theirs = state.all(first), state.all(second)
+        mine, theirs = in_force(entry, state, first), in_force(entry, state, second)
         if mine and theirs:
             mpp = session.renderer.handles.get(entry).mpp
             figures = disagreements(mine, theirs, mpp)
@@ -234,7 +233,7 @@ def _agreement(session: Session, first: str, second: str) -> dict[str, Any]:
     rows = []
     for entry in session.slides:
         state = ReviewState(entry.key).update(session.store)
-        mine, theirs = state.all(first), state.all(second)
+        mine, theirs = in_force(entry, state, first), in_force(entry, state, second)
         if mine or theirs:
             rows.append((mine, theirs, session.renderer.handles.get(entry).mpp))
     result = agreement(rows)

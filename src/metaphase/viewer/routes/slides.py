@@ -163,7 +163,7 @@ def _hotspot(session: Session, entry: CatalogueEntry, request: CountRequest) -> 
     pixels = session.renderer.handles.get(entry)
     _, _, complete = session.changed(entry, 0)
     standing = session.standing(entry).values()
-    atypical = session.remarks(entry).atypical(session.seen_reviewer)
+    atypical = session.atypical(entry)
     result = session.counter.count(
         entry, pixels, standing, request, complete=complete, atypical=atypical
     )
