@@ -224,7 +224,7 @@ def _measured(page: Any, url: str, figures: int) -> Iterator[Row]:
     began = time.perf_counter()
     page.evaluate("() => { threshold.value = 0.4; threshold.dispatchEvent(new Event('input')); }")
     yield _row("threshold to count", (time.perf_counter() - began) * 1000, 100.0, "ms")
-    page.wait_for_timeout(120)  # the page asks for the hotspot when the slider rests
+    # The number is marked as old from the change on, until the new one is there.
     page.wait_for_function("() => !document.querySelector('#hot-count').matches('.old')")
     yield _row("threshold to hotspot", time.perf_counter() - began, READY_S, "s")
     for name, zoom in (("whole slide in view", 1.0), ("zoomed in", 8.0)):

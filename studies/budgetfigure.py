@@ -7,6 +7,8 @@ from typing import Any
 
 WIDTH, HEIGHT = 640, 380
 LEFT, RIGHT, TOP, BOTTOM = 64, 150, 24, 48
+NAME_PX = 17
+"""Least distance between the names of two lines."""
 COLOURS = {"information": "#1f57b5", "random": "#b34700", "score": "#5a5d68"}
 NAMES = {
     "information": "by information",
@@ -46,9 +48,11 @@ def draw(summary: dict[str, Any]) -> str:
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, "decisions", "middle"))
     parts.append(_text(14, TOP - 8, "F1 on left-out slides", "start"))
     named = (("model as it is", lines[0]), ("all labels", lines[1]))
+    apart = max(0.0, NAME_PX - abs(y(lines[0]) - y(lines[1]))) / 2  # so that names do not overlap
     for name, value in named:
         parts.append(_line(LEFT, y(value), WIDTH - RIGHT, y(value), "#1b1c20", "5 4"))
-        parts.append(_text(WIDTH - RIGHT + 6, y(value) + 4, name, "start"))
+        away = -apart if value == max(lines) else apart
+        parts.append(_text(WIDTH - RIGHT + 14, y(value) + 4 + away, name, "start"))
     for number, (name, points) in enumerate(summary["strategies"].items()):
         colour = COLOURS[name]
         shift = 5 * (number - 1)

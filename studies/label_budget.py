@@ -354,18 +354,24 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def table(summary: dict[str, Any]) -> Iterator[str]:
-    """Yield the lines of a Markdown table: F1, and the part of the gap that is closed."""
+    """Yield the lines of a Markdown table: F1, and the part of the gap that is closed.
+
+    The part is left out where the gap is no larger than half the spread of the seeds.
+    """
+    one = summary["everything"]
+    gap, spread = one["f1"] - summary["bundled"], (one["high"] - one["low"]) / 2
     yield "| decisions | " + " | ".join(f"by {name}" for name in STRATEGIES) + " |"
     yield "|---" * (len(STRATEGIES) + 1) + "|"
     for number, budget in enumerate(BUDGETS):
         cells = []
         for name in STRATEGIES:
-            one = summary["strategies"][name][number]
-            closed = "" if one["closed"] is None or not budget else f", {one['closed']:.0%}"
-            cells.append(f"{one['f1']:.3f} ({one['low']:.3f} to {one['high']:.3f}){closed}")
+            row = summary["strategies"][name][number]
+            closed = f", {row['closed']:.0%}" if budget and gap > spread else ""
+            cells.append(f"{row['f1']:.3f} ({row['low']:.3f} to {row['high']:.3f}){closed}")
         yield f"| {budget} | " + " | ".join(cells) + " |"
-    one = summary["everything"]
     yield f"\nall labels: {one['f1']:.3f} ({one['low']:.3f} to {one['high']:.3f})"
+    if gap <= spread:
+        yield f"gap {gap:.3f}: no larger than half the spread of the seeds, {spread:.3f}"
 
 
 if __name__ == "__main__":

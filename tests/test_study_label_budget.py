@@ -108,6 +108,10 @@ def test_the_table_and_the_figure_show_the_gap_that_is_closed():
     assert closed == pytest.approx([0, 0.25, 0.375, 0.5, 0.625, 0.75])
     lines = list(table(summary))
     assert "62%" in lines[6] or "63%" in lines[6]
+    assert "gap" not in lines[-1]
+    near = {**summary, "everything": {"f1": 0.51, "low": 0.48, "high": 0.54}}
+    assert "%" not in "".join(table(near))
+    assert list(table(near))[-1].startswith("gap 0.010: no larger than")
     root = ElementTree.fromstring(draw(summary))
     assert len(root.findall("{http://www.w3.org/2000/svg}polyline")) == 3
 

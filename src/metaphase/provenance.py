@@ -96,11 +96,11 @@ class DomainShift(Frozen):
         """The sentence that a user should read, None where the image is like the training."""
         if not self.shifted:
             return None
+        what = _SUBJECTS.get(self.component, f"The {self.component} of this image")
         return (
-            f"The {self.component} of this image differs from the training images: its distance "
-            f"to the nearest training domain ({self.nearest}) is {self.ratio:.1f} times the limit "
-            f"measured on {self.training_images} training images. {self._measured}Check the "
-            "detections, or adapt the model with 'metaphase adapt'."
+            f"{what} differs from the training images ({self.ratio:.1f} times the limit; nearest: "
+            f"{self.nearest}). {self._measured}Check the detections, or adapt the model with "
+            "'metaphase adapt'."
         )
 
     @property
@@ -110,16 +110,19 @@ class DomainShift(Frozen):
         if shifted is None:
             return ""
         text = (
-            f"Outside of the training, slides with such a shift ({shifted.slides}) had a precision "
-            f"of {shifted.precision:.2f} and a recall of {shifted.recall:.2f}"
+            f"On {shifted.slides} other slide{'s' * (shifted.slides != 1)} with this warning, "
+            f"{shifted.precision:.0%} of the detections were right and {shifted.recall:.0%} of the "
+            "mitotic figures were found. "
         )
         if others is not None:
             text += (
-                f"; slides without it ({others.slides}) {others.precision:.2f} and "
-                f"{others.recall:.2f}"
+                f"On {others.slides} without it: {others.precision:.0%} and {others.recall:.0%}. "
             )
-        return f"{text}. "
+        return text
 
+
+_SUBJECTS = {"response": "The response of the network to this image"}
+"""Components of the domain shift that are not properties of an image."""
 
 ATYPICAL_THRESHOLD = 0.5
 """Probability from which a figure is called atypical, where detections do not say."""

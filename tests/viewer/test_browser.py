@@ -74,7 +74,7 @@ def test_threshold_zoom_and_a_figure_added_by_a_click(browser, url, store):
     (added,) = store.since("a")
     assert abs(added.x_px - 700) < 8
     assert abs(added.y_px - 200) < 8
-    assert page.text_content("#do-undo").strip() == "U Undo add"
+    assert page.text_content("#do-undo").strip().startswith("U Undo add (x ")
     page.keyboard.press("Escape")
     assert page.get_attribute("#tool-add", "aria-pressed") == "false"
     page.keyboard.press("u")
@@ -580,7 +580,7 @@ def test_the_gallery_is_filtered_by_state(browser, url):
     for state, number in (("1", 2), ("2", 1), ("3", 0)):
         page.select_option("#filter-state", state)
         listed(page, number)
-    assert page.text_content("#gallery p") == "No figures in this list."
+    assert page.text_content("#gallery p") == "No figures in this list with these filters."
 
 
 def test_on_a_narrow_screen_decisions_are_always_at_hand(browser, url):

@@ -12,7 +12,7 @@ from metaphase.viewer import retraining as module
 from metaphase.viewer.app import create_app
 from metaphase.viewer.loopslides import loop_slides
 from metaphase.viewer.store import Decision, State
-from tests.viewer.browsing import listed, open_page, saved, shown
+from tests.viewer.browsing import listed, open_page, shown
 from tests.viewer.conftest import TOKEN, found, served
 from tests.viewer.looppages import finish_round, make_loop
 
@@ -56,10 +56,9 @@ def test_proposals_are_listed_and_retraining_brings_new_ones(browser, loop_url, 
     assert page.locator("#gallery button").count() == 3
     page.keyboard.press("n")
     page.keyboard.press("x")
-    saved(page)
-
-    page.click("#learn-train")
+    page.click("#learn-train")  # it waits until the decision is on disk
     page.wait_for_function(SAYS, arg="Training: fitting")
+    assert len(store.since("b")) == 1
     page.click("#learn-cancel")
     page.wait_for_function(SAYS, arg="Cancelled")
     assert page.is_visible("#learn-train")

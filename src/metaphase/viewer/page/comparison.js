@@ -60,6 +60,7 @@ export class Comparison {
     $("not-compared").textContent = slide.not_compared;
     Object.assign($("which-compared"), { hidden: !references.length, disabled: !references.length });
     this.#take(answer);
+    this.#showOnlyChosen();
   }
 
   // Asks again soon where the answer depends on the threshold and the decisions.
@@ -95,8 +96,17 @@ export class Comparison {
     }
     if (asked !== this.asking || slide !== this.state.slide) return;
     this.#take(answer);
+    this.#showOnlyChosen();
     this.page.update();
     this.page.sortGallery();
+  }
+
+  // Marks of labels and of a second model at once are hard to tell apart: show those that are compared.
+  #showOnlyChosen() {
+    const { reference } = this;
+    if (!reference) return;
+    $("reference").title = reference.name;
+    for (const [id, source] of [["show-ref", LABELS], ["show-second", MODEL]]) $(id).checked = this.state.showReference[source] = source === reference.source;
   }
 
   #list(list) {

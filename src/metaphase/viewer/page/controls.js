@@ -6,7 +6,7 @@ const on = (id, event, act) => $(id).addEventListener(event, act);
 
 /** Connect all controls. `keys` are the actions of the keys, `page` is what main.js hands over. */
 export function connect(keys, page) {
-  const { gallery, goHotspot, goToPlace, openList, overlay, progress, sender, setThreshold, showUndecided, sortGallery, state, toggleComplete, toggleDensity, undo, worklist } = page;
+  const { clearFilters, filters, gallery, goHotspot, goToPlace, openList, overlay, progress, sender, setThreshold, showUndecided, sortGallery, state, toggleComplete, toggleDensity, undo, worklist } = page;
   on("threshold", "input", (event) => setThreshold(Number(event.target.value), true));
   on("threshold-reset", "click", () => setThreshold(state.slide.default_threshold, true));
   on("go-hotspot", "click", goHotspot);
@@ -24,7 +24,9 @@ export function connect(keys, page) {
   on("select-all", "click", () => gallery.selectAll());
   on("select-none", "click", () => gallery.clearSelection());
   on("go-form", "submit", goToPlace);
-  for (const id of ["order", "which", "filter-label", "filter-atypical", "filter-reader", "filter-state", "filter-low", "filter-high"]) on(id, "change", () => sortGallery());
+  on("filters-clear", "click", clearFilters);
+  on("next-slide", "click", keys.s);
+  for (const id of ["order", "which", ...filters]) on(id, "change", () => sortGallery());
   on("page-back", "click", () => { gallery.turn(-1); progress(); });
   on("page-on", "click", () => { gallery.turn(1); progress(); });
   on("export", "click", async (event) => { // the export would lack what is not saved yet

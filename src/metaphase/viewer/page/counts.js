@@ -17,7 +17,7 @@ export class Counts {
 
   // Asks the server soon; a newer question replaces an older one.
   ask() {
-    for (const id of ["hot-count", "measures"]) $(id).classList.add("old");
+    for (const id of ["hot-count", "estimate", "measures"]) $(id).classList.add("old");
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.#ask(), this.sender.waiting ? 400 : 90);
   }
@@ -44,7 +44,7 @@ export class Counts {
 
   #show({ hotspot, hotspot_estimate: interval, interval_from: source, score, notes, hotspot_atypical: atypical, window_mm2: area }) {
     this.overlay.hotspot = hotspot;
-    for (const id of ["hot-count", "measures"]) $(id).classList.remove("old");
+    for (const id of ["hot-count", "estimate", "measures"]) $(id).classList.remove("old");
     $("hot-count").textContent = hotspot ? hotspot.count.toLocaleString("en") : "0";
     $("hot-what").textContent = `hotspot, ${(hotspot?.area_mm2 ?? area).toFixed(2)} mm²`;
     $("hot-interval").textContent = interval ? `${interval.low} to ${interval.high}` : "not known";

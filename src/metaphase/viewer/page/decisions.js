@@ -1,5 +1,6 @@
 // Decisions about one figure or many, figures that readers add, and undoing.
 import { newId } from "./api.js";
+import { undoAtypical } from "./atypical.js";
 import { target } from "./comparison.js";
 import { describe } from "./figurecard.js";
 import { ADDED, OPEN, STATES } from "./figures.js";
@@ -47,6 +48,7 @@ export function decisions({ announce, card, choose, gallery, poll, refresh, sele
     if (!entry) return;
     const { figures } = state;
     let row = -1;
+    if (entry.atypical) undoAtypical({ sender, state }, entry.atypical);
     for (const figure of entry.figures) {
       sender.decision(state.slide.slug, { figure, state: "undone" });
       row = figures.row(figure);

@@ -28,7 +28,8 @@ export class FigureCard {
     }
     const last = undo.at(-1);
     $("do-undo").disabled = !last;
-    $("do-undo").lastChild.textContent = last ? ` Undo ${last.what}` : " Undo";
+    $("undo-what").textContent = last ? `Undo ${last.what}` : "Undo";
+    $("undo-detail").textContent = last?.detail ? ` (${last.detail})` : "";
     $("do-undo").title = last ? `Undo: ${last.what}${last.detail ? ` (${last.detail})` : ""}` : "Nothing to undo";
     const any = current >= 0;
     $("comment").disabled = !any;
@@ -68,6 +69,7 @@ export class FigureCard {
     const { slide } = this.state;
     $("current-crops").querySelectorAll("figure").forEach((figure, k) => {
       const image = figure.firstElementChild;
+      image.style.visibility = place ? "" : "hidden"; // without a source it would be shown as broken
       if (!place) return image.removeAttribute("src");
       const address = cropAddress(slide, ...place, 192, SCALES_UM[k]);
       if (image.getAttribute("src") !== address) image.src = address;

@@ -74,15 +74,17 @@ export class Figures {
   }
 
   row(id) {
-    if (id.startsWith("a")) {
-      const k = this.addedIds.indexOf(id);
-      return k < 0 ? -1 : this.given + k;
-    }
     if (!this.#index) {
       this.#index = new Map();
       for (let i = this.given - 1; i >= 0; i--) this.#index.set(this.id(i), i);
     }
-    return this.#index.get(id) ?? -1;
+    const k = this.#index.has(id) ? -1 : this.addedIds.indexOf(id);
+    return k < 0 ? (this.#index.get(id) ?? -1) : this.given + k;
+  }
+
+  // Whether a decided figure that is not among those of the server is shown by itself.
+  stands(id) {
+    return id.startsWith("a") || id.startsWith(PREFIX[this.reviewed]);
   }
 
   add(id, x, y, label) {

@@ -17,6 +17,7 @@ export class Gallery {
     this.sections = new Map(); // headings of parts of the list, by row
     this.page = 0;
     this.selection = new Set();
+    this.empty = ""; // what an empty list says
     this.selecting = false; // a plain click selects too
     this.buttons = new Map(); // of the page that is shown, by row
     this.anchor = -1;
@@ -78,6 +79,7 @@ export class Gallery {
     this.anchor = -1;
     const section = this.#sections(options); // as sorted: a decision may change it, but moves nothing
     this.sections = new Map(this.order.map((row) => [row, section(row)]));
+    this.empty = options.filters ? "No figures in this list with these filters." : options.which === "open" ? "No figures are left to review." : "No figures in this list.";
     this.render();
     this.onselection();
   }
@@ -170,7 +172,7 @@ export class Gallery {
       buttons.set(row, this.buttons.get(row) ?? this.#button(row));
       parts.push(buttons.get(row));
     }
-    if (!rows.length) parts.push(text(figures.n ? "No figures in this list." : "No figures. A adds one in the middle of the view.", "soft"));
+    if (!rows.length) parts.push(text(figures.n ? this.empty : "No figures. A adds one in the middle of the view.", "soft"));
     this.buttons = buttons;
     const { children } = this.element;
     if (children.length !== parts.length || parts.some((part, k) => part !== children[k])) this.element.replaceChildren(...parts);

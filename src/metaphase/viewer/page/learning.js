@@ -46,7 +46,10 @@ export class Learning {
 
   async #train() {
     // Decisions that are not yet on disk would be missing from the training.
-    if (this.page.sender.waiting) return this.#say("Decisions are still being saved; try again.");
+    if (this.page.sender.waiting) this.#say("Saving the decisions");
+    $("learn-train").disabled = true;
+    await this.page.sender.idle();
+    $("learn-train").disabled = false;
     await this.#send("train", { depth: $("learn-depth").value });
   }
 

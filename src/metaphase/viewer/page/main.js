@@ -21,6 +21,7 @@ import { Worklist } from "./worklist.js";
 
 const $ = (id) => document.getElementById(id);
 const POLL_MS = 2500;
+const FILTERS = ["filter-label", "filter-atypical", "filter-state", "filter-reader", "filter-low", "filter-high"];
 
 const sender = new Sender((how, message) => {
   const text = { saved: "Saved", saving: "Saving…", failing: `Not saved yet, trying again: ${message}`, refused: `Refused: ${message}` }[how];
@@ -108,7 +109,8 @@ function take({ seq, decisions, complete, comments, atypical, remarks_seq: remar
       if (row >= 0) figures.decide(row, OPEN, null);
       continue;
     }
-    if (row < 0 && d.x_px !== null && d.figure.startsWith("a")) row = figures.add(d.figure, d.x_px, d.y_px, state.labels.indexOf(d.label));
+    // Added by a reader, or found by an earlier model and not by this one.
+    if (row < 0 && d.x_px !== null && figures.stands(d.figure)) row = figures.add(d.figure, d.x_px, d.y_px, state.labels.indexOf(d.label));
     if (row >= 0) figures.decide(row, STATES.indexOf(d.state), d.label ? state.labels.indexOf(d.label) : null, d.reviewer);
   }
   if (!comments) return;
@@ -152,7 +154,11 @@ function sortGallery(keep = false) {
   clearTimeout(later); // a sort that waits would take a new selection away
   if (!state.figures) return;
   const number = (id, otherwise) => ($(id).value === "" ? otherwise : Number($(id).value));
+  const filters = FILTERS.filter((id) => $(id).value !== "").length;
+  $("filters-on").textContent = filters ? `: ${filters} ${filters === 1 ? "filter" : "filters"} on` : "";
+  $("filters-clear").hidden = !filters;
   gallery.sort({
+    filters,
     order: $("order").value, which: $("which").value, label: $("filter-label").value, atypical: $("filter-atypical").value, reader: $("filter-reader").value, verdict: $("filter-state").value,
     low: number("filter-low", -Infinity), high: number("filter-high", Infinity), threshold: state.threshold, limit: state.limit,
   }, keep);
@@ -187,10 +193,16 @@ function progress() {
   for (let i = 0; i < figures.n; i++) if (figures.upForReview(i) && figures.state[i] !== OPEN) decided++;
   $("to-review").textContent = waiting.toLocaleString("en");
   $("progress").textContent = `to review, ${decided.toLocaleString("en")} decided`;
+  $("reviewed").hidden = waiting > 0 || !decided || state.complete;
   $("bar").value = waiting + decided ? decided / (waiting + decided) : 1;
   $("page-text").textContent = `${gallery.order.length.toLocaleString("en")} figures, page ${gallery.page + 1} of ${gallery.pages}`;
   $("page-back").disabled = gallery.page === 0;
   $("page-on").disabled = gallery.page >= gallery.pages - 1;
+}
+
+function clearFilters() {
+  for (const id of FILTERS) $(id).value = "";
+  sortGallery();
 }
 
 function showSelection() {
@@ -233,6 +245,7 @@ function setComplete(complete) {
   state.complete = complete;
   $("complete").setAttribute("aria-pressed", complete);
   $("complete").lastChild.textContent = complete ? " Slide is complete" : " Mark slide as complete";
+  if (complete) $("reviewed").hidden = true;
 }
 
 function toggleComplete() {
@@ -293,7 +306,7 @@ function escape() {
 
 const toggleAtypical = atypicalToggle({ announce, card, refresh, sender, state });
 const page = {
-  addFigure, choose, decide, escape, gallery, goHotspot: () => overlay.hotspot && view.fit(overlay.hotspot.box), goToPlace, nextSlide: () => openSlide(worklist.next()), openList, overlay, progress, sender,
+  addFigure, choose, clearFilters, decide, escape, filters: FILTERS, gallery, goHotspot: () => overlay.hotspot && view.fit(overlay.hotspot.box), goToPlace, nextSlide: () => openSlide(worklist.next()), openList, overlay, progress, sender,
   setThreshold, showUndecided, sortGallery, state, toggleAtypical, toggleComplete, toggleDensity, undo, view, worklist,
 };
 const keys = reviewKeys(page);

@@ -21,8 +21,8 @@ export class Measure {
 
   // Takes a click at a place of the slide.
   click(x, y, reach) {
-    const [first] = this.points;
-    if (this.kind === "area" && this.points.length > 2 && Math.hypot(first[0] - x, first[1] - y) < reach) return this.finish();
+    const ends = [this.points[0], this.points.at(-1)]; // a second click at the last corner closes too
+    if (this.kind === "area" && this.points.length > 2 && ends.some(([ex, ey]) => Math.hypot(ex - x, ey - y) < reach)) return this.finish();
     this.points.push([x, y]);
     if (this.kind === "ruler" && this.points.length === 2) this.finish();
     this.changed();

@@ -15,6 +15,7 @@ export class MiniMap {
       this.#go(event);
     });
     canvas.addEventListener("pointermove", (event) => { if (event.buttons) this.#go(event); });
+    new ResizeObserver(() => { if (this.seen) { this.#fit(); this.draw(); } }).observe(canvas.parentElement);
   }
 
   #go(event) {
@@ -24,14 +25,20 @@ export class MiniMap {
     this.goTo((event.clientX - box.left) / this.scale, (event.clientY - box.top) / this.scale);
   }
 
-  open(slide) {
-    const longest = Math.max(slide.width_px, slide.height_px);
-    const side = Math.min(150, Math.round(innerWidth * 0.3));
-    this.scale = side / longest;
+  // Sizes the map: a small part of the frame of the slide, on a phone too.
+  #fit() {
+    const { slide } = this.state, frame = this.canvas.parentElement;
+    const side = Math.max(64, Math.min(150, 0.22 * frame.clientWidth, 0.3 * frame.clientHeight));
+    this.scale = side / Math.max(slide.width_px, slide.height_px);
     const [wide, tall] = [slide.width_px, slide.height_px].map((v) => Math.max(12, Math.round(v * this.scale)));
     Object.assign(this.canvas.style, { width: `${wide}px`, height: `${tall}px` });
     const ratio = devicePixelRatio || 1;
     Object.assign(this.canvas, { width: wide * ratio, height: tall * ratio });
+  }
+
+  open(slide) {
+    const longest = Math.max(slide.width_px, slide.height_px);
+    this.#fit();
     this.cell = longest / CELLS;
     this.columns = Math.ceil(slide.width_px / this.cell);
     this.rows = Math.ceil(slide.height_px / this.cell);
@@ -87,7 +94,7 @@ export class MiniMap {
     const ratio = devicePixelRatio || 1;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.drawImage(this.picture, 0, 0, canvas.width / ratio, canvas.height / ratio);
-    context.fillStyle = "#0a7a3540";
+    context.fillStyle = "#0a9a4366";
     const side = this.cell * scale;
     this.seen.forEach((value, k) => {
       if (value) context.fillRect((k % this.columns) * side, Math.floor(k / this.columns) * side, side, side);
@@ -95,7 +102,7 @@ export class MiniMap {
     const { hotspot } = this.overlay;
     if (hotspot) this.#box(hotspot.box, "#111", [3, 2]);
     if (this.view) this.#box(this.view, "#0b57d0", []);
-    canvas.title = `Map of the slide: ${Math.round(100 * this.share)} % looked at, at 10x or more`;
+    canvas.title = `Map of the slide. Green: viewed at 10× or more (${Math.round(100 * this.share)} %). Dashed: hotspot`;
   }
 
   #box([x1, y1, x2, y2], colour, dash) {

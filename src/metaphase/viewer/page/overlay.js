@@ -204,8 +204,14 @@ export class Overlay {
 
   #density({ scale, left, top }) {
     const { image, columns, rows, cell } = this.density;
-    this.context.imageSmoothingEnabled = true;
-    this.context.drawImage(image, left, top, columns * cell * scale, rows * cell * scale);
+    const { context } = this, { slide } = this.state;
+    context.save();
+    context.beginPath();
+    context.rect(left, top, slide.width_px * scale, slide.height_px * scale); // cells reach beyond the slide
+    context.clip();
+    context.imageSmoothingEnabled = true;
+    context.drawImage(image, left, top, columns * cell * scale, rows * cell * scale);
+    context.restore();
   }
 
   setDensity(map) {

@@ -31,10 +31,7 @@ export class SlideView {
     });
     viewer.addHandler("canvas-click", (event) => {
       if (!event.quick || !this.state.slide) return;
-      const [x, y] = this.place(event.position);
-      if (this.tool === "add") this.actions.add(x, y);
-      else if (this.tool === "ruler" || this.tool === "area") this.measure.click(x, y, 12 / this.scale);
-      else this.actions.click(x, y, Math.max(12 / this.scale, 6 / this.state.slide.mpp));
+      this.#act(...this.place(event.position));
     });
     viewer.addHandler("canvas-double-click", (event) => {
       if (this.tool === "move") return;
@@ -53,6 +50,13 @@ export class SlideView {
     $("zoom-out").onclick = () => this.zoom(1 / 1.6);
     $("home").onclick = this.keys[0];
     $("rotate").onclick = () => this.rotate(90);
+  }
+
+  // Does what the tool does at a place of the slide.
+  #act(x, y) {
+    if (this.tool === "add") this.actions.add(x, y);
+    else if (this.tool === "ruler" || this.tool === "area") this.measure.click(x, y, 12 / this.scale);
+    else this.actions.click(x, y, Math.max(12 / this.scale, 6 / this.state.slide.mpp));
   }
 
   open(slide) {
@@ -81,8 +85,8 @@ export class SlideView {
     if (tool === "ruler" || tool === "area") this.measure.begin(tool);
     $("tool-hint").textContent = {
       add: "Click a figure to add it. Esc ends.",
-      ruler: "Click the two ends of a distance. Esc removes.",
-      area: "Click the corners; the first corner or a double-click closes. Esc removes.",
+      ruler: "Click the two ends of a distance. Esc removes it.",
+      area: "Click the corners; a double-click closes. Esc removes it.",
     }[tool] ?? "";
   }
 
@@ -146,6 +150,7 @@ export class SlideView {
   keys = {
     ArrowLeft: () => this.#pan(-1, 0), ArrowRight: () => this.#pan(1, 0), ArrowUp: () => this.#pan(0, -1), ArrowDown: () => this.#pan(0, 1),
     "+": () => this.zoom(1.25), "=": () => this.zoom(1.25), "-": () => this.zoom(0.8), 0: () => this.#move((viewport) => viewport.goHome()),
+    Enter: () => this.#act(...this.middle), // the place under the cross
   };
 
   // Shows magnification and scale after every change of the view.
