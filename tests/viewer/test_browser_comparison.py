@@ -169,7 +169,7 @@ def test_the_reference_is_chosen_where_there_are_labels_too(browser, compared_ur
     page.select_option("#reference", "labels")
     page.wait_for_function("() => metaphase.state.comparison.reference.key === 'labels'")
     assert page.is_checked("#show-ref")
-    assert not page.is_checked("#show-second")  # marks of both at once are hard to tell apart
+    assert not page.is_checked("#show-second")  # marks of both at once are hard to read
     assert numbers(page) == [0, 7, 1]
     headings = page.locator("#gallery .divider").all_text_contents()
     assert headings == ["Missed: 1", "False: 7"]

@@ -101,7 +101,7 @@ export class Comparison {
     this.page.sortGallery();
   }
 
-  // Marks of labels and of a second model at once are hard to tell apart: show those that are compared.
+  // Marks of labels and of a second model at once are hard to read: show those that are compared.
   #showOnlyChosen() {
     const { reference } = this;
     if (!reference) return;
