@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -187,3 +188,10 @@ def test_a_list_of_names_that_are_not_utf8(tmp_path):
     (tmp_path / "list.txt").write_bytes(b"a\xff.tif\n")
     (job,) = jobs_for_paths([tmp_path / "list.txt"])
     assert job.image == tmp_path / "a\udcff.tif"
+
+
+def test_names_that_differ_in_the_form_of_accents_alone_get_different_folders(tmp_path):
+    images = [tmp_path / "d\u00e9tail.png", tmp_path / "de\u0301tail.png"]
+    names = unique_names(images)
+    assert len({unicodedata.normalize("NFC", name) for name in names}) == 2
+    assert unique_names(images[:1]) == ["d\u00e9tail"]

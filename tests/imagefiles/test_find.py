@@ -51,6 +51,14 @@ def test_named_pipes_are_no_images(tmp_path: Path) -> None:
     assert images_in(tmp_path) == []
 
 
+def test_links_to_files_that_are_away_are_images_that_cannot_be_read(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png")
+    for name, target in (("b.svs", "away/b.svs"), ("c.dcm", "c.dcm"), ("d.txt", "nothing")):
+        (tmp_path / name).symlink_to(target)
+    (tmp_path / "e.tif").symlink_to(tmp_path)  # a folder
+    assert names(images_in(tmp_path)) == ["a.png", "b.svs", "c.dcm"]
+
+
 def test_each_dicom_series_is_one_slide_whatever_its_files_are_called(tmp_path: Path) -> None:
     for name, series in (
         ("1.2.3.7", "1.9"), ("1.2.3.8", "1.9"), ("level0.dcm", "1.9"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -124,9 +125,9 @@ def unique_names(images: Sequence[Path], out: str | Path | None = None) -> list[
 
     It is the first of these that is a safe name and that no other image has: the stem, the file
     name (``a.svs`` and ``a.tif``), the file name with the folder before it, the stem with a hash of
-    the path. Names do not depend on the order of the images. Names that differ in case alone count
-    as equal, as they do on some file systems. A name is safe if its folder lies in ``out``, is not
-    hidden, and is no file there.
+    the path. Names do not depend on the order of the images. Names that differ in case or in the
+    form of accents (Unicode normalisation) alone count as equal, as they do on some file systems. A
+    name is safe if its folder lies in ``out``, is not hidden, and is no file there.
     """
     rules: list[Callable[[Path], str]] = [
         lambda path: local_name(path).stem,
@@ -141,12 +142,17 @@ def _unique(items: list[T], rules: list[Callable[[T], str]], out: str | Path | N
     """Return for each item the name by the first rule that is safe and unique."""
     names = [rules[0](item) for item in items]
     for rule in rules[1:]:
-        times = Counter(name.casefold() for name in names)
+        times = Counter(map(_key, names))
         names = [
-            rule(item) if times[name.casefold()] > 1 or not _is_safe(name, out) else name
+            rule(item) if times[_key(name)] > 1 or not _is_safe(name, out) else name
             for name, item in zip(names, items, strict=True)
         ]
     return names
+
+
+def _key(name: str) -> str:
+    """Return what is equal for names that are one folder on some file systems."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _is_safe(name: str, out: str | Path | None) -> bool:

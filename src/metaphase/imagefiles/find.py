@@ -26,11 +26,14 @@ def is_image_file(path: Path) -> bool:
     """Whether a file in a folder is taken for an image: by its suffix, or as DICOM by its content.
 
     Hidden files are not (macOS writes ``._name`` beside each file on other systems' disks), and
-    neither are DICOM annotations and reports.
+    neither are DICOM annotations and reports. A link to a file that is away, for instance on a disk
+    that is not mounted, is an image that cannot be read: it must not be left out in silence.
     """
     suffix = path.suffix.lower()
-    if path.name.startswith(".") or not path.is_file():
+    if path.name.startswith("."):
         return False
+    if not path.is_file():
+        return suffix in SUFFIXES and path.is_symlink() and not path.exists()
     if suffix in SUFFIXES and suffix != _DICOM:
         return True
     # DICOM files are often named by their identifier: no suffix, or what follows its last point.
