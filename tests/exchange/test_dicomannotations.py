@@ -45,6 +45,8 @@ def test_centres_of_every_shape(item, centres):
     (one,) = read(item)
     assert isinstance(one, AnnotationGroup)
     assert one.points.tolist() == centres
+    side = 0 if item.GraphicType == "POINT" else 50
+    assert one.sizes.tolist() == [[side, side]] * len(centres)
     assert one.scores.tolist() == [1] * len(centres)
     assert one.names == ("Mitotic figure",)
 

@@ -39,3 +39,10 @@ def test_two_slides_of_one_name_are_a_problem(tmp_path):
     path = write_sliderunner(tmp_path / "a.sqlite", [(1, "a.svs"), (2, "a.svs")], [])
     with pytest.raises(DetectionsError, match=r"name .a\.svs. of another slide"):
         sliderunner.read(path, ImageFacts(0.25))
+
+
+def test_an_outline_of_a_region_is_no_figure(tmp_path):
+    outline = [(0, 0), (30000, 0), (30000, 20000)]
+    path = write_sliderunner(tmp_path / "a.sqlite", SLIDES, [(1, 1, 1, 0, outline)])
+    with pytest.raises(DetectionsError, match=r"annotation 1: is 30000 x 20000 px, .* no single"):
+        sliderunner.read(path, ImageFacts(0.25))

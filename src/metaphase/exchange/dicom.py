@@ -252,9 +252,11 @@ def _label(group: AnnotationGroup) -> Label | None:
 
 def _read_group(file: ImportedFile, target: ImportedImage, group: AnnotationGroup) -> None:
     label = _label(group)
-    rows = zip(group.points.tolist(), group.scores.tolist(), strict=True)
-    for i, ((x, y), score) in enumerate(rows, 1):
-        file.add(target, f"{group.record}, {i}", x, y, round(score, SCORE_DECIMALS), label)
     target.model = group.algorithm or target.model
     target.threshold = group.parameters.get("threshold", target.threshold)
     target.mpp = group.parameters.get("mpp") or target.mpp
+    rows = zip(group.points.tolist(), group.sizes.tolist(), group.scores.tolist(), strict=True)
+    for i, ((x, y), size, score) in enumerate(rows, 1):
+        record = f"{group.record}, {i}"
+        if not file.is_region(target, record, *size):
+            file.add(target, record, x, y, round(score, SCORE_DECIMALS), label)

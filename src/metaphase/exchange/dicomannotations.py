@@ -34,12 +34,14 @@ class UnreadableGroupError(ValueError):
 class AnnotationGroup:
     """One group. ``names``: its label, then the meaning of its property type.
 
-    ``points`` [n, 2] are the points, or the centres of the shapes; ``scores`` [n].
+    ``points`` [n, 2] are the points, or the centres of the shapes, and ``sizes`` [n, 2] width and
+    height of the shapes, 0 for points, all in pixels; ``scores`` [n].
     """
 
     record: str
     names: tuple[str, ...]
     points: FloatArray
+    sizes: FloatArray
     scores: FloatArray
     algorithm: str
     parameters: dict[str, float]
@@ -74,19 +76,27 @@ def annotation_groups(
 
 
 def _group(record: str, label: str, item: Dataset, space: _Space) -> AnnotationGroup:
-    points = _centres(item, space)
-    scores = _scores(item, len(points))
+    low, high = _bounds(item, space)
+    scores = _scores(item, len(low))
     meaning = [str(code.get("CodeMeaning", "")) for code in _codes(item)]
     algorithm, parameters = _algorithm(item)
-    return AnnotationGroup(record, (label, *meaning), points, scores, algorithm, parameters)
+    return AnnotationGroup(
+        record,
+        (label, *meaning),
+        points=(low + high) / 2,
+        sizes=high - low,
+        scores=scores,
+        algorithm=algorithm,
+        parameters=parameters,
+    )
 
 
 def _codes(item: Dataset) -> list[Dataset]:
     return list(item.get("AnnotationPropertyTypeCodeSequence") or [])
 
 
-def _centres(item: Dataset, space: _Space) -> FloatArray:
-    """Return the centre [n, 2] of the bounds of each shape, in pixels."""
+def _bounds(item: Dataset, space: _Space) -> tuple[FloatArray, FloatArray]:
+    """Return the corners [n, 2] of the bounds of each shape, in pixels."""
     kind = str(item.get("GraphicType", ""))
     if kind not in (*_POINTS_EACH, *_WITH_INDEX):
         raise UnreadableGroupError(f"has shapes of the unknown kind {kind or 'none'}")
@@ -97,9 +107,9 @@ def _centres(item: Dataset, space: _Space) -> FloatArray:
         if len(coordinates) % each:
             raise UnreadableGroupError(f"has {len(coordinates)} points, not {each} for each shape")
         shapes = coordinates.reshape(-1, each, 2)
-        # The middle of a rectangle's corners, and of the ends of an ellipse's axes.
-        return np.asarray((shapes.min(axis=1) + shapes.max(axis=1)) / 2)
-    return _outline_centres(coordinates, _starts(item, len(coordinates), values))
+        # Of a rectangle's corners, and of the ends of an ellipse's axes.
+        return shapes.min(axis=1), shapes.max(axis=1)
+    return _outline_bounds(coordinates, _starts(item, len(coordinates), values))
 
 
 def _values_each(item: Dataset, dimensions: str) -> int:
@@ -145,12 +155,14 @@ def _starts(item: Dataset, count: int, each: int) -> NDArray[np.int64]:
     return starts
 
 
-def _outline_centres(coordinates: FloatArray, starts: NDArray[np.int64]) -> FloatArray:
+def _outline_bounds(
+    coordinates: FloatArray, starts: NDArray[np.int64]
+) -> tuple[FloatArray, FloatArray]:
     if len(starts) < 2:
-        return np.zeros((0, 2))
+        return np.zeros((0, 2)), np.zeros((0, 2))
     low = np.minimum.reduceat(coordinates, starts[:-1], axis=0)
     high = np.maximum.reduceat(coordinates, starts[:-1], axis=0)
-    return np.asarray((low + high) / 2)
+    return low, high
 
 
 def _scores(item: Dataset, count: int) -> FloatArray:

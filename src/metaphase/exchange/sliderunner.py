@@ -154,12 +154,14 @@ def looks_like(path: Path) -> bool:
         return stream.read(16) == b"SQLite format 3\0"
 
 
-# The centre of an outline's bounds; of a spot, which has one coordinate, that one. SQLite would
-# compute with text as with 0, so that positions of text are none.
+# The centre of an outline's bounds, and their size; of a spot, which has one coordinate, that one.
+# SQLite would compute with text as with 0, so that positions of text are none.
 _QUERY = """
 SELECT a.uid, a.slide, c.name, {description},
        CASE WHEN {numbers} THEN (MIN(p.coordinateX) + MAX(p.coordinateX)) / 2.0 END,
-       CASE WHEN {numbers} THEN (MIN(p.coordinateY) + MAX(p.coordinateY)) / 2.0 END
+       CASE WHEN {numbers} THEN (MIN(p.coordinateY) + MAX(p.coordinateY)) / 2.0 END,
+       CASE WHEN {numbers} THEN MAX(p.coordinateX) - MIN(p.coordinateX) END,
+       CASE WHEN {numbers} THEN MAX(p.coordinateY) - MIN(p.coordinateY) END
 FROM Annotations a
 LEFT JOIN Classes c ON c.uid = a.agreedClass
 LEFT JOIN Annotations_coordinates p ON p.annoId = a.uid
@@ -190,10 +192,12 @@ def read(path: str | Path, facts: ImageFacts | None = None) -> dict[str, Detecti
         width, height = finite(slide.get("width")), finite(slide.get("height"))
         image.size = (int(width), int(height)) if width and height else None
         images[slide["uid"]] = image
-    for uid, slide_uid, name, description, x, y in rows:
+    for uid, slide_uid, name, description, x, y, width, height in rows:
         record = f"annotation {uid}"
         if slide_uid not in images:
             file.problem(record, f"names slide {slide_uid!r}, which is not in the database")
+            continue
+        if file.is_region(images[slide_uid], record, width or 0, height or 0):
             continue
         score = None
         if isinstance(description, str) and description.startswith(_SCORE):
