@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metaphase.arrays import ARCHIVE_ERRORS, Float32Array, FloatArray, Pixels
 from metaphase.detection.detect import (
@@ -81,7 +83,8 @@ class SlideCandidates:
 
     def check(self) -> None:
         """Raise ValueError unless all columns have a row for each candidate, of finite numbers."""
-        columns = [self.x_px, self.y_px, self.first, self.score, self.windows, self.features]
+        columns: list[NDArray[Any]] = [self.x_px, self.y_px, self.first, self.score]
+        columns += [self.windows, self.features]
         if [column.ndim for column in columns] != [1, 1, 1, 1, 4, 3]:
             raise ValueError("its columns have not the shapes of candidates")
         if len({len(column) for column in columns}) > 1:
@@ -99,9 +102,12 @@ class SlideCandidates:
         """Read what ``save`` wrote. Raises InputError."""
         try:
             with open_regular(path) as stream, np.load(stream, allow_pickle=False) as content:
-                values = {f.name: content[f.name] for f in fields(cls) if f.name in content}
-            numbers = {k: float(values.pop(k)) for k in ("shift", "area_mm2") if k in values}
-            found = cls(**values, **numbers)
+                values: dict[str, Any] = {
+                    f.name: content[f.name] for f in fields(cls) if f.name in content
+                }
+            for name in {"shift", "area_mm2"} & values.keys():
+                values[name] = float(values[name])
+            found = cls(**values)
             found.check()
             return found
         except ARCHIVE_ERRORS as error:

@@ -36,20 +36,25 @@ def present_figures(entry: CatalogueEntry, ids: Iterable[str]) -> dict[str, str]
     share one. Earlier figures without one are left out, but for those of an earlier figure's place,
     which have that.
     """
-    index = entry.columns.index
-    prefix = PREFIXES[candidates(entry)]
-    earlier = {id_: found for id_ in ids if id_ not in index and (found := _ID.fullmatch(id_))}
-    by_label: dict[int, list[str]] = {}
-    for id_ in sorted(id_ for id_, found in earlier.items() if found[1] == prefix):
-        by_label.setdefault(int(earlier[id_][4]), []).append(id_)
     mpp = entry.mpp or (entry.provenance.mpp if entry.provenance else 0)
-    if not by_label or not mpp:
+    if not mpp:
         return {}
     radius = um_to_px(MATCH_RADIUS_UM, mpp)
     found: dict[str, str] = {}
-    for label, group in by_label.items():
-        points = np.array([[int(earlier[i][2]), int(earlier[i][3])] for i in group]) / PER_PX
-        found |= _placed(entry, label, group, points, radius)
+    for label, places in _earlier(entry, ids).items():
+        points = np.array(list(places.values())) / PER_PX
+        found |= _placed(entry, label, list(places), points, radius)
+    return found
+
+
+def _earlier(entry: CatalogueEntry, ids: Iterable[str]) -> dict[int, dict[str, tuple[int, int]]]:
+    """Return, by label, those of the ids that are of earlier figures, with their places."""
+    prefix, index = PREFIXES[candidates(entry)], entry.columns.index
+    found: dict[int, dict[str, tuple[int, int]]] = {}
+    for id_ in sorted(ids):
+        parts = _ID.fullmatch(id_)
+        if parts is not None and parts[1] == prefix and id_ not in index:
+            found.setdefault(int(parts[4]), {})[id_] = int(parts[2]), int(parts[3])
     return found
 
 

@@ -223,14 +223,17 @@ def review_table(
     rows: list[tuple[object, ...]] = []
     times = Counter(entry.file_name for entry in slides)
     for entry in slides:
-        state, remarks = ReviewState(entry.key).update(store), SlideRemarks(entry.key).update(store)
-        present = present_figures(entry, {*state.figures, *remarks.figures})
+        review, remarks = (
+            ReviewState(entry.key).update(store),
+            SlideRemarks(entry.key).update(store),
+        )
+        present = present_figures(entry, {*review.figures, *remarks.figures})
         comments = _comments(remarks, present, reviewer)
         atypical = remarks.atypical(reviewer, present)
         name = entry.file_name
         if times[name] > 1:  # with the folders that make the key unique
             name = "/".join([*entry.key.split("/")[:-1], name])
-        for d in in_force(entry, state, reviewer, present).values():
+        for d in in_force(entry, review, reviewer, present).values():
             mitotic = verdict(d) == Label.MITOTIC
             added = d.figure not in entry.columns.index
             state = "rejected" if not mitotic else "added" if added else "confirmed"
