@@ -39,8 +39,6 @@ def export_onnx(network: Network, path: str | Path, *, check: bool = True) -> Pa
     The network's training or evaluation mode is restored. Raises ModelFileError where the maps
     differ by more than ``TOLERANCE``.
     """
-    import torch
-
     path = Path(path)
     training = network.training
     network.eval()
@@ -50,8 +48,7 @@ def export_onnx(network: Network, path: str | Path, *, check: bool = True) -> Pa
             _export(network, raw)
             data = raw.read_bytes()
         if check:
-            with torch.inference_mode():
-                _check(network, data, path)
+            check_graph(network, data, path)
     finally:
         network.train(training)
     write_bytes(path, data)
@@ -91,8 +88,12 @@ def _export(network: Network, path: Path) -> None:
         )
 
 
-def _check(network: Network, data: bytes, path: Path) -> None:
-    """Compare the graph with PyTorch on two tile sizes and batches."""
+def check_graph(network: Network, data: bytes, path: Path) -> None:
+    """Compare a graph with PyTorch on two tile sizes and batches.
+
+    The network is in evaluation mode. Raises ModelFileError where the maps differ by more than
+    ``TOLERANCE``; ``path`` is the file that it names.
+    """
     import onnxruntime
     import torch
 
@@ -103,7 +104,9 @@ def _check(network: Network, data: bytes, path: Path) -> None:
     other = (side, side) if network.head.kind == "window" else (multiple, multiple * 2)
     for n, (height, width) in ((1, (side, side)), (2, other)):
         tiles = random.integers(0, 256, (n, height, width, 3), dtype=np.uint8)
-        expected = [m.float().cpu().numpy() for m in network(torch.from_numpy(tiles).to(device))]
+        with torch.inference_mode():
+            maps = network(torch.from_numpy(tiles).to(device))
+        expected = [m.float().cpu().numpy() for m in maps]
         actual: list[Any] = session.run(None, {INPUT_NAME: tiles})
         for name, a, b in zip(output_names(network.head), expected, actual, strict=True):
             worst = float(np.abs(a - b).max()) if a.shape == b.shape else np.inf

@@ -13,11 +13,15 @@ from metaphase.errors import ModelFileError
 from metaphase.files import read_bytes
 from metaphase.models.card import ModelCard, Threshold
 from metaphase.models.cardscores import CardScores
-from metaphase.models.export import export_onnx
+from metaphase.models.export import check_graph, export_onnx
+from metaphase.models.graphweights import replace_weights
 from metaphase.models.modelfile import (
+    ONNX_NAME,
     SECOND_STAGE_FOLDER,
     Model,
+    copy_model,
     load_network,
+    rewrite_card,
     save_model,
     save_second_stage,
 )
@@ -51,40 +55,55 @@ def save_finetuned(
     """Write the model file of a base model with another network in its second stage.
 
     ``record`` says how the network was fine-tuned; it becomes the entry ``fine_tuned`` of the
-    scores. The detector stays byte by byte. Other scores of the base model are left out, since they
-    are not those of the new weights. ``images`` are the SHA-256 of the images with decisions.
+    scores. The detector and the network for atypical figures stay byte by byte. Other scores of the
+    base model are left out, since they are not those of the new weights. ``images`` are the SHA-256
+    of the images with decisions.
     """
     stage, second = base.card.second_stage, base.second_stage
     assert stage is not None
     assert second is not None
-    graph = None
-    if second.onnx_path is not None:
-        with tempfile.TemporaryDirectory() as scratch:
-            graph = read_bytes(export_onnx(network, Path(scratch) / "model.onnx"))
+    graph = None if second.onnx_path is None else _graph(second, network)
     changed = second.card.updated(
         **_named(second.card, base, record), scores=CardScores({"fine_tuned": record})
     )
-    card = base.card.updated(
-        **_named(base.card, base, record),
-        threshold=threshold,
-        scores=CardScores({"fine_tuned": record}),
-        second_stage=None,
-        training_images=(
-            *base.card.training_images,
-            *(
-                image[:DIGITS]
-                for image in images
-                if image[:DIGITS] not in base.card.training_images
-            ),
-        ),
-    )
-    weights = None if base.weights_path is None else _weights(base)
-    onnx = None if base.onnx_path is None else read_bytes(base.onnx_path)
-    written = save_model(folder, card, weights=weights, onnx=onnx)
+    known = base.card.training_images
+    short = [image[:DIGITS] for image in images]
+    written = copy_model(base, folder)
     classifier = save_model(
         folder / SECOND_STAGE_FOLDER, changed, weights=network.state_dict(), onnx=graph
     )
+    written = rewrite_card(
+        written,
+        **_named(base.card, base, record),
+        threshold=threshold,
+        scores=CardScores({"fine_tuned": record, **_graph_notes(base)}),
+        training_images=(*known, *(image for image in short if image not in known)),
+    )
     return save_second_stage(written, classifier, stage)
+
+
+def _graph_notes(base: Model) -> dict[str, Any]:
+    """Return what the card says of the graph in 8-bit integers: detection reads its cost there."""
+    note = base.card.scores.entries.get("int8")
+    return {} if note is None or base.int8_path is None else {"int8": note}
+
+
+def _graph(second: Model, network: ClassifierNetwork) -> bytes:
+    """Return the graph of a fine-tuned second stage.
+
+    Where the last layer alone has changed, it is replaced in the graph of the first one.
+    """
+    before = _arrays(load_network(second))
+    graph = replace_weights(second.graph(), before, _arrays(network))
+    if graph is not None:
+        check_graph(network.eval(), graph, second.folder / ONNX_NAME)
+        return graph
+    with tempfile.TemporaryDirectory() as scratch:
+        return read_bytes(export_onnx(network, Path(scratch) / ONNX_NAME))
+
+
+def _arrays(network: Any) -> dict[str, Any]:
+    return {name: value.detach().cpu().numpy() for name, value in network.state_dict().items()}
 
 
 def _named(card: ModelCard, base: Model, record: dict[str, Any]) -> dict[str, Any]:
@@ -107,10 +126,3 @@ def _named(card: ModelCard, base: Model, record: dict[str, Any]) -> dict[str, An
         "versions": versions(),
         "command": f"metaphase learn train, from {base.card.name} ({base.id[:12]})",
     }
-
-
-def _weights(base: Model) -> dict[str, Any]:
-    from safetensors.torch import load_file
-
-    assert base.weights_path is not None
-    return dict(load_file(base.weights_path))
