@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from metaphase.evaluation.evaluate import evaluate
@@ -32,36 +33,68 @@ from metaphase.training.runfolder import RunFolder
 from metaphase.training.train import add_second_stage
 from studies.common import table
 from studies.left_out import DETECTORS, LEFT_OUT, MIN_SCORE, Found, found_in, of_sources, regions_of
-from studies.leftoutfolds import APERIO, FOLDS, NANOZOOMER, PAIRS, Fold, fold_recipe, scored_cases
+from studies.leftoutfolds import (
+    APERIO,
+    FOLDS,
+    HAMAMATSU_CROPS,
+    NANOZOOMER,
+    PAIRS,
+    Fold,
+    fold_recipe,
+    scored_cases,
+)
 
 FOLDER = "second-stage"
 SHORT = (
-    "second_stage.windows=25600",
+    "second_stage.windows=19200",
     "second_stage.members=[{ window_um = 16, window_px = 96 }]",
 )
-VARIANTS: dict[str, tuple[str, Sequence[str]]] = {
-    "recipe": ("the recipe, short, with one network", ()),
-    "seed": ("another seed", ("seed=1",)),
-    "hard-0": ("no labelled hard negatives", ("second_stage.hard_negatives=0",)),
-    "hard-0.1": ("a tenth", ("second_stage.hard_negatives=0.1",)),
-    "hard-0.3": ("three tenths", ("second_stage.hard_negatives=0.3",)),
-    "confidence-0": ("confidence not used", ("second_stage.confidence_weight=0",)),
-    "confidence-1": ("confidence as target", ("second_stage.confidence_weight=1",)),
-    "pairs": ("with the NanoZoomer fields of ICPR 2012", ("second_stage.without_sources=[]",)),
-    "crops": ("no crops", ("second_stage.crops=0", "second_stage.crop_negatives=0")),
-    "strides": ("features at stride 16 and 32", ("second_stage.strides=[16, 32]",)),
-    "wide": (
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A change to the short recipe. ``without`` are crops that it does not learn from."""
+
+    what: str
+    overrides: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+
+VARIANTS: dict[str, Variant] = {
+    "recipe": Variant("the recipe, short, with one network"),
+    "seed": Variant("another seed", ("seed=1",)),
+    "no-nanozoomer": Variant(
+        "no NanoZoomer fields",
+        (f'second_stage.without_sources=["{PAIRS}", "{NANOZOOMER}"]',),
+    ),
+    "no-hamamatsu-crops": Variant("no crops of Hamamatsu scanners", without=(HAMAMATSU_CROPS,)),
+    "no-nanozoomer-at-all": Variant(
+        "neither",
+        (f'second_stage.without_sources=["{PAIRS}", "{NANOZOOMER}"]',),
+        (HAMAMATSU_CROPS,),
+    ),
+    "pairs": Variant(
+        "with the NanoZoomer fields of ICPR 2012", ("second_stage.without_sources=[]",)
+    ),
+    "hard-0": Variant("no labelled hard negatives", ("second_stage.hard_negatives=0",)),
+    "hard-0.3": Variant("three tenths of them", ("second_stage.hard_negatives=0.3",)),
+    "confidence-0": Variant("confidence not used", ("second_stage.confidence_weight=0",)),
+    "confidence-1": Variant("confidence as target", ("second_stage.confidence_weight=1",)),
+    "crops": Variant("no crops", ("second_stage.crops=0", "second_stage.crop_negatives=0")),
+    "lite2": Variant("EfficientNet-Lite2", ("second_stage.backbone=efficientnet_lite2",)),
+    "strides": Variant("features at stride 16 and 32", ("second_stage.strides=[16, 32]",)),
+    "wide": Variant(
         "window of 28 um",
         ("second_stage.members=[{ window_um = 28, window_px = 96 }]",),
     ),
-    "all-layers": ("all layers trained", ("second_stage.trainable_backbone_layers=5",)),
-    "colours": ("no colour transfer", ("second_stage.colour_transfer=0",)),
+    "all-layers": Variant("all layers trained", ("second_stage.trainable_backbone_layers=5",)),
+    "colours": Variant("no colour transfer", ("second_stage.colour_transfer=0",)),
 }
 
 
 def short_recipe(path: Path, name: str, hold_out: Sequence[str]) -> Recipe:
     """Return the recipe of a variant."""
-    recipe = load_recipe(path, (*SHORT, *VARIANTS[name][1]))
+    recipe = load_recipe(path, (*SHORT, *VARIANTS[name].overrides))
     return exclude_crops(recipe, expand_lists(hold_out))
 
 
@@ -101,7 +134,7 @@ def row(name: str, folds: Sequence[Fold], regions: Dataset, out: Path) -> tuple[
             return None
         found |= found_in(folder, scored_cases(fold, regions).ids)
     cells = [scores_of(of_sources(found, *part), regions) for part in ((NANOZOOMER,), APERIO)]
-    return (VARIANTS[name][0], *cells[0], *cells[1])
+    return (VARIANTS[name].what, *cells[0], *cells[1])
 
 
 def main() -> None:
@@ -122,7 +155,8 @@ def main() -> None:
     for name in () if given.print else given.only:
         recipe = short_recipe(given.recipe, name, given.hold_out)
         for fold in folds:
-            run_variant(recipe, fold, regions, detectors, out / name / fold.name)
+            part = replace(fold, without=VARIANTS[name].without)
+            run_variant(recipe, part, regions, detectors, out / name / fold.name)
     rows = [cells for name in VARIANTS if (cells := row(name, folds, regions, out))]
     head = ("variant", "NanoZoomer AP", "F1", "Aperio XT AP", "F1")
     print("\n".join(table(head, rows)))

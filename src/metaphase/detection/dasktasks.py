@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from metaphase import __version__
+from metaphase.allocator import limit_pools
 from metaphase.detection.candidates import Candidates
 from metaphase.detection.detect import finish_detections, hash_image
 from metaphase.detection.inputs import Job
@@ -61,6 +62,7 @@ def open_model(setup: WorkerSetup) -> tuple[Model, Runtime]:
     with _open_lock:
         if key not in _opened:
             _check("metaphase", __version__, setup.metaphase)
+            limit_pools()
             model = load_model(setup.model)
             _check("the model's id", model.id, setup.model_id)
             runtime = open_runtime(
