@@ -120,6 +120,18 @@ def test_decisions_on_an_earlier_model_are_shown_and_count_once(browser, url, sl
     assert page.wrong == []
 
 
+def test_the_page_as_a_whole_never_scrolls(browser, url):
+    """Only its parts do: a hidden heading in a part may not make the page longer."""
+    page = open_page(browser, url, viewport={"width": 1280, "height": 600})
+    for where in ("#threshold", "#show-density", "#gallery button"):
+        page.locator(where).first.scroll_into_view_if_needed()
+        page.focus("#help-open")
+        assert page.evaluate("() => [scrollY, document.body.scrollTop]") == [0, 0]
+    fits = "() => document.scrollingElement.scrollHeight <= innerHeight"
+    fits += " && document.body.scrollHeight <= innerHeight"
+    assert page.evaluate(fits)
+
+
 def test_without_a_figure_no_broken_pictures_are_shown(browser, url):
     page = open_page(browser, url, viewport=WIDE)
     visible = (
