@@ -122,7 +122,7 @@ def test_decisions_on_an_earlier_model_are_shown_and_count_once(browser, url, sl
 
 def test_the_page_as_a_whole_never_scrolls(browser, url):
     """Only its parts do: a hidden heading in a part may not make the page longer."""
-    page = open_page(browser, url, viewport={"width": 1280, "height": 600})
+    page = open_page(browser, url, viewport={"width": 1280, "height": 420})
     for where in ("#threshold", "#show-density", "#gallery button"):
         page.locator(where).first.scroll_into_view_if_needed()
         page.focus("#help-open")
