@@ -113,3 +113,20 @@ def test_two_columns_of_one_name_are_an_error(tmp_path: Path) -> None:
         read_detections(path, mpp=0.25)
     path.write_text("x_px,y_px,note,note\n1,3,a,b\n")
     assert read_detections(path, mpp=0.25)["a"].x_px.tolist() == [1.0]
+
+
+def test_positions_outside_of_an_image_of_known_size_are_an_error(tmp_path: Path) -> None:
+    head = "image,x_px,y_px,score,width_px,height_px\n"
+    path = write(tmp_path, head + "a.svs,900,400,1,1000,800\na.svs,9000,400,1,1000,800\n")
+    said = r"a\.svs: 1 of 2 detections lie outside of the image of 1000 x 800 px, such as 9000, 400"
+    with pytest.raises(DetectionsError, match=said):
+        read_detections(path, mpp=0.25)
+    with pytest.raises(DetectionsError, match="outside"):
+        read_detections(write(tmp_path, "x_px,y_px\n5,-900\n"), mpp=0.25, image_size=(1000, 800))
+
+
+def test_a_figure_at_the_border_may_have_its_centre_outside(tmp_path: Path) -> None:
+    path = write(tmp_path, "x_px,y_px\n-20,5\n1020,5\n")
+    (one,) = read_detections(path, mpp=0.25, image_size=(1000, 800)).values()
+    assert len(one) == 2
+    assert len(read_detections(write(tmp_path, "x_px,y_px\n1e6,5\n"), mpp=0.25)) == 1

@@ -153,6 +153,7 @@ class ImportedFile:
             raise DetectionsError.of(
                 self.path, f"{shown(width)} x {shown(height)} px is no size", record=image.name
             )
+        self._check_places(image, width, height, MAX_FIGURE_UM / mpp)
         provenance = Provenance(
             image=image.name,
             width_px=width,
@@ -167,3 +168,28 @@ class ImportedFile:
         x, y, score, label, atypical = columns
         codes = [word.code for word in label]
         return Detections(x, y, score, codes, provenance=provenance, atypical=atypical)
+
+    def _check_places(
+        self, image: ImportedImage, width: int, height: int, margin_px: float
+    ) -> None:
+        """Raise DetectionsError for positions outside of an image whose size is known.
+
+        A figure at the border may have its centre outside, but not by more than its size.
+        """
+        if not (width and height):
+            return
+        right, below = width + margin_px, height + margin_px
+        outside = [
+            row[:2]
+            for row in image.rows
+            if not (-margin_px <= row[0] <= right and -margin_px <= row[1] <= below)
+        ]
+        if outside:
+            x, y = outside[0]
+            raise DetectionsError.of(
+                self.path,
+                f"{len(outside)} of {len(image.rows)} detections lie outside of the image of "
+                f"{width} x {height} px, such as {x:g}, {y:g}",
+                record=image.name,
+                way_out="check that positions are pixels at full resolution",
+            )
