@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from metaphase.errors import DetectionsError, InputError
 from metaphase.files import write_json
@@ -94,3 +96,39 @@ def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match="named pipe"):
         read_head(tmp_path / "pipe")
+
+
+KEYS = st.sampled_from(["features", "type", "a", "\u00b5"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(value=VALUES, indent=st.none() | st.integers(0, 2))
+def test_elements_are_converted_while_they_are_parsed(value, indent, tmp_path_factory) -> None:
+    path = tmp_path_factory.mktemp("json") / "a.json"
+    path.write_text(json.dumps(value, indent=indent, ensure_ascii=False), "utf-8")
+    expected = value
+    if isinstance(value, dict) and isinstance(value.get("features"), list):
+        expected = value | {"features": [("converted", item) for item in value["features"]]}
+    assert read_json(path, convert={"features": lambda item: ("converted", item)}) == expected
+
+
+@given(text=st.text(alphabet='{}[]",:0\\ \n') | st.from_regex(r'\{ ?"features" ?: ?\[[\]},: 0"]*'))
+def test_what_is_no_json_has_the_same_error_with_converted_elements(text, tmp_path_factory) -> None:
+    path = tmp_path_factory.mktemp("json") / "a.json"
+    path.write_text(text, encoding="utf-8")
+    said = []
+    for convert in (None, {"features": lambda item: item}):
+        try:
+            said.append(read_json(path, convert=convert))
+        except InputError as error:
+            said.append(str(error))
+    assert said[0] == said[1]
+
+
+def test_a_file_with_half_a_surrogate_pair_is_not_converted(tmp_path: Path) -> None:
+    path = write(tmp_path, b'{"features": ["\\ud800"]}')
+    assert read_json(path, convert={"features": lambda item: 1 / 0}) == {"features": ["?"]}

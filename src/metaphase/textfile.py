@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import re
 import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from metaphase.errors import InputError
 from metaphase.files import open_regular
 from metaphase.garbage import paused_collection
+
+Convert = Callable[[Any], Any]
 
 MAX_BYTES = 1 << 31
 """The largest file that is read, also after decompression (2 GiB)."""
@@ -25,6 +28,7 @@ FILE_NAMES = "names of files"
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 """Surrogates but those that stand for a byte in names of files that are not UTF-8."""
+_SPACE = re.compile(r"[ \t\n\r]*")
 _HEAD = 4096
 _GZIP = b"\x1f\x8b"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -85,16 +89,26 @@ def read_text(
 
 
 @paused_collection()
-def read_json(path: str | Path, error: type[InputError] = InputError) -> Any:
-    """Return parsed JSON. Raises ``error``, naming the line of a syntax error."""
+def read_json(
+    path: str | Path,
+    error: type[InputError] = InputError,
+    *,
+    convert: Mapping[str, Convert] | None = None,
+) -> Any:
+    """Return parsed JSON. Raises ``error``, naming the line of a syntax error.
+
+    ``convert`` has functions for lists of the outermost object, by key: each element becomes what
+    the function returns as soon as it is parsed, so that a million records are never in memory as
+    JSON. In unusual files, such as those that are no object, elements stay as they are.
+    """
     path = Path(path)
     text = read_text(path, error)
     try:
+        if not _SURROGATE.search(text):
+            return _parsed(text, convert or {})
+        # Half of a surrogate pair is no character: it could be neither printed nor written.
         data = json.loads(text)
-        if _SURROGATE.search(text):
-            # Half of a surrogate pair is no character: it could be neither printed nor written.
-            data = json.loads(_NO_BYTE.sub("?", json.dumps(data, ensure_ascii=False)))
-        return data
+        return json.loads(_NO_BYTE.sub("?", json.dumps(data, ensure_ascii=False)))
     except json.JSONDecodeError as fault:
         raise error.of(
             path,
@@ -106,6 +120,62 @@ def read_json(path: str | Path, error: type[InputError] = InputError) -> Any:
         raise error.of(path, "holds a number with thousands of digits") from fault
     except RecursionError as fault:
         raise error.of(path, "is nested too deeply to be read") from fault
+
+
+def _parsed(text: str, convert: Mapping[str, Convert]) -> Any:
+    if convert:
+        try:
+            return _parsed_in_parts(text, convert)
+        except (StopIteration, IndexError):
+            pass  # no object, or not JSON: the usual parser says what is wrong
+    return json.loads(text)
+
+
+def _parsed_in_parts(text: str, convert: Mapping[str, Convert]) -> dict[str, Any]:
+    """Parse an object; raises IndexError or StopIteration for what it does not expect."""
+    scan = json.JSONDecoder().scan_once
+    at = _expected(text, _after_space(text, 0), "{")
+    result: dict[str, Any] = {}
+    while True:
+        key, at = json.decoder.scanstring(text, _expected(text, at, '"'), True)
+        at = _expected(text, _after_space(text, at), ":")
+        if key in convert and text[at] == "[":
+            result[key], at = _parsed_list(text, at, scan, convert[key])
+        else:
+            result[key], at = scan(text, at)
+        at = _after_space(text, at)
+        if text[at] == "}":
+            break
+        at = _expected(text, at, ",")
+    if _after_space(text, at + 1) != len(text):
+        raise IndexError
+    return result
+
+
+def _parsed_list(text: str, at: int, scan: Any, convert: Convert) -> tuple[list[Any], int]:
+    """Return the converted elements of the list that begins at a place, and the place after it."""
+    result: list[Any] = []
+    at = _expected(text, at, "[")
+    if text[at] == "]":
+        return result, at + 1
+    while True:
+        value, at = scan(text, at)
+        result.append(convert(value))
+        at = _after_space(text, at)
+        if text[at] == "]":
+            return result, at + 1
+        at = _expected(text, at, ",")
+
+
+def _expected(text: str, at: int, character: str) -> int:
+    """Return the place after a character and the space that follows it."""
+    if text[at] != character:
+        raise IndexError
+    return _after_space(text, at + 1)
+
+
+def _after_space(text: str, at: int) -> int:
+    return at if text[at : at + 1] > " " else _SPACE.match(text, at).end()  # type: ignore[union-attr]
 
 
 def _decompressed(path: Path, data: bytes, error: type[InputError], most: int) -> bytes:

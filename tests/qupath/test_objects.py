@@ -69,3 +69,16 @@ def test_what_is_geojson() -> None:
 def test_classes_that_are_left_out() -> None:
     assert is_ignored("Hotspot*")
     assert not any(map(is_ignored, CLASS_NAMES.values()))
+
+
+def test_converted_features_give_the_same_objects(tmp_path: Path) -> None:
+    child = feature(classification={"name": "Mitosis"}, children=[feature()])
+    items = [
+        {**feature(classification="Tumor", childObjects=[child]), "id": "p"},
+        *[feature(objectType="root", childObjects=[feature()]), 3, None, {"id": 7}],
+        feature(measurements={"Score": 0.5}, objectType="annotation"),
+    ]
+    path = tmp_path / "a.geojson"
+    data = {"features": items, "type": "FeatureCollection"}
+    path.write_text(json.dumps(data))
+    assert list(read_objects(path)) == list(objects_of(data, path))

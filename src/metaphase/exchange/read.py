@@ -78,7 +78,8 @@ def kind_of(path: str | Path) -> str:
         return "dicom"
     text = _start(head)
     if text[:1] in ("{", "["):
-        data = read_json(path, DetectionsError)
+        # The kind of GeoJSON shows without its features, which are read later.
+        data = read_json(path, DetectionsError, convert={"features": lambda feature: None})
         for name, module in (
             ("qupath", qupath),
             ("coco", coco),

@@ -22,7 +22,7 @@ from metaphase.labels.labelfile import (
     numbered,
     record_of,
 )
-from metaphase.qupath.objects import is_geojson
+from metaphase.qupath.objects import converted_features, is_geojson
 from metaphase.textfile import read_head, read_json
 from metaphase.units import scanner_mpp, scanner_name
 
@@ -208,7 +208,7 @@ def _read(path: Path, kind: str | None, cases: Path | None, mpp: float | None) -
 
 
 def _read_json(path: Path, kind: str | None, table: Path | None) -> LabelFile:
-    data = read_json(path, LabelError)
+    data = read_json(path, LabelError, convert=converted_features())
     # An empty list is GeoJSON of an image without objects only by the name of its file.
     if kind is None and is_geojson(data) and (data or path.name.lower().endswith(SUFFIXES)):
         return read_qupath(path, data)

@@ -6,14 +6,16 @@ feature, objects inside objects (``childObjects``), measurements as an object or
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from metaphase.errors import InputError
 from metaphase.qupath.geometry import Box, boxes_of
-from metaphase.textfile import read_json
+from metaphase.textfile import Convert, read_json
 from metaphase.values import shown
 
 _WAY_OUT = "in QuPath: File > Export objects as GeoJSON"
@@ -44,9 +46,19 @@ def is_geojson(data: Any) -> bool:
     )
 
 
+class _Objects(tuple[QuPathObject, ...]):
+    """The objects of one feature, which was converted while its file was parsed."""
+
+
+def converted_features() -> Mapping[str, Convert]:
+    """Return what ``read_json`` needs to turn each feature of a file into its objects at once."""
+    numbers = count(1)
+    return {"features": lambda item: _Objects(_objects_in(item, next(numbers)))}
+
+
 def read_objects(path: str | Path, error: type[InputError] = InputError) -> Iterator[QuPathObject]:
     """Return all objects of a file, parents before children. Raises ``error`` at once."""
-    return objects_of(read_json(path, error), path, error)
+    return objects_of(read_json(path, error, convert=converted_features()), path, error)
 
 
 def objects_of(
@@ -54,7 +66,8 @@ def objects_of(
 ) -> Iterator[QuPathObject]:
     """Return all objects of parsed GeoJSON. Raises ``error`` where there is no list of features.
 
-    The list is emptied on the way, so that a million objects are not in memory twice.
+    The features may be converted (``converted_features``). Their list is emptied on the way, so
+    that a million objects are not in memory twice.
     """
     if not is_geojson(data):
         raise error.of(path, "is not GeoJSON of features", way_out=_WAY_OUT)
@@ -63,12 +76,32 @@ def objects_of(
         items = data.get("features") if data["type"] == "FeatureCollection" else [data]
     if not isinstance(items, list):
         raise error.of(path, "has no list of features", record="features", way_out=_WAY_OUT)
-    return (_object(record, item) for record, item in _flat(items))
+    return _objects_of_all(items)
 
 
-def _flat(items: list[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _objects_of_all(items: list[Any]) -> Iterator[QuPathObject]:
+    items.reverse()
+    number = 0
+    while items:
+        item = items.pop()
+        number += 1
+        yield from item if isinstance(item, _Objects) else _objects_in(item, number)
+
+
+def _objects_in(item: Any, number: int) -> Iterator[QuPathObject]:
+    """Yield the objects in a feature, which is the ``number``-th of its file."""
+    feature = _dict(item)
+    properties = _dict(feature.get("properties"))
+    if any(key in properties for key in _CHILDREN) or properties.get("objectType") == "root":
+        for record, inner in _flat([item], number):
+            yield _object(record, inner)
+    else:
+        yield _object(f"feature {_text(feature.get('id')) or number}", feature)
+
+
+def _flat(items: list[Any], first: int) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield record and feature, depth first; QuPath's root object is passed over."""
-    waiting = [_named(items, "")]
+    waiting = [_named(items, "", first)]
     while waiting:
         record, item = next(waiting[-1], (None, {}))
         if record is None:
@@ -78,19 +111,16 @@ def _flat(items: list[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         if properties.get("objectType") != "root":
             yield record, item
         for key in _CHILDREN:
-            if key in properties and isinstance(properties[key], list):
+            if isinstance(properties.get(key), list):
                 waiting.append(_named(properties[key], f"{record}, "))
 
 
-def _named(items: list[Any], parent: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield record and feature, and take them out of the list."""
+def _named(items: list[Any], parent: str, first: int = 1) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield record and feature, numbered from ``first``."""
     # A parent's name is cut, so that deep nesting cannot make names without end.
     parent = parent if len(parent) <= 200 else f"...{parent[-200:]}"
-    items.reverse()
-    number = 0
-    while items:
-        item = _dict(items.pop())
-        number += 1
+    for number, value in enumerate(items, first):
+        item = _dict(value)
         yield f"{parent}feature {_text(item.get('id')) or number}", item
 
 
@@ -121,7 +151,7 @@ def _measurements(properties: dict[str, Any]) -> Mapping[str, object]:
     """Return the measurements, names in lower case."""
     values = properties.get("measurements")
     if isinstance(values, dict):
-        return {name.lower(): value for name, value in values.items()}
+        return {sys.intern(name.lower()): value for name, value in values.items()}
     if not isinstance(values, list):
         return {}
     pairs = [(m.get("name"), m.get("value")) for m in values if isinstance(m, dict)]

@@ -21,7 +21,7 @@ from metaphase.labels.labelfile import LabelFile
 from metaphase.qupath.bounds import NO_OFFSET, Offset, bounds_of_file
 from metaphase.qupath.classes import CLASS_HINT, is_ignored
 from metaphase.qupath.geometry import Box
-from metaphase.qupath.objects import QuPathObject, objects_of
+from metaphase.qupath.objects import QuPathObject, converted_features, objects_of
 from metaphase.textfile import read_json
 from metaphase.values import shown
 
@@ -34,13 +34,14 @@ OTHERS = ("hotspots.geojson", "tissue.geojson", "roi.geojson")
 def read_qupath(path: Path, data: Any = None) -> LabelFile:
     """Read one file, or all of a folder, as labelled cases.
 
-    ``data`` is the one file's JSON, where it is parsed already.
+    ``data`` is the one file's JSON, where it is parsed already (``converted_features``).
     """
     labels = LabelFile(path, "qupath")
     for file in geojson_files(path):
         name = image_name(file)
         try:
-            content = read_json(file, LabelError) if data is None else data
+            convert = converted_features()
+            content = read_json(file, LabelError, convert=convert) if data is None else data
             objects = objects_of(content, file, LabelError)
         except LabelError as error:
             labels.problems += error.problems
