@@ -134,19 +134,15 @@ def test_the_page_as_a_whole_never_scrolls(browser, url):
 
 def test_without_a_figure_no_broken_pictures_are_shown(browser, url):
     page = open_page(browser, url, viewport=WIDE)
-    visible = (
-        "() => [...document.querySelectorAll('#current-crops img')]"
-        ".map((image) => getComputedStyle(image).visibility)"
-    )
-    assert page.evaluate(visible) == ["hidden"] * 3
+    assert page.is_hidden("#current-crops")
     page.keyboard.press("n")
-    assert page.evaluate(visible) == ["visible"] * 3
+    assert page.is_visible("#current-crops")
     page.wait_for_function(
         "() => [...document.querySelectorAll('#current-crops img')].every((i) => i.naturalWidth)"
     )
     page.click("#next-slide")
     shown(page, "b")
-    assert page.evaluate(visible) == ["hidden"] * 3
+    assert page.is_hidden("#current-crops")
 
 
 def test_when_nothing_is_left_the_page_says_what_to_do(browser, url):

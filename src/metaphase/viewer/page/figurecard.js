@@ -67,9 +67,9 @@ export class FigureCard {
 
   #crops(place) {
     const { slide } = this.state;
+    $("current-crops").hidden = !place; // the gallery moves up
     $("current-crops").querySelectorAll("figure").forEach((figure, k) => {
       const image = figure.firstElementChild;
-      image.style.visibility = place ? "" : "hidden"; // without a source it would be shown as broken
       if (!place) return image.removeAttribute("src");
       const address = cropAddress(slide, ...place, 192, SCALES_UM[k]);
       if (image.getAttribute("src") !== address) image.src = address;

@@ -175,7 +175,8 @@ export class Overlay {
     else path.rect(x1, y1, x2 - x1, y2 - y1);
     this.#stroke(path, "#111", 2, [9, 6]);
     if (y1 < 0 && x1 < 0) return; // no corner in view to write at
-    const ty = y1 - 8 < 60 ? Math.max(66, y1 + 20) : y1 - 8;
+    const below = document.querySelector(".tools").offsetHeight + 26; // of the tools: they would cover it
+    const ty = y1 - 8 < below ? Math.max(below + 6, y1 + 20) : y1 - 8;
     this.#text(`${count} in the hotspot`, x1, ty);
   }
 
