@@ -20,7 +20,7 @@ from PIL import Image
 
 FIELD = "Case_10-05"
 WIDTH_PX = 1100
-PAGE_PX = (1280, 800)
+PAGE_PX = (1440, 960)
 FLAGS = ["--no-sandbox", "--disable-gpu"]
 
 
@@ -55,6 +55,8 @@ def page_picture(work: Path, target: Path) -> None:
             width, height = PAGE_PX
             page = browser.new_page(viewport={"width": width, "height": height})
             page.goto(address, timeout=120_000)
+            page.wait_for_selector("#gallery button")
+            page.keyboard.press("n")  # the first figure
             page.wait_for_timeout(15_000)
             page.screenshot(path=str(work / "page.png"))
             browser.close()
