@@ -133,11 +133,12 @@ def _parsed(text: str, convert: Mapping[str, Convert]) -> Any:
 
 def _parsed_in_parts(text: str, convert: Mapping[str, Convert]) -> dict[str, Any]:
     """Parse an object; raises IndexError or StopIteration for what it does not expect."""
-    scan = json.JSONDecoder().scan_once
+    parser: Any = json.decoder  # what the standard library's own decoder uses
+    scan = parser.JSONDecoder().scan_once
     at = _expected(text, _after_space(text, 0), "{")
     result: dict[str, Any] = {}
     while True:
-        key, at = json.decoder.scanstring(text, _expected(text, at, '"'), True)
+        key, at = parser.scanstring(text, _expected(text, at, '"'), True)
         at = _expected(text, _after_space(text, at), ":")
         if key in convert and text[at] == "[":
             result[key], at = _parsed_list(text, at, scan, convert[key])

@@ -269,8 +269,7 @@ def test_folders(tmp_path):
     assert list(read_detections(tmp_path, mpp=0.25)) == ["a", "b"]
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "a.csv").write_text("x,y\n1,2\n")
-    with pytest.raises(DetectionsError, match="second file"):
-        read_detections(tmp_path, mpp=0.25)
+    assert list(read_detections(tmp_path, mpp=0.25)) == ["a", "b", "more/a"]
 
 
 def test_folders_that_detect_wrote(tmp_path):
@@ -297,3 +296,18 @@ def test_absurd_numbers_name_file_and_record(tmp_path, row, said):
     with pytest.raises(DetectionsError, match=said) as caught:
         read_detections(path)
     assert re.search(r"all\.csv: (line 2|a\.png): ", str(caught.value))
+
+
+def test_files_of_one_name_in_several_folders(tmp_path):
+    feature = {
+        "type": "Feature",
+        "geometry": {"type": "Point", "coordinates": [1, 2]},
+        "properties": {"classification": {"name": "Mitosis"}},
+    }
+    for place in ("p1/01.geojson", "p2/01.geojson", "p3/02.geojson"):
+        (tmp_path / place).parent.mkdir()
+        (tmp_path / place).write_text(json.dumps([feature]))
+    assert set(read_detections(tmp_path, mpp=0.25)) == {"p1/01", "p2/01", "02"}
+    (tmp_path / "p1" / "01.svs.geojson").write_text(json.dumps([feature]))
+    with pytest.raises(DetectionsError, match=r"p1/01: is the second file"):
+        read_detections(tmp_path, mpp=0.25)

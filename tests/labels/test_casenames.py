@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from metaphase.labels.casenames import case_id, case_ids, image_name, without_suffix
+from metaphase.labels.casenames import case_id, case_ids, image_name, image_place, without_suffix
 
 
 def test_a_name_alone_is_its_own_id() -> None:
@@ -44,3 +44,17 @@ def test_decomposed_names_are_the_same_case() -> None:
 )
 def test_the_image_of_a_file_of_figures(path: str, name: str) -> None:
     assert image_name(Path(path)) == name
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("r/a.geojson", "a"),
+        ("r/p/a.svs.geojson.gz", "p/a.svs"),
+        ("r/p/a/detections.geojson", "p/a"),
+        ("r/a/detections.geojson", "a"),
+        ("r/detections.geojson", "r"),
+    ],
+)
+def test_the_place_of_an_image_below_a_folder(path: str, place: str) -> None:
+    assert image_place(Path(path), Path("r")) == place

@@ -17,6 +17,7 @@ from metaphase.figures import Detections
 from metaphase.files import real_path
 from metaphase.garbage import paused_collection
 from metaphase.imagefiles.dicomheader import dicom_header
+from metaphase.labels.casenames import image_name, image_place, without_suffix
 from metaphase.labels.dataset import Dataset
 from metaphase.textfile import read_head, read_json
 
@@ -163,7 +164,29 @@ def _read_folder(
             problems += error.problems
     if problems:
         raise DetectionsError(problems)
-    return _joined(parts)
+    return _joined(_with_folders(parts, folder))
+
+
+def _with_folders(
+    parts: list[tuple[Path, dict[str, Detections]]], root: Path
+) -> list[tuple[Path, dict[str, Detections]]]:
+    """Put folders before names that several files have, as in ``patient1/01``.
+
+    That is for files of one image, which is named as the file.
+    """
+    times = Counter(name for _, by_image in parts for name in by_image)
+    return [
+        (
+            path,
+            {
+                without_suffix(image_place(path, root))
+                if times[name] > 1 and name == without_suffix(image_name(path))
+                else name: detections
+                for name, detections in by_image.items()
+            },
+        )
+        for path, by_image in parts
+    ]
 
 
 def _is_candidate(path: Path) -> bool:

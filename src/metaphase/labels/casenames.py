@@ -59,8 +59,22 @@ def image_name(path: Path) -> str:
     That is the file's own name, or its folder's where the file has a generic name such as
     ``detections.geojson``.
     """
-    stem = path.stem if path.suffix.lower() != ".gz" else Path(path.stem).stem
+    stem = _stem(path)
     return path.parent.name if stem in _GENERIC_NAMES and path.parent.name else stem
+
+
+def image_place(path: Path, root: Path) -> str:
+    """Return ``image_name`` with the folders between ``root``, a folder above it, and the file.
+
+    ``root/patient1/01.geojson`` is about the image ``patient1/01``.
+    """
+    folder = path.parent.parent if image_name(path) != _stem(path) else path.parent
+    inside = folder.relative_to(root) if folder.is_relative_to(root) else Path()
+    return (inside / image_name(path)).as_posix()
+
+
+def _stem(path: Path) -> str:
+    return path.stem if path.suffix.lower() != ".gz" else Path(path.stem).stem
 
 
 @lru_cache(maxsize=1024)  # a table names its case in every row

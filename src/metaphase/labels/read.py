@@ -104,6 +104,7 @@ def read_labels(
     file.name = name or file.name or (path.name if path.is_dir() else path.stem)
     _find_images(file, images)
     if file.kind == "qupath":
+        _check_shared_images(file)
         move_to_bounds(file)
         _check_places(file)
     _note_disagreement(file, mpp, scanner_name(scanner))
@@ -119,6 +120,21 @@ def _find_images(file: LabelFile, images: str | Path | None) -> None:
         replace(case, image=None if case.image is None else finder.find(case.image))
         for case in file.cases
     ]
+
+
+def _check_shared_images(file: LabelFile) -> None:
+    """Report several files of one image, such as copies in another folder: each is a case."""
+    by_image: dict[Path, list[str]] = {}
+    for case in file.cases:
+        if case.image is not None:
+            by_image.setdefault(case.image, []).append(case.id)
+    for image, ids in by_image.items():
+        if len(ids) > 1:
+            file.problem(
+                f"case {numbered(ids)}",
+                f"have the same image, {image.name}",
+                "keep one file of labels for each image",
+            )
 
 
 def _check_places(file: LabelFile) -> None:

@@ -78,10 +78,11 @@ def test_what_a_detector_wrote_is_not_taken_for_labels(tmp_path):
     assert load_dataset(tmp_path / "found" / "a" / "detections.geojson").ids == ("a",)
 
 
-def test_two_files_of_one_case_are_refused(tmp_path):
+def test_two_files_of_one_image_in_different_folders_are_refused(tmp_path):
     for folder in ("x", "y"):
         save(tmp_path / folder / "a.geojson", [feature(1, 2)])
-    with pytest.raises(LabelError, match="2 times"):
+    (tmp_path / "a.svs").write_bytes(b"pixels")
+    with pytest.raises(LabelError, match=r"case x/a, y/a: have the same image, a\.svs"):
         load_dataset(tmp_path)
 
 
@@ -162,3 +163,23 @@ def test_suffixes_in_upper_case_and_gzip_in_a_folder(tmp_path):
     save(tmp_path / "Tissue.GEOJSON", [feature(3, 4, None)])
     save(tmp_path / "._b.GeoJSON", [])
     assert [(case.id, len(case.figures)) for case in load_dataset(tmp_path)] == [("A", 1), ("b", 1)]
+
+
+def test_files_of_one_name_in_several_folders_are_cases_of_their_own(tmp_path):
+    for place in ("p1/01.geojson", "p2/01.geojson", "p3/02/detections.geojson", "p3/03.geojson"):
+        save(tmp_path / "labels" / place, [feature(1, 2)])
+    for place in ("p1/01.png", "p2/01.PNG", "02.png", "03.png"):
+        (tmp_path / "images" / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "images" / place).write_bytes(b"pixels")
+    dataset = load_dataset(tmp_path / "labels", images=tmp_path / "images")
+    found = {case.id: case.image.relative_to(tmp_path / "images").as_posix() for case in dataset}
+    assert found == {
+        "p1/01": "p1/01.png", "p2/01": "p2/01.PNG", "02": "02.png", "03": "03.png",
+    }  # fmt: skip
+
+
+def test_two_files_of_one_image_in_a_folder_are_a_problem(tmp_path):
+    for name in ("a.geojson", "a.svs.geojson"):
+        save(tmp_path / name, [])
+    with pytest.raises(LabelError, match=r"case a: appears 2 times"):
+        load_dataset(tmp_path)

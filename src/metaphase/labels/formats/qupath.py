@@ -1,12 +1,14 @@
 """Reads QuPath's GeoJSON as labels: figures that a person drew, or corrected after a detector.
 
 One file an image, named as the image (``slide.geojson``, ``slide.svs.geojson``), or in a folder of
-that name if it is called ``detections.geojson`` or the like. A file means that a person looked
-for figures in its image, so each is a labelled case, also without figures.
+that name if it is called ``detections.geojson`` or the like. Where files in several folders have
+one name, the folders are part of the image's name: ``patient1/01.geojson``. A file means that a
+person looked for figures in its image, so each is a labelled case, also without figures.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import Any
 from metaphase.classnames import atypical_of, label_of
 from metaphase.errors import LabelError
 from metaphase.figures import Figure, Label
-from metaphase.labels.casenames import case_id, image_name
+from metaphase.labels.casenames import case_id, image_name, image_place
 from metaphase.labels.dataset import Case
 from metaphase.labels.labelfile import LabelFile
 from metaphase.qupath.bounds import NO_OFFSET, Offset, bounds_of_file
@@ -37,8 +39,12 @@ def read_qupath(path: Path, data: Any = None) -> LabelFile:
     ``data`` is the one file's JSON, where it is parsed already (``converted_features``).
     """
     labels = LabelFile(path, "qupath")
-    for file in geojson_files(path):
+    files = geojson_files(path)
+    times = Counter(case_id(image_name(file)) for file in files)
+    for file in files:
         name = image_name(file)
+        if times[case_id(name)] > 1:
+            name = image_place(file, path)
         try:
             convert = converted_features()
             content = read_json(file, LabelError, convert=convert) if data is None else data
@@ -51,7 +57,7 @@ def read_qupath(path: Path, data: Any = None) -> LabelFile:
         labels.problems += one.problems
         labels.notes += one.notes
         labels.cases.append(Case(case_id(name), image=Path(name), figures=figures))
-    labels.drop_repeated_cases()
+    labels.separate_cases()
     return labels
 
 
