@@ -151,7 +151,9 @@ def check_sizes(file: LabelFile) -> None:
         mpp = case.mpp or scanner_mpp(case.scanner)
         most_px = MAX_FIGURE_UM / mpp if mpp else MAX_FIGURE_PX
         for figure in case.figures:
-            x1, y1, x2, y2 = figure.box or (0.0, 0.0, 0.0, 0.0)
+            if figure.box is None:
+                continue
+            x1, y1, x2, y2 = figure.box
             if max(x2 - x1, y2 - y1) > most_px:
                 size = f"{x2 - x1:g} x {y2 - y1:g} px"
                 if mpp:

@@ -32,10 +32,12 @@ def boxes_of(geometry: Any) -> list[Box] | None:
         item = waiting.pop()
         kind = item.get("type") if isinstance(item, dict) else None
         try:
-            if kind == "GeometryCollection":
+            if kind == "Point":
+                found.append(_bounds((item["coordinates"],)))
+            elif kind == "GeometryCollection":
                 waiting += reversed(item["geometries"])
-                continue
-            found += [_bounds(points) for points in _outlines(kind, item)]
+            else:
+                found += [_bounds(points) for points in _outlines(kind, item)]
         except (KeyError, IndexError, TypeError, ValueError):
             return None
     return found or None
@@ -44,8 +46,6 @@ def boxes_of(geometry: Any) -> list[Box] | None:
 def _outlines(kind: Any, geometry: dict[str, Any]) -> list[Any]:
     """Return the points of each part; for polygons those of the exterior ring."""
     at = geometry["coordinates"] if isinstance(geometry, dict) else None
-    if kind == "Point":
-        return [[at]]
     if kind == "MultiPoint":
         return [[point] for point in at]
     if kind == "Polygon":

@@ -22,7 +22,7 @@ _WAY_OUT = "in QuPath: File > Export objects as GeoJSON"
 _CHILDREN = ("childObjects", "children")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that takes three times as long for each of a million
 class QuPathObject:
     """One object. ``record`` names it in messages: its number, or its id where it has one.
 
