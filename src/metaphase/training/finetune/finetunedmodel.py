@@ -15,8 +15,8 @@ from metaphase.models.card import ModelCard, Threshold
 from metaphase.models.cardscores import CardScores
 from metaphase.models.export import check_graph, export_onnx
 from metaphase.models.graphweights import replace_weights
+from metaphase.models.modelcheck import ONNX_NAME
 from metaphase.models.modelfile import (
-    ONNX_NAME,
     SECOND_STAGE_FOLDER,
     Model,
     copy_model,
