@@ -22,11 +22,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from metaphase.classnames import atypical_of, label_of
-from metaphase.csvfile import CsvTable, csv_text
+from metaphase.csvfile import csv_text
 from metaphase.errors import LabelError
 from metaphase.figures import Figure, Label
 from metaphase.files import real_path, write_text
-from metaphase.labels.casenames import case_ids, image_path, without_suffix
+from metaphase.labels.casenames import image_path
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.labels.formats.fields import (
     first_text,
@@ -36,6 +36,7 @@ from metaphase.labels.formats.fields import (
     number,
     resolution_um,
 )
+from metaphase.labels.formats.tablerows import BOX, CASE, IMAGE, POINT, UM, Row, TableRows
 from metaphase.labels.labelfile import LabelFile, check_place, numbered, repeated
 from metaphase.qupath.classes import CLASS_HINT, is_ignored
 from metaphase.units import scanner_name
@@ -49,27 +50,8 @@ CASE_COLUMNS = (
     *("id", "image", "labelled", "scanner", "tumour", "mpp", "group", "species", "laboratory"),
     *("width_px", "height_px"),
 )
-_BOX = ("x1_px", "y1_px", "x2_px", "y2_px")
-_POINT = ("x_px", "y_px")
-_PLACE = (*_POINT, *_BOX)
-_CASE = ("case",)
+_PLACE = (*POINT, *BOX)
 _ID = ("id", "case")
-_IMAGE = ("image", "file_name")
-_UM = ("x_um", "y_um")
-_QUPATH = {
-    "object id": "id",
-    "classification": "label",
-    "class": "label",
-    "centroid x px": "x_px",
-    "centroid y px": "y_px",
-    "centroid x µm": "x_um",
-    "centroid y µm": "y_um",
-}
-"""Columns of QuPath's measurement tables (Measure > Export measurements)."""
-
-_NUMBERS = {*_UM, *_BOX, *_POINT, "mpp", "width_px", "height_px"}
-
-Row = dict[str, str]
 
 
 def read_table(path: Path, cases: Path | None = None, mpp: float | None = None) -> LabelFile:
@@ -80,16 +62,16 @@ def read_table(path: Path, cases: Path | None = None, mpp: float | None = None) 
     ``path`` may also be a CSV of cases; figures are then in ``figures.csv`` beside it, and without
     it every case must be unlabelled.
     """
-    rows = _Rows(path)
+    rows = TableRows(path)
     file = LabelFile(path, "table", name=path.parent.name or path.stem)
-    if rows.has(_POINT) or rows.has(_BOX) or rows.has(_UM):
+    if rows.has(POINT) or rows.has(BOX) or rows.has(UM):
         beside = path.with_name("cases.csv")
         cases = cases or (beside if beside.is_file() and beside != path else None)
-        _read_figures(file, rows, None if cases is None else _Rows(cases), mpp)
-    elif rows.columns & {*_ID, *_IMAGE}:
+        _read_figures(file, rows, None if cases is None else TableRows(cases), mpp)
+    elif rows.columns & {*_ID, *IMAGE}:
         beside = path.with_name("figures.csv")
         if beside.is_file() and beside != path:
-            _read_figures(file, _Rows(beside), rows, mpp)
+            _read_figures(file, TableRows(beside), rows, mpp)
         else:
             _read_only_cases(file, rows)
     else:
@@ -101,63 +83,9 @@ def read_table(path: Path, cases: Path | None = None, mpp: float | None = None) 
     return file
 
 
-class _Rows:
-    """A CSV's rows by column name, with the numbers of their lines; read anew each time."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        names = [name.lower() for name in CsvTable(path, LabelError).columns]
-        self.of_qupath = "object id" in names or any(n.startswith("centroid ") for n in names)
-        self._names = [_QUPATH.get(n, n) for n in names] if self.of_qupath else names
-        twice = [name for name, _ in repeated(name for name in self._names if name)]
-        if twice:
-            raise LabelError.of(path, f"has two columns called {numbered(twice)}", record="line 1")
-        self.columns = {name for name in self._names if name}
-        images = (_first(row, _IMAGE) for row in self._distinct(_IMAGE))
-        self._ids = case_ids(image for image in images if image)
-
-    def has(self, columns: tuple[str, ...]) -> bool:
-        return set(columns) <= self.columns
-
-    def cases(self) -> list[Case]:
-        """Return a case for each name that the rows of figures give, in their order."""
-        rows = self._distinct((*_IMAGE, *_CASE))
-        named = {id_: name for name, id_ in (self.named(r, _CASE) for r in rows) if id_}
-        return [Case(id=id_, image=image_path(name)) for id_, name in named.items()]
-
-    def named(self, row: Row, columns: tuple[str, ...]) -> tuple[str, str]:
-        """Return the name of a row's image and the id of its case.
-
-        Where only one of the two is there, the other comes from it.
-        """
-        image, case = _first(row, _IMAGE), _first(row, columns)
-        if case:
-            return image or case, without_suffix(case)
-        return image, self._ids.get(image, "")
-
-    def _distinct(self, columns: tuple[str, ...]) -> Iterator[Row]:
-        """Yield the different values of some columns: few, also in a table of a million rows."""
-        indices = {name: self._names.index(name) for name in columns if name in self.columns}
-        if not indices:
-            return
-        seen: set[tuple[str, ...]] = set()
-        for _, values in CsvTable(self.path, LabelError):
-            cells = tuple([values[index] for index in indices.values()])
-            if cells not in seen:
-                seen.add(cells)
-                yield dict(zip(indices, cells, strict=True))
-
-    def __iter__(self) -> Iterator[tuple[str, Row]]:
-        table = CsvTable(self.path, LabelError)
-        numbers = [name for name in self._names if name in _NUMBERS]
-        for line, values in table:
-            row = dict(zip(self._names, values, strict=True))
-            if table.decimal_comma:
-                row |= {name: table.number(row[name]) for name in numbers}
-            yield f"{self.path.name} line {line}", row
-
-
-def _read_figures(file: LabelFile, figures: _Rows, cases: _Rows | None, mpp: float | None) -> None:
+def _read_figures(
+    file: LabelFile, figures: TableRows, cases: TableRows | None, mpp: float | None
+) -> None:
     if cases is None:
         _note_no_cases(file)
         file.cases = figures.cases()
@@ -168,7 +96,7 @@ def _read_figures(file: LabelFile, figures: _Rows, cases: _Rows | None, mpp: flo
     by_image = _ByImage(file.cases)
     by_case: dict[str, list[Figure]] = {id_: [] for id_ in known}
     for record, row in figures:
-        name, id_ = figures.named(row, _CASE)
+        name, id_ = figures.named(row, CASE)
         id_ = by_image.get(name, id_)
         if not name:
             file.problem(record, "names no case", "fill the column case")
@@ -183,14 +111,6 @@ def _read_figures(file: LabelFile, figures: _Rows, cases: _Rows | None, mpp: flo
     for repeated_id, n in repeated(f.id for group in by_case.values() for f in group if f.id):
         file.problem(f"figure {repeated_id}", f"its id appears {n} times", "number them anew")
     file.cases = [_with_figures(file, case, by_case[case.id]) for case in file.cases]
-
-
-def _first(row: Row, columns: tuple[str, ...]) -> str:
-    """Return the first value of some columns that is not empty, or "" without any."""
-    for name in columns:
-        if value := row.get(name):
-            return value
-    return ""
 
 
 class _ByImage:
@@ -214,7 +134,7 @@ def _note_no_cases(file: LabelFile) -> None:
     )
 
 
-def _read_only_cases(file: LabelFile, rows: _Rows) -> None:
+def _read_only_cases(file: LabelFile, rows: TableRows) -> None:
     file.cases = list(_cases(file, rows))
     file.drop_repeated_cases()
     labelled = [case.id for case in file.cases if case.labelled]
@@ -253,9 +173,9 @@ def _in_pixels(row: Row, mpp: float | None) -> Row:
 
 def _figure(file: LabelFile, record: str, row: Row) -> Figure | None:
     values = {name: number(file, record, name, row[name]) for name in _PLACE if row.get(name)}
-    corners = [value for name in _BOX if (value := values.get(name)) is not None]
+    corners = [value for name in BOX if (value := values.get(name)) is not None]
     box = None
-    if len(corners) == len(_BOX):
+    if len(corners) == len(BOX):
         x1, y1, x2, y2 = corners
         if x2 <= x1 or y2 <= y1:
             file.problem(record, f"box {x1:g}, {y1:g}, {x2:g}, {y2:g} has no area")
@@ -288,7 +208,7 @@ def _figure(file: LabelFile, record: str, row: Row) -> Figure | None:
     return Figure(row.get("id", ""), x, y, label, box, atypical=atypical)
 
 
-def _cases(file: LabelFile, rows: _Rows) -> Iterator[Case]:
+def _cases(file: LabelFile, rows: TableRows) -> Iterator[Case]:
     for record, row in rows:
         name, id_ = rows.named(row, _ID)
         if not id_:
