@@ -23,6 +23,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.scene import INSTRUCTIONS
 from metaphase import __version__
 from metaphase.detection.cores import physical_cores
 from metaphase.files import write_json
@@ -46,12 +47,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tiny", action="store_true", help="sizes that only show that it runs")
     parser.add_argument("--model", help="model file (default: an untrained compact network)")
     parser.add_argument("--against", help="another model file, for the benchmark 'models'")
+    parser.add_argument(
+        "--instructions",
+        choices=("avx2",),
+        help="the instructions that OpenVINO may use, as on a CPU that has no others",
+    )
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where rows go")
     given = parser.parse_args(arguments)
     if given.list:
         for name in names:
             print(f"{name:12}{'  (--large)' if name in LARGE else '':11}  {_title(name)}")
         return
+    if given.instructions:
+        os.environ[INSTRUCTIONS] = given.instructions.upper()
     size = "large" if given.large else "tiny" if given.tiny else "small"
     chosen = given.only or (names if given.large else SMALL)
     written: dict[str, Any] = {"computer": computer(), "size": size, "benchmarks": {}}
@@ -98,6 +106,7 @@ def computer() -> dict[str, Any]:
         "python": platform.python_version(),
         "system": platform.platform(),
         "processor": _processor(),
+        "instructions": os.environ.get(INSTRUCTIONS, "all"),
         "cores": physical_cores(),
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "versions": dict(_versions()),

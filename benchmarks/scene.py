@@ -29,6 +29,9 @@ MPP = 0.25
 CANDIDATES_A_TILE = 2.0
 """Above ``min_score``, before merging: some 150 a mm2."""
 
+INSTRUCTIONS = "ONEDNN_MAX_CPU_ISA"
+"""Environment variable that limits the instructions of OpenVINO's kernels (oneDNN)."""
+
 Row = tuple[str, str, str, str]
 
 
