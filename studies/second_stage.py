@@ -7,7 +7,7 @@ RUNS is the folder of ``studies.left_out``, with the proposals of the folds (``R
 trained for a short time in RUNS/second-stage/VARIANT/FOLD, with one change at a time, and applied
 to the slides that the fold leaves out. Prints average precision, and F1 with the threshold chosen
 on these slides, by scanner, over all folds together. Finished parts are kept; ``--print`` trains
-nothing.
+nothing. ``--filters`` adds a variant with scanner filters to those of ``--only``.
 
 Variants are compared with "recipe": all are shorter and smaller than the recipe itself.
 """
@@ -92,10 +92,26 @@ VARIANTS: dict[str, Variant] = {
 }
 
 
+FILTERS = "filters"
+"""The variant with ``--filters``: windows of Aperio scanners are translated to the NanoZoomer."""
+
+
+def with_filters(path: Path) -> Variant:
+    """Return the variant with the scanner filters of a file (``studies.scanner_filters``)."""
+    scanners = '["Aperio XT", "Aperio CS2"]'
+    table = f'{{ filters = "{path.resolve()}", scanners = {scanners} }}'
+    return Variant("with scanner filters", (f"augment.scanner={table}",))
+
+
 def short_recipe(path: Path, name: str, hold_out: Sequence[str]) -> Recipe:
     """Return the recipe of a variant."""
     recipe = load_recipe(path, (*SHORT, *VARIANTS[name].overrides))
     return exclude_crops(recipe, expand_lists(hold_out))
+
+
+def with_variant(fold: Fold, variant: Variant) -> Fold:
+    """Return a fold that does not learn from the crops that a variant leaves out."""
+    return replace(fold, without=(*fold.without, *variant.without))
 
 
 def run_variant(recipe: Recipe, fold: Fold, regions: Dataset, detectors: Path, out: Path) -> None:
@@ -147,15 +163,19 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--hold-out", nargs="*", default=[], help="crops that no fold learns from")
     parser.add_argument("--detectors", type=Path, help="folder with the detectors of the folds")
+    parser.add_argument("--filters", type=Path, help="file of studies.scanner_filters")
     parser.add_argument("--print", action="store_true", help="train nothing")
     given = parser.parse_args()
+    if given.filters:
+        VARIANTS[FILTERS] = with_filters(given.filters)
+        given.only = [*given.only, FILTERS]
     folds, out = [FOLDS[name] for name in given.folds], given.runs / FOLDER
     detectors = given.detectors or given.runs / DETECTORS
     regions = regions_of(given.recipe)
     for name in () if given.print else given.only:
         recipe = short_recipe(given.recipe, name, given.hold_out)
         for fold in folds:
-            part = replace(fold, without=VARIANTS[name].without)
+            part = with_variant(fold, VARIANTS[name])
             run_variant(recipe, part, regions, detectors, out / name / fold.name)
     rows = [cells for name in VARIANTS if (cells := row(name, folds, regions, out))]
     head = ("variant", "NanoZoomer AP", "F1", "Aperio XT AP", "F1")
