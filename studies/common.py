@@ -149,6 +149,8 @@ def crop_cases(given: argparse.Namespace) -> Dataset:
 
 def all_crops(given: argparse.Namespace) -> Dataset:
     """Return the chosen crops, each with a resolution, without a limit."""
+    if given.crops is None:
+        raise SystemExit("name the labels of crops with --crops")
     images = given.crop_images or given.crops.parent / "images"
     dataset = part(load_dataset(given.crops, images=images), given.crops_only)
     return with_mpp(dataset)
