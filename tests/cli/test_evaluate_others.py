@@ -202,11 +202,11 @@ def test_size_and_resolution_come_from_the_image_if_the_labels_lack_them(theirs,
 
     (tmp_path / "figures.csv").write_text("case,x_px,y_px\na,100,100\n")
     (tmp_path / "cases.csv").write_text("case,image,labelled\na,a.tiff,yes\n")
-    write_region(tmp_path / "images" / "a.tiff", np.full((256, 256, 3), 240, np.uint8), 0.25)
+    write_region(tmp_path / "images" / "a.tiff", np.full((1024, 1024, 3), 240, np.uint8), 0.25)
     grandchallenge.write(theirs["a"], tmp_path / "a.json", "2021")
     data, _ = run(tmp_path / "a.json", tmp_path / "figures.csv", tmp_path)
     assert (data["tp"], data["outcomes"][0]["mpp"]) == (1, 0.25)
-    assert data["area_mm2"] == pytest.approx((256 * 0.25e-3) ** 2)
+    assert data["area_mm2"] == pytest.approx((1024 * 0.25e-3) ** 2)
 
 
 def test_a_rectangle_of_sliderunner_is_meant_by_its_middle(labels, theirs, tmp_path):
