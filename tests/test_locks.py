@@ -132,3 +132,23 @@ def test_without_locks_in_the_file_system_work_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr("fcntl.flock", unsupported)
     with locked_folder(tmp_path) as folder:
         assert folder.is_dir()
+
+
+def test_what_a_killed_command_left_is_removed_by_the_next(tmp_path):
+    code = "import os, sys; from metaphase.files import whole_file\n"
+    code += "with whole_file(sys.argv[1]) as part: part.write_text('half'); os._exit(9)"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "table.csv")], check=False)
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".table-")
+    (tmp_path / ".hidden.tmp").write_text("of the user")
+    with locked_folder(tmp_path):
+        assert not left.exists()
+    assert [path.name for path in tmp_path.iterdir()] == [".hidden.tmp"]
+
+
+def test_files_of_a_command_at_work_stay(holder, tmp_path):
+    part = tmp_path / "out" / ".table-abcdefgh.tmp.csv"
+    part.write_text("half")
+    with pytest.raises(FolderInUseError), locked_folder(tmp_path / "out"):
+        pass
+    assert part.exists()

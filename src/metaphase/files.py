@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from typing import Any, BinaryIO, TextIO
 from metaphase.errors import OutputError
 
 _CHUNK = 1 << 20
+_UNFINISHED = re.compile(r"\..*-[a-z0-9_]{8}\.tmp(\..*)?", re.DOTALL)
 _STEM = 32  # characters of the target in the name of a temporary file
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 _KINDS = (
@@ -152,6 +154,16 @@ def _temporary(target: Path) -> Path:
     )
     os.close(handle)
     return Path(name)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the temporary files that ``whole_file`` left in a folder when its process was killed.
+
+    Only for a folder to which nobody else writes.
+    """
+    for path in folder.glob(".*.tmp*"):
+        if _UNFINISHED.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from metaphase.errors import FolderInUseError, InputError
+from metaphase.files import remove_unfinished
 
 LOCK_NAME = ".metaphase.lock"
 _HELD = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
@@ -41,12 +42,16 @@ def output_folder(path: str | Path) -> Path:
 def locked_folder(path: str | Path) -> Iterator[Path]:
     """Create a folder for results and lock it while the block runs.
 
+    Temporary files that a killed command left there are removed.
+
     Raises InputError where the folder cannot be created, FolderInUseError (an InputError) where
     another command, of this computer or of another that shares the folder, has locked it.
     """
     folder = output_folder(path)
     lock = folder / LOCK_NAME
     handle = _acquire(lock, folder)
+    if handle is not None:
+        remove_unfinished(folder)
     try:
         yield folder
     finally:

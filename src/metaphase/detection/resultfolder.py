@@ -17,7 +17,7 @@ from metaphase.detection.plan import Plan, Settings, read_roi
 from metaphase.detectionfile import CSV_NAME, JSON_NAME, load_detections, save_detections
 from metaphase.errors import DetectionsError
 from metaphase.figures import Detections
-from metaphase.files import write_json
+from metaphase.files import remove_unfinished, write_json
 from metaphase.provenance import Parameters
 from metaphase.qupath.bounds import bounds_offset
 from metaphase.qupath.features import save_geojson
@@ -91,7 +91,7 @@ class ResultFolder:
         marks: Sequence[Mark] | None,
     ) -> None:
         """Write all results; ``marks`` None draws no overlay. Removes the finished parts."""
-        self._remove_unfinished()
+        remove_unfinished(self.path)
         for name in _WRITTEN:
             (self.path / name).unlink(missing_ok=True)
         save_geojson(detections, self.path / GEOJSON_NAME, slide)
@@ -105,7 +105,7 @@ class ResultFolder:
 
     def add_missing(self, slide: Slide, detections: Detections, settings: Settings) -> None:
         """Write what a finished folder lacks, and remove what a run that was killed left."""
-        self._remove_unfinished()
+        remove_unfinished(self.path)
         shutil.rmtree(self.checkpoint, ignore_errors=True)
         if not (self.path / GEOJSON_NAME).exists():
             save_geojson(detections, self.path / GEOJSON_NAME, slide)
@@ -115,10 +115,6 @@ class ResultFolder:
     def draw(self, slide: Slide, marks: Sequence[Mark]) -> None:
         """Draw the overlay."""
         save_overlay(slide, marks, self.path / OVERLAY_NAME)
-
-    def _remove_unfinished(self) -> None:
-        for path in self.path.glob(".*.tmp*"):
-            path.unlink(missing_ok=True)
 
     def _write_roi(self, slide: Slide, settings: Settings) -> None:
         """Keep the region of interest, so that counting stays inside of it."""
