@@ -159,7 +159,7 @@ def _temporary(target: Path) -> Path:
 def remove_unfinished(folder: Path) -> None:
     """Remove the temporary files that ``whole_file`` left in a folder when its process was killed.
 
-    Only for a folder to which nobody else writes.
+    Only for a folder to which no one else writes.
     """
     for path in folder.glob(".*.tmp*"):
         if _UNFINISHED.fullmatch(path.name):
