@@ -497,7 +497,7 @@ def test_what_a_killed_run_left_in_a_finished_folder_is_removed(folder, tmp_path
     before = contents(out / "a")
     (out / "a" / ".blocks").mkdir()
     (out / "a" / ".blocks" / "000000-1.npz").write_bytes(b"part")
-    (out / "a" / ".overlay-x.tmp.png").write_bytes(b"half")
+    (out / "a" / ".overlay-a1b2c3d4.tmp.png").write_bytes(b"half")
     assert statuses(go(folder, out)) == ["skipped"] * 3
     assert contents(out / "a") == before
 
