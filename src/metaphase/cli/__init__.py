@@ -33,12 +33,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _run(arguments: list[str] | None) -> None:
-    from metaphase.allocator import limit_pools
     from metaphase.cli.app import group
     from metaphase.cli.terminal import TRACEBACK, old_names_as_notes, system_error_text
     from metaphase.errors import MetaphaseError
 
-    limit_pools()
     try:
         with old_names_as_notes():
             group()(args=arguments, prog_name="metaphase")

@@ -86,6 +86,7 @@ def detect(
     Exit code: 0 success, 1 some images failed, 2 wrong usage, 130 interrupted (the same command
     resumes).
     """
+    from metaphase.allocator import limit_pools
     from metaphase.cli.detectprogress import show_progress
     from metaphase.cli.log import logging_to
     from metaphase.detection.batch import (
@@ -102,6 +103,7 @@ def detect(
     from metaphase.models.modelfile import default_model, load_model
     from metaphase.qupath.geometry import read_polygons
 
+    limit_pools()
     settings = Settings(
         threshold=threshold,
         min_score=min_score,

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from metaphase.errors import LabelError, Problem
 from metaphase.figures import Figure
 from metaphase.labels.casenames import case_ids
 from metaphase.labels.dataset import Case, Dataset
 from metaphase.values import position
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 MAX_FIGURE_UM = 100.0
 """The longest side of a figure's box: several times that of the largest cell in mitosis."""
@@ -72,16 +76,13 @@ class LabelFile:
 
     def drop_repeated_cases(self) -> None:
         """Keep the first case of each id, and add a problem for the others."""
-        names: dict[str, list[str]] = {}
-        for case in self.cases:
-            names.setdefault(case.id, []).append(case.image.name if case.image else case.id)
-        for id_, images in names.items():
-            if len(images) > 1:
-                self.problem(
-                    f"case {id_}",
-                    f"appears {len(images)} times: {numbered(images)}",
-                    "give each case one image with its own name",
-                )
+        names = ((case.id, case.image.name if case.image else case.id) for case in self.cases)
+        for id_, images in shared(names):
+            self.problem(
+                f"case {id_}",
+                f"appears {len(images)} times: {numbered(images)}",
+                "give each case one image with its own name",
+            )
         first: dict[str, Case] = {}
         for case in self.cases:
             first.setdefault(case.id, case)
@@ -92,6 +93,14 @@ def numbered(ids: Iterable[object], most: int = 5) -> str:
     """Return the first few of many ids for a sentence."""
     shown = [str(id_) for id_ in ids]
     return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
+
+
+def shared(pairs: Iterable[tuple[K, V]]) -> Iterator[tuple[K, list[V]]]:
+    """Yield each key that several pairs have, with their values."""
+    values: dict[K, list[V]] = {}
+    for key, value in pairs:
+        values.setdefault(key, []).append(value)
+    return ((key, several) for key, several in values.items() if len(several) > 1)
 
 
 def repeated(values: Iterable[object]) -> Iterator[tuple[object, int]]:

@@ -21,6 +21,7 @@ from metaphase.labels.labelfile import (
     check_place,
     numbered,
     record_of,
+    shared,
 )
 from metaphase.qupath.objects import converted_features, is_geojson
 from metaphase.textfile import read_head, read_json
@@ -124,17 +125,12 @@ def _find_images(file: LabelFile, images: str | Path | None) -> None:
 
 def _check_shared_images(file: LabelFile) -> None:
     """Report several files of one image, such as copies in another folder: each is a case."""
-    by_image: dict[Path, list[str]] = {}
-    for case in file.cases:
-        if case.image is not None:
-            by_image.setdefault(case.image, []).append(case.id)
-    for image, ids in by_image.items():
-        if len(ids) > 1:
-            file.problem(
-                f"case {numbered(ids)}",
-                f"have the same image, {image.name}",
-                "keep one file of labels for each image",
-            )
+    for image, ids in shared((case.image, case.id) for case in file.cases if case.image):
+        file.problem(
+            f"case {numbered(ids)}",
+            f"have the same image, {image.name}",
+            "keep one file of labels for each image",
+        )
 
 
 def _check_places(file: LabelFile) -> None:
