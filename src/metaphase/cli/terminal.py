@@ -23,8 +23,8 @@ def accept_all_characters() -> None:
     """Let stdout and stderr write characters that their encoding lacks, as escapes.
 
     Output may go to a terminal or file in a Windows code page, and file names may hold bytes that
-    are no UTF-8. ASCII is held for a missing setting, as in bare containers, and becomes UTF-8:
-    Python (PEP 538) and typer do the same, and one output must not have two encodings.
+    are no UTF-8. ASCII usually means that no encoding is set, as in bare containers. It becomes
+    UTF-8, as Python (PEP 538) and typer do: one output must not have two encodings.
     """
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)

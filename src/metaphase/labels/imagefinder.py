@@ -30,7 +30,7 @@ class ImageFinder:
     ``folder`` None searches beside the labels and in ``images/`` there. A name that is not there as
     it is written is found by its stem (``001.tiff`` for a converted ``001.svs``), then without the
     name of an image series that QuPath adds ("001.svs - Series 0"), then in other upper and lower
-    case, if exactly one file matches: in the folder that the name gives, or else beside it all.
+    case, if exactly one file matches. The folder that the name gives is searched before the others.
     """
 
     def __init__(self, folder: Path | None, beside: Path) -> None:

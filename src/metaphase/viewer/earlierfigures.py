@@ -31,10 +31,9 @@ _ID = re.compile(r"([a-z])(-?\d{1,12})_(-?\d{1,12})_(\d)")
 def present_figures(entry: CatalogueEntry, ids: Iterable[str]) -> dict[str, str]:
     """Return the figure of today for each of the ids that is not among the figures of a slide.
 
-    That is the nearest one with the same label within the matching radius. Of several earlier
-    figures of one place, all have the same; figures that lie farther apart than the radius do not
-    share one. Earlier figures without one are left out, but for those of an earlier figure's place,
-    which have that.
+    That is the nearest one with the same label within the matching radius. Earlier figures that lie
+    within the radius of each other share one. Where there is none, the first of them stands for the
+    others. An earlier figure that is alone and has none is left out.
     """
     mpp = entry.mpp or (entry.provenance.mpp if entry.provenance else 0)
     if not mpp:
