@@ -9,27 +9,42 @@ to the slides that the fold leaves out. Prints average precision, and F1 with th
 on these slides, by scanner, over all folds together. Finished parts are kept; ``--print`` trains
 nothing. ``--filters`` adds a variant with scanner filters to those of ``--only``.
 
+The variant "ignored" needs the folds n1 and a1 in RUNS: candidates in training fields that are not
+labelled, and that the model which never saw their scanner takes for figures, are not learnt from.
+These models have seen the slides that X1 and Y1 leave out, but learn nothing of the fields in
+question.
+
 Variants are compared with "recipe": all are shorter and smaller than the recipe itself.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
+from metaphase.arrays import FloatArray
+from metaphase.boxes import as_points, distances
+from metaphase.detection.decode import logit, sigmoid
+from metaphase.detectionfile import save_detections
 from metaphase.evaluation.evaluate import evaluate
 from metaphase.evaluation.tables import number
 from metaphase.evaluation.thresholds import choose_threshold
+from metaphase.figures import Detections
 from metaphase.labels.dataset import Dataset
 from metaphase.models.modelfile import copy_model, load_model
+from metaphase.radii import MATCH_RADIUS_UM
 from metaphase.training.data.heldout import exclude_crops
 from metaphase.training.data.load import load_data
 from metaphase.training.fit.thresholdselection import detect_cases
 from metaphase.training.recipe.caselists import expand_lists
 from metaphase.training.recipe.recipe import Recipe, load_recipe
 from metaphase.training.runfolder import RunFolder
+from metaphase.training.secondstage.contexts import away_from
+from metaphase.training.secondstage.training import regions_to_learn
 from metaphase.training.train import add_second_stage
 from studies.common import table
 from studies.left_out import DETECTORS, LEFT_OUT, MIN_SCORE, Found, found_in, of_sources, regions_of
@@ -38,6 +53,8 @@ from studies.leftoutfolds import (
     FOLDS,
     HAMAMATSU_CROPS,
     NANOZOOMER,
+    NO_APERIO,
+    NO_NANOZOOMER,
     PAIRS,
     Fold,
     fold_recipe,
@@ -53,11 +70,13 @@ SHORT = (
 
 @dataclass(frozen=True)
 class Variant:
-    """A change to the short recipe. ``without`` are crops that it does not learn from."""
+    """A change to the short recipe. ``without`` are crops that it does not learn from. Candidates
+    that are not labelled and score ``ignored`` or more elsewhere are not learnt from either."""
 
     what: str
     overrides: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    ignored: float | None = None
 
 
 VARIANTS: dict[str, Variant] = {
@@ -89,7 +108,16 @@ VARIANTS: dict[str, Variant] = {
     ),
     "all-layers": Variant("all layers trained", ("second_stage.trainable_backbone_layers=5",)),
     "colours": Variant("no colour transfer", ("second_stage.colour_transfer=0",)),
+    "ignored": Variant("unlabelled candidates ignored that score 0.2 elsewhere", ignored=0.2),
 }
+
+AVERAGES = {
+    "mean of two seeds": ("recipe", "seed"),
+    "mean of windows of 16 and 28 um": ("recipe", "wide"),
+}
+"""Rows of the table that need no training: the logits of two variants, averaged."""
+ELSEWHERE = {NANOZOOMER: NO_NANOZOOMER, APERIO[0]: NO_APERIO, APERIO[1]: NO_APERIO}
+"""The fold whose model never saw the scanner of a source."""
 
 
 FILTERS = "filters"
@@ -114,8 +142,53 @@ def with_variant(fold: Fold, variant: Variant) -> Fold:
     return replace(fold, without=(*fold.without, *variant.without))
 
 
-def run_variant(recipe: Recipe, fold: Fold, regions: Dataset, detectors: Path, out: Path) -> None:
-    """Train a second stage for a fold's proposals, and detect in what the fold left out."""
+def scored_elsewhere(runs: Path, regions: Dataset, at_least: float) -> dict[str, FloatArray]:
+    """Return the places [n, 2] that a model which never saw the scanner scores at least so high."""
+    places: dict[str, FloatArray] = {}
+    for source, fold in ELSEWHERE.items():
+        cases = [case.id for case in regions if case.id.partition("/")[0] == source]
+        found = found_in(runs / fold.name / LEFT_OUT, cases)
+        if len(found) < len(cases):
+            raise SystemExit(f"{runs / fold.name / LEFT_OUT}: not complete, run studies.left_out")
+        places |= {case_id: one.above(at_least).points for case_id, one in found.items()}
+    return places
+
+
+def leave_out_candidates(
+    candidates: Mapping[str, Detections],
+    regions: Dataset,
+    places: Mapping[str, FloatArray],
+    folder: Path,
+) -> int:
+    """Leave candidates near places out of what a training reads from its folder.
+
+    Labelled figures and hard negatives are learnt from as before. Returns how many are left out.
+    """
+    count = 0
+    for case_id, found in candidates.items():
+        mpp = found.provenance.mpp
+        labelled = as_points([(f.x_px, f.y_px) for f in regions[case_id].figures])
+        near = away_from(labelled, as_points(places.get(case_id, [])), mpp, MATCH_RADIUS_UM)
+        if not len(near) or not len(found):
+            continue
+        keep = distances(found.points, near).min(axis=1) * mpp > MATCH_RADIUS_UM
+        count += int((~keep).sum())
+        save_detections(found.where(keep), folder / case_id)
+    return count
+
+
+def run_variant(
+    recipe: Recipe,
+    fold: Fold,
+    regions: Dataset,
+    detectors: Path,
+    out: Path,
+    ignored: Mapping[str, FloatArray] | None = None,
+) -> None:
+    """Train a second stage for a fold's proposals, and detect in what the fold left out.
+
+    Candidates near the places ``ignored`` [n, 2], by case, are not learnt from.
+    """
     done = out / LEFT_OUT / "done"
     if done.exists():
         return
@@ -124,7 +197,15 @@ def run_variant(recipe: Recipe, fold: Fold, regions: Dataset, detectors: Path, o
     folder = RunFolder(out)
     folder.path.mkdir(parents=True, exist_ok=True)
     model = copy_model(proposals, folder.model)
-    model = add_second_stage(recipe, model, load_data(recipe), folder, show=True)
+    data = load_data(recipe)
+    if ignored is not None:
+        assert recipe.second_stage is not None
+        fields = regions_to_learn(recipe.second_stage, data.training)
+        lowest = recipe.second_stage.min_score
+        candidates = detect_cases(proposals, fields, folder.candidates, min_score=lowest)
+        count = leave_out_candidates(candidates, regions, ignored, folder.candidates)
+        print(f"{fold.name}: {count} candidates ignored")
+    model = add_second_stage(recipe, model, data, folder, show=True)
     cases = scored_cases(fold, regions).where(lambda case: not case.id.startswith(f"{PAIRS}/"))
     detect_cases(model, cases, out / LEFT_OUT, min_score=MIN_SCORE)
     done.touch()
@@ -141,16 +222,50 @@ def scores_of(found: Found, regions: Dataset) -> tuple[str, str]:
     )
 
 
-def row(name: str, folds: Sequence[Fold], regions: Dataset, out: Path) -> tuple[str, ...] | None:
-    """Return a row of the table, None where the variant is not finished."""
+def found_by(name: str, folds: Sequence[Fold], regions: Dataset, out: Path) -> Found:
+    """Return the detections of a variant in what the folds leave out, none if not finished."""
     found: Found = {}
     for fold in folds:
         folder = out / name / fold.name / LEFT_OUT
         if not (folder / "done").exists():
-            return None
+            return {}
         found |= found_in(folder, scored_cases(fold, regions).ids)
+    return found
+
+
+def averaged(parts: Sequence[Detections]) -> Detections:
+    """Return the detections of several models with the mean of their logits.
+
+    All score the candidates of the same proposals. Where one has a lower score than all that it
+    keeps, ``MIN_SCORE`` is taken.
+    """
+    rows = [
+        dict(zip(map(tuple, part.points.tolist()), logit(part.score), strict=True))
+        for part in parts
+    ]
+    places = list(dict.fromkeys(place for part in rows for place in part))
+    lowest = float(logit(np.array(MIN_SCORE)))
+    score = [np.mean([part.get(place, lowest) for part in rows]) for place in places]
+    x, y = as_points(places).T
+    return Detections(x, y, sigmoid(np.array(score)), provenance=parts[0].provenance)
+
+
+def row(what: str, found: Found, regions: Dataset) -> tuple[str, ...]:
+    """Return a row of the table."""
     cells = [scores_of(of_sources(found, *part), regions) for part in ((NANOZOOMER,), APERIO)]
-    return (VARIANTS[name].what, *cells[0], *cells[1])
+    return (what, *cells[0], *cells[1])
+
+
+def rows_of(folds: Sequence[Fold], regions: Dataset, out: Path) -> list[tuple[str, ...]]:
+    """Return the rows of all variants that are finished, then those of their averages."""
+    found = {name: found_by(name, folds, regions, out) for name in VARIANTS}
+    rows = [row(VARIANTS[name].what, one, regions) for name, one in found.items() if one]
+    for what, names in AVERAGES.items():
+        parts = [found[name] for name in names]
+        if all(parts):
+            mean = {case_id: averaged([part[case_id] for part in parts]) for case_id in parts[0]}
+            rows.append(row(what, mean, regions))
+    return rows
 
 
 def main() -> None:
@@ -173,13 +288,14 @@ def main() -> None:
     detectors = given.detectors or given.runs / DETECTORS
     regions = regions_of(given.recipe)
     for name in () if given.print else given.only:
-        recipe = short_recipe(given.recipe, name, given.hold_out)
+        recipe, variant = short_recipe(given.recipe, name, given.hold_out), VARIANTS[name]
+        least = variant.ignored
+        ignored = None if least is None else scored_elsewhere(given.runs, regions, least)
         for fold in folds:
-            part = with_variant(fold, VARIANTS[name])
-            run_variant(recipe, part, regions, detectors, out / name / fold.name)
-    rows = [cells for name in VARIANTS if (cells := row(name, folds, regions, out))]
+            part = with_variant(fold, variant)
+            run_variant(recipe, part, regions, detectors, out / name / fold.name, ignored)
     head = ("variant", "NanoZoomer AP", "F1", "Aperio XT AP", "F1")
-    print("\n".join(table(head, rows)))
+    print("\n".join(table(head, rows_of(folds, regions, out))))
 
 
 if __name__ == "__main__":

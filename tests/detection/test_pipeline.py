@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metaphase.arrays import Pixels
 from metaphase.detection import pipeline
 from metaphase.detection.candidates import Candidates
 from metaphase.detection.checkpoint import Checkpoint
@@ -21,6 +22,7 @@ from metaphase.detection.pipeline import (
     tile_groups,
 )
 from metaphase.detection.plan import Settings, make_plan
+from metaphase.detection.runtimebase import Maps
 from tests.detection.scenes import DotRuntime, DotSlide, make_model
 
 MODEL = make_model()
@@ -32,11 +34,25 @@ def find(**options: object) -> Candidates:
     return find_candidates(SLIDE, MODEL, PLAN, DotRuntime(MODEL.card.head), **options)
 
 
-@pytest.mark.parametrize("batch", [1, 5, GROUP_TILES, 40])
-def test_groups_hold_all_tiles_and_whole_batches(batch: int) -> None:
-    groups = tile_groups(PLAN, batch)
+def test_groups_hold_all_tiles() -> None:
+    groups = tile_groups(PLAN)
     assert np.array_equal(np.concatenate(groups), PLAN.tiles)
-    assert {len(group) for group in groups[:-1]} == {max(GROUP_TILES, batch)}
+    assert {len(group) for group in groups[:-1]} == {GROUP_TILES}
+
+
+@pytest.mark.parametrize(("batch", "most"), [(1, 1), (5, 5), (16, 16), (40, GROUP_TILES)])
+def test_batches_lie_inside_of_groups(batch: int, most: int) -> None:
+    sizes = []
+
+    class Counted(DotRuntime):
+        def run(self, tiles: Pixels) -> Maps:
+            sizes.append(len(tiles))
+            return super().run(tiles)
+
+    find_candidates(SLIDE, MODEL, PLAN, Counted(MODEL.card.head), batch=batch)
+    full, rest = divmod(GROUP_TILES, most)
+    assert max(sizes) == most
+    assert sizes[: full + bool(rest)] == [most] * full + [rest] * bool(rest)
 
 
 @settings(max_examples=10, deadline=None)
@@ -45,7 +61,7 @@ def test_any_finished_parts_give_the_same_candidates(
     tmp_path_factory: pytest.TempPathFactory, finished: list[bool]
 ) -> None:
     whole = find()
-    groups = tile_groups(PLAN, 4)
+    groups = tile_groups(PLAN)
     assert len(groups) == len(finished)
     checkpoint = Checkpoint(tmp_path_factory.mktemp("c"), "x")
     for number, group in enumerate(groups):
@@ -75,7 +91,7 @@ def test_how_often_it_is_saved_changes_the_parts_and_not_the_result(
         checkpoint = Checkpoint(tmp_path / name, "x")
         results.append(find(checkpoint=checkpoint))
         counts.append(len(list((tmp_path / name).glob("*.npz"))))
-    assert counts == [len(tile_groups(PLAN, 4)), 1]
+    assert counts == [len(tile_groups(PLAN)), 1]
     assert np.array_equal(results[0].rows, results[1].rows)
 
 

@@ -6,17 +6,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from metaphase.detection import pipeline
-from metaphase.detection.decode import sigmoid
+from metaphase.detection import pipeline, secondstage
+from metaphase.detection.decode import logit, sigmoid
 from metaphase.detection.detect import detect
 from metaphase.detection.runtime import Runtime
 from metaphase.detection.secondstage import CandidateClassifier, read_window, rescore, turn
 from metaphase.figures import Detections, Label
-from metaphase.models.card import HeadSpec, Level, SecondStage, StainReference
+from metaphase.models.card import (
+    HeadSpec,
+    Level,
+    ScoreNormalisation,
+    SecondStage,
+    StainReference,
+)
 from metaphase.models.modelfile import Model
 from metaphase.provenance import Provenance
 from metaphase.slides.array import ArraySlide
@@ -175,8 +181,58 @@ def test_an_improbable_candidate_gets_one_window():
     assert once[1] != all_four[1]
 
 
+class ShiftedRuntime(LeftRuntime):
+    """Another scanner: all logits are higher by a number."""
+
+    def __init__(self, by):
+        super().__init__()
+        self.by = by
+
+    def run(self, tiles):
+        return [super().run(tiles)[0] + np.float32(self.by)]
+
+
+NORMALISATION = ScoreNormalisation(per_mm2=3000, reference=-4.0, most=3.0, usual=-4.0)
+
+
+@given(by=st.floats(-2, 2))
+@settings(max_examples=15, deadline=None)
+def test_where_all_scores_are_lower_the_same_candidates_are_seen_in_all_symmetries(by):
+    slide = DotSlide(400, 300, 0.25, [(100, 100), (200, 150), (300, 90)])
+    points = np.random.default_rng(4).uniform(40, 260, (60, 2))
+    first = np.full(60, 0.9)
+    how = {"weight": 1.0, "floor": 0.05, "score_normalisation": NORMALISATION}
+    usual = classifier(slide, LeftRuntime(), **how).scores(points, first)
+    other = classifier(slide, ShiftedRuntime(by), **how).scores(points, first)
+    one = classifier(slide, LeftRuntime(), symmetries=1).scores(points, first)
+    assert 3 < (usual != one).sum() < 30
+    assert logit(other) == pytest.approx(logit(usual) + by, abs=1e-3)
+
+
+def test_without_a_level_the_floor_is_that_of_the_usual_level():
+    slide = DotSlide(400, 300, 0.25, [(100, 100), (95, 100)])
+    points, first = np.array([(110.0, 100.0)]), np.ones(1)
+    once, all_four = (
+        classifier(slide, LeftRuntime(), symmetries=n, weight=1.0).scores(points, first)
+        for n in (1, 4)
+    )
+    for shift, expected in ((0.5, all_four), (-0.5, once)):
+        normal = NORMALISATION.model_copy(update={"usual": -4.0 - shift})
+        how = {"floor": float(once[0]), "weight": 1.0, "score_normalisation": normal}
+        assert classifier(slide, LeftRuntime(), **how).scores(points, first) == expected
+
+
+def test_many_promising_candidates_are_scored_in_parts(monkeypatch):
+    slide = DotSlide(400, 300, 0.25, [(100, 100), (200, 150)])
+    points, first = np.random.default_rng(4).uniform(40, 260, (50, 2)), np.ones(50)
+    whole = classifier(slide, LeftRuntime()).scores(points, first)
+    monkeypatch.setattr(secondstage, "_WINDOWS_AT_ONCE", 7)
+    monkeypatch.setattr(secondstage, "_WINDOWS_IN_MEMORY", 20)
+    np.testing.assert_array_equal(classifier(slide, LeftRuntime()).scores(points, first), whole)
+
+
 @given(parts=st.lists(st.integers(1, 40), min_size=1, max_size=4))
-def test_a_score_does_not_depend_on_the_other_candidates(parts):
+def test_without_normalisation_a_score_does_not_depend_on_the_other_candidates(parts):
     slide = DotSlide(400, 300, 0.25, [(100, 100), (200, 150)])
     rng = np.random.default_rng(sum(parts))
     points, first = rng.uniform(60, 240, (sum(parts), 2)), rng.uniform(0.2, 1, sum(parts))
@@ -220,12 +276,12 @@ def test_windows_have_the_stains_of_the_training(stained_slide):
     plain, changed, untold = DarkRuntime(), DarkRuntime(), DarkRuntime()
     look = LOOK.model_copy(update={"symmetries": 1})
     exchanged = look.model_copy(update={"stain": WANTED})
-    for runtime, settings, stain in (
+    for runtime, stage, stain in (
         (plain, look, own),
         (changed, exchanged, own),
         (untold, exchanged, None),
     ):
-        made = CandidateClassifier(stained_slide, settings, second_model(), runtime, stain)
+        made = CandidateClassifier(stained_slide, stage, second_model(), runtime, stain)
         made.scores(points, np.ones(1))
     (before,), (after,), (same,) = (r.windows[0][:1] for r in (plain, changed, untold))
     wanted = Macenko.from_values(WANTED.vectors, WANTED.amounts)

@@ -77,6 +77,20 @@ def test_the_level_of_a_large_image_is_that_of_the_other_detections():
     assert logit(new.score) == pytest.approx(same[:, 0] + new.shift, abs=1e-3)
 
 
+@pytest.mark.parametrize("by", [-2.0, 0.0, 2.0])
+def test_the_floor_is_one_of_normalised_scores(by):
+    candidates = normalised_candidates(np.linspace(-3, -5, 30))
+    candidates = replace(candidates, first=np.full(12, 0.9))
+    logits = np.linspace(-6, 2, 12)[:, None] + np.array([0.0, 1.0])
+    stage = STAGE_1.model_copy(update={"floor": 0.3})
+    new = new_scores(candidates, logits + by, stage)
+    change = logit(new.score) - logits[:, 0] - by - new.shift
+    symmetric = np.isclose(change, 0.5, atol=0.01)
+    assert 0 < symmetric.sum() < 12
+    alone = new_scores(candidates, logits[:, :1] + by, stage)
+    assert symmetric.tolist() == (alone.score >= 0.3).tolist()
+
+
 def test_when_all_scores_rise_the_normalised_ones_stay():
     candidates = normalised_candidates(np.linspace(-3, -5, 30), shift=0.4)
     logits = (logit(candidates.score) - 0.4)[:, None].repeat(2, axis=1)

@@ -273,7 +273,7 @@ OPTIONS: dict[str, Definition] = {
         "Precision of the computation: fp32, bf16, int8, or auto (what is fast on this CPU)."
     ),
     "--threads": Definition("Number of CPU cores to use. Default: all.", min=1),
-    "--batch": Definition("Number of tiles in a batch.", min=1),
+    "--batch": Definition("Number of tiles in a batch, at most 16.", min=1),
     "--cluster": Definition(
         "Dask scheduler whose workers do the work, such as tcp://host:8786.", metavar="ADDRESS"
     ),

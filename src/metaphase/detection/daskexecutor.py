@@ -151,7 +151,7 @@ class DaskExecutor:
         """Return the candidates of all groups: those that are saved, the others from workers."""
         from distributed import as_completed
 
-        groups = tile_groups(plan, self.runtime.batch)
+        groups = tile_groups(plan)
         parts = checkpoint.load(len(groups))
         results = {first: candidates for first, (_, candidates) in parts.items()}
         for first, (count, _) in parts.items():

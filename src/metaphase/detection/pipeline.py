@@ -2,7 +2,8 @@
 
 The tiles of a plan are divided into groups of fixed size. Batches do not cross groups, and the
 second stage scores the candidates of a group at a time. So a group gives the same numbers whatever
-was computed before it, and any interruption between two groups changes nothing.
+was computed before it, and neither the size of batches nor an interruption between two groups
+changes anything.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ from metaphase.slides.slide import Slide
 from metaphase.units import area_mm2
 
 GROUP_TILES = 16
-"""Tiles in a group: one or two seconds of work on a slow core. What was decoded of the slide for
-the tiles is still in memory when the second stage reads their candidates."""
+"""Tiles in a group, and the most in a batch: one or two seconds of work on a slow core. What was
+decoded of the slide for the tiles is still in memory when the second stage reads their
+candidates."""
 
 SAVE_EVERY_S = 2.0
 """Seconds of work after which the finished groups are saved: what a crash costs at most, beside the
@@ -64,9 +66,9 @@ class AreaProgress:
             self._report(min(self._done, self._total) * self._mm2, self._total * self._mm2)
 
 
-def tile_groups(plan: Plan, batch: int) -> list[IntArray]:
-    """Return the tiles of a plan in groups of ``GROUP_TILES``, or of a batch if that is more."""
-    return _split(plan.tiles, max(GROUP_TILES, batch))
+def tile_groups(plan: Plan) -> list[IntArray]:
+    """Return the tiles of a plan in groups of ``GROUP_TILES``."""
+    return _split(plan.tiles, GROUP_TILES)
 
 
 def find_candidates(
@@ -90,7 +92,7 @@ def find_candidates(
     if sample is None:
         sample = sample_tiles(plan.tiles).tolist() if model.card.domains else ()
     measured = frozenset(sample if size == 1 else ())
-    groups = tile_groups(plan, size)
+    groups = tile_groups(plan)
     parts = {} if checkpoint is None else checkpoint.load(len(groups))
     area = AreaProgress(plan, slide.mpp, progress)
     done = {first + i for first, (count, _) in parts.items() for i in range(count)}

@@ -45,12 +45,22 @@ def with_normalised_scores(
     mpp = detections.provenance.mpp
     area = cellular_area_mm2(detections.points[mitotic], plan.box_px, mpp)
     logits = score_logits(detections.score[mitotic])
-    level = score_level(logits, area, normalisation.per_mm2)
-    shift = normalised_shift(level, normalisation)
+    level, shift = level_and_shift(logits, area, normalisation)
     score = np.array(detections.score)
     score[mitotic] = shifted_scores(logits, shift)
     kept = None if level is None else round(level, 3)
     return detections.with_score(score).with_parameters(score_level=kept, score_shift=shift)
+
+
+def level_and_shift(
+    logits: FloatArray, area_mm2: float, normalisation: ScoreNormalisation
+) -> tuple[float | None, float]:
+    """Return the level of the logits [n] of all candidates of an area, and what is added to them.
+
+    Without enough candidates the level is None, and the shift that of the usual level.
+    """
+    level = score_level(logits, area_mm2, normalisation.per_mm2)
+    return level, normalised_shift(level, normalisation)
 
 
 def score_logits(score: FloatArray) -> FloatArray:

@@ -5,8 +5,11 @@ window and several symmetries. It was trained on figures and on the errors of th
 cascade, as in Chen et al. 2016, AAAI).
 
 Most candidates are no figures. So one window of each is scored first. Where the combined score is
-at least ``SecondStage.floor``, the other symmetries are scored too and the logits are averaged. The
-score of a candidate does not depend on the other candidates.
+at least ``SecondStage.floor``, the other symmetries are scored too and the logits are averaged. For
+this comparison, scores are normalised by those of the candidates that are scored at the same time,
+as the final scores will be by those of the whole image: on a scanner with low scores, the same part
+of the candidates is seen in all symmetries. The score of a candidate depends on the others in this
+way alone.
 """
 
 from __future__ import annotations
@@ -24,6 +27,11 @@ from metaphase.detection.merge import merge
 from metaphase.detection.prefetch import prefetch
 from metaphase.detection.resolution import native_mpp, whole_px
 from metaphase.detection.runtimebase import Runtime
+from metaphase.detection.scorenormalisation import (
+    cellular_area_mm2,
+    level_and_shift,
+    score_logits,
+)
 from metaphase.figures import SCORE_DECIMALS, Detections, Label
 from metaphase.models.card import SecondStage
 from metaphase.models.modelfile import Model
@@ -34,6 +42,7 @@ _BATCH = 16
 _STEP = 4
 """Smaller batches are filled up to a multiple of this: runtimes prepare for each size they meet."""
 _WINDOWS_IN_MEMORY = 256  # 7 MB of 96 px
+_WINDOWS_AT_ONCE = 64  # in all symmetries
 _READERS = 2
 
 
@@ -58,14 +67,20 @@ class CandidateClassifier:
     def scores(self, points: FloatArray, first: FloatArray) -> FloatArray:
         """Return the second scores [n] of points [n, 2], in [0, 1].
 
-        ``first`` [n] are the scores of the detector.
+        ``first`` [n] are the scores of the detector. The points are those of one group of tiles.
         """
-        parts = [np.zeros(0)]
-        with closing(window_stacks(self.window, points)) as stacks:
-            for windows in stacks:
-                done = sum(map(len, parts))
-                parts.append(self._scores(windows, first[done : done + len(windows)]))
-        return np.concatenate(parts)
+        total, possible = self._first_windows(points, first)
+        combined = combined_score(first, sigmoid(total), self.stage)
+        shift = self._shift(points, combined)
+        known = np.array(list(possible), dtype=np.int64)
+        chosen = known[self._reaches_floor(combined[known], shift)]
+        more = range(1, self.stage.symmetries)
+        for start in range(0, len(chosen), _WINDOWS_AT_ONCE):
+            rows = chosen[start : start + _WINDOWS_AT_ONCE]
+            windows = np.stack([possible[row] for row in rows.tolist()])
+            logits = window_logits(self.runtime, windows, more).sum(axis=0)
+            total[rows] = (total[rows] + logits) / self.stage.symmetries
+        return sigmoid(total)
 
     def window(self, point: FloatArray) -> Pixels:
         """Return the window [side, side, 3] around a point x, y (px), as the network gets it."""
@@ -79,15 +94,40 @@ class CandidateClassifier:
             return window
         return Macenko.from_values(target.vectors, target.amounts).transfer(window, self.stain)
 
-    def _scores(self, windows: Pixels, first: FloatArray) -> FloatArray:
-        total = window_logits(self.runtime, windows, [0])[0]
-        count = np.ones(len(windows))
-        promising = combined_score(first, sigmoid(total), self.stage) >= self.stage.floor
-        if self.stage.symmetries > 1 and promising.any():
-            more = range(1, self.stage.symmetries)
-            total[promising] += window_logits(self.runtime, windows[promising], more).sum(axis=0)
-            count[promising] = self.stage.symmetries
-        return sigmoid(total / count)
+    def _first_windows(
+        self, points: FloatArray, first: FloatArray
+    ) -> tuple[FloatArray, dict[int, Pixels]]:
+        """Return the logits [n] of one window each, and by row the windows of candidates that reach
+        the floor if the scores of the image are raised as far as they may be."""
+        normalisation = self.stage.score_normalisation
+        most = normalisation.most if normalisation else 0.0
+        logits = np.zeros(len(points))
+        kept: dict[int, Pixels] = {}
+        done = 0
+        with closing(window_stacks(self.window, points)) as stacks:
+            for windows in stacks:
+                rows = np.arange(done, done + len(windows))
+                logits[rows] = window_logits(self.runtime, windows, [0])[0]
+                combined = combined_score(first[rows], sigmoid(logits[rows]), self.stage)
+                if self.stage.symmetries > 1:
+                    possible = np.flatnonzero(self._reaches_floor(combined, most))
+                    kept |= {done + int(i): windows[i].copy() for i in possible}
+                done += len(windows)
+        return logits, kept
+
+    def _shift(self, points: FloatArray, combined: FloatArray) -> float:
+        """Return what the normalisation of scores would add to the logits of these candidates."""
+        if self.stage.score_normalisation is None:
+            return 0.0
+        whole = (0.0, 0.0, self.slide.width_px, self.slide.height_px)
+        area = cellular_area_mm2(points, whole, self.slide.mpp)
+        logits = score_logits(combined)
+        return level_and_shift(logits, area, self.stage.score_normalisation)[1]
+
+    def _reaches_floor(self, combined: FloatArray, shift: float) -> BoolArray:
+        if shift:
+            combined = sigmoid(score_logits(combined) + shift)
+        return np.asarray(combined >= self.stage.floor)
 
 
 def with_second_scores(

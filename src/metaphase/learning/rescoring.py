@@ -9,8 +9,7 @@ import numpy as np
 from metaphase.arrays import FloatArray
 from metaphase.detection.decode import sigmoid
 from metaphase.detection.scorenormalisation import (
-    normalised_shift,
-    score_level,
+    level_and_shift,
     score_logits,
     shifted_scores,
 )
@@ -38,27 +37,37 @@ class NewScores:
 
 def new_scores(candidates: SlideCandidates, logits: FloatArray, stage: SecondStage) -> NewScores:
     """Return the final scores from new logits [n, symmetries], by the rules of detection."""
-    score = final_scores(candidates.first, logits, stage)
+    alone = _normalised(
+        candidates, combined_score(candidates.first, sigmoid(logits[:, 0]), stage), stage
+    )
+    score = final_scores(candidates.first, logits, stage, alone.shift)
+    return _normalised(candidates, score, stage)
+
+
+def final_scores(
+    first: FloatArray, logits: FloatArray, stage: SecondStage, shift: float = 0.0
+) -> FloatArray:
+    """Return the final scores [n] before normalisation, from logits [n, symmetries].
+
+    As in detection, a candidate whose score after one window is below ``stage.floor`` keeps that
+    score. ``shift`` is added to the logits of these scores for this.
+    """
+    alone = sigmoid(logits[:, 0])
+    combined = combined_score(first, alone, stage)
+    promising = shifted(combined, np.full(len(combined), shift)) >= stage.floor
+    second = np.where(promising, sigmoid(logits.mean(axis=1)), alone)
+    return combined_score(first, second, stage)
+
+
+def _normalised(candidates: SlideCandidates, score: FloatArray, stage: SecondStage) -> NewScores:
+    """Return new scores [n] of the candidates, normalised if the model normalises scores."""
     normalisation = stage.score_normalisation
     if normalisation is None:
         return NewScores(score, None, 0.0)
     new = score_logits(np.round(score, SCORE_DECIMALS))
     everything = np.concatenate([new, candidates.others + _change(candidates, new)])
-    level = score_level(everything, candidates.area_mm2, normalisation.per_mm2)
-    shift = normalised_shift(level, normalisation)
+    level, shift = level_and_shift(everything, candidates.area_mm2, normalisation)
     return NewScores(shifted_scores(new, shift), level, shift)
-
-
-def final_scores(first: FloatArray, logits: FloatArray, stage: SecondStage) -> FloatArray:
-    """Return the final scores [n] before normalisation, from logits [n, symmetries].
-
-    As in detection, a candidate whose score after one window is below ``stage.floor`` keeps that
-    score.
-    """
-    alone = sigmoid(logits[:, 0])
-    promising = combined_score(first, alone, stage) >= stage.floor
-    second = np.where(promising, sigmoid(logits.mean(axis=1)), alone)
-    return combined_score(first, second, stage)
 
 
 def shifted(score: FloatArray, shift: FloatArray) -> FloatArray:

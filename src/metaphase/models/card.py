@@ -129,7 +129,8 @@ class SecondStage(Strict):
         default=SECOND_STAGE_FLOOR,
         ge=0,
         le=1,
-        description="A candidate whose score after one window is lower gets no further windows.",
+        description="A candidate whose score after one window is lower gets no further windows. "
+        "The score is normalised for this where the model normalises scores.",
     )
     stain: StainReference | None = Field(
         default=None, description="The stains to which windows are normalised."

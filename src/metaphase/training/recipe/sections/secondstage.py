@@ -173,7 +173,8 @@ class SecondStage(Section):
         default=0.02,
         ge=0,
         le=1,
-        description="Candidates whose first window scores lower are not seen in other symmetries.",
+        description="Candidates whose first window scores lower are not seen in other symmetries. "
+        "Scores are normalised for this where `score_normalisation` is set.",
     )
     stain_normalisation: Literal["none", "macenko"] = Field(
         default="none",
