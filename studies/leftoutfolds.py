@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from metaphase.labels.dataset import Dataset
 from metaphase.training.recipe.recipe import Recipe
-from metaphase.training.recipe.sections import Source, SplitTable
+from metaphase.training.recipe.sections import SecondStage, Source, SplitTable
 
 APERIO = ("aperio", "aperio-test")
 PAIRS = "nanozoomer-pairs"
@@ -89,7 +89,19 @@ def fold_recipe(recipe: Recipe, fold: Fold, regions: Dataset, slides: tuple[str,
     data = recipe.data.model_copy(
         update={"sources": sources, "split": SplitTable(training=tuple(training))}
     )
-    return recipe.model_copy(update={"name": f"{recipe.name} {fold.name}", "data": data})
+    return recipe.model_copy(
+        update={
+            "name": f"{recipe.name} {fold.name}",
+            "data": data,
+            "second_stage": recipe.second_stage and _without_absent(recipe.second_stage, names),
+        }
+    )
+
+
+def _without_absent(stage: SecondStage, sources: set[str]) -> SecondStage:
+    """Return a second stage that leaves out only sources that a fold has."""
+    without = tuple(name for name in stage.without_sources if name in sources)
+    return stage.model_copy(update={"without_sources": without})
 
 
 def scored_cases(fold: Fold, regions: Dataset) -> Dataset:

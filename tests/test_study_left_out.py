@@ -101,6 +101,14 @@ def test_a_scanner_that_is_left_out_is_in_no_source(recipe) -> None:
     assert {s.name for s in without.data.sources} == {NANOZOOMER, "midog"}
 
 
+def test_the_second_stage_of_a_fold_leaves_out_only_what_the_fold_has(recipe) -> None:
+    def left_out(fold):
+        return fold_recipe(recipe, fold, regions(), ()).second_stage.without_sources
+
+    assert left_out(SLIDES[0]) == (PAIRS,)
+    assert left_out(NO_NANOZOOMER) == left_out(NO_APERIO) == ()
+
+
 def detections(case_id: str, *scores: float) -> Detections:
     provenance = Provenance(image=case_id, width_px=4000, height_px=4000, mpp=0.25)
     points = [50.0 + 400 * i for i in range(len(scores))]

@@ -87,6 +87,19 @@ class Recipe(Section):
             raise ValueError("data.sources needs a source whose role is 'regions'")
         return self
 
+    @model_validator(mode="after")
+    def _check_left_out_sources(self) -> Recipe:
+        if self.second_stage is None:
+            return self
+        names = {source.name for source in self.data.sources if source.role == "regions"}
+        left_out = set(self.second_stage.without_sources)
+        unknown, record = sorted(left_out - names), "second_stage.without_sources"
+        if unknown:
+            raise ValueError(f"{record}: no source of whole fields is named {unknown[0]!r}")
+        if left_out and not names - left_out:
+            raise ValueError(f"{record}: no source of whole fields is left")
+        return self
+
     @property
     def classes(self) -> tuple[Label, ...]:
         """The network's classes: mitotic figures, and hard negatives if they are one."""

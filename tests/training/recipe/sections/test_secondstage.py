@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from metaphase.errors import RecipeError
 from metaphase.models import card
 from metaphase.models.options import WindowOptions
 from metaphase.training.recipe.sections import SecondStage
@@ -79,3 +80,24 @@ def test_figures_are_rarer_in_practice_than_in_training() -> None:
     default = stage()
     assert default.prior is not None
     assert 0 < default.prior < default.figures
+
+
+SOURCES = [
+    {"name": name, "labels": f"{name}.json", "images": name, "role": role}
+    for name, role in (("one", "regions"), ("two", "regions"), ("figures", "crops"))
+]
+
+
+@pytest.mark.parametrize(
+    ("section", "problem"),
+    [
+        ({"without_sources": ["three"]}, "no source of whole fields is named 'three'"),
+        ({"without_sources": ["figures"]}, "no source of whole fields is named 'figures'"),
+        ({"without_sources": ["one", "two"]}, "no source of whole fields is left"),
+    ],
+)
+def test_sources_that_are_left_out_are_there_and_not_all(
+    section: dict[str, object], problem: str
+) -> None:
+    with pytest.raises(RecipeError, match=problem):
+        make_recipe(data={"sources": SOURCES}, second_stage=section)
