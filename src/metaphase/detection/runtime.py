@@ -23,7 +23,8 @@ PRECISIONS = ("auto", "fp32", "bf16", "int8")
 logit moves by some hundredths (``studies/precision_cost.py`` measures the cost in F1)."""
 
 MOST_F1_LOST = 0.003
-"""F1 that 8 bits may cost on left-out fields, by the card, to be chosen by "auto"."""
+"""F1 that 8 bits may cost on left-out fields, by the card, to be chosen by "auto": the mean at
+thresholds around the frozen one (``studies.int8_graph``)."""
 
 _DEVICES_FOR = {"bf16": ("openvino", "torch"), "int8": ("openvino", "onnx")}
 """The devices for precisions other than float32, fastest first."""
