@@ -52,7 +52,7 @@ def scored(model: Model, fields: Dataset) -> dict[str, dict[str, Any]]:
         began = time.process_time()
         found = detect_fields(subject, runtime)
         cpu_s = time.process_time() - began
-        scores = evaluate(at(found, subject.threshold), fields)
+        scores = evaluate(found, fields)
         counts = scores.overall.counts
         result[precision] = {
             "runtime": runtime.name,

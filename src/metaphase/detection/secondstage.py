@@ -5,11 +5,12 @@ window and several symmetries. It was trained on figures and on the errors of th
 cascade, as in Chen et al. 2016, AAAI).
 
 Most candidates are no figures. So one window of each is scored first. Where the combined score is
-at least ``SecondStage.floor``, the other symmetries are scored too and the logits are averaged. For
-this comparison, scores are normalised by those of the candidates that are scored at the same time,
-as the final scores will be by those of the whole image: on a scanner with low scores, the same part
-of the candidates is seen in all symmetries. The score of a candidate depends on the others in this
-way alone.
+at least ``SecondStage.floor``, the other symmetries are scored too and the logits are averaged.
+
+Where a model normalises scores, the score that is compared with the floor is a normalised one. Its
+level is that of the candidates of one group of tiles: that of the whole image is not known yet. So
+as many candidates are seen in all symmetries on a scanner with low scores as on another. The other
+candidates have no further influence on the score of a candidate.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class CandidateClassifier:
         combined = combined_score(first, sigmoid(total), self.stage)
         shift = self._shift(points, combined)
         known = np.array(list(possible), dtype=np.int64)
-        chosen = known[self._reaches_floor(combined[known], shift)]
+        chosen = known[reaches_floor(combined[known], shift, self.stage)]
         more = range(1, self.stage.symmetries)
         for start in range(0, len(chosen), _WINDOWS_AT_ONCE):
             rows = chosen[start : start + _WINDOWS_AT_ONCE]
@@ -97,8 +98,8 @@ class CandidateClassifier:
     def _first_windows(
         self, points: FloatArray, first: FloatArray
     ) -> tuple[FloatArray, dict[int, Pixels]]:
-        """Return the logits [n] of one window each, and by row the windows of candidates that reach
-        the floor if the scores of the image are raised as far as they may be."""
+        """Return the logits [n] of one window each, and some of the windows by their row: those of
+        candidates that reach the floor with the largest shift that a normalisation may add."""
         normalisation = self.stage.score_normalisation
         most = normalisation.most if normalisation else 0.0
         logits = np.zeros(len(points))
@@ -110,7 +111,7 @@ class CandidateClassifier:
                 logits[rows] = window_logits(self.runtime, windows, [0])[0]
                 combined = combined_score(first[rows], sigmoid(logits[rows]), self.stage)
                 if self.stage.symmetries > 1:
-                    possible = np.flatnonzero(self._reaches_floor(combined, most))
+                    possible = np.flatnonzero(reaches_floor(combined, most, self.stage))
                     kept |= {done + int(i): windows[i].copy() for i in possible}
                 done += len(windows)
         return logits, kept
@@ -123,11 +124,6 @@ class CandidateClassifier:
         area = cellular_area_mm2(points, whole, self.slide.mpp)
         logits = score_logits(combined)
         return level_and_shift(logits, area, self.stage.score_normalisation)[1]
-
-    def _reaches_floor(self, combined: FloatArray, shift: float) -> BoolArray:
-        if shift:
-            combined = sigmoid(score_logits(combined) + shift)
-        return np.asarray(combined >= self.stage.floor)
 
 
 def with_second_scores(
@@ -169,6 +165,16 @@ def rescore(
 def combined_score(first: FloatArray, second: FloatArray, stage: SecondStage) -> FloatArray:
     """Return the final score: the weighted geometric mean of the scores of both networks."""
     return np.asarray(first ** (1 - stage.weight) * second**stage.weight)
+
+
+def reaches_floor(combined: FloatArray, shift: float, stage: SecondStage) -> BoolArray:
+    """Return which candidates [n] are seen in all symmetries, by their scores after one window.
+
+    ``shift`` is what a normalisation adds to the logits of these scores.
+    """
+    if shift:
+        combined = sigmoid(score_logits(combined) + shift)
+    return np.asarray(combined >= stage.floor)
 
 
 def _by_place(rescored: FloatArray | None) -> dict[tuple[float, ...], float]:

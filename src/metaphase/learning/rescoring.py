@@ -13,7 +13,7 @@ from metaphase.detection.scorenormalisation import (
     score_logits,
     shifted_scores,
 )
-from metaphase.detection.secondstage import combined_score
+from metaphase.detection.secondstage import combined_score, reaches_floor
 from metaphase.figures import SCORE_DECIMALS, Detections, Label
 from metaphase.learning.candidates import SlideCandidates
 from metaphase.models.card import SecondStage
@@ -53,8 +53,7 @@ def final_scores(
     score. ``shift`` is added to the logits of these scores for this.
     """
     alone = sigmoid(logits[:, 0])
-    combined = combined_score(first, alone, stage)
-    promising = shifted(combined, np.full(len(combined), shift)) >= stage.floor
+    promising = reaches_floor(combined_score(first, alone, stage), shift, stage)
     second = np.where(promising, sigmoid(logits.mean(axis=1)), alone)
     return combined_score(first, second, stage)
 
